@@ -1,0 +1,42 @@
+# Everything runs through uv, which tools/uv brings where it is missing; the lab
+# (tools/stargate_lab) brings the Kubernetes binaries.
+
+UV := tools/uv
+RUN := $(UV) run --locked --all-extras
+PYTHON := $(RUN) python
+export PYTHONPATH := $(CURDIR)/tools
+TYPED := $(wildcard operator tools tests bench)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format manifests bench up down
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## The article's job on a simulated fleet, through a failure (NODES=200 is quick, KEEP=1 stays)
+	$(PYTHON) -m stargate_lab demo
+
+test: ## All tests, against a real control plane
+	$(RUN) pytest $(ARGS)
+
+lint: ## Style, types and layers
+	$(RUN) ruff check
+	$(RUN) ruff format --check
+	$(RUN) mypy $(TYPED)
+	$(RUN) lint-imports
+
+format: ## Rewrite the code in the project's style
+	$(RUN) ruff check --fix
+	$(RUN) ruff format
+
+manifests: ## Write crds/ from operator/stargate_types
+	$(PYTHON) -m stargate_types.crd crds/
+
+bench: ## Measure against the floor and an Indexed Job
+	$(PYTHON) -m bench $(ARGS)
+
+up: ## Start a small simulated cluster with the operator (NODES=50); it stays up
+	$(PYTHON) -m stargate_lab up $(if $(NODES),--nodes $(NODES))
+
+down: ## End it
+	$(PYTHON) -m stargate_lab down

@@ -1,0 +1,56 @@
+"""`stargate-operator run`, also as `python -m stargate_operator run`."""
+
+import os
+import sys
+
+import uvloop
+from pydantic import ValidationError
+from pydantic_settings import CliApp
+
+from stargate_operator import logs
+from stargate_operator.kube.config import ConfigError
+from stargate_operator.settings import Settings
+
+USAGE = "usage: stargate-operator run [--help] [flags]"
+
+
+def main() -> None:
+    command, *flags = sys.argv[1:] or ["--help"]
+    if command in ("-h", "--help"):
+        print(f"{USAGE}\n\nRuns one replica of the operator; `run --help` lists its settings.")
+        return
+    if command != "run":
+        sys.exit(f"unknown command {command!r}\n{USAGE}")
+    sys.exit(_run(flags))
+
+
+def _run(flags: list[str]) -> int | str:
+    try:
+        settings = CliApp.run(Settings, cli_args=flags)
+    except ValidationError as error:
+        return _explained(error)
+    logs.set_up(form=settings.log_format, level=settings.log_level)
+    return _operate(settings)
+
+
+def _operate(settings: Settings) -> int | str:
+    if settings.kubeconfig is not None:
+        os.environ["KUBECONFIG"] = str(settings.kubeconfig)  # kopf logs in by what it finds there
+    from stargate_operator.operate import operate  # kopf is slow to import, and --help needs none
+
+    try:
+        return uvloop.run(operate(settings))
+    except (ConfigError, FileNotFoundError) as error:
+        return f"stargate-operator: {error}"
+
+
+def _explained(error: ValidationError) -> str:
+    lines = [
+        f"  {'.'.join(map(str, each['loc'])) or 'settings'}: {each['msg']}"
+        for each in error.errors()
+    ]
+    return "stargate-operator: bad settings\n" + "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""One effect over many items, a bounded number at a time, that can be stopped between items.
+
+Creating or deleting a gang takes seconds, and a job's passes must go on meanwhile: its status must
+stay true, and a suspension or a failure must stop the creation at once.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Hashable, Iterable
+from typing import Generic, TypeVar
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T", bound=Hashable)
+
+
+class Batch(Generic[T]):
+    """`effect` handles the errors it expects; any other is logged, and the next pass tries again."""
+
+    def __init__(
+        self, effect: Callable[[T], Awaitable[None]], *, width: int, done: Callable[[], None]
+    ) -> None:
+        self._effect = effect
+        self._width = width
+        self._done = done
+        self._waiting: deque[T] = deque()
+        self._items: set[T] = set()
+        self._workers: set[asyncio.Task[None]] = set()
+
+    @property
+    def items(self) -> frozenset[T]:
+        """Waiting or under way."""
+        return frozenset(self._items)
+
+    def add(self, items: Iterable[T]) -> None:
+        """Items that are waiting or under way already are not taken twice."""
+        fresh = [item for item in items if item not in self._items]
+        self._items.update(fresh)
+        self._waiting.extend(fresh)
+        for _ in range(min(self._width, len(self._waiting)) - len(self._workers)):
+            worker = asyncio.create_task(self._work())
+            self._workers.add(worker)
+            worker.add_done_callback(self._workers.discard)
+
+    def clear(self) -> None:
+        """Gives up what has not begun."""
+        self._items.difference_update(self._waiting)
+        self._waiting.clear()
+
+    async def stop(self) -> None:
+        """Gives up what has not begun, and waits for what has."""
+        self.clear()
+        if self._workers:
+            await asyncio.gather(*self._workers)
+
+    async def _work(self) -> None:
+        while self._waiting:
+            item = self._waiting.popleft()
+            try:
+                await self._effect(item)
+            except Exception:
+                log.exception("an effect failed", item=str(item))
+            finally:
+                self._items.discard(item)
+        if not self._items:
+            self._done()

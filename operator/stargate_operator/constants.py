@@ -1,0 +1,78 @@
+"""Every name that others see: labels, reasons, ports, paths. Messages stand where they are said."""
+
+GROUP = "stargate.dev"
+FIELD_MANAGER = "stargate-operator"
+
+LABEL_JOB_NAME = "stargate.dev/job-name"
+LABEL_JOB_UID = "stargate.dev/job-uid"
+LABEL_ATTEMPT = "stargate.dev/attempt"
+LABEL_RANK = "stargate.dev/rank"
+LABEL_SHARD = "stargate.dev/shard"
+LABEL_LEADER = "stargate.dev/leader"
+SHARDS = 16
+
+WORKER_CONTAINER = "worker"
+RENDEZVOUS_PORT = 29500
+REPORT_AUDIENCE = "stargate.dev"
+TOKEN_DIRECTORY = "/var/run/secrets/stargate.dev"
+TOKEN_EXPIRATION_SECONDS = 43_200
+
+KILL_GRACE_SECONDS = 2
+"""Grace of a restart's deletes: never 0 on a live node; a Python PID 1 ignores SIGTERM anyway."""
+KEPT_FAILED_PODS = 10
+"""The culprit's pod and at most nine other failed ones stay: `kubectl logs` still answers."""
+
+
+class Conditions:
+    ACCEPTED = "Accepted"
+    SCHEDULED = "Scheduled"
+    READY = "Ready"
+    SUSPENDED = "Suspended"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+
+
+class Reasons:
+    """Reasons of conditions and events: one CamelCase word each."""
+
+    ACCEPTED = "Accepted"
+    ACCELERATOR_CLASS_NOT_FOUND = "AcceleratorClassNotFound"
+    ACCELERATOR_CLASS_AMBIGUOUS = "AcceleratorClassAmbiguous"
+    RUNTIME_NOT_FOUND = "RuntimeNotFound"
+    RUNTIME_AMBIGUOUS = "RuntimeAmbiguous"
+    NO_CHECKPOINT_PLACE = "NoCheckpointPlace"
+    NO_IMAGE = "NoImage"
+    GPU_EQUIVALENTS_DO_NOT_DIVIDE = "GpuEquivalentsDoNotDivide"
+    SERVICE_ACCOUNT_NOT_ALLOWED = "ServiceAccountNotAllowed"
+    PRIORITY_CLASS_NOT_ALLOWED = "PriorityClassNotAllowed"
+    INVALID_SPEC = "InvalidSpec"
+
+    CREATING = "CreatingGang"
+    PODS_REFUSED = "PodsRefused"
+    NAME_TAKEN = "NameTaken"
+    UNREACHABLE = "ApiServerUnreachable"
+    WAITING_FOR_NODES = "WaitingForNodes"
+    WAITING_FOR_OLD_GANG = "WaitingForOldGang"
+    BACKING_OFF = "BackingOff"
+    GANG_SCHEDULED = "GangScheduled"
+    START_TIMEOUT = "StartTimeout"
+    YIELDED = "Yielded"
+    QUEUED = "Queued"
+
+    ALL_RUNNING = "AllRanksRunning"
+    NOT_ALL_RUNNING = "NotAllRanksRunning"
+    CANNOT_START = "ContainerCannotStart"
+    RESTARTING = "Restarting"
+
+    SUSPENDED = "Suspended"
+    SUSPENDING = "Suspending"
+    RESUMED = "Resumed"
+    NOT_SUSPENDED = "NotSuspended"
+
+    RUNNING = "Running"
+    ALL_SUCCEEDED = "AllRanksSucceeded"
+    MAX_RESTARTS_EXCEEDED = "MaxRestartsExceeded"
+    DEADLINE_EXCEEDED = "DeadlineExceeded"
+    CHECKPOINT_COMPLETE = "CheckpointComplete"
+    CHECKPOINT_DAMAGED = "CheckpointDamaged"
+    GANG_FAILED = "GangFailed"

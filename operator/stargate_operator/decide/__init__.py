@@ -1,0 +1,1 @@
+"""What should happen next: one policy per file, pure, the clock handed in."""

@@ -1,0 +1,21 @@
+"""The job has succeeded when every rank has.
+
+Not once its attempt was ended: workers that are told to stop may save and exit with 0.
+"""
+
+from stargate_operator.constants import Reasons
+from stargate_operator.decide.observed import Observed
+from stargate_operator.decide.plan import Ending, Plan
+from stargate_types.status import Cause, Phase
+
+
+def complete(observed: Observed) -> Plan | None:
+    if not observed.resolved or observed.ended or not observed.gang.all_succeeded:
+        return None
+    message = f"all {observed.gang.size} ranks succeeded"
+    return Plan(
+        Phase.SUCCEEDED,
+        reason=Reasons.ALL_SUCCEEDED,
+        message=message,
+        ending=Ending(Cause.SUCCEEDED, observed.now, message),
+    )

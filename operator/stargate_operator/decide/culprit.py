@@ -1,0 +1,142 @@
+"""Which failed rank ended an attempt, and why.
+
+One dead rank makes the others crash, so the first to finish is the one to blame. A container's
+finishedAt has whole seconds: within one second the graver cause wins, because it explains the rest.
+"""
+
+import signal
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from stargate_operator.decide.plan import Ending
+from stargate_operator.pod import Pod
+from stargate_types.status import Cause
+
+_GRAVITY = (
+    Cause.NODE_LOST,
+    Cause.OOM_KILLED,
+    Cause.PREEMPTED,
+    Cause.EVICTED,
+    Cause.REJECTED,
+    Cause.DELETED,
+    Cause.SIGNAL,
+    Cause.EXIT,
+)
+
+_BY_DISRUPTION = {
+    "DeletionByTaintManager": Cause.NODE_LOST,
+    "DeletionByPodGC": Cause.NODE_LOST,
+    "PreemptionByScheduler": Cause.PREEMPTED,
+    "EvictionByEvictionAPI": Cause.EVICTED,
+    "TerminationByKubelet": Cause.EVICTED,
+}
+
+_BY_STATUS_REASON = {
+    "NodeLost": Cause.NODE_LOST,
+    "Evicted": Cause.EVICTED,
+    "Preempting": Cause.PREEMPTED,
+    "Terminated": Cause.EVICTED,
+    "NodeShutdown": Cause.EVICTED,
+}
+
+_SIGNAL_CODES = range(129, 193)
+"""128 + the signal, as shells say it. 255 is no signal but what exit(-1) comes out as."""
+
+
+def cause_of(pod: Pod) -> Cause:
+    """Why a failed pod failed."""
+    if pod.terminated is not None and pod.terminated.reason == "OOMKilled":
+        return Cause.OOM_KILLED
+    outside = _BY_DISRUPTION.get(pod.disruption) or _BY_STATUS_REASON.get(pod.status_reason)
+    if outside is not None:
+        return outside
+    if pod.deleting:
+        return Cause.DELETED
+    if pod.terminated is None:
+        return Cause.REJECTED
+    killed = pod.terminated.signal or pod.terminated.exit_code in _SIGNAL_CODES
+    return Cause.SIGNAL if killed else Cause.EXIT
+
+
+def gravity(cause: Cause) -> int:
+    """Lower is graver."""
+    return _GRAVITY.index(cause) if cause in _GRAVITY else len(_GRAVITY)
+
+
+def explains_itself(cause: Cause) -> bool:
+    """Whether the cause is certain at once: no other rank's failure can have brought it about."""
+    return cause not in (Cause.SIGNAL, Cause.EXIT)
+
+
+def first_failure(pods: Iterable[Pod], now: datetime) -> Ending | None:
+    """The ending that the earliest of these failed pods explains; None where there is none."""
+    latest = now.timestamp()
+    first = min(pods, key=lambda pod: _order(pod, latest), default=None)
+    return _ending(first, now) if first else None
+
+
+def _order(pod: Pod, latest: float) -> tuple[int, int, int]:
+    finished = (pod.terminated and pod.terminated.finished_at) or latest
+    return (int(min(latest, finished)), gravity(cause_of(pod)), pod.rank)
+
+
+def precedes(one: Ending, other: Ending) -> bool:
+    """Whether it explains the other: it was earlier, or graver within the same second."""
+    return _rank_of(one) < _rank_of(other)
+
+
+def _rank_of(ending: Ending) -> tuple[int, int]:
+    return (int(ending.at.timestamp()), gravity(ending.cause))
+
+
+def finished_at(pod: Pod, now: datetime) -> datetime:
+    if pod.terminated is None or not pod.terminated.finished_at:
+        return now
+    return min(now, datetime.fromtimestamp(pod.terminated.finished_at, UTC))
+
+
+def _ending(pod: Pod, now: datetime) -> Ending:
+    cause = cause_of(pod)
+    return Ending(
+        cause=cause,
+        at=finished_at(pod, now),
+        message=_message(pod, cause),
+        log=pod.terminated.message.strip() if pod.terminated else "",
+        rank=pod.rank,
+        node=pod.node or None,
+        exit_code=pod.terminated.exit_code if pod.terminated else None,
+    )
+
+
+def _message(pod: Pod, cause: Cause) -> str:
+    where = f" on {pod.node}" if pod.node else ""
+    said = pod.status_message.strip()
+    head = f"rank {pod.rank}{where} {_what(pod, cause)}"
+    return f"{head}: {said}" if said else head
+
+
+def _what(pod: Pod, cause: Cause) -> str:
+    ended = pod.terminated
+    words = {
+        Cause.NODE_LOST: "was lost with its node",
+        Cause.PREEMPTED: "was preempted",
+        Cause.EVICTED: "was evicted",
+        Cause.REJECTED: f"was rejected by its node ({pod.status_reason or 'no reason given'})",
+        Cause.DELETED: "was deleted by someone else",
+    }
+    if ended is None or cause in words:
+        return words.get(cause, "failed")
+    if cause is Cause.OOM_KILLED:
+        return f"ran out of memory and was killed (exit {ended.exit_code})"
+    if cause is Cause.SIGNAL:
+        return f"was killed by {_signal_name(ended.signal or ended.exit_code - 128)}" + (
+            f" (exit {ended.exit_code})"
+        )
+    return f"exited with {ended.exit_code}"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

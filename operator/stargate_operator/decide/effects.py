@@ -1,0 +1,84 @@
+"""What must be created and deleted, given a status that already says why.
+
+Effects follow from what stands on the resource alone, so a new operator finishes what a dead one
+began.
+"""
+
+from dataclasses import dataclass
+
+from stargate_operator.constants import KEPT_FAILED_PODS, KILL_GRACE_SECONDS
+from stargate_operator.decide.observed import Observed
+from stargate_operator.desired.blueprint import Refusal
+from stargate_operator.pod import Pod
+from stargate_types.status import Cause, Phase
+
+
+@dataclass(frozen=True)
+class Doomed:
+    """A pod to delete. `grace` in seconds; None for the pod's own."""
+
+    pod: Pod
+    grace: int | None
+
+
+@dataclass(frozen=True)
+class Effects:
+    create: tuple[int, ...] = ()
+    companions: tuple[str, ...] = ()
+    delete: tuple[Doomed, ...] = ()
+
+
+def effects(observed: Observed) -> Effects:
+    """`observed.job.status` is the status as just written, and `observed.gang` its attempt's."""
+    phase = observed.phase
+    if phase is None or phase is Phase.SUCCEEDED:
+        return Effects(delete=_doom(observed.remains.alive, KILL_GRACE_SECONDS))
+    if phase in (Phase.SUSPENDED, Phase.FAILED):
+        held = (*observed.gang.live_pods, *observed.remains.alive)
+        return Effects(delete=_doom(held, _last_grace(observed)))
+    return Effects(
+        create=_ranks_to_create(observed),
+        companions=_companions(observed),
+        delete=(*_doom(observed.remains.alive, KILL_GRACE_SECONDS), *_prune(observed)),
+    )
+
+
+def _last_grace(observed: Observed) -> int | None:
+    """Workers that are stopped on purpose may save; those of a broken gang have nothing to save."""
+    cause = observed.attempt.cause if observed.attempt else None
+    stopped = cause in (Cause.SUSPENDED, Cause.DEADLINE_EXCEEDED)
+    return None if stopped else KILL_GRACE_SECONDS
+
+
+def _ranks_to_create(observed: Observed) -> tuple[int, ...]:
+    return observed.gang.missing_ranks if _may_create(observed) else ()
+
+
+def _companions(observed: Observed) -> tuple[str, ...]:
+    needed = observed.has_run or _may_create(observed)
+    return observed.missing_companions if needed else ()
+
+
+def _may_create(observed: Observed) -> bool:
+    """Invariant: no pod of an attempt is created while one of an earlier attempt is alive."""
+    refused = observed.trouble is not None and observed.now < observed.trouble.retry_at
+    leaving = observed.job.metadata.deletion_timestamp is not None
+    blocked = refused or leaving or isinstance(observed.blueprint, Refusal)
+    return observed.starting and not blocked and not observed.remains.alive
+
+
+def _prune(observed: Observed) -> tuple[Doomed, ...]:
+    """Of failed pods keep the last attempt's culprit and a few more: they hold logs, not nodes."""
+    previous = observed.previous
+    number, culprit = (previous.number, previous.rank) if previous else (0, None)
+    kept = sorted(
+        (pod for pod in observed.remains.failed if pod.attempt == number),
+        key=lambda pod: (pod.rank != culprit, pod.rank),
+    )[:KEPT_FAILED_PODS]
+    names = {pod.name for pod in kept}
+    surplus = [pod for pod in observed.remains.failed if pod.name not in names]
+    return _doom((*surplus, *observed.remains.succeeded), KILL_GRACE_SECONDS)
+
+
+def _doom(pods: tuple[Pod, ...] | list[Pod], grace: int | None) -> tuple[Doomed, ...]:
+    return tuple(Doomed(pod, grace) for pod in pods if not pod.deleting)

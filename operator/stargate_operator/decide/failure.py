@@ -1,0 +1,80 @@
+"""A failed or vanished rank ends the attempt: the whole gang starts again from its last checkpoint.
+
+Out-of-memory kills, evictions and lost nodes act at once. Any other exit may be the echo of an
+earlier one that is not reported yet, so the policy waits a moment for it before it names a culprit.
+"""
+
+from datetime import timedelta
+
+from stargate_operator.constants import Reasons
+from stargate_operator.decide.culprit import cause_of, explains_itself, first_failure
+from stargate_operator.decide.observed import Observed
+from stargate_operator.decide.plan import Ending, Plan
+from stargate_operator.pod import Pod
+from stargate_types.status import Cause, Phase
+
+SETTLING = timedelta(seconds=1)
+
+
+def failure(observed: Observed) -> Plan | None:
+    failed = _failed(observed)
+    ending = first_failure(failed, observed.now) or _vanished(observed)
+    if ending is None or observed.attempt is None:
+        return None
+    return _settling(observed, failed) or end_attempt(observed, ending)
+
+
+def end_attempt(observed: Observed, ending: Ending) -> Plan:
+    """Another attempt, or the end of the job where `maxRestarts` is used up."""
+    allowed = observed.job.spec.restart_policy.max_restarts
+    failures = observed.failures + ending.counted
+    if ending.counted and failures > allowed:
+        return Plan(
+            Phase.FAILED,
+            reason=Reasons.MAX_RESTARTS_EXCEEDED,
+            message=f"{failures} failures since the last checkpoint, spec.restartPolicy.maxRestarts"
+            f" allows {allowed}; {ending.cause}: {ending.message}",
+            ending=ending,
+        )
+    return Plan(
+        Phase.RESTARTING,
+        reason=ending.cause,
+        message=ending.message,
+        ending=ending,
+        next_attempt=True,
+    )
+
+
+def _failed(observed: Observed) -> tuple[Pod, ...]:
+    """A rank deleted by hand before the gang ran is made again, whatever became of its container."""
+    failed = observed.gang.failed
+    if observed.has_run or not failed:
+        return failed
+    return tuple(pod for pod in failed if cause_of(pod) is not Cause.DELETED)
+
+
+def _settling(observed: Observed, failed: tuple[Pod, ...]) -> Plan | None:
+    if not failed or any(explains_itself(cause_of(pod)) for pod in failed):
+        return None
+    until = (observed.failed_since or observed.now) + SETTLING
+    if observed.now >= until:
+        return None
+    return Plan(
+        Phase.RESTARTING if observed.has_run else Phase.STARTING,
+        reason=Reasons.GANG_FAILED,
+        message="a rank failed; finding out which was the first",
+        wake_at=until,
+    )
+
+
+def _vanished(observed: Observed) -> Ending | None:
+    """Once the gang has run, a rank without a pod was deleted; before, it is made again."""
+    absent = observed.gang.absent_ranks
+    if not observed.has_run or not absent:
+        return None
+    return Ending(
+        Cause.DELETED,
+        at=observed.now,
+        message=f"the pod of rank {absent[0]} was deleted by someone else",
+        rank=absent[0],
+    )

@@ -1,0 +1,130 @@
+"""Bring the gang up: accept the job, wait for the old gang and for room, create, run."""
+
+from datetime import datetime, timedelta
+
+from stargate_operator.constants import Reasons
+from stargate_operator.decide.observed import Observed
+from stargate_operator.decide.plan import Plan
+from stargate_operator.decide.shortage import start_timeout_at
+from stargate_operator.desired.blueprint import Refusal
+from stargate_types.status import Cause, Phase
+
+_BACK_OFF_STEP = timedelta(seconds=10)
+_BACK_OFF_CAP = timedelta(seconds=300)
+
+
+def gang(observed: Observed) -> Plan:
+    if observed.attempt is None:
+        return _refused(observed) or _accept()
+    if not observed.resolved:
+        return _old_gang(observed) or _refused(observed) or _not_yet(observed) or _begin()
+    if observed.has_run or observed.gang.all_running:
+        return _run(observed)
+    return _start(observed)
+
+
+def back_off(failures: int) -> timedelta:
+    """0, 10, 20, 40 … 300 s: the first failure after a checkpoint restarts at once."""
+    if failures <= 1:
+        return timedelta(0)
+    doubled: timedelta = _BACK_OFF_STEP * 2 ** min(failures - 2, 10)
+    return min(doubled, _BACK_OFF_CAP)
+
+
+def _refused(observed: Observed) -> Plan | None:
+    refusal = observed.blueprint
+    if not isinstance(refusal, Refusal):
+        return None
+    return Plan(Phase.PENDING, reason=refusal.reason, message=refusal.message)
+
+
+def _accept() -> Plan:
+    return Plan(Phase.STARTING, reason=Reasons.CREATING, next_attempt=True, resolve=True)
+
+
+def _begin() -> Plan:
+    return Plan(Phase.STARTING, reason=Reasons.CREATING, resolve=True)
+
+
+def _old_gang(observed: Observed) -> Plan | None:
+    if not observed.remains.alive:
+        return None
+    return Plan(
+        _waiting_phase(observed),
+        reason=Reasons.WAITING_FOR_OLD_GANG,
+        message="pods of an earlier attempt are still going",
+    )
+
+
+def _not_yet(observed: Observed) -> Plan | None:
+    if _queued(observed) and observed.contention.older:
+        return Plan(
+            Phase.QUEUED,
+            reason=Reasons.QUEUED,
+            message=f"waiting for the older job {observed.contention.older} to get its nodes",
+        )
+    due = _not_before(observed)
+    if due is None or observed.now >= due:
+        return None
+    queued = _queued(observed)
+    return Plan(
+        _waiting_phase(observed),
+        reason=Reasons.QUEUED if queued else Reasons.BACKING_OFF,
+        message=f"tries again at {due:%Y-%m-%dT%H:%M:%SZ}"
+        + (", or as soon as a gang gives nodes back" if queued else ""),
+        wake_at=due,
+    )
+
+
+def _queued(observed: Observed) -> bool:
+    """The attempt before gave its nodes back for want of others."""
+    previous = observed.previous
+    return previous is not None and previous.cause in (Cause.YIELDED, Cause.START_TIMEOUT)
+
+
+def _waiting_phase(observed: Observed) -> Phase:
+    return Phase.QUEUED if _queued(observed) else Phase.RESTARTING
+
+
+def _not_before(observed: Observed) -> datetime | None:
+    previous = observed.previous
+    if previous is None or previous.end is None:
+        return None
+    if not _queued(observed):
+        return previous.end + back_off(observed.failures)
+    released = observed.contention.released_at
+    if released and released > previous.end:
+        return None
+    return previous.end + timedelta(seconds=observed.job.spec.scheduling.start_timeout_seconds)
+
+
+def _run(observed: Observed) -> Plan:
+    return Plan(
+        Phase.RUNNING,
+        reason=Reasons.RUNNING,
+        message=f"all {observed.gang.size} ranks run",
+    )
+
+
+def _start(observed: Observed) -> Plan:
+    gang, trouble = observed.gang, observed.trouble
+    if trouble is not None:
+        return Plan(
+            Phase.STARTING,
+            reason=trouble.reason,
+            message=trouble.message,
+            wake_at=_soonest(trouble.retry_at, start_timeout_at(observed)),
+        )
+    refusal = observed.blueprint
+    if gang.missing_ranks and isinstance(refusal, Refusal):
+        due = start_timeout_at(observed)
+        return Plan(Phase.STARTING, reason=refusal.reason, message=refusal.message, wake_at=due)
+    if gang.short_of_nodes and not gang.scheduled:
+        message = gang.unschedulable.unschedulable_message if gang.unschedulable else ""
+        return Plan(Phase.QUEUED, reason=Reasons.WAITING_FOR_NODES, message=message)
+    reason = Reasons.WAITING_FOR_NODES if gang.short_of_nodes else Reasons.CREATING
+    return Plan(Phase.STARTING, reason=reason, wake_at=start_timeout_at(observed))
+
+
+def _soonest(*times: datetime | None) -> datetime | None:
+    return min((each for each in times if each is not None), default=None)

@@ -1,0 +1,105 @@
+"""All that a decision may look at, gathered before it, as one immutable value.
+
+Nothing in here reads a clock or does I/O: `now` is handed in with the rest.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+
+from stargate_operator.desired.blueprint import Blueprint, Refusal
+from stargate_operator.gang import Gang, Remains
+from stargate_operator.reported import Reports
+from stargate_operator.status import checkpoints
+from stargate_types import StargateJob
+from stargate_types.status import AttemptStatus, Checkpoints, Phase
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What the API server said when it refused to create something for the gang."""
+
+    reason: str
+    message: str
+    retry_at: datetime
+
+
+@dataclass(frozen=True)
+class Contention:
+    """What other gangs mean for this one, where the cluster has no native PodGroups.
+
+    `older` is an older job whose gang is only partly scheduled; `released_at` the last moment when
+    any other gang gave nodes back.
+    """
+
+    older: str | None = None
+    released_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Observed:
+    job: StargateJob
+    now: datetime
+    blueprint: Blueprint | Refusal
+    gang: Gang
+    remains: Remains = field(default_factory=Remains)
+    reports: Reports = field(default_factory=Reports)
+    trouble: Trouble | None = None
+    contention: Contention = field(default_factory=Contention)
+    failed_since: datetime | None = None
+    """When a failed rank of the current attempt was first seen."""
+    pue: float = 1.0
+    native_gangs: bool = False
+    """Whether the scheduler itself keeps all or nothing (PodGroups)."""
+    missing_companions: tuple[str, ...] = field(default=())
+    """Kinds of the gang's companions (Service, PodGroup) that do not stand."""
+
+    @property
+    def phase(self) -> Phase | None:
+        return self.job.status.phase
+
+    @property
+    def attempt(self) -> AttemptStatus | None:
+        """The current attempt; None before the first."""
+        attempts = self.job.status.attempts
+        return attempts[-1] if attempts else None
+
+    @property
+    def previous(self) -> AttemptStatus | None:
+        attempts = self.job.status.attempts
+        return attempts[-2] if len(attempts) > 1 else None
+
+    @property
+    def starting(self) -> bool:
+        """The current attempt was resolved, so its pods may exist; not all ranks have run yet."""
+        return self.resolved and not self.has_run
+
+    @property
+    def resolved(self) -> bool:
+        return self.attempt is not None and self.attempt.accelerator_class is not None
+
+    @property
+    def has_run(self) -> bool:
+        """Every rank of the current attempt has been running at one moment."""
+        return self.attempt is not None and self.attempt.running is not None
+
+    @property
+    def ended(self) -> bool:
+        return self.attempt is not None and self.attempt.end is not None
+
+    @cached_property
+    def saved(self) -> Checkpoints | None:
+        """The checkpoints on record, with those that the workers reported since."""
+        return checkpoints.record(
+            self.job.status.checkpoints,
+            self.reports.checkpoints,
+            retain=self.job.spec.checkpoint.retain,
+        )
+
+    @property
+    def failures(self) -> int:
+        """Counted failures before this moment; a newer complete checkpoint forgives them all."""
+        status = self.job.status
+        if checkpoints.advanced(status.checkpoints, self.saved):
+            return 0
+        return status.failures_since_checkpoint

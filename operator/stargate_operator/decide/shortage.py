@@ -1,0 +1,50 @@
+"""All or nothing: a gang that got only some of its nodes gives them back.
+
+Two gangs that are each half scheduled would wait for each other for ever, so the younger yields at
+once; and none stays partly scheduled past its start timeout. The nodes go back by ending the
+attempt, never by re-using its pods' names: a worker on a cut-off node may still run under them.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+from stargate_operator.constants import Reasons
+from stargate_operator.decide.observed import Observed
+from stargate_operator.decide.plan import Ending, Plan
+from stargate_types.status import Cause, Phase
+
+
+def start_timeout_at(observed: Observed) -> datetime | None:
+    """When the gang must be whole, or gives back: counted from the last rank that got a node."""
+    if not observed.starting or not observed.gang.partly_scheduled or observed.attempt is None:
+        return None
+    last = datetime.fromtimestamp(observed.gang.last_scheduled_at, UTC)
+    timeout = observed.job.spec.scheduling.start_timeout_seconds
+    return max(last, observed.attempt.start) + timedelta(seconds=timeout)
+
+
+def shortage(observed: Observed) -> Plan | None:
+    due = start_timeout_at(observed)
+    if due is None:
+        return None
+    if observed.contention.older and not observed.native_gangs:
+        return _give_back(observed, Cause.YIELDED, f"to the older job {observed.contention.older}")
+    if observed.now < due:
+        return None
+    timeout = observed.job.spec.scheduling.start_timeout_seconds
+    return _give_back(
+        observed,
+        Cause.START_TIMEOUT,
+        f"after spec.scheduling.startTimeoutSeconds, {timeout} s without another rank scheduled",
+    )
+
+
+def _give_back(observed: Observed, cause: Cause, why: str) -> Plan:
+    gang = observed.gang
+    message = f"gave back {gang.scheduled} of {gang.size} nodes {why}"
+    return Plan(
+        Phase.QUEUED,
+        reason=Reasons.YIELDED if cause is Cause.YIELDED else Reasons.START_TIMEOUT,
+        message=message,
+        ending=Ending(cause, observed.now, message),
+        next_attempt=True,
+    )

@@ -1,0 +1,36 @@
+"""A suspended job holds no pods; a resumed one goes on from its last complete checkpoint.
+
+The attempt stays current while its workers save within their grace, so that a last checkpoint
+counts; the next attempt begins on resume.
+"""
+
+from stargate_operator.constants import Reasons
+from stargate_operator.decide.observed import Observed
+from stargate_operator.decide.plan import Ending, Plan
+from stargate_types.status import Cause, Phase
+
+
+def suspend(observed: Observed) -> Plan | None:
+    if observed.job.spec.suspend:
+        return _suspend(observed)
+    return _resume(observed) if observed.phase is Phase.SUSPENDED else None
+
+
+def _suspend(observed: Observed) -> Plan:
+    held = observed.gang.alive or observed.remains.alive
+    running = observed.resolved and not observed.ended
+    return Plan(
+        Phase.SUSPENDED,
+        reason=Reasons.SUSPENDING if held else Reasons.SUSPENDED,
+        message="its pods are still going" if held else "the job holds no pods",
+        ending=Ending(Cause.SUSPENDED, observed.now, "suspended") if running else None,
+    )
+
+
+def _resume(observed: Observed) -> Plan:
+    return Plan(
+        Phase.RESTARTING if observed.ended else Phase.PENDING,
+        reason=Reasons.RESUMED,
+        message="resumed from suspension",
+        next_attempt=observed.ended,
+    )

@@ -1,0 +1,1 @@
+"""What should stand in the cluster: job + runtime + class -> manifests. Pure."""

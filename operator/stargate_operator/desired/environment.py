@@ -1,0 +1,129 @@
+"""The environment of a worker: who it is, where it resumes, where it reports.
+
+Names under STARGATE_ are the project's contract with trainers; PET_* are torchrun's own, and
+JOB_COMPLETION_INDEX is what frameworks written for an Indexed Job look for.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from stargate_operator.constants import RENDEZVOUS_PORT, TOKEN_DIRECTORY
+from stargate_operator.desired.blueprint import Blueprint
+from stargate_operator.desired.uris import attempt_folder, inside_worker
+from stargate_types import API_VERSION, StargateJob
+from stargate_types.podparts import EnvVar
+from stargate_types.status import RestoredFrom
+
+Entry = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ReportTarget:
+    """Where workers post reports: the server's base URL and the CA bundle (PEM) that signs it."""
+
+    base_url: str
+    ca_bundle: str
+
+    def url(self, job: StargateJob) -> str:
+        meta = job.metadata
+        path = f"/apis/{API_VERSION}/namespaces/{meta.namespace}/stargatejobs/{meta.name}/report"
+        return self.base_url.rstrip("/") + path
+
+
+def pod_name(job_name: str, attempt: int, rank: int | str) -> str:
+    return f"{job_name}-{attempt}-{rank}"
+
+
+def master_address(job: StargateJob, attempt: int) -> str:
+    """Rank 0 of the same attempt: a straggler of an older one can never join."""
+    meta = job.metadata
+    return f"{pod_name(meta.name, attempt, 0)}.{meta.name}.{meta.namespace}.svc"
+
+
+def environment(
+    job: StargateJob, blueprint: Blueprint, *, attempt: int, rank: str, target: ReportTarget
+) -> list[Entry]:
+    """The worker's whole environment; of two entries of one name the operator's own wins."""
+    ours = {
+        **_identity(job, attempt=attempt, rank=rank),
+        **_spec(job, blueprint),
+        **_checkpoints(job, blueprint, attempt),
+        **_torchrun(job, blueprint, attempt=attempt, rank=rank),
+        "STARGATE_REPORT_URL": target.url(job),
+        "STARGATE_REPORT_CA": target.ca_bundle,
+        "STARGATE_REPORT_TOKEN_FILE": f"{TOKEN_DIRECTORY}/token",
+    }
+    theirs = [entry for entry in _merged(job, blueprint) if entry["name"] not in ours]
+    return [*theirs, *({"name": name, "value": value} for name, value in ours.items())]
+
+
+def _merged(job: StargateJob, blueprint: Blueprint) -> list[Entry]:
+    template = job.spec.template
+    entries: dict[str, EnvVar] = {each.name: each for each in blueprint.runtime.spec.env or ()}
+    entries.update({each.name: each for each in (template and template.env) or ()})
+    return [wire(each) for each in entries.values()]
+
+
+def wire(entry: EnvVar) -> Entry:
+    return entry.model_dump(by_alias=True, exclude_none=True)
+
+
+def _identity(job: StargateJob, *, attempt: int, rank: str) -> dict[str, str]:
+    return {
+        "STARGATE_JOB": job.metadata.name,
+        "STARGATE_NAMESPACE": job.metadata.namespace,
+        "STARGATE_JOB_UID": job.uid,
+        "STARGATE_ATTEMPT": str(attempt),
+        "STARGATE_RANK": rank,
+        "STARGATE_WORLD_SIZE": str(job.world_size),
+        "STARGATE_MASTER_ADDR": master_address(job, attempt),
+        "STARGATE_MASTER_PORT": str(RENDEZVOUS_PORT),
+        "JOB_COMPLETION_INDEX": rank,
+    }
+
+
+def _spec(job: StargateJob, blueprint: Blueprint) -> dict[str, str]:
+    spec, storages = job.spec, blueprint.runtime.spec.storage or []
+    return {
+        "STARGATE_MODEL_NAME": spec.model_name,
+        "STARGATE_DATASET_URI": spec.dataset_path,
+        "STARGATE_DATASET_PATH": inside_worker(spec.dataset_path, storages),
+        "STARGATE_EPOCHS": str(spec.epochs),
+        "STARGATE_ACCELERATOR_TYPE": spec.accelerator_type,
+        "STARGATE_GPU_EQUIVALENTS": str(spec.resource_allocation.gpu_equivalents_per_node),
+        "STARGATE_MEMORY_GB": str(spec.resource_allocation.memory_gb_per_node),
+        "STARGATE_OPTIMIZATION_STRATEGY": spec.optimization_strategy,
+        "STARGATE_CHECKPOINT_INTERVAL_EPOCHS": str(spec.checkpoint_interval_epochs),
+    }
+
+
+def _checkpoints(job: StargateJob, blueprint: Blueprint, attempt: int) -> dict[str, str]:
+    storages = blueprint.runtime.spec.storage or []
+    folder = attempt_folder(blueprint.checkpoint_base, attempt)
+    found = {
+        "STARGATE_CHECKPOINT_URI": folder,
+        "STARGATE_CHECKPOINT_PATH": inside_worker(folder, storages),
+        "STARGATE_CHECKPOINT_RETAIN": str(job.spec.checkpoint.retain),
+    }
+    restored = job.status.checkpoints and job.status.checkpoints.restored_from
+    if restored:
+        found |= _resume(restored, inside_worker(restored.uri, storages))
+    return found
+
+
+def _resume(restored: RestoredFrom, path: str) -> dict[str, str]:
+    return {
+        "STARGATE_RESUME_EPOCH": str(restored.epoch or 0),
+        "STARGATE_RESUME_URI": restored.uri,
+        "STARGATE_RESUME_PATH": path,
+    }
+
+
+def _torchrun(job: StargateJob, blueprint: Blueprint, *, attempt: int, rank: str) -> dict[str, str]:
+    return {
+        "PET_NNODES": str(job.world_size),
+        "PET_NPROC_PER_NODE": str(blueprint.devices_per_node),
+        "PET_NODE_RANK": rank,
+        "PET_MASTER_ADDR": master_address(job, attempt),
+        "PET_MASTER_PORT": str(RENDEZVOUS_PORT),
+    }

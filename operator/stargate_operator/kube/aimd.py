@@ -1,0 +1,73 @@
+"""How many writes may be in flight: the server's 429s decide, not a rate of ours.
+
+Additive increase, multiplicative decrease. API Priority and Fairness is the server's to enforce;
+a QPS cap here would make 5,000 pods take minutes on an idle server and still overload a busy one.
+The ceiling is the knee of the curve: beyond it the server answers 429 and gets slower.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+_DECREASE_EVERY = 1.0
+"""One burst of 429s is one signal: everything in flight hits the same full queue."""
+
+
+class Limiter:
+    def __init__(self, ceiling: int, clock: Callable[[], float]) -> None:
+        self._ceiling = ceiling
+        self._clock = clock
+        self._limit = ceiling
+        self._in_flight = 0
+        self._successes = 0
+        self._may_decrease_at = 0.0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    @property
+    def limit(self) -> int:
+        return self._limit
+
+    @property
+    def in_flight(self) -> int:
+        return self._in_flight
+
+    async def acquire(self) -> None:
+        if self._in_flight < self._limit and not self._waiting:
+            self._in_flight += 1
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn  # release() counts the slot for us before it wakes us
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.release()
+            raise
+
+    def release(self) -> None:
+        self._in_flight -= 1
+        self._hand_out()
+
+    def succeeded(self) -> None:
+        """One more in flight for each whole window that went well."""
+        self._successes += 1
+        if self._successes >= self._limit:
+            self._successes = 0
+            self._limit = min(self._ceiling, self._limit + 1)
+            self._hand_out()
+
+    def throttled(self) -> None:
+        self._successes = 0
+        now = self._clock()
+        if now >= self._may_decrease_at:
+            self._may_decrease_at = now + _DECREASE_EVERY
+            self._limit = max(1, self._limit // 2)
+
+    def _hand_out(self) -> None:
+        while self._waiting and self._in_flight < self._limit:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                self._in_flight += 1
+                turn.set_result(None)

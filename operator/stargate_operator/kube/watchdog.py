@@ -1,0 +1,173 @@
+"""Notices what is dead or silent while the process looks healthy, and says so.
+
+A watcher that died leaves its kind's events unheard for ever; kopf's own probes do not tell. The
+liveness endpoint asks `problems()`, and `run` ends by raising, which ends the process: restarting
+is the one repair that always works. It looks only; it never repairs anything itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+STARTING = 30.0
+SILENT = 150.0
+"""Bookmarks come every minute and kopf reconnects after 70 s of silence."""
+
+
+@dataclass(frozen=True)
+class Check:
+    name: str
+    ask: Callable[[], str | None]
+    """Nothing when healthy, else what is wrong, in words. It must neither block nor raise."""
+
+
+class Unhealthy(Exception):  # noqa: N818 - a state
+    """What the checks said."""
+
+
+class Watchdog:
+    def __init__(
+        self,
+        checks: list[Check],
+        period: float = 5.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._checks = checks
+        self._period = period
+        self._clock = clock
+        self._looked_at = clock()
+
+    def problems(self) -> list[str]:
+        """As of now; for liveness. A watchdog that is itself stuck is a problem too."""
+        late = self._clock() - self._looked_at
+        stuck = [f"watchdog: has not looked for {late:.0f} s"] if late > self._allowed_lag else []
+        return stuck + [f"{c.name}: {found}" for c in self._checks if (found := _ask(c))]
+
+    async def run(self) -> None:
+        while True:
+            self._looked_at = self._clock()
+            problems = self.problems()
+            if problems:
+                raise Unhealthy("; ".join(problems))
+            await asyncio.sleep(self._period)
+
+    @property
+    def _allowed_lag(self) -> float:
+        return 6 * self._period + STARTING
+
+
+def _ask(check: Check) -> str | None:
+    try:
+        return check.ask()
+    except Exception as error:  # a check that cannot tell is no proof of health
+        log.exception("check failed", check=check.name)
+        return f"{type(error).__name__}: {error}"
+
+
+@dataclass
+class _Watcher:
+    """One life of a kopf watch stream. The task counts too: a generator outlives its dead reader."""
+
+    task: asyncio.Task[Any] | None
+    heard_at: float
+    listed: bool = False
+    ended: str | None = None
+
+    @property
+    def dead(self) -> str | None:
+        if self.ended is None and self.task is not None and self.task.done():
+            return "its task ended"
+        return self.ended
+
+
+@dataclass
+class KopfWatchers:
+    """What kopf's watchers are doing, seen from inside their streams.
+
+    kopf shows neither its watchers nor what they heard. All of them read from `infinite_watch`, which
+    never ends by itself and yields bookmarks as well, so wrapping that one function shows when a
+    watcher started, heard, and why it died. `install` fails where a new kopf has no such function.
+    """
+
+    kinds: frozenset[str]
+    """Plural names, as in `stargatejobs`."""
+    clock: Callable[[], float] = time.monotonic
+    starting: float = STARTING
+    silent: float = SILENT
+    _watchers: dict[tuple[str, str | None], _Watcher] = field(default_factory=dict)
+    _since: float | None = None
+
+    def install(self) -> Callable[[], None]:
+        """Call before kopf runs; returns how to undo it."""
+        from kopf._cogs.clients import watching
+
+        original: Any = watching.infinite_watch
+        self._since = self.clock()
+
+        def observed(**how: Any) -> AsyncIterator[Any]:
+            key = (how["resource"].plural, how["namespace"])
+            stream: AsyncIterator[Any] = original(**how)
+            return self._observe(key, stream) if key[0] in self.kinds else stream
+
+        def undo() -> None:
+            watching.infinite_watch = original
+
+        watching.infinite_watch = observed
+        return undo
+
+    def check(self) -> Check:
+        return Check("kopf watchers", self.problem)
+
+    def problem(self) -> str | None:
+        if self._since is None:
+            return "not installed"
+        starting = self.clock() - self._since < self.starting
+        found = [
+            f"{kind} {why}" for kind in sorted(self.kinds) if (why := self._why(kind, starting))
+        ]
+        return ", ".join(found) or None
+
+    @property
+    def listed(self) -> bool:
+        """Every kind has been listed once: what is absent then is absent in the cluster."""
+        found = [self._of(kind) for kind in self.kinds]
+        return all(watchers and all(w.listed for w in watchers) for watchers in found)
+
+    def _of(self, kind: str) -> list[_Watcher]:
+        return [watcher for key, watcher in self._watchers.items() if key[0] == kind]
+
+    def _why(self, kind: str, starting: bool) -> str | None:
+        watchers = self._of(kind)
+        if not watchers:
+            return None if starting else f"not watched after {self.starting:g} s"
+        return next((why for watcher in watchers if (why := self._ill(watcher))), None)
+
+    def _ill(self, watcher: _Watcher) -> str | None:
+        if watcher.dead:
+            return f"watcher is dead ({watcher.dead})"
+        silence = self.clock() - watcher.heard_at
+        return f"watcher has been silent for {silence:.0f} s" if silence > self.silent else None
+
+    async def _observe(
+        self, key: tuple[str, str | None], stream: AsyncIterator[Any]
+    ) -> AsyncIterator[Any]:
+        from kopf._cogs.clients.watching import Bookmark
+
+        watcher = self._watchers[key] = _Watcher(asyncio.current_task(), self.clock())
+        try:
+            async for event in stream:
+                watcher.heard_at = self.clock()
+                watcher.listed = watcher.listed or event is Bookmark.LISTED
+                yield event
+            watcher.ended = "the stream ended"
+        except BaseException as error:
+            watcher.ended = f"{type(error).__name__}: {error}"
+            raise

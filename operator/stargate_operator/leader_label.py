@@ -1,0 +1,28 @@
+"""The report Service selects the leader's pod by a label: the leader takes it from every other first."""
+
+import msgspec
+import structlog
+
+from stargate_operator.constants import LABEL_LEADER
+from stargate_operator.kube.client import Client
+from stargate_operator.kube.meta import Partial
+
+log = structlog.get_logger(__name__)
+
+
+class _Pods(msgspec.Struct):
+    items: list[Partial] = []
+
+
+async def take_label(client: Client, *, namespace: str, pod_name: str) -> None:
+    pods = f"/api/v1/namespaces/{namespace}/pods"
+    labelled = await client.get(pods, _Pods, query={"labelSelector": f"{LABEL_LEADER}=true"})
+    for pod in labelled.items:
+        if pod.metadata.name != pod_name:
+            await client.patch(f"{pods}/{pod.metadata.name}", _label(None))
+    await client.patch(f"{pods}/{pod_name}", _label("true"))
+    log.info("this pod has the leader's label", pod=pod_name)
+
+
+def _label(value: str | None) -> bytes:
+    return msgspec.json.encode({"metadata": {"labels": {LABEL_LEADER: value}}})

@@ -1,0 +1,202 @@
+"""Everything the operator counts, and the one place that names it.
+
+Others record through these functions alone. No label holds a job, pod, node or namespace:
+the number of series must not grow with the number of jobs.
+"""
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.process_collector import ProcessCollector
+
+from stargate_types.status import Phase
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+registry = CollectorRegistry(auto_describe=True)
+ProcessCollector(registry=registry)
+
+_PASS_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_GANG_BUCKETS = (1, 2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 450, 600)
+_VERBS = frozenset({"GET", "LIST", "WATCH", "POST", "PUT", "PATCH", "DELETE", "DELETECOLLECTION"})
+
+_passes = Counter(
+    "stargate_reconcile_passes", "Reconcile passes by outcome.", ["outcome"], registry=registry
+)
+_pass_seconds = Histogram(
+    "stargate_reconcile_duration_seconds",
+    "Duration of a reconcile pass.",
+    buckets=_PASS_BUCKETS,
+    registry=registry,
+)
+_status_writes = Counter(
+    "stargate_status_writes",
+    "Status writes: written, skipped because nothing changed, refused by a conflict.",
+    ["outcome"],
+    registry=registry,
+)
+_pods_created = Counter(
+    "stargate_pods_created", "Pod creations that the API server accepted.", registry=registry
+)
+_pods_deleted = Counter(
+    "stargate_pods_deleted", "Pod deletions that the API server accepted.", registry=registry
+)
+_events = Counter("stargate_events", "Kubernetes events by type.", ["type"], registry=registry)
+_api_requests = Counter(
+    "stargate_api_requests",
+    "Requests to the API server by verb and code; code 0: no answer.",
+    ["verb", "code"],
+    registry=registry,
+)
+_api_throttled = Counter(
+    "stargate_api_throttled", "Answers 429 of the API server.", registry=registry
+)
+_api_concurrency = Gauge(
+    "stargate_api_concurrency_limit",
+    "Writes that may be in flight now; 429s lower it.",
+    registry=registry,
+)
+_reports = Counter(
+    "stargate_reports", "Reports of workers by the code answered.", ["code"], registry=registry
+)
+_report_connections = Gauge(
+    "stargate_report_connections", "Open connections of the report server.", registry=registry
+)
+_report_turned_away = Counter(
+    "stargate_report_connections_turned_away",
+    "Connections closed because their address holds too many.",
+    registry=registry,
+)
+_token_reviews = Counter(
+    "stargate_token_reviews",
+    "TokenReviews: authenticated, refused, unavailable.",
+    ["outcome"],
+    registry=registry,
+)
+_jobs = Gauge("stargate_jobs", "Jobs by phase.", ["phase"], registry=registry)
+_gang_start = Histogram(
+    "stargate_gang_start_seconds",
+    "From an attempt's start to every rank running.",
+    buckets=_GANG_BUCKETS,
+    registry=registry,
+)
+_gang_restart = Histogram(
+    "stargate_gang_restart_seconds",
+    "From a failure to every rank of the next attempt running.",
+    buckets=_GANG_BUCKETS,
+    registry=registry,
+)
+_attempts = Counter(
+    "stargate_attempts_ended", "Attempts that ended, by cause.", ["cause"], registry=registry
+)
+_leader = Gauge("stargate_leader", "1 while this process leads.", registry=registry)
+_informer_pods = Gauge("stargate_informer_pods", "Pods in the informer.", registry=registry)
+_watch_restarts = Counter(
+    "stargate_watch_restarts",
+    "Watches that ended and began anew, by resource.",
+    ["resource"],
+    registry=registry,
+)
+
+Outcome = Literal["done", "conflict", "error"]
+Review = Literal["authenticated", "refused", "unavailable"]
+
+_report_codes: dict[int, Counter] = {}
+
+
+def pass_done(seconds: float, outcome: Outcome = "done") -> None:
+    _passes.labels(outcome).inc()
+    _pass_seconds.observe(seconds)
+
+
+def status_written() -> None:
+    _status_writes.labels("written").inc()
+
+
+def status_skipped() -> None:
+    _status_writes.labels("skipped").inc()
+
+
+def status_conflicted() -> None:
+    _status_writes.labels("conflict").inc()
+
+
+def pods_created(count: int = 1) -> None:
+    _pods_created.inc(count)
+
+
+def pods_deleted(count: int = 1) -> None:
+    _pods_deleted.inc(count)
+
+
+def event_told(type_: Literal["Normal", "Warning"]) -> None:
+    _events.labels(type_).inc()
+
+
+def api_answered(verb: str, code: int) -> None:
+    _api_requests.labels(verb if verb in _VERBS else "other", str(code)).inc()
+    if code == 429:
+        _api_throttled.inc()
+
+
+def api_concurrency(limit: float) -> None:
+    _api_concurrency.set(limit)
+
+
+def report_answered(code: int) -> None:
+    """Once per report: the child is kept, because finding it costs more than counting."""
+    counter = _report_codes.get(code)
+    if counter is None:
+        counter = _report_codes[code] = _reports.labels(str(code))
+    counter.inc()
+
+
+def report_connections(count: int) -> None:
+    _report_connections.set(count)
+
+
+def report_turned_away() -> None:
+    _report_turned_away.inc()
+
+
+def token_reviewed(outcome: Review) -> None:
+    _token_reviews.labels(outcome).inc()
+
+
+def jobs_by_phase(counts: Mapping[Phase, int]) -> None:
+    for phase in Phase:
+        _jobs.labels(phase.value).set(counts.get(phase, 0))
+
+
+def gang_started(seconds: float) -> None:
+    _gang_start.observe(seconds)
+
+
+def gang_restarted(seconds: float) -> None:
+    _gang_restart.observe(seconds)
+
+
+def attempt_ended(cause: str) -> None:
+    _attempts.labels(cause).inc()
+
+
+def leading(leads: bool) -> None:
+    _leader.set(leads)
+
+
+def informer_pods(count: int) -> None:
+    _informer_pods.set(count)
+
+
+def watch_restarted(resource: str) -> None:
+    _watch_restarts.labels(resource).inc()
+
+
+def exposition() -> bytes:
+    return generate_latest(registry)
+
+
+def value(name: str, labels: Mapping[str, str] | None = None) -> float:
+    """What a sample stands at; 0 if it was never recorded. For tests and summaries."""
+    return registry.get_sample_value(name, dict(labels or {})) or 0.0

@@ -1,0 +1,81 @@
+"""What the report server may ask of the rest, answered from what stands in the jobs' statuses."""
+
+from collections.abc import Callable
+
+from stargate_operator.circle import Circle
+from stargate_operator.desired.blueprint import Blueprint, resolve
+from stargate_operator.desired.uris import attempt_folder
+from stargate_operator.jobs import Catalogue, Jobs
+from stargate_operator.kube.pods import PodInformer
+from stargate_operator.pod import Pod
+from stargate_operator.reports.board import CheckpointKey, Standing
+from stargate_types import StargateJob
+
+
+class NoticeBoard:
+    def __init__(
+        self,
+        *,
+        jobs: Jobs,
+        catalogue: Catalogue,
+        pods: PodInformer,
+        circle: Circle,
+        leads: Callable[[], bool],
+    ) -> None:
+        self._jobs = jobs
+        self._catalogue = catalogue
+        self._pods = pods
+        self._circle = circle
+        self._leads = leads
+
+    def is_leader(self) -> bool:
+        return self._leads()
+
+    def pod(self, pod_uid: str) -> Pod | None:
+        return self._pods.by_uid(pod_uid)
+
+    def wake(self, job_uid: str) -> None:
+        self._circle.wake(job_uid)
+
+    def standing(self, job_uid: str) -> Standing | None:
+        job = self._jobs.get(job_uid)
+        if job is None:
+            return None
+        return Standing(
+            namespace=job.metadata.namespace,
+            name=job.metadata.name,
+            attempt=job.status.attempt,
+            epochs=job.spec.epochs,
+            world_size=job.world_size,
+            stop=_stops(job),
+            checkpoint_folder=self._folder(job),
+            checkpoints=_checkpoints(job),
+            expired=self._expired(job_uid),
+        )
+
+    def _folder(self, job: StargateJob) -> str:
+        """As the attempt's workers were told it; empty while nobody can know it."""
+        reconciler = self._circle.reconciler(job.uid)
+        remembered = reconciler and reconciler.memory.blueprint_of(job.status.attempt)
+        blueprint = remembered or resolve(
+            job, runtimes=self._catalogue.runtimes, classes=self._catalogue.classes
+        )
+        if not isinstance(blueprint, Blueprint):
+            return ""
+        return attempt_folder(blueprint.checkpoint_base, job.status.attempt)
+
+    def _expired(self, job_uid: str) -> tuple[str, ...]:
+        reconciler = self._circle.reconciler(job_uid)
+        return tuple(reconciler.memory.expired) if reconciler else ()
+
+
+def _stops(job: StargateJob) -> bool:
+    phase = job.status.phase
+    ended = bool(job.status.attempts and job.status.attempts[-1].end)
+    deleted = job.metadata.deletion_timestamp is not None
+    return ended or deleted or (phase is not None and phase.finished)
+
+
+def _checkpoints(job: StargateJob) -> tuple[CheckpointKey, ...]:
+    history = job.status.checkpoints.history if job.status.checkpoints else []
+    return tuple((each.epoch, each.uri, each.state) for each in history)

@@ -1,0 +1,255 @@
+"""One replica, put together and run: watches warm from the start, effects only while it leads.
+
+Whatever ends, ends the process: a replica that lost its lease, a watcher or a task must not go on
+half alive, and its supervisor starts it again in a second.
+"""
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from datetime import UTC, datetime
+from typing import Any
+
+import kopf
+import structlog
+
+from stargate_operator import metrics
+from stargate_operator.circle import Circle
+from stargate_operator.companions import Companions
+from stargate_operator.constants import FIELD_MANAGER
+from stargate_operator.contention import Rivals
+from stargate_operator.desired.environment import ReportTarget
+from stargate_operator.handlers import PLURALS, kopf_settings, register
+from stargate_operator.jobs import Catalogue, Jobs
+from stargate_operator.kube.client import Client
+from stargate_operator.kube.config import Endpoint, load_endpoint
+from stargate_operator.kube.leadership import Leadership
+from stargate_operator.kube.pods import PodInformer
+from stargate_operator.kube.watchdog import Check, KopfWatchers, Watchdog
+from stargate_operator.leader_label import take_label
+from stargate_operator.native_gangs import find_group_version
+from stargate_operator.notice_board import NoticeBoard
+from stargate_operator.pod import Pod
+from stargate_operator.probes import Probes
+from stargate_operator.reconciler import World
+from stargate_operator.reports.certificate import ServingCertificate
+from stargate_operator.reports.identity import Identities
+from stargate_operator.reports.intake import Intake
+from stargate_operator.reports.ledger import Ledger
+from stargate_operator.reports.server import ReportServer
+from stargate_operator.settings import Settings
+from stargate_operator.tell import Teller
+
+log = structlog.get_logger(__name__)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Replica:
+    """Everything that one process consists of."""
+
+    def __init__(self, settings: Settings, endpoint: Endpoint) -> None:
+        self.settings = settings
+        self.jobs, self.catalogue, self.ledger = Jobs(), Catalogue(), Ledger()
+        self.circle = Circle()
+        agent = f"{FIELD_MANAGER}/{settings.leader_identity}"
+        self.lease_client = Client(endpoint, user_agent=agent)
+        self.leadership = Leadership(
+            self.lease_client,
+            namespace=settings.namespace,
+            name=settings.lease_name,
+            identity=settings.leader_identity,
+            duration=settings.lease_duration_seconds,
+            renew_deadline=settings.lease_renew_deadline_seconds,
+            retry=settings.lease_retry_seconds,
+        )
+        self.client = Client(
+            endpoint,
+            user_agent=agent,
+            guard=self.leadership.guard,
+            in_flight=settings.requests_in_flight,
+        )
+        self.client.on_request = _count_request
+        self.pods = PodInformer(self.client, on_change=self._pod_changed)
+        self.services = PodInformer(
+            self.client, path="/api/v1/services", on_change=self._companion_changed
+        )
+        self.pod_groups: PodInformer | None = None
+        self.teller = Teller(self.client, instance=settings.leader_identity, clock=now)
+        self.watchers = KopfWatchers(frozenset(PLURALS))
+        self._leading = asyncio.Event()
+
+    def _pod_changed(self, uid: str, old: Pod | None, new: Pod | None) -> None:
+        self.circle.pod_changed(uid, old, new)
+
+    def _companion_changed(self, uid: str, old: Pod | None, new: Pod | None) -> None:
+        if new is None and old is not None:
+            self.circle.wake(uid)
+
+    @property
+    def leads(self) -> bool:
+        return self.leadership.is_leader and self._leading.is_set()
+
+    async def lead(self) -> None:
+        """From here on this process may write."""
+        group_version = await self._follow_pod_groups()
+        await self._all_synced()
+        self.circle.start(self._world(group_version))
+        if self.settings.pod_name:
+            await take_label(
+                self.client, namespace=self.settings.namespace, pod_name=self.settings.pod_name
+            )
+        self._leading.set()
+        metrics.leading(True)
+        log.info("leading", identity=self.settings.leader_identity, native_gangs=group_version)
+        assert self.circle.failure is not None
+        await self.circle.failure
+
+    async def _follow_pod_groups(self) -> str | None:
+        if self.settings.native_gangs == "off":
+            return None
+        found = await find_group_version(self.client, namespace=self.settings.namespace)
+        if found is not None:
+            self.pod_groups = PodInformer(
+                self.client, path=f"/apis/{found}/podgroups", on_change=self._companion_changed
+            )
+            self._pod_group_task = asyncio.create_task(self.pod_groups.run())
+        return found
+
+    async def _all_synced(self) -> None:
+        for informer in self.informers:
+            await informer.synced.wait()
+
+    @property
+    def informers(self) -> list[PodInformer]:
+        return [self.pods, self.services, *([self.pod_groups] if self.pod_groups else [])]
+
+    def _world(self, group_version: str | None) -> World:
+        return World(
+            client=self.client,
+            jobs=self.jobs,
+            catalogue=self.catalogue,
+            pods=self.pods,
+            companions=Companions(
+                self.client,
+                services=self.services,
+                pod_groups=self.pod_groups,
+                group_version=group_version,
+            ),
+            ledger=self.ledger,
+            rivals=Rivals(),
+            teller=self.teller,
+            target=ReportTarget(
+                base_url=self.settings.reports_url, ca_bundle=self.settings.reports_ca.read_text()
+            ),
+            clock=now,
+            wake=self.circle.wake,
+        )
+
+    def report_server(self) -> ReportServer:
+        board = NoticeBoard(
+            jobs=self.jobs,
+            catalogue=self.catalogue,
+            pods=self.pods,
+            circle=self.circle,
+            leads=lambda: self.leads,
+        )
+        intake = Intake(board, self.ledger, Identities(self.client, time.time), clock=now)
+        certificate = ServingCertificate(
+            self.settings.reports_certificate, self.settings.reports_key
+        )
+        return ReportServer(intake, certificate)
+
+    def watchdog(self) -> Watchdog:
+        return Watchdog([self.watchers.check(), Check("pod watches", self._silence)])
+
+    def _silence(self) -> str | None:
+        silent = [each for each in self.informers if not each.alive(time.monotonic())]
+        return f"{len(silent)} of them have fallen silent" if silent else None
+
+    async def kopf(self, stop: asyncio.Event) -> None:
+        self.watchers.install()
+        await kopf.operator(
+            registry=register(
+                self.jobs,
+                self.catalogue,
+                wake=self.circle.wake,
+                wake_all=self.circle.wake_all,
+            ),
+            settings=kopf_settings(),
+            clusterwide=True,
+            standalone=True,
+            stop_flag=stop,
+        )
+
+
+def _count_request(verb: str, code: int, seconds: float) -> None:
+    del seconds
+    metrics.api_answered(verb, code)
+
+
+async def operate(settings: Settings) -> int:
+    """The process's exit status: 0 if it was told to stop, 1 if it had to."""
+    replica = Replica(settings, load_endpoint(settings.kubeconfig))
+    reports, watchdog = replica.report_server(), replica.watchdog()
+    probes = Probes(
+        liveness=[lambda: "; ".join(watchdog.problems()) or None],
+        readiness=[lambda: _not_ready(replica)],
+    )
+    async with replica.lease_client, replica.client:
+        reports.start(settings.reports_host, settings.reports_port)
+        await probes.start(settings.probes_host or None, settings.probes_port)
+        try:
+            return await _until_one_ends(replica, watchdog)
+        finally:
+            await probes.close()
+            await reports.close()
+
+
+def _not_ready(replica: Replica) -> str | None:
+    """A standby is ready too: its watches are warm, and the report Service selects the leader."""
+    waiting = [informer for informer in replica.informers if not informer.synced.is_set()]
+    return "not all watches have synced" if waiting else None
+
+
+async def _until_one_ends(replica: Replica, watchdog: Watchdog) -> int:
+    stop = asyncio.Event()
+    told = asyncio.create_task(replica.kopf(stop), name="kopf")
+    tasks = [told, *(asyncio.create_task(each) for each in _endless(replica, watchdog))]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return _verdict(done, told)
+    finally:
+        await _stop(replica, tasks, stop)
+
+
+def _endless(replica: Replica, watchdog: Watchdog) -> list[Coroutine[Any, Any, Any]]:
+    return [
+        replica.pods.run(),
+        replica.services.run(),
+        replica.teller.run(),
+        watchdog.run(),
+        replica.leadership.run(replica.lead),
+    ]
+
+
+def _verdict(done: set[asyncio.Task[Any]], told: asyncio.Task[Any]) -> int:
+    """kopf ends by itself on SIGTERM and SIGINT; any other end is a fault."""
+    for task in done:
+        error = task.exception()
+        if error is not None:
+            log.error("ending", task=task.get_name(), error=str(error), exc_info=error)
+            return 1
+    return 0 if told in done else 1
+
+
+async def _stop(replica: Replica, tasks: list[asyncio.Task[Any]], stop: asyncio.Event) -> None:
+    """The lease is given up when nobody writes under it any more."""
+    stop.set()
+    await replica.circle.stop()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await replica.leadership.release()

@@ -1,0 +1,65 @@
+"""A worker pod as the operator sees it: the few fields that a decision needs, decoded once.
+
+Times are seconds since the epoch (UTC) as the API server wrote them.
+"""
+
+from typing import Final
+
+import msgspec
+
+PENDING: Final = "Pending"
+RUNNING: Final = "Running"
+SUCCEEDED: Final = "Succeeded"
+FAILED: Final = "Failed"
+TERMINAL: Final = frozenset({SUCCEEDED, FAILED})
+
+
+class Termination(msgspec.Struct, frozen=True, gc=False):
+    """How the worker container ended."""
+
+    exit_code: int
+    signal: int = 0
+    reason: str = ""
+    message: str = ""
+    finished_at: float | None = None
+
+
+class Pod(msgspec.Struct, frozen=True):
+    """One pod of a gang."""
+
+    name: str
+    namespace: str
+    uid: str
+    resource_version: int
+    job_uid: str
+    job_name: str
+    attempt: int
+    rank: int
+    owner_uid: str = ""
+    node: str = ""
+    service_account: str = ""
+    phase: str = PENDING
+    created: float = 0.0
+    scheduled_at: float | None = None
+    started_at: float | None = None
+    """When the worker container began to run, while it does."""
+    ready: bool = False
+    deleting: bool = False
+    deletion_at: float | None = None
+    """When its grace ends; past it, a pod that is still here is stuck."""
+    status_reason: str = ""
+    status_message: str = ""
+    disruption: str = ""
+    unschedulable_message: str = ""
+    waiting_reason: str = ""
+    waiting_message: str = ""
+    terminated: Termination | None = None
+
+    @property
+    def terminal(self) -> bool:
+        return self.phase in TERMINAL
+
+    @property
+    def alive(self) -> bool:
+        """Non-terminal: it holds, or may come to hold, a node."""
+        return self.phase not in TERMINAL

@@ -1,0 +1,44 @@
+"""What the report server asks of the rest of the operator; the reconciler's side implements it."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from stargate_operator.pod import Pod
+
+CheckpointKey = tuple[int, str, str]
+"""Epoch, URI and state: what makes a report of a checkpoint the same report."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What is so of a job by its written status: nothing that is only planned, or only reported.
+
+    `stop`: the job is suspended, finished or being deleted, or the attempt is being ended.
+    `checkpoint_folder`: where the current attempt writes, as its workers were told it; empty if that
+    cannot be known now.
+    `checkpoints`: those in the status. `expired`: URIs beyond what the job retains.
+    """
+
+    namespace: str
+    name: str
+    attempt: int
+    epochs: int
+    world_size: int
+    stop: bool
+    checkpoint_folder: str
+    checkpoints: tuple[CheckpointKey, ...] = ()
+    expired: tuple[str, ...] = ()
+
+
+class Board(Protocol):
+    def is_leader(self) -> bool:
+        """Whether this process may speak for the jobs now."""
+
+    def pod(self, pod_uid: str) -> Pod | None:
+        """The pod as the informer knows it."""
+
+    def standing(self, job_uid: str) -> Standing | None:
+        """None: no such job, or no longer."""
+
+    def wake(self, job_uid: str) -> None:
+        """Has the job reconciled soon; called for what must come to stand in its status."""

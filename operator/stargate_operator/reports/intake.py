@@ -1,0 +1,215 @@
+"""One report, from who sent it to what it is answered. Knows nothing of HTTP.
+
+The order is the point: what is cheap and says nothing comes first; nothing of a job is told to
+someone who is not one of its workers; the body is read only of a rank that may report. A complete
+checkpoint is acknowledged when it stands in the job's status, never before.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+
+from stargate_operator.pod import Pod
+from stargate_operator.reported import CheckpointReport, ProgressReport
+from stargate_operator.reports.board import Board, Standing
+from stargate_operator.reports.cadence import next_report_seconds
+from stargate_operator.reports.identity import Identities
+from stargate_operator.reports.ledger import Ledger
+from stargate_operator.reports.protocol import (
+    Acknowledged,
+    Answer,
+    Checkpoint,
+    Report,
+    decode,
+    validate,
+)
+from stargate_operator.reports.refusal import (
+    conflict,
+    forbidden,
+    invalid,
+    not_found,
+    unauthorized,
+    unavailable,
+)
+
+STANDING_TIMEOUT_SECONDS = 10.0
+_BEARER = "bearer "
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """A report before its body is read. `authorization` is the header's value, or empty."""
+
+    namespace: str
+    name: str
+    authorization: str
+    body: Callable[[], Awaitable[bytes]]
+
+
+class Intake:
+    """`clock` gives the time in UTC."""
+
+    def __init__(
+        self,
+        board: Board,
+        ledger: Ledger,
+        identities: Identities,
+        *,
+        clock: Callable[[], datetime],
+        standing_timeout: float = STANDING_TIMEOUT_SECONDS,
+    ) -> None:
+        self._board = board
+        self._ledger = ledger
+        self._identities = identities
+        self._clock = clock
+        self._standing_timeout = standing_timeout
+
+    async def close(self) -> None:
+        await self._identities.close()
+
+    async def take(self, incoming: Incoming) -> Answer:
+        """The answer, or a Refusal."""
+        self._need_leadership()
+        pod = self._pod(await self._identities.pod_uid(_token(incoming.authorization)))
+        _own_job(pod, incoming)
+        self._current_standing(pod)
+        report = decode(await incoming.body())
+        standing = self._current_standing(pod)  # again: a body may take its time
+        validate(report, pod.rank, standing)
+        acknowledged = await self._record(report, pod, standing)
+        return self._answer(pod, acknowledged)
+
+    def _need_leadership(self) -> None:
+        if not self._board.is_leader():
+            raise unavailable("this operator does not lead; another one takes the reports")
+
+    def _pod(self, pod_uid: str) -> Pod:
+        pod = self._board.pod(pod_uid)
+        if pod is None:
+            raise unavailable("the operator does not know this pod (yet)")
+        return pod
+
+    def _current_standing(self, pod: Pod) -> Standing:
+        standing = self._board.standing(pod.job_uid)
+        if standing is None:
+            raise not_found(f"there is no StargateJob {pod.job_name} with UID {pod.job_uid}")
+        if pod.attempt > standing.attempt:
+            raise unavailable(f"the operator does not see attempt {pod.attempt} yet")
+        if pod.attempt < standing.attempt:
+            raise conflict(
+                "StaleAttempt",
+                f"this pod belongs to attempt {pod.attempt}; attempt {standing.attempt} is current",
+            )
+        return standing
+
+    async def _record(self, report: Report, pod: Pod, standing: Standing) -> Acknowledged | None:
+        at = self._clock()
+        self._ledger.progress(pod.job_uid, _progress(report, pod, at))
+        if report.checkpoint is None:
+            return None
+        return await self._keep(report.checkpoint, pod, standing)
+
+    async def _keep(
+        self, checkpoint: Checkpoint, pod: Pod, standing: Standing
+    ) -> Acknowledged | None:
+        if checkpoint.key in standing.checkpoints:
+            return _acknowledge(checkpoint)
+        if checkpoint.state == "Damaged":
+            self._need_known(checkpoint, pod, standing)
+        report = _as_reported(checkpoint, pod, self._clock())
+        self._ledger.checkpoint(pod.job_uid, report)
+        self._board.wake(pod.job_uid)
+        if checkpoint.state == "Writing":
+            return None
+        if not await self._ledger.standing(pod.job_uid, report, self._standing_timeout):
+            self._explain_not_standing(checkpoint, pod)
+        return _acknowledge(checkpoint)
+
+    def _need_known(self, checkpoint: Checkpoint, pod: Pod, standing: Standing) -> None:
+        stands = any(
+            (epoch, uri) == (checkpoint.epoch, checkpoint.uri)
+            for epoch, uri, _ in standing.checkpoints
+        )
+        if stands or self._ledger.knows(pod.job_uid, checkpoint.epoch, checkpoint.uri):
+            return
+        raise invalid(
+            "checkpoint.uri",
+            f"no checkpoint of epoch {checkpoint.epoch} stands there; only one that does can be"
+            " reported as Damaged",
+        )
+
+    def _explain_not_standing(self, checkpoint: Checkpoint, pod: Pod) -> None:
+        """The attempt may have ended meanwhile; otherwise the same report is to come again."""
+        self._current_standing(pod)
+        raise unavailable(
+            f"the checkpoint of epoch {checkpoint.epoch} could not be written to the job's status"
+            " in time; report it again"
+        )
+
+    def _answer(self, pod: Pod, acknowledged: Acknowledged | None) -> Answer:
+        """From what stands now: a checkpoint that was waited for may have made others expire."""
+        standing = self._current_standing(pod)
+        interval = next_report_seconds(
+            pod.job_uid,
+            rank=pod.rank,
+            world_size=standing.world_size,
+            now=self._clock().timestamp(),
+        )
+        answer = Answer(
+            attempt=standing.attempt,
+            next_report_seconds=interval,
+            stop=standing.stop,
+            delete=standing.expired if pod.rank == 0 else (),
+        )
+        return answer if acknowledged is None else _with(answer, acknowledged)
+
+
+def _token(authorization: str) -> str:
+    token = authorization[len(_BEARER) :].strip()
+    if authorization[: len(_BEARER)].lower() != _BEARER or not token:
+        raise unauthorized(
+            "send the pod's projected ServiceAccount token: Authorization: Bearer <token>"
+        )
+    return token
+
+
+def _own_job(pod: Pod, incoming: Incoming) -> None:
+    """Names no job but the one asked for: whose pod this is, is nobody else's business."""
+    if (pod.namespace, pod.job_name) != (incoming.namespace, incoming.name):
+        raise forbidden(
+            f"the token's pod is no worker of StargateJob {incoming.namespace}/{incoming.name}"
+        )
+
+
+def _progress(report: Report, pod: Pod, at: datetime) -> ProgressReport:
+    """Rank 0 speaks for the gang; of the others only the step counts, as a sign of life."""
+    leads = pod.rank == 0
+    return ProgressReport(
+        attempt=pod.attempt,
+        rank=pod.rank,
+        epoch=report.epoch if leads else None,
+        step=report.step,
+        metrics=tuple((metric.name, metric.value) for metric in report.metrics) if leads else (),
+        at=at,
+    )
+
+
+def _as_reported(checkpoint: Checkpoint, pod: Pod, at: datetime) -> CheckpointReport:
+    return CheckpointReport(
+        attempt=pod.attempt,
+        epoch=checkpoint.epoch,
+        uri=checkpoint.uri,
+        size_bytes=checkpoint.size_bytes,
+        state=checkpoint.state,
+        at=at,
+    )
+
+
+def _acknowledge(checkpoint: Checkpoint) -> Acknowledged:
+    return Acknowledged(epoch=checkpoint.epoch, uri=checkpoint.uri, state=checkpoint.state)
+
+
+def _with(answer: Answer, acknowledged: Acknowledged) -> Answer:
+    return msgspec.structs.replace(answer, acknowledged=acknowledged)

@@ -1,0 +1,173 @@
+"""Accepts TLS connections, few at a time.
+
+asyncio's own server takes every connection that comes and forgets those that never finish their
+handshake; one TLS connection costs 275 KiB here. This loop accepts only while there is room, so a
+gang that reports all at once waits in the kernel's backlog, and one address (a worker pod has its
+own) holds only so many. Loopback is no tenant and is not limited.
+"""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from stargate_operator import metrics
+
+_log = structlog.get_logger(__name__)
+_LOOPBACK = ("127.", "::1", "::ffff:127.")
+_BACKLOG = 4096
+_RETRY_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    connections: int = 256
+    connections_per_address: int = 32
+    handshake_seconds: float = 5.0
+    shutdown_seconds: float = 1.0
+
+
+DEFAULT_LIMITS = Limits()
+
+
+class Seat:
+    """A connection's place among those allowed; given back once, by whoever sees its end."""
+
+    def __init__(self, give_back: Callable[[], None]) -> None:
+        self._give_back: Callable[[], None] | None = give_back
+
+    def leave(self) -> None:
+        give_back, self._give_back = self._give_back, None
+        if give_back is not None:
+            give_back()
+
+
+Protocols = Callable[[Seat], asyncio.Protocol]
+
+
+class Listener:
+    """`protocols` makes a connection's protocol, which must `leave` its seat when that is lost.
+
+    `tls` is asked for each connection, so that a new certificate counts from the next one on.
+    """
+
+    def __init__(
+        self,
+        protocols: Protocols,
+        tls: Callable[[], ssl.SSLContext],
+        limits: Limits,
+    ) -> None:
+        self._protocols = protocols
+        self._tls = tls
+        self._limits = limits
+        self._room = asyncio.Semaphore(limits.connections)
+        self._held: Counter[str] = Counter()
+        self._handshakes: set[asyncio.Task[None]] = set()
+        self._socket: socket.socket | None = None
+        self._accepting: asyncio.Task[None] | None = None
+
+    @property
+    def port(self) -> int:
+        assert self._socket is not None
+        return int(self._socket.getsockname()[1])
+
+    @property
+    def connections(self) -> int:
+        return self._held.total()
+
+    @property
+    def accepting(self) -> bool:
+        return self._accepting is not None and not self._accepting.done()
+
+    def start(self, host: str, port: int) -> None:
+        """`host` empty: every address, IPv4 and IPv6."""
+        self._socket = listening = _listen(host, port)
+        listening.setblocking(False)
+        self._accepting = asyncio.create_task(self._accept_forever(listening))
+
+    async def close(self) -> None:
+        tasks = [*self._handshakes, *([self._accepting] if self._accepting else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._socket is not None:
+            self._socket.close()
+
+    async def _accept_forever(self, listening: socket.socket) -> None:
+        while True:
+            await self._room.acquire()
+            try:
+                connection, address = await asyncio.get_running_loop().sock_accept(listening)
+            except OSError as error:  # out of descriptors, most likely
+                self._room.release()
+                _log.warning("could not accept a connection", error=str(error))
+                await asyncio.sleep(_RETRY_SECONDS)
+            else:
+                self._admit(connection, address[0])
+
+    def _admit(self, connection: socket.socket, address: str) -> None:
+        seat = self._seat(address)
+        if self._is_greedy(address):
+            metrics.report_turned_away()
+            connection.close()
+            seat.leave()
+            return
+        handshake = asyncio.create_task(self._shake_hands(connection, seat))
+        self._handshakes.add(handshake)
+        handshake.add_done_callback(self._handshakes.discard)
+
+    def _seat(self, address: str) -> Seat:
+        self._held[address] += 1
+        metrics.report_connections(self.connections)
+        return Seat(lambda: self._left(address))
+
+    def _left(self, address: str) -> None:
+        self._held[address] -= 1
+        if not self._held[address]:
+            del self._held[address]
+        metrics.report_connections(self.connections)
+        self._room.release()
+
+    def _is_greedy(self, address: str) -> bool:
+        if address.startswith(_LOOPBACK):
+            return False
+        return self._held[address] > self._limits.connections_per_address
+
+    async def _shake_hands(self, connection: socket.socket, seat: Seat) -> None:
+        """A failed handshake is the client's affair; the protocol sees only what comes after."""
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: self._protocols(seat),
+                connection,
+                ssl=self._tls(),
+                ssl_handshake_timeout=self._limits.handshake_seconds,
+                ssl_shutdown_timeout=self._limits.shutdown_seconds,
+            )
+        except OSError as error:
+            _log.debug("a TLS handshake failed", error=type(error).__name__)
+            seat.leave()
+        except BaseException:
+            seat.leave()
+            raise
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    if host:
+        return _listen_on(host, port)
+    with contextlib.suppress(OSError):
+        if socket.has_dualstack_ipv6():
+            return socket.create_server(
+                ("::", port), family=socket.AF_INET6, backlog=_BACKLOG, dualstack_ipv6=True
+            )
+    return socket.create_server(("0.0.0.0", port), backlog=_BACKLOG)
+
+
+def _listen_on(host: str, port: int) -> socket.socket:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, _, _, _, address = found[0]
+    return socket.create_server(address[:2], family=family, backlog=_BACKLOG)

@@ -1,0 +1,184 @@
+"""What goes over the wire between a worker and the operator, and what makes a report believable.
+
+A report is judged in two steps: its form (types and bounds, by msgspec, before anything is known of
+the job) and its sense (`validate`: against the job's epochs, the attempt's folder, what stands).
+Unknown fields are refused: a misspelt `epcoh` would otherwise be a silent heartbeat.
+"""
+
+import re
+from collections import Counter
+from typing import Annotated
+from urllib.parse import unquote
+
+import msgspec
+
+from stargate_operator.reported import CheckpointState
+from stargate_operator.reports.board import CheckpointKey, Standing
+from stargate_operator.reports.refusal import (
+    Refusal,
+    conflict,
+    forbidden,
+    invalid,
+    unavailable,
+    unreadable,
+)
+from stargate_types.status import MAX_METRICS
+
+MAX_INT = 2**63 - 1
+Whole = Annotated[int, msgspec.Meta(ge=0, le=MAX_INT)]
+Uri = Annotated[str, msgspec.Meta(min_length=1, max_length=2048, pattern=r"^[^\s\x00-\x1f\x7f]+$")]
+MetricName = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=63, pattern=r"^[^\x00-\x1f\x7f]+$")
+]
+
+
+class Metric(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    name: MetricName
+    value: float
+
+
+class Checkpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    epoch: Whole
+    uri: Uri
+    state: CheckpointState
+    size_bytes: Whole | None = None
+
+    @property
+    def key(self) -> CheckpointKey:
+        return self.epoch, self.uri, self.state
+
+
+class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """Everything is optional: an empty report says that the rank is alive."""
+
+    epoch: Whole | None = None
+    step: Whole | None = None
+    metrics: Annotated[tuple[Metric, ...], msgspec.Meta(max_length=MAX_METRICS)] = ()
+    checkpoint: Checkpoint | None = None
+
+
+class Acknowledged(msgspec.Struct, frozen=True, rename="camel"):
+    """A checkpoint that stands in the job's status: it survives any crash of the operator."""
+
+    epoch: int
+    uri: str
+    state: CheckpointState
+
+
+class Answer(msgspec.Struct, frozen=True, rename="camel"):
+    """`stop`: the job or this attempt ends; save what is worth it and exit.
+
+    `delete`: checkpoints beyond what the job retains; told to rank 0. Workers delete no others.
+    """
+
+    attempt: int
+    next_report_seconds: float
+    stop: bool
+    acknowledged: Acknowledged | msgspec.UnsetType = msgspec.UNSET
+    delete: tuple[str, ...] = ()
+
+
+_decoder = msgspec.json.Decoder(Report)
+encode = msgspec.json.Encoder().encode
+
+_AT = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<field>.*)`)?$", re.DOTALL)
+_UNKNOWN = re.compile(r"unknown field `(?P<name>.*)`", re.DOTALL)
+_SHOWN = 64
+
+
+def decode(body: bytes) -> Report:
+    try:
+        return _decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise _wrong_form(str(error)) from None
+    except ValueError as error:
+        raise _no_json(body, str(error)) from None
+
+
+def _wrong_form(said: str) -> Refusal:
+    match = _AT.match(said)
+    what, at = (match["what"], match["field"] or "") if match else (said, "")
+    unknown = _UNKNOWN.search(what)
+    if unknown:
+        return _unknown_field(at, unknown["name"][:_SHOWN])
+    field = at or "the report"
+    return unreadable(f"{field}: {what}", field=at)
+
+
+def _unknown_field(at: str, name: str) -> Refusal:
+    kind = Metric if at.startswith("metrics") else Checkpoint if at == "checkpoint" else Report
+    known = ", ".join(field.encode_name for field in msgspec.structs.fields(kind))
+    field = f"{at}.{name}" if at else name
+    return unreadable(f"{field}: there is no such field; there are {known}", field=field)
+
+
+def _no_json(body: bytes, said: str) -> Refusal:
+    if b"NaN" in body or b"Infinity" in body:
+        return unreadable(
+            "metrics: NaN and Infinity are no JSON numbers; leave out a metric that has no value",
+            field="metrics",
+        )
+    return unreadable(f"the report is no JSON in UTF-8: {said}")
+
+
+def validate(report: Report, rank: int, standing: Standing) -> None:
+    """Raises a Refusal that names the first field that cannot be true of this job and rank."""
+    _possible_epoch("epoch", report.epoch, standing)
+    _distinct_names(report.metrics)
+    if report.checkpoint is not None:
+        _possible_epoch("checkpoint.epoch", report.checkpoint.epoch, standing)
+        _believable(report.checkpoint, rank, standing)
+
+
+def _possible_epoch(field: str, epoch: int | None, standing: Standing) -> None:
+    if epoch is not None and epoch > standing.epochs:
+        raise invalid(field, f"{epoch} is more than the {standing.epochs} epochs of the job")
+
+
+def _distinct_names(metrics: tuple[Metric, ...]) -> None:
+    names = Counter(metric.name for metric in metrics)
+    for index, metric in enumerate(metrics):
+        if names[metric.name] > 1:
+            raise invalid(f"metrics[{index}].name", f"{metric.name!r} is given more than once")
+
+
+def _believable(checkpoint: Checkpoint, rank: int, standing: Standing) -> None:
+    if checkpoint.state == "Damaged":
+        return
+    if rank != 0:
+        raise forbidden(
+            f"checkpoint.state: rank 0 reports {checkpoint.state} for the whole gang; rank {rank}"
+            " may report a checkpoint only as Damaged"
+        )
+    _inside_own_folder(checkpoint.uri, standing)
+    _newer_than_what_stands(checkpoint, standing)
+
+
+def _inside_own_folder(uri: str, standing: Standing) -> None:
+    """The URI holds the attempt, so that a straggler can overwrite nothing that counts."""
+    if not standing.checkpoint_folder:
+        raise unavailable("it is not known now where this attempt's checkpoints go", retry_after=5)
+    folder = standing.checkpoint_folder.rstrip("/") + "/"
+    inside = uri.startswith(folder) and len(uri) > len(folder)
+    if not inside or ".." in unquote(uri).split("/"):
+        raise invalid("checkpoint.uri", f"must lie in this attempt's folder, {folder}")
+
+
+def _newer_than_what_stands(checkpoint: Checkpoint, standing: Standing) -> None:
+    """What can be resumed from never goes back in epochs, and is not written again."""
+    if checkpoint.key in standing.checkpoints:
+        return
+    complete = [(epoch, uri) for epoch, uri, state in standing.checkpoints if state == "Complete"]
+    newest = max((epoch for epoch, _ in complete), default=0)
+    if checkpoint.state == "Complete" and checkpoint.epoch < newest:
+        raise conflict(
+            "OlderCheckpoint",
+            f"checkpoint.epoch: a checkpoint of epoch {newest} stands; one of epoch"
+            f" {checkpoint.epoch} would go back",
+        )
+    if any(uri == checkpoint.uri for _, uri in complete):
+        raise conflict(
+            "AlreadyComplete",
+            f"checkpoint.uri: a complete checkpoint stands at {checkpoint.uri}; write another one"
+            " under another URI",
+        )

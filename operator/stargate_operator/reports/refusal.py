@@ -1,0 +1,110 @@
+"""A report that is not taken, and why, in Kubernetes' own shape: any client can read it."""
+
+from http import HTTPStatus
+
+import msgspec
+
+
+class Refusal(Exception):  # noqa: N818 - an answer, not an error of ours
+    """Raised where it can be explained; the server turns it into a metav1.Status.
+
+    `message` goes to the worker: it must hold no secret and nothing of another job.
+    """
+
+    def __init__(
+        self,
+        code: HTTPStatus,
+        reason: str,
+        message: str,
+        *,
+        retry_after: int | None = None,
+        field: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.reason = reason
+        self.message = message
+        self.retry_after = retry_after
+        self.field = field
+
+
+class _Cause(msgspec.Struct, rename="camel", omit_defaults=True):
+    reason: str
+    message: str
+    field: str
+
+
+class _Details(msgspec.Struct, rename="camel", omit_defaults=True):
+    causes: tuple[_Cause, ...] = ()
+    retry_after_seconds: int | None = None
+
+
+class _Status(msgspec.Struct, rename="camel"):
+    message: str
+    reason: str
+    code: int
+    details: _Details | msgspec.UnsetType = msgspec.UNSET
+    kind: str = "Status"
+    api_version: str = "v1"
+    metadata: dict[str, str] = {}
+    status: str = "Failure"
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def as_status(refusal: Refusal) -> bytes:
+    """The metav1.Status that says it."""
+    return _encode(
+        _Status(
+            message=refusal.message,
+            reason=refusal.reason,
+            code=refusal.code,
+            details=_details(refusal),
+        )
+    )
+
+
+def _details(refusal: Refusal) -> _Details | msgspec.UnsetType:
+    if not refusal.field and refusal.retry_after is None:
+        return msgspec.UNSET
+    return _Details(causes=_causes(refusal), retry_after_seconds=refusal.retry_after)
+
+
+def _causes(refusal: Refusal) -> tuple[_Cause, ...]:
+    if not refusal.field:
+        return ()
+    return (_Cause(reason="FieldValueInvalid", message=refusal.message, field=refusal.field),)
+
+
+def unavailable(message: str, *, retry_after: int = 1) -> Refusal:
+    """The same report may well be taken in a moment."""
+    return Refusal(
+        HTTPStatus.SERVICE_UNAVAILABLE, "ServiceUnavailable", message, retry_after=retry_after
+    )
+
+
+def unauthorized(message: str) -> Refusal:
+    return Refusal(HTTPStatus.UNAUTHORIZED, "Unauthorized", message)
+
+
+def forbidden(message: str) -> Refusal:
+    return Refusal(HTTPStatus.FORBIDDEN, "Forbidden", message)
+
+
+def not_found(message: str) -> Refusal:
+    return Refusal(HTTPStatus.NOT_FOUND, "NotFound", message)
+
+
+def conflict(reason: str, message: str) -> Refusal:
+    return Refusal(HTTPStatus.CONFLICT, reason, message)
+
+
+def unreadable(message: str, *, field: str = "") -> Refusal:
+    """The body is not what the protocol says: its form is wrong."""
+    return Refusal(HTTPStatus.BAD_REQUEST, "BadRequest", message, field=field)
+
+
+def invalid(field: str, message: str) -> Refusal:
+    """The body is well formed, but a value cannot be true; the message says what would be right."""
+    return Refusal(HTTPStatus.BAD_REQUEST, "Invalid", f"{field}: {message}", field=field)

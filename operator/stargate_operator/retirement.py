@@ -1,0 +1,72 @@
+"""What is done for a job that is gone or going: its pods and companions are deleted at once.
+
+The garbage collector would do it too, at 20 deletes a second by default; it stays the backstop. Only
+what carries the job's UID as its controller is touched, so `--cascade=orphan` leaves the pods alone.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from stargate_operator.apply import Hands
+from stargate_operator.companions import Companions
+from stargate_operator.decide.effects import Doomed
+from stargate_operator.jobs import Jobs
+from stargate_operator.kube.pods import PodInformer
+from stargate_operator.pod import Pod
+from stargate_operator.record import Record
+from stargate_types import StargateJob
+
+_LOOK_AGAIN = timedelta(seconds=5)
+_ORPHAN_FINALIZER = "orphan"
+
+
+class Retirement:
+    """Of one job, by its UID."""
+
+    def __init__(
+        self,
+        uid: str,
+        *,
+        jobs: Jobs,
+        pods: PodInformer,
+        companions: Companions,
+        hands: Hands,
+        record: Record,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._uid = uid
+        self._jobs = jobs
+        self._pods = pods
+        self._companions = companions
+        self._hands = hands
+        self._record = record
+        self._clock = clock
+        self._orphaned = False
+        self._confirmed = False
+
+    async def go_on(self, job: StargateJob | None) -> datetime | None:
+        """When to look again; None once nothing of the job is left to us. `job` is as last seen."""
+        await self._hands.stop_creating()
+        if job is None and not self._confirmed:
+            return await self._confirm()
+        self._orphaned |= job is not None and _ORPHAN_FINALIZER in job.metadata.finalizers
+        if self._orphaned:
+            return None
+        await self._companions.delete(self._uid)
+        left = self._left()
+        self._hands.delete(Doomed(pod, grace=None) for pod in left if not pod.deleting)
+        return self._clock() + _LOOK_AGAIN if left else None
+
+    async def _confirm(self) -> datetime | None:
+        """Pods of a job that this process never saw: gone while no operator ran, or not listed yet."""
+        stray = next(iter(self._left()), None)
+        if stray is None:
+            return None
+        found = await self._record.find(stray.namespace, stray.job_name)
+        if found is not None and found.uid == self._uid:
+            self._jobs.put(found)
+        self._confirmed = True
+        return self._clock()
+
+    def _left(self) -> list[Pod]:
+        return [pod for pod in self._pods.of_job(self._uid).values() if pod.owner_uid == self._uid]

@@ -1,0 +1,103 @@
+"""Every setting of the operator: a flag and a STARGATE_* variable each, listed by `--help`."""
+
+import os
+import socket
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+
+
+class Settings(BaseSettings):
+    """How this replica runs. Flags win over variables."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="STARGATE_",
+        cli_prog_name="stargate-operator run",
+        cli_kebab_case=True,
+        cli_hide_none_type=True,
+        cli_avoid_json=True,
+        extra="ignore",
+    )
+
+    kubeconfig: Path | None = Field(
+        default=None,
+        description="Kubeconfig file; by default KUBECONFIG, ~/.kube/config, or the pod's own"
+        " ServiceAccount.",
+    )
+    namespace: str = Field(
+        default="stargate-system", description="Namespace of the operator itself: lease and pods."
+    )
+    pod_name: str | None = Field(
+        default=None, description="Name of this replica's pod; the leader labels it."
+    )
+    leader_identity: str = Field(
+        default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}",
+        description="Name of this replica in the lease; unique among replicas.",
+    )
+    lease_name: str = Field(default="stargate-operator", description="Name of the Lease.")
+    lease_duration_seconds: Seconds = Field(
+        default=15, description="How long a silent leader keeps the others waiting."
+    )
+    lease_renew_deadline_seconds: Seconds = Field(
+        default=10, description="How long a leader tries to renew before it ends."
+    )
+    lease_retry_seconds: Seconds = Field(
+        default=2, description="Pause between two tries to take or renew the lease."
+    )
+    requests_in_flight: Annotated[int, Field(ge=1, le=1024)] = Field(
+        default=32, description="Most writes under way at once; a 429 lowers it for a while."
+    )
+    native_gangs: Literal["auto", "off"] = Field(
+        default="auto",
+        description="Whether gangs are PodGroups where the API server serves them.",
+    )
+    reports_host: str = Field(
+        default="", description="Address the report server listens on; all by default."
+    )
+    reports_port: Port = Field(default=8443, description="Port of the report server.")
+    reports_url: str = Field(
+        default="https://stargate-operator-reports.stargate-system.svc:8443",
+        description="Base URL under which workers reach the report server.",
+    )
+    reports_certificate: Path = Field(
+        default=Path("/etc/stargate/tls/tls.crt"),
+        description="Serving certificate (PEM); read again when it changes.",
+    )
+    reports_key: Path = Field(
+        default=Path("/etc/stargate/tls/tls.key"), description="Its key (PEM)."
+    )
+    reports_ca: Path = Field(
+        default=Path("/etc/stargate/tls/ca.crt"),
+        description="CA bundle (PEM) that workers get to verify the report server.",
+    )
+    probes_host: str = Field(
+        default="", description="Address of /healthz, /readyz and /metrics; all by default."
+    )
+    probes_port: Port = Field(default=8080, description="Port of /healthz, /readyz and /metrics.")
+    log_format: Literal["auto", "json", "console"] = Field(
+        default="auto", description="auto is console on a terminal and json elsewhere."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least severe level that is logged."
+    )
+
+    @model_validator(mode="after")
+    def _lease_times_fit(self) -> Self:
+        if not self.lease_retry_seconds < self.lease_renew_deadline_seconds:
+            raise ValueError("lease-retry-seconds must be less than lease-renew-deadline-seconds")
+        if not self.lease_renew_deadline_seconds < self.lease_duration_seconds:
+            raise ValueError(
+                "lease-renew-deadline-seconds must be less than lease-duration-seconds"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _reports_url_is_https(self) -> Self:
+        if not self.reports_url.startswith("https://"):
+            raise ValueError("reports-url must start with https://: tokens travel over it")
+        return self

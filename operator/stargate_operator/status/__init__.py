@@ -1,0 +1,1 @@
+"""What the resource says of the job: conditions, counts, progress, checkpoints, goodput. Pure."""

@@ -1,0 +1,102 @@
+"""The record of attempts: begun, running, ended, and the cause revised while it is provisional."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from stargate_operator.decide.culprit import cause_of, first_failure, precedes
+from stargate_operator.decide.plan import NOT_FAILURES, Ending
+from stargate_operator.desired.blueprint import Blueprint
+from stargate_operator.gang import Remains
+from stargate_operator.pod import Pod
+from stargate_operator.status.size import shortened
+from stargate_types.status import MAX_ATTEMPTS, AttemptStatus, Cause, RestoredFrom
+
+_LATEST_MESSAGE_BYTES = 1000
+_OLDER_MESSAGE_BYTES = 256
+_CERTAIN = NOT_FAILURES | {Cause.CHECKPOINT_DAMAGED}
+"""Causes that no pod's end can turn into another."""
+
+
+def begun(attempts: list[AttemptStatus], *, now: datetime, world_size: int) -> list[AttemptStatus]:
+    number = attempts[-1].number + 1 if attempts else 1
+    started = AttemptStatus(number=number, start=now, world_size=world_size)
+    return _trimmed([*attempts, started])
+
+
+def resolved(
+    attempt: AttemptStatus, blueprint: Blueprint, point: RestoredFrom | None
+) -> AttemptStatus:
+    return attempt.model_copy(
+        update={
+            "runtime": blueprint.runtime_id,
+            "accelerator_class": blueprint.class_id,
+            "restored_epoch": point.epoch if point else None,
+        }
+    )
+
+
+def ended(attempt: AttemptStatus, ending: Ending, lost: float) -> AttemptStatus:
+    return attempt.model_copy(
+        update={
+            "end": ending.at,
+            "cause": ending.cause,
+            "rank": ending.rank,
+            "node": ending.node,
+            "exit_code": ending.exit_code,
+            "message": shortened(_told(ending), _LATEST_MESSAGE_BYTES) or None,
+            "lost_seconds": lost,
+        }
+    )
+
+
+def with_more_lost(attempt: AttemptStatus, seconds: float) -> AttemptStatus:
+    if not seconds:
+        return attempt
+    lost = max(0.0, (attempt.lost_seconds or 0.0) + seconds)
+    return attempt.model_copy(update={"lost_seconds": round(lost, 3)})
+
+
+def _told(ending: Ending) -> str:
+    return f"{ending.message}: {ending.log}" if ending.log else ending.message
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A cause that turned out otherwise; `counted` is the change of the counted failures."""
+
+    attempt: AttemptStatus
+    counted: int
+
+
+def revised(attempt: AttemptStatus, remains: Remains, now: datetime) -> Revision | None:
+    """While an ended attempt's pods go, an earlier or graver failure than the known may turn up."""
+    if attempt.cause is None or attempt.cause in _CERTAIN or attempt.end is None:
+        return None
+    known = Ending(attempt.cause, attempt.end)
+    candidates = [pod for pod in remains.failed if _may_be_first(pod, attempt)]
+    better = first_failure(candidates, now)
+    if better is None or not precedes(better, known):
+        return None
+    changed = ended(attempt, better, attempt.lost_seconds or 0.0)
+    return Revision(changed, counted=better.counted - known.counted)
+
+
+def _may_be_first(pod: Pod, attempt: AttemptStatus) -> bool:
+    """Pods that our own restart ended are no culprits, unless they say otherwise."""
+    if pod.attempt != attempt.number or pod.terminated is None:
+        return False
+    return not pod.deleting or cause_of(pod) is not Cause.DELETED
+
+
+def _trimmed(attempts: list[AttemptStatus]) -> list[AttemptStatus]:
+    """The newest few; only the latest that ended keeps its log lines in full."""
+    kept = attempts[-MAX_ATTEMPTS:]
+    older = [_with_short_message(each) for each in kept[:-2]]
+    return [*older, *kept[-2:]]
+
+
+def _with_short_message(attempt: AttemptStatus) -> AttemptStatus:
+    if not attempt.message:
+        return attempt
+    short = shortened(attempt.message, _OLDER_MESSAGE_BYTES)
+    return attempt.model_copy(update={"message": short})

@@ -1,0 +1,107 @@
+"""metav1.Conditions: what holds of the job, since when, and why.
+
+Messages hold no counts that move (those stand in `workers`), or every pod would cost a write.
+"""
+
+from datetime import datetime
+from typing import Literal
+
+from stargate_operator.constants import Conditions, Reasons
+from stargate_operator.decide.observed import Observed
+from stargate_operator.decide.plan import Plan
+from stargate_operator.desired.blueprint import Refusal
+from stargate_operator.status.size import shortened
+from stargate_types.status import Condition, Phase
+
+_MESSAGE_BYTES = 512
+
+
+class ConditionSet:
+    """The conditions to be: those that stood, with some set anew."""
+
+    def __init__(self, standing: list[Condition], *, generation: int, now: datetime) -> None:
+        self._by_type = {each.type: each for each in standing}
+        self._generation = generation
+        self._now = now.replace(microsecond=0)
+
+    def set(self, kind: str, holds: bool, reason: str, message: str = "") -> None:
+        status: Literal["True", "False"] = "True" if holds else "False"
+        before = self._by_type.get(kind)
+        unmoved = before is not None and before.status == status
+        self._by_type[kind] = Condition(
+            type=kind,
+            status=status,
+            reason=reason,
+            message=shortened(message, _MESSAGE_BYTES),
+            observed_generation=self._generation,
+            last_transition_time=before.last_transition_time if before and unmoved else self._now,
+        )
+
+    def stands(self, kind: str) -> bool:
+        return kind in self._by_type
+
+    def as_list(self) -> list[Condition]:
+        return list(self._by_type.values())
+
+
+def conditions(observed: Observed, plan: Plan) -> list[Condition]:
+    meta, status = observed.job.metadata, observed.job.status
+    found = ConditionSet(status.conditions, generation=meta.generation, now=observed.now)
+    _accepted(found, observed)
+    _suspended(found, plan)
+    if plan.phase.finished:
+        _finished(found, plan)
+    else:
+        _scheduled(found, observed, plan)
+        _ready(found, observed, plan)
+    return found.as_list()
+
+
+def _accepted(found: ConditionSet, observed: Observed) -> None:
+    """A change or a deletion of the runtime or class says nothing about a gang that stands."""
+    refusal, complete = observed.blueprint, observed.resolved and not observed.gang.absent_ranks
+    if not isinstance(refusal, Refusal):
+        found.set(Conditions.ACCEPTED, True, Reasons.ACCEPTED, "the job can run on this cluster")
+    elif not observed.has_run and not complete:
+        found.set(Conditions.ACCEPTED, False, refusal.reason, refusal.message)
+
+
+def _suspended(found: ConditionSet, plan: Plan) -> None:
+    if plan.phase is Phase.SUSPENDED:
+        found.set(
+            Conditions.SUSPENDED,
+            plan.reason == Reasons.SUSPENDED,
+            plan.reason,
+            "spec.suspend is true",
+        )
+    elif found.stands(Conditions.SUSPENDED):
+        found.set(Conditions.SUSPENDED, False, Reasons.RESUMED, "spec.suspend is false")
+
+
+def _scheduled(found: ConditionSet, observed: Observed, plan: Plan) -> None:
+    if observed.gang.all_scheduled and not plan.next_attempt:
+        found.set(Conditions.SCHEDULED, True, Reasons.GANG_SCHEDULED, "every rank has a node")
+        return
+    message = plan.message
+    if not message and observed.gang.unschedulable and not plan.next_attempt:
+        message = observed.gang.unschedulable.unschedulable_message
+    found.set(Conditions.SCHEDULED, False, plan.reason, message)
+
+
+def _ready(found: ConditionSet, observed: Observed, plan: Plan) -> None:
+    stuck = observed.gang.waiting
+    if plan.phase is Phase.RUNNING:
+        found.set(Conditions.READY, True, Reasons.ALL_RUNNING, "every rank runs or has succeeded")
+    elif stuck is not None and not plan.next_attempt:
+        message = f"rank {stuck.rank}: {stuck.waiting_reason}: {stuck.waiting_message}"
+        found.set(Conditions.READY, False, Reasons.CANNOT_START, message)
+    elif plan.phase is Phase.STARTING:
+        found.set(Conditions.READY, False, Reasons.NOT_ALL_RUNNING, "not every rank runs yet")
+    else:
+        found.set(Conditions.READY, False, plan.reason, plan.message)
+
+
+def _finished(found: ConditionSet, plan: Plan) -> None:
+    kind = Conditions.SUCCEEDED if plan.phase is Phase.SUCCEEDED else Conditions.FAILED
+    found.set(kind, True, plan.reason, plan.message)
+    found.set(Conditions.READY, False, plan.reason, "the job has finished")

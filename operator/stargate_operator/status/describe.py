@@ -1,0 +1,143 @@
+"""The whole status, from what was observed and what is planned: the same input, the same words."""
+
+from typing import Any
+
+from stargate_operator.decide.observed import Observed
+from stargate_operator.decide.plan import Ending, Plan
+from stargate_operator.desired.blueprint import Blueprint
+from stargate_operator.gang import Gang
+from stargate_operator.status import attempts, checkpoints, goodput, progress
+from stargate_operator.status.conditions import conditions
+from stargate_operator.status.size import fitted
+from stargate_types.status import AttemptStatus, Phase, StargateJobStatus, Workers
+
+Changes = dict[str, Any]
+
+
+def describe(observed: Observed, plan: Plan) -> StargateJobStatus:
+    status = observed.job.status
+    if status.phase is not None and status.phase.finished:
+        return _finished(observed)
+    saved, lost = observed.saved, _lost(observed, plan)
+    if plan.next_attempt or plan.phase.finished:
+        saved = checkpoints.without_unfinished(saved)
+    changes: Changes = {
+        "observed_generation": observed.job.metadata.generation,
+        "phase": plan.phase,
+        "conditions": conditions(observed, plan),
+        "checkpoints": saved,
+        "progress": progress.progress(
+            status.progress,
+            observed.reports,
+            epochs=observed.job.spec.epochs,
+            attempt=observed.attempt,
+        ),
+        "goodput": goodput.goodput(status, observed.now, lost, plan.ending),
+        "energy": _energy(observed),
+        "accounted_time": observed.now,
+        "failures_since_checkpoint": observed.failures,
+        **_times(observed, plan),
+    }
+    _record_attempts(observed, plan, changes, lost)
+    changes["workers"] = _workers(observed, plan)
+    return fitted(status.model_copy(update=changes))
+
+
+def _finished(observed: Observed) -> StargateJobStatus:
+    """Nothing of it changes any more, but that the last workers of a failed job stop."""
+    status, workers = observed.job.status, observed.job.status.workers
+    if status.phase is not Phase.FAILED or workers is None or not workers.running:
+        return status
+    return status.model_copy(update={"workers": count(observed.gang)})
+
+
+def _record_attempts(observed: Observed, plan: Plan, changes: Changes, lost: float) -> None:
+    status = observed.job.status
+    found = list(status.attempts)
+    _revise(observed, found, changes)
+    if found:
+        found[-1] = _current(observed, plan, found[-1], lost)
+        changes["failures_since_checkpoint"] += plan.ending is not None and plan.ending.counted
+    if plan.next_attempt:
+        found = attempts.begun(found, now=observed.now, world_size=observed.job.world_size)
+        restarted = plan.ending is not None and plan.ending.failure
+        changes["restarts"] = status.restarts + restarted
+    if plan.resolve:
+        _resolve(observed, found, changes)
+    changes["attempts"] = found
+    changes["attempt"] = found[-1].number if found else 0
+
+
+def _current(observed: Observed, plan: Plan, attempt: AttemptStatus, lost: float) -> AttemptStatus:
+    if plan.ending:
+        return attempts.ended(attempt, plan.ending, lost)
+    if attempt.end:
+        return attempts.with_more_lost(attempt, lost)
+    if plan.phase is Phase.RUNNING and attempt.running is None:
+        return attempt.model_copy(update={"running": observed.now})
+    return attempt
+
+
+def _revise(observed: Observed, found: list[AttemptStatus], changes: Changes) -> None:
+    """Until the pods of the next attempt may be made, the cause is provisional."""
+    if len(found) < 2 or observed.resolved:
+        return
+    revision = attempts.revised(found[-2], observed.remains, observed.now)
+    if revision is not None:
+        found[-2] = revision.attempt
+        counted = changes["failures_since_checkpoint"] + revision.counted
+        changes["failures_since_checkpoint"] = max(0, counted)
+
+
+def _resolve(observed: Observed, found: list[AttemptStatus], changes: Changes) -> None:
+    assert isinstance(observed.blueprint, Blueprint)
+    point = checkpoints.resume_point(observed.job, changes["checkpoints"])
+    found[-1] = attempts.resolved(found[-1], observed.blueprint, point)
+    changes["checkpoints"] = checkpoints.restored(changes["checkpoints"], point)
+    epoch = point.epoch if point and point.epoch is not None else 0
+    changes["progress"] = progress.back_to(changes["progress"], epoch)
+
+
+def _lost(observed: Observed, plan: Plan) -> float:
+    """Seconds of training that are lost now; negative where workers that were told to stop saved."""
+    attempt, usable = observed.attempt, checkpoints.complete(observed.saved)
+    if attempt is None:
+        return 0.0
+    if attempt.end is None or attempt.cause is None:
+        return goodput.lost_seconds(attempt, plan.ending, usable) if plan.ending else 0.0
+    ending = Ending(attempt.cause, attempt.end)
+    return goodput.lost_seconds(attempt, ending, usable) - (attempt.lost_seconds or 0.0)
+
+
+def _energy(observed: Observed) -> object:
+    blueprint = observed.blueprint
+    watts = blueprint.watts_per_node if isinstance(blueprint, Blueprint) else 0.0
+    return goodput.energy(observed.job.status, observed.now, watts_per_node=watts, pue=observed.pue)
+
+
+def _times(observed: Observed, plan: Plan) -> Changes:
+    moment, status = observed.now.replace(microsecond=0), observed.job.status
+    resumed = status.phase is Phase.SUSPENDED and plan.phase is not Phase.SUSPENDED
+    started = status.start_time is None and plan.next_attempt
+    return {
+        **({"start_time": moment} if resumed or started else {}),
+        **({"completion_time": moment} if plan.phase.finished else {}),
+    }
+
+
+def _workers(observed: Observed, plan: Plan) -> Workers:
+    if plan.next_attempt:
+        return Workers(desired=observed.job.world_size)
+    return count(observed.gang)
+
+
+def count(gang: Gang) -> Workers:
+    return Workers(
+        desired=gang.size,
+        created=gang.created,
+        scheduled=gang.scheduled,
+        running=gang.running,
+        ready=gang.ready,
+        succeeded=gang.succeeded,
+        failed=len(gang.failed),
+    )

@@ -1,0 +1,118 @@
+"""What to tell of a status change: Kubernetes events, once each, after the write that they tell of.
+
+Log lines never stand in events: anyone who may list events would read them.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from stargate_operator.constants import Conditions, Reasons
+from stargate_types.status import AttemptStatus, Checkpoint, Condition, Phase, StargateJobStatus
+
+
+@dataclass(frozen=True)
+class News:
+    type: Literal["Normal", "Warning"]
+    reason: str
+    message: str
+
+
+def news(before: StargateJobStatus, after: StargateJobStatus) -> list[News]:
+    return [
+        *_refusals(before, after),
+        *_endings(before, after),
+        *_phases(before, after),
+        *_checkpoints(before, after),
+    ]
+
+
+def _refusals(before: StargateJobStatus, after: StargateJobStatus) -> Iterator[News]:
+    known = {(each.type, each.reason) for each in before.conditions}
+    troubling = {Reasons.PODS_REFUSED, Reasons.NAME_TAKEN, Reasons.CANNOT_START}
+    for condition in after.conditions:
+        refused = condition.type == Conditions.ACCEPTED and condition.status == "False"
+        fresh = (condition.type, condition.reason) not in known
+        if fresh and (refused or condition.reason in troubling):
+            yield News("Warning", condition.reason, condition.message)
+
+
+def _endings(before: StargateJobStatus, after: StargateJobStatus) -> Iterator[News]:
+    ended = {each.number for each in before.attempts if each.end}
+    for attempt in after.attempts:
+        if attempt.end and attempt.number not in ended and attempt.cause:
+            yield _ending(attempt)
+
+
+def _ending(attempt: AttemptStatus) -> News:
+    who = f": rank {attempt.rank}" if attempt.rank is not None else ""
+    where = f" on {attempt.node}" if attempt.node else ""
+    code = f", exit {attempt.exit_code}" if attempt.exit_code is not None else ""
+    fine = attempt.cause in ("Succeeded", "Suspended")
+    return News(
+        "Normal" if fine else "Warning",
+        "AttemptEnded",
+        f"attempt {attempt.number} ended, {attempt.cause}{who}{where}{code}",
+    )
+
+
+def _phases(before: StargateJobStatus, after: StargateJobStatus) -> Iterator[News]:
+    if not _moved(before, after):
+        return
+    if before.phase is Phase.SUSPENDED:
+        yield News("Normal", Reasons.RESUMED, "resumed from suspension")
+        return
+    restored = after.checkpoints and after.checkpoints.restored_from
+    origin = f" from epoch {restored.epoch}" if restored and restored.epoch is not None else ""
+    size = after.workers.desired if after.workers else 0
+    told = {
+        Phase.STARTING: News(
+            "Normal", "GangStarting", f"attempt {after.attempt}: creating {size} workers{origin}"
+        ),
+        Phase.RUNNING: News(
+            "Normal", "GangRunning", f"attempt {after.attempt}: all {size} ranks run{origin}"
+        ),
+        Phase.QUEUED: News("Normal", "Queued", f"attempt {after.attempt} waits for nodes"),
+        Phase.RESTARTING: News("Normal", "Restarting", f"attempt {after.attempt} follows"),
+        Phase.SUSPENDED: News("Normal", "Suspended", "all workers are being released"),
+        Phase.SUCCEEDED: News("Normal", "Succeeded", f"all {size} ranks succeeded"),
+        Phase.FAILED: News("Warning", "Failed", _failed_because(after.conditions)),
+    }
+    if after.phase in told:
+        yield told[after.phase]
+
+
+def _moved(before: StargateJobStatus, after: StargateJobStatus) -> bool:
+    """Each attempt is announced and begun once, however its phase goes to and fro meanwhile."""
+    if after.phase is Phase.STARTING:
+        return _begun(after) > _begun(before)
+    if after.phase is Phase.RESTARTING:
+        return after.attempt > before.attempt
+    return before.phase is not after.phase
+
+
+def _begun(status: StargateJobStatus) -> int:
+    """The latest attempt whose pods were to be made."""
+    made = [each.number for each in status.attempts if each.accelerator_class is not None]
+    return max(made, default=0)
+
+
+def _failed_because(conditions: list[Condition]) -> str:
+    """The reason alone: the condition's message may hold log lines."""
+    return next((each.reason for each in conditions if each.type == Conditions.FAILED), "Failed")
+
+
+def _checkpoints(before: StargateJobStatus, after: StargateJobStatus) -> Iterator[News]:
+    known = {(each.uri, each.state) for each in _history(before)}
+    for each in _history(after):
+        if (each.uri, each.state) not in known:
+            damaged = each.state == "Damaged"
+            yield News(
+                "Warning" if damaged else "Normal",
+                Reasons.CHECKPOINT_DAMAGED if damaged else Reasons.CHECKPOINT_COMPLETE,
+                f"checkpoint of epoch {each.epoch}: {each.state}",
+            )
+
+
+def _history(status: StargateJobStatus) -> list[Checkpoint]:
+    return status.checkpoints.history if status.checkpoints else []

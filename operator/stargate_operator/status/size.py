@@ -1,0 +1,84 @@
+"""How much a status may say: 8 kB, whatever happened to the job.
+
+A status is read by everyone who watches jobs, at every write. Where histories grow too long, what
+is missed least goes first, and checkpoints never: they are what the job resumes from.
+"""
+
+from collections.abc import Callable, Iterator
+
+from stargate_types.status import AttemptStatus, Condition, StargateJobStatus
+
+LIMIT = 8000
+"""Bytes of JSON."""
+
+_KEPT_ATTEMPTS = 3
+"""The current one, the one before it, which says why and until when to wait, and one more."""
+
+Sacrifice = Callable[[StargateJobStatus], StargateJobStatus]
+
+
+def shortened(text: str, limit: int) -> str:
+    """At most `limit` bytes of UTF-8, cut in the middle: who failed stands first, the error last."""
+    encoded = text.encode()
+    if len(encoded) <= limit:
+        return text
+    mark = " … "
+    room = limit - len(mark.encode())
+    head, tail = room // 3, room - room // 3
+    return mark.join(part.decode(errors="ignore") for part in (encoded[:head], encoded[-tail:]))
+
+
+def size(status: StargateJobStatus) -> int:
+    return len(status.model_dump_json(by_alias=True, exclude_none=True).encode())
+
+
+def fitted(status: StargateJobStatus) -> StargateJobStatus:
+    for sacrifice in _sacrifices(len(status.attempts)):
+        if size(status) <= LIMIT:
+            break
+        status = sacrifice(status)
+    return status
+
+
+def _sacrifices(attempts: int) -> Iterator[Sacrifice]:
+    yield _shorten_older(100)
+    yield _shorten_older(0)
+    for _ in range(attempts - _KEPT_ATTEMPTS):
+        yield _without_oldest
+    yield _shorten_latest
+    yield _shorten_conditions
+
+
+def _shorten_older(limit: int) -> Sacrifice:
+    def shorten(status: StargateJobStatus) -> StargateJobStatus:
+        older, latest = status.attempts[:-2], status.attempts[-2:]
+        return _with_attempts(status, [*(_brief(each, limit) for each in older), *latest])
+
+    return shorten
+
+
+def _without_oldest(status: StargateJobStatus) -> StargateJobStatus:
+    return _with_attempts(status, status.attempts[1:])
+
+
+def _shorten_latest(status: StargateJobStatus) -> StargateJobStatus:
+    return _with_attempts(status, [_brief(each, 200) for each in status.attempts])
+
+
+def _shorten_conditions(status: StargateJobStatus) -> StargateJobStatus:
+    return status.model_copy(update={"conditions": [_curt(each) for each in status.conditions]})
+
+
+def _with_attempts(status: StargateJobStatus, found: list[AttemptStatus]) -> StargateJobStatus:
+    return status.model_copy(update={"attempts": found})
+
+
+def _brief(attempt: AttemptStatus, limit: int) -> AttemptStatus:
+    if not attempt.message or len(attempt.message.encode()) <= limit:
+        return attempt
+    short = shortened(attempt.message, limit) if limit else None
+    return attempt.model_copy(update={"message": short})
+
+
+def _curt(condition: Condition) -> Condition:
+    return condition.model_copy(update={"message": shortened(condition.message, 200)})

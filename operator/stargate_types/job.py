@@ -1,0 +1,318 @@
+"""StargateJob: one training job, one gang of workers."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from stargate_types.base import Model, ObjectMeta, Quantity, Rule, text
+from stargate_types.podparts import (
+    EnvFromSource,
+    EnvVar,
+    ImageName,
+    InitContainer,
+    LabelKey,
+    LabelValue,
+    ObjectName,
+    ObjectReference,
+    Volume,
+    VolumeMount,
+    Words,
+)
+from stargate_types.status import StargateJobStatus
+
+Uri = Annotated[
+    str,
+    text(
+        r"^[A-Za-z][A-Za-z0-9+._-]*://\S+$",
+        "must be a URI without white space, such as s3://bucket/folder",
+        max_length=2048,
+    ),
+]
+AcceleratorType = Annotated[
+    str,
+    text(
+        "^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$",
+        "must be letters, digits, '.', '_' and '-', starting and ending with a letter or digit,"
+        " such as stargate_silicon_v2",
+        max_length=63,
+    ),
+]
+Title = Annotated[
+    str,
+    text(r"^\S(.*\S)?$", "must be one line without white space at its ends", max_length=253),
+]
+Seconds = Annotated[int, Field(ge=0, le=315_360_000)]
+
+MAX_NODES = 99_999
+"""Five digits: a pod is named <job>-<attempt>-<rank> and must fit a DNS label."""
+
+
+class ResourceAllocation(Model):
+    """What the gang gets: `nodes` workers of equal size."""
+
+    nodes: int = Field(
+        ge=1, le=MAX_NODES, description="Number of workers, each on one node: the world size."
+    )
+    gpu_equivalents_per_node: int = Field(
+        ge=1, le=4096, description="Accelerator capacity of each worker, in GPU equivalents."
+    )
+    memory_gb_per_node: int = Field(
+        ge=1,
+        le=1_048_576,
+        description="Memory of each worker in decimal gigabytes; request and limit.",
+    )
+
+
+class WorkerTemplate(Model):
+    """What a job may say of its worker pods beyond the article's fields: an allow-list."""
+
+    image: ImageName | None = Field(
+        default=None, description="Image of the worker; the runtime's by default."
+    )
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = Field(
+        default=None, description="When the image is pulled; the runtime's by default."
+    )
+    image_pull_secrets: Annotated[list[ObjectReference], Field(max_length=16)] | None = Field(
+        default=None,
+        description="Secrets of the job's namespace for pulling images.",
+        json_schema_extra={"key": "name"},
+    )
+    command: Words | None = Field(
+        default=None, description="Entry point of the worker; the runtime's by default."
+    )
+    args: Words | None = Field(
+        default=None, description="Arguments of the entry point; the runtime's by default."
+    )
+    env: Annotated[list[EnvVar], Field(max_length=256)] | None = Field(
+        default=None,
+        description="Environment, added to the runtime's; a name set in both takes this value.",
+        json_schema_extra={"key": "name"},
+    )
+    env_from: Annotated[list[EnvFromSource], Field(max_length=16)] | None = Field(
+        default=None, description="ConfigMaps and Secrets whose keys become environment."
+    )
+    cpu: Quantity | None = Field(
+        default=None, description="CPU of each worker, request and limit; the runtime's by default."
+    )
+    ephemeral_storage: Quantity | None = Field(
+        default=None,
+        description="Scratch space of each worker, request and limit; the runtime's by default.",
+    )
+    volumes: Annotated[list[Volume], Field(max_length=32)] | None = Field(
+        default=None,
+        description="Volumes, added to the runtime's.",
+        json_schema_extra={"key": "name"},
+    )
+    volume_mounts: Annotated[list[VolumeMount], Field(max_length=32)] | None = Field(
+        default=None,
+        description="Where the worker sees the volumes.",
+        json_schema_extra={"key": "mountPath"},
+    )
+    labels: Annotated[dict[LabelKey, LabelValue], Field(max_length=32)] | None = Field(
+        default=None, description="Labels added to the worker pods."
+    )
+    annotations: (
+        Annotated[dict[LabelKey, Annotated[str, Field(max_length=4096)]], Field(max_length=32)]
+        | None
+    ) = Field(default=None, description="Annotations added to the worker pods.")
+    init_containers: Annotated[list[InitContainer], Field(max_length=8)] | None = Field(
+        default=None,
+        description="Containers that run to their end before the worker starts.",
+        json_schema_extra={"key": "name"},
+    )
+    termination_grace_period_seconds: Annotated[int, Field(ge=1, le=3600)] | None = Field(
+        default=None,
+        description="Seconds a worker gets to save after SIGTERM; the runtime's by default.",
+    )
+    service_account_name: ObjectName | None = Field(
+        default=None,
+        description="ServiceAccount of the workers; one that the runtime allows.",
+    )
+    priority_class_name: ObjectName | None = Field(
+        default=None,
+        description="PriorityClass of the workers; one that the runtime allows.",
+    )
+    rules = (
+        Rule(
+            "!has(self.labels) || self.labels.all(k, !k.startsWith('stargate.dev/'))",
+            "spec.template.labels: keys under stargate.dev/ belong to the operator",
+            ".labels",
+            "FieldValueForbidden",
+        ),
+        Rule(
+            "!has(self.annotations) || self.annotations.all(k, !k.startsWith('stargate.dev/'))",
+            "spec.template.annotations: keys under stargate.dev/ belong to the operator",
+            ".annotations",
+            "FieldValueForbidden",
+        ),
+    )
+
+
+class CheckpointPolicy(Model):
+    """Where checkpoints go and how many are kept."""
+
+    uri: Uri | None = Field(
+        default=None,
+        description="Folder for this job's checkpoints;"
+        " <runtime's uriPrefix>/<namespace>/<name>-<uid> by default.",
+    )
+    retain: int = Field(
+        default=3, ge=2, le=10, description="How many complete checkpoints the workers keep."
+    )
+    restore_from: Uri | None = Field(
+        default=None, description="A checkpoint of another job to start from (warm start)."
+    )
+
+
+class RestartPolicy(Model):
+    """What happens when a rank fails: the whole gang starts again from the last checkpoint."""
+
+    max_restarts: int = Field(
+        default=10,
+        ge=0,
+        le=1000,
+        description="Consecutive failed attempts without a newer complete checkpoint before the"
+        " job fails. Node loss, eviction, preemption and deletion by hand do not count.",
+    )
+
+
+class Scheduling(Model):
+    """How the gang gets its nodes."""
+
+    start_timeout_seconds: int = Field(
+        default=600,
+        ge=1,
+        le=86_400,
+        description="Seconds since the last rank got a node after which a partly scheduled gang"
+        " gives all nodes back and waits.",
+    )
+
+
+class Rendezvous(Model):
+    """How the ranks find each other."""
+
+    hostnames: Literal["Rank0", "All"] = Field(
+        default="Rank0",
+        description="Which ranks get a DNS name: rank 0 alone, which every rendezvous needs, or"
+        " All, which costs the control plane about five writes per pod.",
+    )
+
+
+_IMMUTABLE = (
+    "modelName",
+    "datasetPath",
+    "epochs",
+    "acceleratorType",
+    "resourceAllocation",
+    "optimizationStrategy",
+    "checkpointIntervalEpochs",
+    "scheduling",
+    "rendezvous",
+    "checkpoint",
+)
+_IMMUTABLE_OPTIONAL = ("runtime", "template")
+
+
+def _immutable(field: str) -> Rule:
+    return Rule(
+        f"self.{field} == oldSelf.{field}",
+        f"spec.{field} is immutable; delete the job and apply it under the new value",
+        f".{field}",
+    )
+
+
+def _immutable_optional(field: str) -> Rule:
+    return Rule(
+        f"has(self.{field}) == has(oldSelf.{field})"
+        f" && (!has(self.{field}) || self.{field} == oldSelf.{field})",
+        f"spec.{field} is immutable; delete the job and apply it under the new value",
+        f".{field}",
+    )
+
+
+class StargateJobSpec(Model):
+    """The training configuration, and what a job may ask for beyond it."""
+
+    rules = (
+        Rule(
+            "self.checkpointIntervalEpochs <= self.epochs",
+            "spec.checkpointIntervalEpochs must be at most spec.epochs: no checkpoint would ever"
+            " be written",
+            ".checkpointIntervalEpochs",
+        ),
+        *map(_immutable, _IMMUTABLE),
+        *map(_immutable_optional, _IMMUTABLE_OPTIONAL),
+    )
+    model_name: Title = Field(description="Name of the model that is trained.")
+    dataset_path: Uri = Field(
+        description="URI of the data set. The runtime's storage gives its scheme a meaning."
+    )
+    epochs: int = Field(ge=1, le=10_000_000, description="Epochs to train.")
+    accelerator_type: AcceleratorType = Field(
+        description="The hardware, as an AcceleratorClass states it."
+    )
+    resource_allocation: ResourceAllocation = Field(description="What the gang gets.")
+    optimization_strategy: Title = Field(
+        description="Name of the optimizer, as the trainer knows it."
+    )
+    checkpoint_interval_epochs: int = Field(
+        ge=1, le=10_000_000, description="Epochs between two checkpoints."
+    )
+    runtime: ObjectName | None = Field(
+        default=None, description="Name of a StargateRuntime; the default one where absent."
+    )
+    template: WorkerTemplate | None = Field(
+        default=None, description="What differs from the runtime in the worker pods."
+    )
+    checkpoint: CheckpointPolicy = Field(
+        default=CheckpointPolicy(), description="Where checkpoints go and how many are kept."
+    )
+    restart_policy: RestartPolicy = Field(
+        default=RestartPolicy(), description="What happens when a rank fails."
+    )
+    scheduling: Scheduling = Field(default=Scheduling(), description="How the gang gets its nodes.")
+    rendezvous: Rendezvous = Field(
+        default=Rendezvous(), description="How the ranks find each other."
+    )
+    suspend: bool = Field(
+        default=False, description="True frees all pods; false resumes from the last checkpoint."
+    )
+    active_deadline_seconds: Annotated[int, Field(ge=1, le=315_360_000)] | None = Field(
+        default=None,
+        description="Seconds since start or resume after which the job fails.",
+    )
+    ttl_seconds_after_finished: Seconds | None = Field(
+        default=None,
+        description="Seconds after its end when the job is deleted; never where absent.",
+    )
+
+
+class StargateJob(Model):
+    """A distributed training job: a gang of workers that starts whole, reports, and recovers."""
+
+    rules = (
+        Rule(
+            "self.metadata.name.size() <= 50"
+            " && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
+            "metadata.name must be at most 50 characters, lower-case letters, digits and '-',"
+            " starting with a letter: it becomes a Service, a hostname and a label",
+            ".metadata.name",
+        ),
+    )
+    metadata: ObjectMeta = ObjectMeta()
+    spec: StargateJobSpec = Field(description="The training configuration.")
+    status: StargateJobStatus = Field(
+        default_factory=StargateJobStatus, description="What the operator knows of the job."
+    )
+
+    @property
+    def uid(self) -> str:
+        return self.metadata.uid
+
+    @property
+    def key(self) -> str:
+        return f"{self.metadata.namespace}/{self.metadata.name}"
+
+    @property
+    def world_size(self) -> int:
+        return self.spec.resource_allocation.nodes

@@ -1,0 +1,324 @@
+"""The parts of a pod that a job or a runtime may set: an allow-list, never a raw PodSpec.
+
+Field names and meanings are those of core/v1, so that a manifest reads as any other.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from stargate_types.base import Model, Quantity, Rule, text
+
+DnsLabel = Annotated[
+    str,
+    text(
+        r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+        "must be lower-case letters, digits and '-', and start and end with a letter or digit",
+        max_length=63,
+    ),
+]
+ObjectName = Annotated[
+    str,
+    text(
+        r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$",
+        "must be the name of an object: lower-case letters, digits, '-' and '.', starting and"
+        " ending with a letter or digit",
+        max_length=253,
+    ),
+]
+LabelKey = Annotated[
+    str,
+    text(
+        r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$",
+        "must be a name of at most 63 letters, digits, '-', '_' and '.', with an"
+        " optional DNS prefix before a '/'",
+        max_length=317,
+    ),
+]
+LabelValue = Annotated[
+    str,
+    text(
+        r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$",
+        "must be empty, or letters, digits, '-', '_' and '.', starting and ending with a letter or"
+        " digit",
+        min_length=0,
+        max_length=63,
+    ),
+]
+ImageName = Annotated[
+    str, text(r"^\S+$", "must be an image reference without white space", max_length=1024)
+]
+AbsolutePath = Annotated[
+    str, text("^/[^:]*$", "must be an absolute path without ':'", max_length=4096)
+]
+Words = Annotated[list[Annotated[str, Field(max_length=32768)]], Field(max_length=256)]
+
+
+class KeySelector(Model):
+    name: ObjectName = Field(description="Name of the ConfigMap or Secret in the job's namespace.")
+    key: Annotated[str, Field(min_length=1, max_length=253)] = Field(
+        description="The key to take the value from."
+    )
+    optional: bool = Field(default=False, description="Whether the object or key may be absent.")
+
+
+class FieldSelector(Model):
+    field_path: Annotated[str, Field(min_length=1, max_length=253)] = Field(
+        description="A field of the worker pod, such as metadata.name or status.podIP."
+    )
+
+
+class ResourceFieldSelector(Model):
+    resource: Annotated[str, Field(min_length=1, max_length=253)] = Field(
+        description="A resource of the container, such as limits.memory."
+    )
+
+
+class EnvVarSource(Model):
+    rules = (
+        Rule(
+            "[has(self.configMapKeyRef), has(self.secretKeyRef), has(self.fieldRef),"
+            " has(self.resourceFieldRef)].exists_one(x, x)",
+            "valueFrom must set exactly one of configMapKeyRef, secretKeyRef, fieldRef,"
+            " resourceFieldRef",
+        ),
+    )
+    config_map_key_ref: KeySelector | None = Field(default=None, description="A ConfigMap's key.")
+    secret_key_ref: KeySelector | None = Field(default=None, description="A Secret's key.")
+    field_ref: FieldSelector | None = Field(default=None, description="A field of the pod.")
+    resource_field_ref: ResourceFieldSelector | None = Field(
+        default=None, description="A resource of the container."
+    )
+
+
+class EnvVar(Model):
+    rules = (
+        Rule(
+            "!(has(self.value) && has(self.valueFrom))",
+            "env: an entry has either value or valueFrom, not both",
+        ),
+        Rule(
+            "!self.name.startsWith('STARGATE_') && !self.name.startsWith('PET_')"
+            " && self.name != 'JOB_COMPLETION_INDEX'",
+            "env: names that start with STARGATE_ or PET_, and JOB_COMPLETION_INDEX, are set by"
+            " the operator; choose another name",
+            ".name",
+            "FieldValueForbidden",
+        ),
+    )
+    name: Annotated[
+        str, text(r"^[^=\s]+$", "must have neither '=' nor white space", max_length=256)
+    ] = Field(description="Name of the variable.")
+    value: Annotated[str, Field(max_length=32768)] | None = Field(
+        default=None, description="A literal value."
+    )
+    value_from: EnvVarSource | None = Field(
+        default=None, description="Where the value is taken from."
+    )
+
+
+class ObjectReference(Model):
+    name: ObjectName = Field(description="Name of the object in the job's namespace.")
+
+
+class EnvFromSource(Model):
+    rules = (
+        Rule(
+            "has(self.configMapRef) != has(self.secretRef)",
+            "envFrom: an entry has exactly one of configMapRef and secretRef",
+        ),
+        Rule(
+            "!has(self.prefix) || (!self.prefix.startsWith('STARGATE_')"
+            " && !self.prefix.startsWith('PET_'))",
+            "envFrom: a prefix must not start with STARGATE_ or PET_, which the operator sets",
+            ".prefix",
+            "FieldValueForbidden",
+        ),
+    )
+    prefix: Annotated[str, Field(max_length=128)] | None = Field(
+        default=None, description="Prepended to every key."
+    )
+    config_map_ref: ObjectReference | None = Field(default=None, description="A ConfigMap.")
+    secret_ref: ObjectReference | None = Field(default=None, description="A Secret.")
+
+
+class PersistentVolumeClaimSource(Model):
+    claim_name: ObjectName = Field(description="A claim in the job's namespace.")
+    read_only: bool = Field(default=False, description="Mount it read-only.")
+
+
+class CsiSource(Model):
+    driver: Annotated[str, Field(min_length=1, max_length=253)] = Field(
+        description="Name of the CSI driver."
+    )
+    read_only: bool = Field(default=False, description="Mount it read-only.")
+    volume_attributes: Annotated[
+        dict[str, Annotated[str, Field(max_length=1024)]], Field(max_length=32)
+    ] = Field(default_factory=dict, description="Attributes handed to the driver.")
+
+
+class EmptyDirSource(Model):
+    medium: Literal["", "Memory"] = Field(
+        default="", description="Memory for a tmpfs that counts against the memory limit."
+    )
+    size_limit: Quantity | None = Field(default=None, description="Upper bound of its size.")
+
+
+class ConfigMapVolumeSource(Model):
+    name: ObjectName = Field(description="Name of the ConfigMap in the job's namespace.")
+    optional: bool = Field(default=False, description="Whether the ConfigMap may be absent.")
+
+
+class SecretVolumeSource(Model):
+    secret_name: ObjectName = Field(description="Name of the Secret in the job's namespace.")
+    optional: bool = Field(default=False, description="Whether the Secret may be absent.")
+
+
+class HostPathSource(Model):
+    path: AbsolutePath = Field(description="Path on the node.")
+
+
+class NfsSource(Model):
+    server: Annotated[str, Field(min_length=1, max_length=253)] = Field(
+        description="Host name or address of the NFS server."
+    )
+    path: AbsolutePath = Field(description="Path that the server exports.")
+    read_only: bool = Field(default=False, description="Mount it read-only.")
+
+
+class VolumeSource(Model):
+    """What the restricted Pod Security level allows a worker to mount."""
+
+    persistent_volume_claim: PersistentVolumeClaimSource | None = Field(
+        default=None, description="A claim in the job's namespace."
+    )
+    csi: CsiSource | None = Field(default=None, description="An inline CSI volume.")
+    empty_dir: EmptyDirSource | None = Field(
+        default=None, description="A directory that lives and dies with the pod."
+    )
+    config_map: ConfigMapVolumeSource | None = Field(
+        default=None, description="A ConfigMap's keys."
+    )
+    secret: SecretVolumeSource | None = Field(default=None, description="A Secret's keys.")
+
+
+class Volume(VolumeSource):
+    rules = (
+        Rule(
+            "[has(self.persistentVolumeClaim), has(self.csi), has(self.emptyDir),"
+            " has(self.configMap), has(self.secret)].exists_one(x, x)",
+            "volumes: an entry must set exactly one of persistentVolumeClaim, csi, emptyDir,"
+            " configMap, secret",
+        ),
+        Rule(
+            "!self.name.startsWith('stargate-')",
+            "volumes: names that start with stargate- belong to the operator; choose another name",
+            ".name",
+            "FieldValueForbidden",
+        ),
+    )
+    name: DnsLabel = Field(description="Name that volumeMounts refer to.")
+
+
+class RuntimeVolume(VolumeSource):
+    rules = (
+        Rule(
+            "[has(self.persistentVolumeClaim), has(self.csi), has(self.emptyDir),"
+            " has(self.configMap), has(self.secret), has(self.hostPath), has(self.nfs)]"
+            ".exists_one(x, x)",
+            "volumes: an entry must set exactly one of persistentVolumeClaim, csi, emptyDir,"
+            " configMap, secret, hostPath, nfs",
+        ),
+        Rule(
+            "!self.name.startsWith('stargate-')",
+            "volumes: names that start with stargate- belong to the operator; choose another name",
+            ".name",
+            "FieldValueForbidden",
+        ),
+    )
+    name: DnsLabel = Field(description="Name that volumeMounts refer to.")
+    host_path: HostPathSource | None = Field(
+        default=None, description="A path on the node; needs podSecurity Unrestricted."
+    )
+    nfs: NfsSource | None = Field(
+        default=None, description="An NFS export; needs podSecurity Unrestricted."
+    )
+
+
+class VolumeMount(Model):
+    rules = (
+        Rule(
+            "!self.mountPath.startsWith('/var/run/secrets/stargate.dev')",
+            "volumeMounts: /var/run/secrets/stargate.dev holds the token that the worker reports"
+            " with; choose another mountPath",
+            ".mountPath",
+            "FieldValueForbidden",
+        ),
+    )
+    name: DnsLabel = Field(description="Name of the volume.")
+    mount_path: AbsolutePath = Field(description="Absolute path inside the container.")
+    sub_path: Annotated[str, Field(max_length=4096)] | None = Field(
+        default=None, description="Path inside the volume; its root by default."
+    )
+    read_only: bool = Field(default=False, description="Mount it read-only.")
+
+
+class InitContainer(Model):
+    rules = (
+        Rule(
+            "self.name != 'worker'",
+            "initContainers: the name worker belongs to the training container; choose another",
+            ".name",
+            "FieldValueForbidden",
+        ),
+    )
+    name: DnsLabel = Field(description="Name of the container; `worker` is taken.")
+    image: ImageName = Field(description="Image to run before the worker starts.")
+    command: Words | None = Field(default=None, description="Entry point; the image's by default.")
+    args: Words | None = Field(default=None, description="Arguments of the entry point.")
+    env: Annotated[list[EnvVar], Field(max_length=100)] | None = Field(
+        default=None,
+        description="Environment of this container.",
+        json_schema_extra={"key": "name"},
+    )
+    volume_mounts: Annotated[list[VolumeMount], Field(max_length=32)] | None = Field(
+        default=None,
+        description="Volumes of the pod mounted into this container.",
+        json_schema_extra={"key": "mountPath"},
+    )
+
+
+class Toleration(Model):
+    rules = (
+        Rule(
+            "self.operator == 'Equal' || !has(self.value) || self.value == ''",
+            "tolerations: value must be absent where operator is Exists",
+            ".value",
+        ),
+        Rule(
+            "self.operator == 'Exists' || (has(self.key) && self.key != '')",
+            "tolerations: key is required where operator is Equal",
+            ".key",
+            "FieldValueRequired",
+        ),
+        Rule(
+            "!has(self.tolerationSeconds) || (has(self.effect) && self.effect == 'NoExecute')",
+            "tolerations: tolerationSeconds needs effect NoExecute",
+            ".tolerationSeconds",
+        ),
+    )
+    key: Annotated[str, Field(max_length=317)] | None = Field(
+        default=None, description="Taint key; empty with operator Exists matches all."
+    )
+    operator: Literal["Exists", "Equal"] = Field(
+        default="Equal", description="How key and value are compared with the taint's."
+    )
+    value: Annotated[str, Field(max_length=63)] | None = Field(
+        default=None, description="Taint value, for operator Equal."
+    )
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
+        default=None, description="Taint effect; all effects where absent."
+    )
+    toleration_seconds: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="Seconds to stay after a NoExecute taint; for ever where absent."
+    )

@@ -1,0 +1,152 @@
+"""What every other test believes of the lab: how simulated kubelets treat a pod, and at which cost."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+from unittest.mock import ANY
+
+import pytest
+
+from stargate_lab import fleet
+from stargate_lab.api import Api, ApiError
+from stargate_lab.control_plane import ControlPlane
+from stargate_lab.fleet import Fleet
+
+Pod = dict[str, Any]
+MACHINES = Fleet(nodes=2, prefix="kubelet", labels={"test": "kubelet"})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def machines(plane: ControlPlane) -> Iterator[None]:
+    fleet.create(MACHINES, plane.api.credentials)
+    yield
+    fleet.delete(MACHINES, plane.api.credentials)
+
+
+@pytest.fixture
+def api(plane: ControlPlane) -> Api:
+    return plane.api
+
+
+@pytest.fixture
+def path(api: Api, namespace: str) -> str:
+    """Of a pod that runs."""
+    pods = f"/api/v1/namespaces/{namespace}/pods"
+    api.create(pods, pod())
+    wait(lambda: api.get(f"{pods}/p")["status"]["phase"] == "Running")
+    return f"{pods}/p"
+
+
+def pod() -> Pod:
+    container = {
+        "name": "trainer",
+        "image": "none",
+        "resources": {"limits": {MACHINES.resource: 8}},
+    }
+    return {
+        "metadata": {"name": "p"},
+        "spec": {
+            "terminationGracePeriodSeconds": 2,
+            "nodeSelector": {"test": "kubelet"},
+            "containers": [container],
+        },
+    }
+
+
+def wait(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.02)
+
+
+def is_gone(api: Api, path: str) -> bool:
+    try:
+        api.get(path)
+    except ApiError as error:
+        return error.status == 404
+    return False
+
+
+def test_every_node_of_a_fleet_is_ready(api: Api) -> None:
+    nodes = api.get("/api/v1/nodes?labelSelector=test=kubelet")["items"]
+
+    assert len(nodes) == MACHINES.nodes
+    assert all(n["status"]["allocatable"][MACHINES.resource] == "8" for n in nodes)
+    assert not any(n["spec"].get("taints") for n in nodes)
+
+
+def test_a_pod_gets_ready_in_one_write_of_its_kubelet(api: Api, namespace: str) -> None:
+    pods = f"/api/v1/namespaces/{namespace}/pods"
+    created = api.create(pods, pod())["metadata"]["resourceVersion"]
+
+    bound, running = versions_after(api, pods, created)
+
+    assert (bound["spec"]["nodeName"], bound["status"]["phase"]) == (ANY, "Pending")
+    assert running["status"]["phase"] == "Running"
+    assert running["status"]["podIP"]
+    assert ready(running)
+
+
+def versions_after(api: Api, pods: str, version: str) -> list[Pod]:
+    """Every committed write of the next seconds."""
+    events = api.text(f"{pods}?watch=1&resourceVersion={version}&timeoutSeconds=3")
+    return [json.loads(line)["object"] for line in events.splitlines()]
+
+
+def ready(observed: Pod) -> bool:
+    conditions = observed["status"]["conditions"]
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
+@pytest.mark.parametrize("phase", ["Failed", "Succeeded"])
+def test_a_terminal_phase_stays(api: Api, path: str, phase: str) -> None:
+    api.patch(f"{path}/status", {"status": {"phase": phase}})
+    time.sleep(0.5)
+
+    assert api.get(path)["status"]["phase"] == phase
+
+
+def test_a_running_pod_goes_at_its_grace(api: Api, path: str) -> None:
+    deleted = time.monotonic()
+    api.delete(path)
+    wait(lambda: is_gone(api, path))
+
+    assert 0.9 < time.monotonic() - deleted < 3.5  # the API server cuts the deadline to a second
+
+
+def test_a_finished_pod_goes_at_once(api: Api, path: str) -> None:
+    api.patch(f"{path}/status", {"status": {"phase": "Failed"}})
+    deleted = time.monotonic()
+    api.delete(path)
+    wait(lambda: is_gone(api, path))
+
+    assert time.monotonic() - deleted < 0.9
+
+
+def test_a_pods_token_is_bound_to_it_and_to_its_audience(
+    api: Api, path: str, namespace: str
+) -> None:
+    uid = api.get(path)["metadata"]["uid"]
+    token = issue_token(api, namespace, uid)
+
+    user = review(api, token, "stargate.dev")["user"]
+
+    assert user["extra"]["authentication.kubernetes.io/pod-uid"] == [uid]
+    assert not review(api, token, "someone-else").get("authenticated")
+
+
+def issue_token(api: Api, namespace: str, uid: str) -> str:
+    spec = {
+        "audiences": ["stargate.dev"],
+        "boundObjectRef": {"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": uid},
+    }
+    account = f"/api/v1/namespaces/{namespace}/serviceaccounts/default"
+    wait(lambda: not is_gone(api, account))
+    return str(api.create(f"{account}/token", {"spec": spec})["status"]["token"])
+
+
+def review(api: Api, token: str, audience: str) -> dict[str, Any]:
+    body = {"spec": {"token": token, "audiences": [audience]}}
+    return dict(api.create("/apis/authentication.k8s.io/v1/tokenreviews", body)["status"])

@@ -1,0 +1,207 @@
+"""Builders and fakes of the report tests: a certificate, a token, a pod, a board, an API server."""
+
+import asyncio
+import base64
+import datetime as dt
+import ipaddress
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from stargate_operator.pod import Pod
+from stargate_operator.reported import CheckpointReport, CheckpointState, ProgressReport
+from stargate_operator.reports.board import CheckpointKey, Standing
+from stargate_operator.reports.ledger import Ledger
+from stargate_types.status import Checkpoint, Checkpoints, StargateJobStatus
+
+T = TypeVar("T")
+JOB = "job-uid"
+FOLDER = "s3://bucket/train/materia/attempt-1"
+T0 = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
+
+
+def at(seconds: float) -> dt.datetime:
+    return T0 + dt.timedelta(seconds=seconds)
+
+
+def certificate(folder: Path, *, serial: int = 1) -> tuple[Path, Path]:
+    """A self-signed ECDSA certificate for localhost, written as a pair of files."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = dt.datetime.now(dt.UTC)
+    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    signed = (
+        x509.CertificateBuilder(name, name, key.public_key(), serial)
+        .not_valid_before(now - dt.timedelta(hours=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    crt, pem = folder / "tls.crt", folder / "tls.key"
+    crt.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    pem.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return crt, pem
+
+
+def token(pod_uid: str, *, exp: float = 4e9) -> str:
+    payload = json.dumps({"exp": exp, "sub": pod_uid}).encode()
+    return f"head.{base64.urlsafe_b64encode(payload).rstrip(b'=').decode()}.signature"
+
+
+def pod(rank: int = 0, *, attempt: int = 1, name: str = "materia", deleting: bool = False) -> Pod:
+    return Pod(
+        name=f"{name}-{attempt}-{rank}",
+        namespace="train",
+        uid=f"pod-{attempt}-{rank}",
+        resource_version=1,
+        job_uid=JOB,
+        job_name=name,
+        attempt=attempt,
+        rank=rank,
+        deleting=deleting,
+    )
+
+
+def standing(*checkpoints: CheckpointKey, attempt: int = 1, **rest: Any) -> Standing:
+    defaults: dict[str, Any] = {
+        "namespace": "train",
+        "name": "materia",
+        "attempt": attempt,
+        "epochs": 100,
+        "world_size": 4,
+        "stop": False,
+        "checkpoint_folder": f"s3://bucket/train/materia/attempt-{attempt}",
+        "checkpoints": checkpoints,
+    }
+    return Standing(**(defaults | rest))
+
+
+def progress(
+    epoch: int | None, seconds: float = 0, *, rank: int = 0, attempt: int = 1, **rest: Any
+) -> ProgressReport:
+    defaults: dict[str, Any] = {"step": None, "metrics": ()}
+    return ProgressReport(
+        attempt=attempt, rank=rank, epoch=epoch, at=at(seconds), **(defaults | rest)
+    )
+
+
+def checkpoint(
+    epoch: int,
+    state: CheckpointState = "Complete",
+    *,
+    attempt: int = 1,
+    uri: str = "",
+    seconds: float = 0,
+) -> CheckpointReport:
+    return CheckpointReport(
+        attempt=attempt,
+        epoch=epoch,
+        uri=uri or f"{FOLDER}/epoch-{epoch}",
+        size_bytes=None,
+        state=state,
+        at=at(seconds),
+    )
+
+
+def status(*reports: CheckpointReport, attempt: int = 1) -> StargateJobStatus:
+    """A status in which these checkpoints stand, newest first."""
+    listed = [
+        Checkpoint.model_validate(
+            {"epoch": r.epoch, "uri": r.uri, "state": r.state, "time": r.at, "attempt": r.attempt}
+        )
+        for r in reports
+    ]
+    checkpoints = Checkpoints(latest=listed[0], history=listed[1:]) if listed else None
+    return StargateJobStatus(attempt=attempt, checkpoints=checkpoints)
+
+
+@dataclass
+class Reviewer:
+    """An API server that vouches for the tokens of `token`, and counts how often it is asked."""
+
+    asked: int = 0
+    at_once: int = 0
+    most_at_once: int = 0
+    trouble: Exception | None = None
+    seconds: float = 0.0
+    answer: Callable[[str], dict[str, Any]] | None = None
+
+    async def create_for(self, path: str, body: bytes, as_: type[T]) -> T:
+        assert path == "/apis/authentication.k8s.io/v1/tokenreviews"
+        spec = msgspec.json.decode(body)["spec"]
+        assert spec["audiences"] == ["stargate.dev"]
+        self.asked += 1
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        await asyncio.sleep(self.seconds)
+        self.at_once -= 1
+        if self.trouble is not None:
+            raise self.trouble
+        answer = (self.answer or vouch)(spec["token"])
+        return msgspec.json.decode(msgspec.json.encode({"status": answer}), type=as_)
+
+
+def vouch(for_token: str) -> dict[str, Any]:
+    try:
+        payload = base64.urlsafe_b64decode(for_token.split(".")[1] + "==")
+        uid = json.loads(payload)["sub"]
+    except (IndexError, ValueError):
+        return {"error": f"invalid bearer token {for_token}"}
+    return {
+        "authenticated": True,
+        "audiences": ["stargate.dev"],
+        "user": {"extra": {"authentication.kubernetes.io/pod-uid": [uid]}},
+    }
+
+
+@dataclass
+class Board:
+    """Knows one job and its pods. When woken, it writes what is pending, unless it is `stuck`."""
+
+    ledger: Ledger = field(default_factory=Ledger)
+    job: Standing | None = field(default_factory=standing)
+    pods: dict[str, Pod] = field(default_factory=dict)
+    leads: bool = True
+    stuck: bool = False
+    woken: list[str] = field(default_factory=list)
+
+    def with_pods(self, *pods: Pod) -> "Board":
+        self.pods.update({pod.uid: pod for pod in pods})
+        return self
+
+    def is_leader(self) -> bool:
+        return self.leads
+
+    def pod(self, pod_uid: str) -> Pod | None:
+        return self.pods.get(pod_uid)
+
+    def standing(self, job_uid: str) -> Standing | None:
+        return self.job if job_uid == JOB else None
+
+    def wake(self, job_uid: str) -> None:
+        self.woken.append(job_uid)
+        if not self.stuck:
+            asyncio.get_running_loop().call_later(0.01, self.write)
+
+    def write(self) -> None:
+        """A reconcile that puts every pending checkpoint into the status."""
+        assert self.job is not None
+        pending = self.ledger.of(JOB).checkpoints
+        keys = tuple(report.key for report in pending)
+        self.job = replace(self.job, checkpoints=keys + self.job.checkpoints)
+        self.ledger.settle(JOB, status(*pending, attempt=self.job.attempt))

@@ -1,0 +1,91 @@
+"""A report server on loopback: real TLS, the real intake, a fake board and a fake API server."""
+
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from tests.unit.reports.given import Board, Reviewer, certificate, pod, token
+
+from stargate_operator.reports.certificate import ServingCertificate
+from stargate_operator.reports.identity import Identities
+from stargate_operator.reports.intake import Intake
+from stargate_operator.reports.server import ReportServer
+
+PATH = "/apis/stargate.dev/v1alpha1/namespaces/{}/stargatejobs/{}/report"
+
+
+@dataclass
+class Said:
+    code: int
+    body: dict[str, Any]
+    headers: Any
+
+    @property
+    def reason(self) -> str:
+        assert (self.body["kind"], self.body["code"]) == ("Status", self.code)
+        return str(self.body["reason"])
+
+
+@dataclass
+class Site:
+    """The server and a client of it. `report` is what the worker of a rank sends."""
+
+    board: Board
+    reviewer: Reviewer
+    server: ReportServer
+    files: tuple[Path, Path]
+    client: aiohttp.ClientSession
+
+    @property
+    def trust(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=str(self.files[0]))
+
+    async def report(
+        self, report: object = None, *, rank: int = 0, attempt: int = 1, **request: Any
+    ) -> Said:
+        defaults: dict[str, Any] = {
+            "headers": {"Authorization": f"Bearer {token(pod(rank, attempt=attempt).uid)}"},
+            "json": {} if report is None else report,
+        }
+        return await self.send(**(defaults | request))
+
+    async def send(
+        self,
+        *,
+        method: str = "POST",
+        namespace: str = "train",
+        name: str = "materia",
+        path: str = "",
+        **request: Any,
+    ) -> Said:
+        url = f"https://localhost:{self.server.port}{path or PATH.format(namespace, name)}"
+        async with self.client.request(method, url, ssl=self.trust, **request) as answer:
+            assert answer.headers["Connection"] == "close"
+            assert answer.content_type == "application/json"
+            return Said(answer.status, await answer.json(), answer.headers)
+
+
+@asynccontextmanager
+async def serving(folder: Path, **settings: Any) -> AsyncIterator[Site]:
+    files = certificate(folder)
+    board = Board().with_pods(*(pod(rank) for rank in range(4)))
+    reviewer = Reviewer()
+    intake = Intake(
+        board,
+        board.ledger,
+        Identities(reviewer, clock=lambda: 1_000_000.0),
+        clock=lambda: datetime.now(UTC),
+        standing_timeout=0.2,
+    )
+    server = ReportServer(intake, ServingCertificate(*files), **settings)
+    server.start("localhost", 0)
+    try:
+        async with aiohttp.ClientSession() as client:
+            yield Site(board, reviewer, server, files, client)
+    finally:
+        await server.close()

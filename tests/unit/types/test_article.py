@@ -1,0 +1,43 @@
+"""The article's configuration is a spec as it stands: the same words, nothing to add."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from stargate_types import StargateJob, StargateJobSpec
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+
+ARTICLE = {
+    "modelName": "Stargate-Materia-v3",
+    "datasetPath": "stargate_storage://massive_multi_modal_dataset_2026",
+    "epochs": 100,
+    "acceleratorType": "stargate_silicon_v2",
+    "resourceAllocation": {
+        "nodes": 5000,
+        "gpuEquivalentsPerNode": 8,
+        "memoryGbPerNode": 256,
+    },
+    "optimizationStrategy": "distributed_adam_optimized",
+    "checkpointIntervalEpochs": 5,
+}
+
+
+def test_the_configuration_maps_one_to_one() -> None:
+    spec = StargateJobSpec.model_validate(ARTICLE)
+    assert spec.model_dump(by_alias=True, exclude_unset=True) == ARTICLE
+
+
+def test_the_example_has_the_article_s_fields_and_no_other() -> None:
+    manifest = yaml.safe_load((EXAMPLES / "stargate-materia-v3.yaml").read_text())
+    assert manifest["spec"] == ARTICLE
+    assert StargateJob.model_validate(manifest).key == "default/stargate-materia-v3"
+
+
+@pytest.mark.parametrize("field", ARTICLE)
+def test_each_of_its_fields_is_required(field: str) -> None:
+    without = {name: value for name, value in ARTICLE.items() if name != field}
+    with pytest.raises(ValidationError, match=field):
+        StargateJobSpec.model_validate(without)

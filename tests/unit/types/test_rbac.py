@@ -1,0 +1,115 @@
+"""The shipped rules, word by word: a right more is a hole, a right less an operator that fails."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+MANIFEST = Path(__file__).parents[3] / "config" / "rbac.yaml"
+Json = dict[str, Any]
+
+READ = "get list watch"
+
+CLUSTER = {
+    "stargate.dev/stargatejobs": f"{READ} delete",
+    "stargate.dev/stargatejobs/status": "update",
+    "stargate.dev/stargatejobs/finalizers": "update",
+    "stargate.dev/computeblocks": READ,
+    "stargate.dev/computeblocks/status": "update",
+    "stargate.dev/acceleratorclasses": f"{READ} create patch",
+    "stargate.dev/stargateruntimes": f"{READ} create patch",
+    "/pods": f"{READ} create delete deletecollection",
+    "/services": f"{READ} create delete",
+    "/events": "create",
+    "/nodes": READ,
+    "scheduling.k8s.io/podgroups": f"{READ} create delete",
+    "authentication.k8s.io/tokenreviews": "create",
+}
+OWN_NAMESPACE = {
+    "coordination.k8s.io/leases": "get create update",
+    "/pods": "patch",
+}
+CATALOG = {
+    "stargate.dev/acceleratorclasses": READ,
+    "stargate.dev/stargateruntimes": READ,
+    "stargate.dev/computeblocks": READ,
+}
+OPERATOR = {
+    "kind": "ServiceAccount",
+    "name": "stargate-operator",
+    "namespace": "stargate-system",
+}
+EVERYBODY = {
+    "apiGroup": "rbac.authorization.k8s.io",
+    "kind": "Group",
+    "name": "system:authenticated",
+}
+
+
+def objects() -> dict[str, Json]:
+    found = yaml.safe_load_all(MANIFEST.read_text())
+    return {f"{one['kind']}/{one['metadata']['name']}": one for one in found}
+
+
+def table(role: Json) -> dict[str, str]:
+    """Group and resource to verbs. Fails on what a table of these two cannot say."""
+    rows: dict[str, str] = {}
+    for rule in role["rules"]:
+        assert set(rule) == {"apiGroups", "resources", "verbs"}
+        for resource in (f"{g}/{r}" for g in rule["apiGroups"] for r in rule["resources"]):
+            assert resource not in rows, f"{resource} is stated twice"
+            rows[resource] = " ".join(rule["verbs"])
+    return rows
+
+
+def test_the_manifest_holds_these_objects_and_no_other() -> None:
+    assert list(objects()) == [
+        "Namespace/stargate-system",
+        "ServiceAccount/stargate-operator",
+        "ClusterRole/stargate-operator",
+        "ClusterRoleBinding/stargate-operator",
+        "Role/stargate-operator",
+        "RoleBinding/stargate-operator",
+        "ClusterRole/stargate-catalog-reader",
+        "ClusterRoleBinding/stargate-catalog-reader",
+    ]
+
+
+def test_the_operator_s_rights_in_every_namespace() -> None:
+    assert table(objects()["ClusterRole/stargate-operator"]) == CLUSTER
+
+
+def test_the_operator_s_rights_in_its_own_namespace() -> None:
+    role = objects()["Role/stargate-operator"]
+    assert role["metadata"]["namespace"] == "stargate-system"
+    assert table(role) == OWN_NAMESPACE
+
+
+def test_the_catalog_is_there_for_everybody_to_read() -> None:
+    assert table(objects()["ClusterRole/stargate-catalog-reader"]) == CATALOG
+
+
+def test_who_holds_which_role() -> None:
+    found = objects()
+    held = {
+        name: (one["roleRef"]["kind"], one["roleRef"]["name"], one["subjects"])
+        for name, one in found.items()
+        if name.startswith(("ClusterRoleBinding/", "RoleBinding/"))
+    }
+    assert held == {
+        "ClusterRoleBinding/stargate-operator": ("ClusterRole", "stargate-operator", [OPERATOR]),
+        "RoleBinding/stargate-operator": ("Role", "stargate-operator", [OPERATOR]),
+        "ClusterRoleBinding/stargate-catalog-reader": (
+            "ClusterRole",
+            "stargate-catalog-reader",
+            [EVERYBODY],
+        ),
+    }
+
+
+def test_no_rule_speaks_of_secrets_or_of_everything() -> None:
+    roles = [one for one in objects().values() if "rules" in one]
+    named = {
+        word for one in roles for rule in one["rules"] for part in rule.values() for word in part
+    }
+    assert not named & {"secrets", "*", "impersonate", "escalate", "bind"}

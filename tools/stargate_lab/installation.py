@@ -1,0 +1,84 @@
+"""Puts the operator's CRDs and RBAC into a plane, and makes kubeconfigs of its ServiceAccount.
+
+The operator runs with what it is shipped with, never as an administrator: a missing rule fails here
+first.
+"""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from stargate_lab import binaries
+from stargate_lab.control_plane import ControlPlane
+from stargate_lab.paths import REPO
+
+NAMESPACE = "stargate-system"
+SERVICE_ACCOUNT = "stargate-operator"
+_TOKEN_SECONDS = 365 * 24 * 3600
+
+
+class KubectlError(RuntimeError):
+    """kubectl said no; the message holds its words."""
+
+
+def install(plane: ControlPlane) -> None:
+    """Idempotent; the CRDs are served when it returns."""
+    crds = REPO / "crds"
+    apply(plane, crds, REPO / "config" / "rbac.yaml")
+    kubectl(plane, "wait", "--for=condition=Established", "--timeout=30s", "-f", str(crds))
+
+
+def apply(plane: ControlPlane, *paths: Path) -> None:
+    files = [argument for path in paths for argument in ("-f", str(path))]
+    kubectl(plane, "apply", "--server-side", "--force-conflicts", *files)
+
+
+def kubectl(plane: ControlPlane, *arguments: str, stdin: str | None = None) -> str:
+    """As the administrator."""
+    program = str(binaries.ensure(["kubectl"])["kubectl"])
+    done = subprocess.run(
+        [program, "--kubeconfig", str(plane.kubeconfig), *arguments],
+        input=stdin,
+        stdin=subprocess.DEVNULL if stdin is None else None,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise KubectlError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def operator_kubeconfig(plane: ControlPlane, to: Path) -> Path:
+    return service_account_kubeconfig(plane, NAMESPACE, SERVICE_ACCOUNT, to)
+
+
+def service_account_kubeconfig(plane: ControlPlane, namespace: str, account: str, to: Path) -> Path:
+    to.touch(mode=0o600)
+    to.write_text(yaml.safe_dump(_kubeconfig(plane, namespace, _token(plane, namespace, account))))
+    return to
+
+
+def _token(plane: ControlPlane, namespace: str, account: str) -> str:
+    path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token"
+    request = {
+        "apiVersion": "authentication.k8s.io/v1",
+        "kind": "TokenRequest",
+        "spec": {"expirationSeconds": _TOKEN_SECONDS},
+    }
+    return str(plane.api.create(path, request)["status"]["token"])
+
+
+def _kubeconfig(plane: ControlPlane, namespace: str, token: str) -> dict[str, Any]:
+    admin = yaml.safe_load(plane.kubeconfig.read_text())
+    context = {"cluster": "lab", "user": "operator", "namespace": namespace}
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "lab", "cluster": admin["clusters"][0]["cluster"]}],
+        "users": [{"name": "operator", "user": {"token": token}}],
+        "contexts": [{"name": "lab", "context": context}],
+        "current-context": "lab",
+    }

@@ -15,9 +15,9 @@ import structlog
 
 from stargate_operator import metrics
 from stargate_operator.alarm import Alarm
+from stargate_operator.gang import Roll
 from stargate_operator.kube.errors import ApiError, NotLeading
 from stargate_operator.pod import Pod
-from stargate_operator.pulse import Pulse
 from stargate_operator.reconciler import Reconciler, World
 
 log = structlog.get_logger(__name__)
@@ -29,12 +29,12 @@ _RESYNC = 300.0
 
 
 class _Loop:
-    """One job's task, its alarm and its pulse."""
+    """One job's task, its alarm and the roll of its pods."""
 
     def __init__(self, uid: str, world: World, *, finished: Callable[[str], None]) -> None:
         self.alarm = Alarm(time.monotonic)
-        self.pulse = Pulse()
-        self.reconciler = Reconciler(uid, world)
+        self.roll = Roll(world.pods.of_job(uid).values())
+        self.reconciler = Reconciler(uid, world, self.roll)
         self._world = world
         self._finished = finished
         self._failures = 0
@@ -116,14 +116,14 @@ class Circle:
             self.wake(uid)
 
     def pod_changed(self, uid: str, old: Pod | None, new: Pod | None) -> None:
-        loop = self._loop(uid)
+        loop = self._loops.get(uid)
         if loop is None or self._world is None:
-            return
-        job = self._world.jobs.get(uid)
-        if loop.pulse.beat(old, new, job.world_size if job else 0):
+            return self.wake(uid)  # whose roll begins with what the informer holds by now
+        if loop.roll.take(old, new):
             loop.alarm.now()
         else:
             loop.alarm.soon()
+        return None
 
     def reconciler(self, uid: str) -> Reconciler | None:
         loop = self._loops.get(uid)

@@ -43,7 +43,10 @@ class Companions:
         group_version: str | None,
     ) -> None:
         self._client = client
-        self._watched = {SERVICE: services, **({POD_GROUP: pod_groups} if pod_groups else {})}
+        self._watched = {
+            SERVICE: services,
+            **({POD_GROUP: pod_groups} if pod_groups is not None else {}),
+        }
         self._group_version = group_version
 
     @property

@@ -1,15 +1,13 @@
 """Gather all that a decision may look at, from caches alone: a pass reads nothing over the network."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from stargate_operator.decide.observed import Contention, Observed
 from stargate_operator.desired.blueprint import Blueprint, Refusal, resolve
-from stargate_operator.gang import muster
+from stargate_operator.gang import Roll
 from stargate_operator.jobs import Catalogue
 from stargate_operator.memory import Memory
-from stargate_operator.pod import Pod
 from stargate_operator.reported import Reports
 from stargate_types import StargateJob
 
@@ -26,7 +24,7 @@ class Surroundings:
 
 def observe(
     job: StargateJob,
-    pods: Iterable[Pod],
+    roll: Roll,
     *,
     creating: frozenset[int],
     memory: Memory,
@@ -35,7 +33,7 @@ def observe(
     now: datetime,
 ) -> Observed:
     size = _world_size(job)
-    gang, remains = muster(pods, attempt=job.status.attempt, size=size, creating=creating)
+    gang, remains = roll.gang(attempt=job.status.attempt, size=size, creating=creating)
     memory.note_failures(gang, now)
     return Observed(
         job=job,

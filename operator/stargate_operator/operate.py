@@ -27,6 +27,7 @@ from stargate_operator.kube.leadership import Leadership
 from stargate_operator.kube.pods import PodInformer
 from stargate_operator.kube.watchdog import Check, KopfWatchers, Watchdog
 from stargate_operator.leader_label import take_label
+from stargate_operator.measure import keep_gauges
 from stargate_operator.native_gangs import find_group_version
 from stargate_operator.notice_board import NoticeBoard
 from stargate_operator.pod import Pod
@@ -124,7 +125,11 @@ class Replica:
 
     @property
     def informers(self) -> list[PodInformer]:
-        return [self.pods, self.services, *([self.pod_groups] if self.pod_groups else [])]
+        return [
+            self.pods,
+            self.services,
+            *([self.pod_groups] if self.pod_groups is not None else []),
+        ]
 
     def _world(self, group_version: str | None) -> World:
         return World(
@@ -162,8 +167,14 @@ class Replica:
         )
         return ReportServer(intake, certificate)
 
-    def watchdog(self) -> Watchdog:
-        return Watchdog([self.watchers.check(), Check("pod watches", self._silence)])
+    def watchdog(self, reports: ReportServer) -> Watchdog:
+        return Watchdog(
+            [
+                self.watchers.check(),
+                Check("pod watches", self._silence),
+                Check("report server", reports.problem),
+            ]
+        )
 
     def _silence(self) -> str | None:
         silent = [each for each in self.informers if not each.alive(time.monotonic())]
@@ -193,7 +204,8 @@ def _count_request(verb: str, code: int, seconds: float) -> None:
 async def operate(settings: Settings) -> int:
     """The process's exit status: 0 if it was told to stop, 1 if it had to."""
     replica = Replica(settings, load_endpoint(settings.kubeconfig))
-    reports, watchdog = replica.report_server(), replica.watchdog()
+    reports = replica.report_server()
+    watchdog = replica.watchdog(reports)
     probes = Probes(
         liveness=[lambda: "; ".join(watchdog.problems()) or None],
         readiness=[lambda: _not_ready(replica)],
@@ -230,6 +242,7 @@ def _endless(replica: Replica, watchdog: Watchdog) -> list[Coroutine[Any, Any, A
         replica.pods.run(),
         replica.services.run(),
         replica.teller.run(),
+        keep_gauges(replica.jobs, replica.pods, replica.client),
         watchdog.run(),
         replica.leadership.run(replica.lead),
     ]

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from stargate_operator import measure, metrics
 from stargate_operator.apply import Hands
 from stargate_operator.companions import Companions, NameTaken
 from stargate_operator.contention import Rivals
@@ -22,6 +23,7 @@ from stargate_operator.desired.blueprint import Blueprint
 from stargate_operator.desired.environment import ReportTarget
 from stargate_operator.desired.group import pod_group_name
 from stargate_operator.desired.pods import PodStamp, pod_stamp
+from stargate_operator.gang import Roll
 from stargate_operator.jobs import Catalogue, Jobs
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.errors import ApiError
@@ -36,7 +38,7 @@ from stargate_operator.status.difference import Urgency, urgency
 from stargate_operator.status.news import news
 from stargate_operator.tell import Teller
 from stargate_types import StargateJob
-from stargate_types.status import StargateJobStatus
+from stargate_types.status import Phase, StargateJobStatus
 
 log = structlog.get_logger(__name__)
 
@@ -64,8 +66,9 @@ class World:
 class Reconciler:
     """The passes of one job. Each returns when the next is due at the latest; None: on news only."""
 
-    def __init__(self, uid: str, world: World) -> None:
+    def __init__(self, uid: str, world: World, roll: Roll) -> None:
         self.uid = uid
+        self._roll = roll
         self._world = world
         self.memory = Memory()
         self._record = Record(world.client)
@@ -131,7 +134,7 @@ class Reconciler:
         )
         return observe(
             job,
-            world.pods.of_job(self.uid).values(),
+            self._roll,
             creating=self._hands.creating(job.status.attempt),
             memory=self.memory,
             reports=world.ledger.of(self.uid),
@@ -144,6 +147,7 @@ class Reconciler:
         how = urgency(job.status, status)
         early = time.monotonic() < self.memory.wrote_at + STATUS_INTERVAL
         if how is Urgency.NOTHING or (how is Urgency.SOON and early):
+            metrics.status_skipped()
             return job
         written = await self._record.write(job, status)
         if written is None:
@@ -169,7 +173,7 @@ class Reconciler:
     async def _apply(self, observed: Observed) -> None:
         wanted = effects(observed)
         await self._hands.turn_to(observed.job.status.attempt)
-        if wanted.delete and not wanted.create:
+        if observed.phase is Phase.SUSPENDED or (observed.phase and observed.phase.finished):
             await self._hands.stop_creating()
         self._hands.delete(wanted.delete)
         await self._create(observed, wanted)
@@ -204,6 +208,7 @@ class Reconciler:
     def _tell(self, before: StargateJob, after: StargateJob) -> None:
         if before is after:
             return
+        measure.count(before.status, after.status)
         for each in news(before.status, after.status):
             self._world.teller.tell(after, each)
 

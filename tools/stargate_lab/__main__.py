@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from pathlib import Path
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -34,12 +35,27 @@ def _parser() -> argparse.ArgumentParser:
     stop.add_argument("names", nargs="*", metavar="NAME")
     stop.set_defaults(run=_down)
 
-    demo = commands.add_parser(
-        "demo", help="the article's job, on a simulated fleet", add_help=False
-    )
-    demo.add_argument("rest", nargs=argparse.REMAINDER)
-    demo.set_defaults(run=_demo)
+    _add_demo(commands.add_parser("demo", help="the article's job, on a simulated fleet"))
+    _add_trainer(commands.add_parser("trainer", help="train every gang that runs, until killed"))
     return parser
+
+
+def _add_demo(demo: argparse.ArgumentParser) -> None:
+    demo.add_argument("--name", default="demo")
+    demo.add_argument("--nodes", type=int, help="default: $NODES, or the article's 5000")
+    demo.add_argument("--epoch-seconds", type=float)
+    demo.add_argument("--svg", type=Path, metavar="PATH", help="save a picture of the live view")
+    demo.set_defaults(run=_demo)
+
+
+def _add_trainer(trainer: argparse.ArgumentParser) -> None:
+    trainer.add_argument("--kubeconfig", type=Path, required=True, help="the administrator's")
+    trainer.add_argument("--namespace", help="default: all")
+    trainer.add_argument("--epoch-seconds", type=float, default=1.0)
+    trainer.add_argument("--fault", action="append", default=[], metavar="epoch=E,rank=R,…")
+    trainer.add_argument("--silent-after-epoch", type=int)
+    trainer.add_argument("--only-rank-zero-reports", action="store_true")
+    trainer.set_defaults(run=_trainer)
 
 
 def _binaries(options: argparse.Namespace) -> int:
@@ -69,9 +85,25 @@ def _down(options: argparse.Namespace) -> int:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from importlib import import_module
+    from stargate_lab.demo import Options, main
 
-    return int(import_module("stargate_lab.demo").main(options.rest))
+    return main(Options.of(options))
+
+
+def _trainer(options: argparse.Namespace) -> int:
+    import uvloop
+
+    from stargate_lab.trainer import train
+    from stargate_lab.training import Behaviour, Fault
+
+    behaviour = Behaviour(
+        epoch_seconds=options.epoch_seconds,
+        faults=tuple(map(Fault.parse, options.fault)),
+        silent_after_epoch=options.silent_after_epoch,
+        only_rank_zero_reports=options.only_rank_zero_reports,
+    )
+    uvloop.run(train(options.kubeconfig, behaviour, options.namespace))
+    return 0
 
 
 if __name__ == "__main__":

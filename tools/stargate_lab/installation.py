@@ -16,6 +16,7 @@ from stargate_lab.paths import REPO
 
 NAMESPACE = "stargate-system"
 SERVICE_ACCOUNT = "stargate-operator"
+_PLURALS = ("stargatejobs", "stargateruntimes", "acceleratorclasses", "computeblocks")
 _TOKEN_SECONDS = 365 * 24 * 3600
 
 
@@ -28,6 +29,8 @@ def install(plane: ControlPlane) -> None:
     crds = REPO / "crds"
     apply(plane, crds, REPO / "config" / "rbac.yaml")
     kubectl(plane, "wait", "--for=condition=Established", "--timeout=30s", "-f", str(crds))
+    for plural in _PLURALS:  # Established comes a moment before the storage behind it is ready
+        plane.api.get(f"/apis/stargate.dev/v1alpha1/{plural}")
 
 
 def apply(plane: ControlPlane, *paths: Path) -> None:

@@ -11,6 +11,7 @@ from stargate_lab.installation import install
 from stargate_lab.kwok_config import PlaneOptions
 from stargate_lab.operator_process import OperatorProcess, stop_all
 from stargate_lab.paths import RUN_DIR
+from stargate_lab.trainer_process import TrainerProcess
 
 
 def up(name: str = "up", nodes: int = 50, gang_scheduling: bool = True) -> None:
@@ -27,6 +28,7 @@ def up(name: str = "up", nodes: int = 50, gang_scheduling: bool = True) -> None:
 
 def down(name: str, run_dir: Path = RUN_DIR) -> None:
     plane = ControlPlane(name, run_dir)
+    TrainerProcess(plane).stop()
     stop_all(plane)
     plane.stop()
 
@@ -47,10 +49,10 @@ def _build_up(plane: ControlPlane, machines: Fleet) -> None:
     operator = OperatorProcess(plane)
     operator.start()
     print(f"up in {elapsed(time.monotonic() - started)}: {machines.nodes} simulated nodes")
-    print(_how_to_reach(plane, operator))
+    print(how_to_reach(plane, operator))
 
 
-def _how_to_reach(plane: ControlPlane, operator: OperatorProcess) -> str:
+def how_to_reach(plane: ControlPlane, operator: OperatorProcess) -> str:
     return f"""
   export KUBECONFIG={plane.kubeconfig}
   export PATH={binaries.bin_dir()}:$PATH

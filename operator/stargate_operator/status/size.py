@@ -5,8 +5,9 @@ is missed least goes first, and checkpoints never: they are what the job resumes
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
-from stargate_types.status import AttemptStatus, Condition, StargateJobStatus
+from stargate_types.status import AttemptStatus, StargateJobStatus
 
 LIMIT = 8000
 """Bytes of JSON."""
@@ -41,32 +42,35 @@ def fitted(status: StargateJobStatus) -> StargateJobStatus:
 
 
 def _sacrifices(attempts: int) -> Iterator[Sacrifice]:
-    yield _shorten_older(100)
-    yield _shorten_older(0)
+    yield partial(_shorten_older, limit=100)
+    yield partial(_shorten_conditions, limit=200)
+    yield partial(_shorten_all, limit=400)
+    yield partial(_shorten_older, limit=0)
     for _ in range(attempts - _KEPT_ATTEMPTS):
         yield _without_oldest
-    yield _shorten_latest
-    yield _shorten_conditions
+    yield partial(_shorten_all, limit=200)
+    yield partial(_shorten_conditions, limit=100)
 
 
-def _shorten_older(limit: int) -> Sacrifice:
-    def shorten(status: StargateJobStatus) -> StargateJobStatus:
-        older, latest = status.attempts[:-2], status.attempts[-2:]
-        return _with_attempts(status, [*(_brief(each, limit) for each in older), *latest])
+def _shorten_older(status: StargateJobStatus, *, limit: int) -> StargateJobStatus:
+    older, latest = status.attempts[:-2], status.attempts[-2:]
+    return _with_attempts(status, [*(_brief(each, limit) for each in older), *latest])
 
-    return shorten
+
+def _shorten_all(status: StargateJobStatus, *, limit: int) -> StargateJobStatus:
+    return _with_attempts(status, [_brief(each, limit) for each in status.attempts])
 
 
 def _without_oldest(status: StargateJobStatus) -> StargateJobStatus:
     return _with_attempts(status, status.attempts[1:])
 
 
-def _shorten_latest(status: StargateJobStatus) -> StargateJobStatus:
-    return _with_attempts(status, [_brief(each, 200) for each in status.attempts])
-
-
-def _shorten_conditions(status: StargateJobStatus) -> StargateJobStatus:
-    return status.model_copy(update={"conditions": [_curt(each) for each in status.conditions]})
+def _shorten_conditions(status: StargateJobStatus, *, limit: int) -> StargateJobStatus:
+    found = [
+        each.model_copy(update={"message": shortened(each.message, limit)})
+        for each in status.conditions
+    ]
+    return status.model_copy(update={"conditions": found})
 
 
 def _with_attempts(status: StargateJobStatus, found: list[AttemptStatus]) -> StargateJobStatus:
@@ -78,7 +82,3 @@ def _brief(attempt: AttemptStatus, limit: int) -> AttemptStatus:
         return attempt
     short = shortened(attempt.message, limit) if limit else None
     return attempt.model_copy(update={"message": short})
-
-
-def _curt(condition: Condition) -> Condition:
-    return condition.model_copy(update={"message": shortened(condition.message, 200)})

@@ -52,12 +52,14 @@ class Request:
     async def hang(self) -> None:
         await asyncio.Event().wait()
 
-    def reset(self) -> None:
+    async def reset(self) -> None:
         self.writer.transport.abort()
 
 
 def _head(status: int, headers: dict[str, str]) -> bytes:
-    lines = [f"HTTP/1.1 {status} Whatever", *(f"{k.replace('_', '-')}: {v}" for k, v in headers.items())]
+    headers = {"Content-Type": "application/json", **headers}
+    named = (f"{name.replace('_', '-')}: {value}" for name, value in headers.items())
+    lines = [f"HTTP/1.1 {status} Whatever", *named]
     return "\r\n".join([*lines, "", ""]).encode()
 
 
@@ -133,5 +135,5 @@ def meta(name: str = "p", uid: str = "u1", version: int = 1, **more: Any) -> dic
 
 async def eventually(condition: Callable[[], object], seconds: float = 5.0) -> None:
     async with asyncio.timeout(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - what it waits for has no event
             await asyncio.sleep(0.005)

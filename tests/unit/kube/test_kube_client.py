@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 import pytest
@@ -12,8 +12,7 @@ import pytest
 from stargate_operator.kube import client as module
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.errors import ApiError, NotLeading
-
-from tests.unit.kube.fakeapi import FakeApi, Request, fake_api, meta
+from tests.unit.kube.fakeapi import FakeApi, Handler, Request, fake_api, meta
 
 PODS = "/api/v1/namespaces/default/pods"
 
@@ -22,20 +21,28 @@ def client(api: FakeApi, guard: Callable[[], None] | None = None, in_flight: int
     return Client(api.endpoint(), user_agent="test", guard=guard, in_flight=in_flight)
 
 
-def failing_first(times: int, fail: Callable[[Request], object]) -> Callable[[Request], object]:
+def failing_first(times: int, fail: Handler) -> Handler:
     left = times
 
     async def handler(request: Request) -> None:
         nonlocal left
         left -= 1
         if left >= 0:
-            outcome = fail(request)
-            if asyncio.iscoroutine(outcome):
-                await outcome
+            await fail(request)
         else:
             await request.answer(201, meta("p", "u1", 7))
 
     return handler
+
+
+async def all_of(
+    stream: AsyncGenerator[bytes, None], into: list[bytes] | None = None
+) -> list[bytes]:
+    got = [] if into is None else into
+    async with aclosing(stream) as lines:
+        async for line in lines:
+            got.append(line)
+    return got
 
 
 async def ok(request: Request) -> None:
@@ -70,7 +77,7 @@ async def test_connections_are_kept_and_no_more_than_needed_are_opened() -> None
 async def test_a_kept_connection_that_the_server_closed_is_not_used_again() -> None:
     async with fake_api(ok) as api, client(api) as c:
         await c.create(PODS, b"{}")
-        api.requests[0].reset()
+        await api.requests[0].reset()
         await asyncio.sleep(0.05)
         await c.create(PODS, b"{}")
     assert len(api.requests) == 2
@@ -95,8 +102,8 @@ async def test_a_server_that_stays_away_is_an_error_that_says_so(
 
 
 async def test_throttled_it_waits_as_asked_and_lets_fewer_fly() -> None:
-    def refuse(request: Request) -> object:
-        return request.status(429, "TooManyRequests", Retry_After="1")
+    async def refuse(request: Request) -> None:
+        await request.status(429, "TooManyRequests", Retry_After="1")
 
     async with fake_api(failing_first(1, refuse)) as api, client(api) as c:
         seen: list[tuple[str, int]] = []
@@ -277,8 +284,7 @@ async def test_a_stream_yields_lines_however_they_are_cut() -> None:
         await request.end_stream()
 
     async with fake_api(handler) as api, client(api) as c:
-        async with aclosing(c.stream(PODS, query={"watch": "true"})) as stream:
-            assert [line async for line in stream] == lines
+        assert await all_of(c.stream(PODS, query={"watch": "true"})) == lines
     assert api.requests[0].target == f"{PODS}?watch=true"
 
 
@@ -292,13 +298,12 @@ async def test_a_slow_consumer_holds_back_the_server_and_misses_nothing() -> Non
         await request.end_stream()
 
     seen = 0
-    async with fake_api(handler) as api, client(api) as c:
-        async with aclosing(c.stream(PODS, idle=5)) as stream:
-            async for got in stream:
-                assert got == line
-                seen += 1
-                if seen % 300 == 0:
-                    await asyncio.sleep(0.01)
+    async with fake_api(handler) as api, client(api) as c, aclosing(c.stream(PODS)) as stream:
+        async for got in stream:
+            assert got == line
+            seen += 1
+            if seen % 300 == 0:
+                await asyncio.sleep(0.01)
     assert seen == count
 
 
@@ -308,12 +313,10 @@ async def test_a_silent_stream_ends() -> None:
         await request.send_line({"n": 1})
         await request.hang()
 
+    got: list[bytes] = []
     async with fake_api(handler) as api, client(api) as c:
-        got = []
         with pytest.raises(ApiError) as caught:
-            async with aclosing(c.stream(PODS, idle=0.1)) as stream:
-                async for line in stream:
-                    got.append(line)  # noqa: PERF401 - what came before the silence counts
+            await all_of(c.stream(PODS, idle=0.1), got)
     assert len(got) == 1
     assert caught.value.timed_out
 
@@ -326,9 +329,7 @@ async def test_a_stream_cut_off_is_told_from_one_that_ended() -> None:
 
     async with fake_api(handler) as api, client(api) as c:
         with pytest.raises(ApiError) as caught:
-            async with aclosing(c.stream(PODS)) as stream:
-                async for _ in stream:
-                    pass
+            await all_of(c.stream(PODS))
     assert caught.value.status == 0
 
 
@@ -338,8 +339,6 @@ async def test_a_refused_stream_is_the_servers_error() -> None:
 
     async with fake_api(handler) as api, client(api) as c:
         with pytest.raises(ApiError) as caught:
-            async with aclosing(c.stream(PODS)) as stream:
-                async for _ in stream:
-                    pass
+            await all_of(c.stream(PODS))
     assert caught.value.gone
     assert caught.value.message == "too old"

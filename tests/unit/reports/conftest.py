@@ -2,10 +2,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.unit.reports.serving import Site, serving
 
 from stargate_operator.reports.listener import Limits
 from stargate_operator.reports.server import Patience
+from tests.unit.reports.serving import Site, serving
 
 
 @pytest.fixture

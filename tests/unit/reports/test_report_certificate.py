@@ -3,10 +3,10 @@ import ssl
 from pathlib import Path
 
 import pytest
-from tests.unit.reports.given import certificate
-from tests.unit.reports.serving import Site
 
 from stargate_operator.reports.certificate import ServingCertificate
+from tests.unit.reports.given import certificate
+from tests.unit.reports.serving import Site
 
 
 async def served(site: Site, trust: ssl.SSLContext) -> int:

@@ -1,9 +1,9 @@
 import asyncio
 
 import pytest
-from tests.unit.reports.given import JOB, at, checkpoint, progress, status
 
 from stargate_operator.reports.ledger import MAX_PENDING, Ledger
+from tests.unit.reports.given import JOB, at, checkpoint, progress, status
 
 
 def told(*reports: object) -> Ledger:

@@ -5,12 +5,12 @@ import ssl
 from typing import Any
 
 import pytest
-from tests.unit.reports.given import FOLDER, pod, standing, token
-from tests.unit.reports.serving import PATH, Site
 
 from stargate_operator import metrics
 from stargate_operator.kube.errors import ApiError
 from stargate_operator.reports import listener
+from tests.unit.reports.given import FOLDER, pod, standing, token
+from tests.unit.reports.serving import PATH, Site
 
 URI = f"{FOLDER}/epoch-5"
 COMPLETE = {"checkpoint": {"epoch": 5, "uri": URI, "state": "Complete", "sizeBytes": 9}}

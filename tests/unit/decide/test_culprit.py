@@ -1,0 +1,111 @@
+"""Which failed rank is to blame, and why it failed."""
+
+import pytest
+
+from stargate_operator.decide.culprit import cause_of, first_failure
+from stargate_types.status import Cause
+from tests.builders import NOW, GivenPod, pod
+
+
+@pytest.mark.parametrize(
+    ("failed", "cause"),
+    [
+        (pod().oom_killed(), Cause.OOM_KILLED),
+        (pod().failed(1), Cause.EXIT),
+        (pod().failed(128), Cause.EXIT),
+        (pod().failed(129), Cause.SIGNAL),
+        (pod().killed(9), Cause.SIGNAL),
+        (pod().failed(192), Cause.SIGNAL),
+        (pod().failed(193), Cause.EXIT),
+        (pod().failed(255), Cause.EXIT),
+        (pod().lost(), Cause.NODE_LOST),
+        (pod().lost().but(disruption="DeletionByPodGC"), Cause.NODE_LOST),
+        (pod().lost().but(disruption="", status_reason="NodeLost"), Cause.NODE_LOST),
+        (pod().evicted(), Cause.EVICTED),
+        (pod().failed(143).but(disruption="EvictionByEvictionAPI"), Cause.EVICTED),
+        (pod().failed(143).but(disruption="TerminationByKubelet"), Cause.EVICTED),
+        (pod().failed(143).but(status_reason="NodeShutdown"), Cause.EVICTED),
+        (pod().preempted(), Cause.PREEMPTED),
+        (pod().failed(143).deleted(), Cause.DELETED),
+        (pod().rejected("OutOfcpu"), Cause.REJECTED),
+        (pod().oom_killed().deleted(), Cause.OOM_KILLED),
+        (pod().evicted().deleted(), Cause.EVICTED),
+    ],
+)
+def test_the_cause_of_a_failed_pod(failed: GivenPod, cause: Cause) -> None:
+    assert cause_of(failed) is cause
+
+
+@pytest.mark.parametrize(
+    ("failed", "said"),
+    [
+        (pod(3).failed(1), "rank 3 on node-3 exited with 1"),
+        (pod(3).killed(11), "rank 3 on node-3 was killed by SIGSEGV (exit 139)"),
+        (pod(3).failed(192), "rank 3 on node-3 was killed by SIGRTMAX (exit 192)"),
+        (pod(3).failed(160), "rank 3 on node-3 was killed by signal 32 (exit 160)"),
+        (pod(3).lost(), "rank 3 on node-3 was lost with its node"),
+        (
+            pod(3).evicted(),
+            "rank 3 on node-3 was evicted: The node was low on resource: ephemeral-storage.",
+        ),
+        (pod(3).rejected("OutOfcpu"), "rank 3 on node-3 was rejected by its node (OutOfcpu)"),
+        (pod(3).failed(1).deleted(), "rank 3 on node-3 was deleted by someone else"),
+    ],
+)
+def test_it_is_said_in_plain_words(failed: GivenPod, said: str) -> None:
+    ending = first_failure([failed], NOW)
+    assert ending is not None
+    assert ending.message == said
+
+
+def test_log_lines_are_kept_apart() -> None:
+    ending = first_failure([pod(3).failed(1, log="Traceback\nRuntimeError: boom\n")], NOW)
+    assert ending is not None
+    assert (ending.message, ending.log) == (
+        "rank 3 on node-3 exited with 1",
+        "Traceback\nRuntimeError: boom",
+    )
+
+
+@pytest.mark.parametrize(
+    ("pods", "rank"),
+    [
+        ([pod(1).failed(finished=-3), pod(2).failed(finished=-5)], 2),
+        ([pod(1).oom_killed(finished=-3), pod(2).failed(finished=-5)], 2),
+        ([pod(1).failed(), pod(2).killed()], 2),
+        ([pod(1).killed(), pod(2).oom_killed()], 2),
+        ([pod(1).oom_killed(), pod(2).lost()], 2),
+        ([pod(1).failed(), pod(2).failed().deleted()], 2),
+        ([pod(7).failed(), pod(3).failed()], 3),
+        ([pod(1).lost(), pod(2).failed(finished=-1)], 2),
+    ],
+    ids=[
+        "the earlier",
+        "the earlier, though less grave",
+        "a signal before an exit",
+        "OOM before a signal",
+        "a lost node before OOM",
+        "a deletion before an exit",
+        "the lower rank of equals",
+        "an exit a second before the loss was seen",
+    ],
+)
+def test_the_first_is_to_blame_and_of_one_second_the_gravest(
+    pods: list[GivenPod], rank: int
+) -> None:
+    for order in (pods, pods[::-1]):
+        ending = first_failure(order, NOW)
+        assert ending is not None
+        assert ending.rank == rank
+
+
+def test_a_moment_within_the_second_is_no_later_than_the_second() -> None:
+    """A container's end has whole seconds, what we see ourselves has not."""
+    seen = NOW.replace(microsecond=700_000)
+    ending = first_failure([pod(1).failed(), pod(2).lost()], seen)
+    assert ending is not None
+    assert ending.rank == 2
+
+
+def test_nobody_is_to_blame_where_nothing_failed() -> None:
+    assert first_failure([], NOW) is None

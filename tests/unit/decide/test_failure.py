@@ -1,0 +1,196 @@
+"""A failed rank ends the attempt; the whole gang starts again from its last checkpoint."""
+
+import pytest
+
+from stargate_operator.decide.plan import Plan
+from stargate_types.status import Cause, Phase
+from tests.builders import (
+    NOW,
+    GivenPod,
+    at,
+    checkpoint_report,
+    described,
+    gang,
+    job,
+    planned,
+    pod,
+    starting_gang,
+    without,
+)
+
+
+def ending(plan: Plan) -> tuple[Cause, int | None]:
+    assert plan.ending is not None
+    return plan.ending.cause, plan.ending.rank
+
+
+def test_an_oom_killed_rank_restarts_the_gang_from_the_last_checkpoint() -> None:
+    given = job(nodes=4).running().saved(5)
+    plan = planned(given, gang(4, pod(2).oom_killed()))
+    assert (plan.phase, plan.reason, plan.next_attempt) == (Phase.RESTARTING, "OOMKilled", True)
+    assert ending(plan) == (Cause.OOM_KILLED, 2)
+
+    after = given.now(described(given, gang(4, pod(2).oom_killed())))
+    assert (after.status.attempt, after.status.restarts) == (2, 1)
+    begun = described(after, [pod(2).oom_killed()])
+    assert begun.checkpoints is not None
+    assert begun.checkpoints.restored_from is not None
+    assert (begun.phase, begun.checkpoints.restored_from.epoch) == (Phase.STARTING, 5)
+
+
+def test_the_ending_names_rank_node_and_exit_code() -> None:
+    plan = planned(job().running(), gang(4, pod(2).oom_killed(finished=-2)))
+    assert plan.ending is not None
+    assert (plan.ending.node, plan.ending.exit_code) == ("node-2", 137)
+    assert plan.ending.at == at(-2)
+    assert plan.ending.message == "rank 2 on node-2 ran out of memory and was killed (exit 137)"
+
+
+@pytest.mark.parametrize(
+    "culprit",
+    [
+        pod(1).oom_killed(),
+        pod(1).evicted(),
+        pod(1).preempted(),
+        pod(1).lost(),
+        pod(1).rejected(),
+        pod(1).failed().deleted(),
+    ],
+    ids=["oom", "evicted", "preempted", "lost", "rejected", "deleted"],
+)
+def test_what_explains_itself_acts_at_once(culprit: GivenPod) -> None:
+    assert planned(job().running(), gang(4, culprit)).next_attempt
+
+
+@pytest.mark.parametrize("culprit", [pod(1).failed(1), pod(1).killed(11)], ids=["exit", "signal"])
+@pytest.mark.parametrize(
+    ("first_seen", "acts"), [(None, False), (0, False), (-0.999, False), (-1, True), (-60, True)]
+)
+def test_any_other_exit_waits_a_second_for_an_earlier_one(
+    culprit: GivenPod, first_seen: float | None, acts: bool
+) -> None:
+    since = None if first_seen is None else at(first_seen)
+    plan = planned(job().running(), gang(4, culprit), failed_since=since)
+    assert plan.next_attempt is acts
+    if not acts:
+        assert plan.ending is None
+        assert plan.wake_at == at((first_seen or 0) + 1)
+
+
+def test_while_it_waits_the_job_does_not_claim_to_run() -> None:
+    assert planned(job().running(), gang(4, pod(1).failed())).phase is Phase.RESTARTING
+    starting = planned(job().starting(), starting_gang(4, pod(1).failed()))
+    assert (starting.phase, starting.reason) == (Phase.STARTING, "GangFailed")
+
+
+def test_a_certain_cause_ends_the_wait_of_the_others() -> None:
+    pods = gang(4, pod(1).failed(finished=-1), pod(3).oom_killed())
+    assert planned(job().running(), pods).next_attempt
+
+
+def test_without_checkpoint_the_next_attempt_starts_from_nothing() -> None:
+    given = job().running()
+    after = given.now(described(given, gang(4, pod(2).oom_killed())))
+    begun = described(after)
+    assert begun.attempts[-1].restored_epoch is None
+    assert begun.checkpoints is None
+
+
+def test_a_rank_that_vanished_from_a_running_gang_was_deleted() -> None:
+    plan = planned(job().running(), without(gang(4), 2))
+    assert ending(plan) == (Cause.DELETED, 2)
+    assert plan.next_attempt
+
+
+def test_a_rank_that_vanished_while_starting_is_no_failure() -> None:
+    plan = planned(job().starting(), without(starting_gang(4), 2))
+    assert (plan.phase, plan.ending) == (Phase.STARTING, None)
+
+
+def test_nor_is_one_that_was_deleted_while_starting_and_failed_on_its_way_out() -> None:
+    dying = pod(2).failed(143).deleted()
+    plan = planned(job().starting(), starting_gang(4, dying))
+    assert (plan.phase, plan.ending) == (Phase.STARTING, None)
+
+
+def test_a_rank_that_fails_while_starting_ends_the_attempt() -> None:
+    assert planned(job().starting(), starting_gang(4, pod(1).oom_killed())).next_attempt
+
+
+def test_a_rank_in_its_grace_is_no_failure_yet() -> None:
+    plan = planned(job().running(), gang(4, pod(1).running().deleted()))
+    assert (plan.phase, plan.ending) == (Phase.RUNNING, None)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "before", "phase"),
+    [
+        (0, 0, Phase.FAILED),
+        (1, 0, Phase.RESTARTING),
+        (10, 9, Phase.RESTARTING),
+        (10, 10, Phase.FAILED),
+    ],
+)
+def test_max_restarts_bounds_consecutive_failures(allowed: int, before: int, phase: Phase) -> None:
+    given = job(max_restarts=allowed).running().unforgiven(before)
+    assert planned(given, gang(4, pod(1).oom_killed())).phase is phase
+
+
+def test_the_end_says_how_often_and_why() -> None:
+    plan = planned(job(max_restarts=0).running(), gang(4, pod(1).oom_killed()))
+    assert plan.reason == "MaxRestartsExceeded"
+    assert "maxRestarts allows 0; OOMKilled: rank 1 on node-1" in plan.message
+    assert not plan.next_attempt
+
+
+@pytest.mark.parametrize(
+    "culprit",
+    [pod(1).evicted(), pod(1).preempted(), pod(1).lost(), pod(1).failed().deleted()],
+    ids=["evicted", "preempted", "lost", "deleted"],
+)
+def test_what_is_not_the_training_s_fault_does_not_count(culprit: GivenPod) -> None:
+    given = job(max_restarts=0).running()
+    plan = planned(given, gang(4, culprit))
+    assert plan.phase is Phase.RESTARTING
+    status = described(given, gang(4, culprit))
+    assert (status.failures_since_checkpoint, status.restarts) == (0, 1)
+
+
+def test_a_counted_failure_counts_once() -> None:
+    given = job().running().unforgiven(2)
+    assert described(given, gang(4, pod(1).oom_killed())).failures_since_checkpoint == 3
+
+
+def test_a_newer_checkpoint_forgives() -> None:
+    given = job().running().saved(5).unforgiven(3)
+    status = described(given, gang(4), checkpoints=[checkpoint_report(10)])
+    assert status.failures_since_checkpoint == 0
+
+
+@pytest.mark.parametrize("epoch", [0, 5])
+def test_the_same_checkpoint_again_does_not(epoch: int) -> None:
+    given = job().running().saved(epoch).unforgiven(3)
+    assert described(given, gang(4)).failures_since_checkpoint == 3
+    again = described(given, gang(4), checkpoints=[checkpoint_report(epoch)])
+    assert again.failures_since_checkpoint == 3
+
+
+def test_a_checkpoint_reported_in_the_same_moment_saves_the_job() -> None:
+    given = job(max_restarts=3).running().saved(5).unforgiven(3)
+    pods = gang(4, pod(1).oom_killed())
+    assert planned(given, pods).phase is Phase.FAILED
+    assert planned(given, pods, checkpoints=[checkpoint_report(10)]).phase is Phase.RESTARTING
+    status = described(given, pods, checkpoints=[checkpoint_report(10)])
+    assert status.failures_since_checkpoint == 1
+
+
+def test_nothing_fails_before_the_pods_may_be_made() -> None:
+    left_over = [pod(2).oom_killed()]
+    plan = planned(job().restarting(ended=-1), left_over)
+    assert (plan.ending, plan.phase) == (None, Phase.STARTING)
+
+
+def test_the_moment_of_a_node_whose_clock_is_ahead_is_now() -> None:
+    plan = planned(job().running(), gang(4, pod(1).oom_killed(finished=30)))
+    assert plan.ending is not None
+    assert plan.ending.at == NOW

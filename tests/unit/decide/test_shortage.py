@@ -1,0 +1,64 @@
+"""All or nothing: a gang that got only some of its nodes gives them back."""
+
+import pytest
+
+from stargate_operator.pod import Pod
+from stargate_types.status import Cause, Phase
+from tests.builders import at, described, gang, job, planned, pod, starting_gang
+
+
+def half(last: float = -5) -> list[Pod]:
+    """Ranks 0 and 1 have a node, 2 and 3 fit nowhere."""
+    got = [pod(0).scheduled(-90), pod(1).scheduled(last)]
+    return starting_gang(4, *got, pod(2).unschedulable(), pod(3).unschedulable())
+
+
+def test_the_younger_of_two_half_scheduled_gangs_yields_at_once() -> None:
+    plan = planned(job().starting(), half(), older="team-b/older")
+    assert (plan.phase, plan.reason, plan.next_attempt) == (Phase.QUEUED, "Yielded", True)
+    assert plan.ending is not None
+    assert plan.ending.cause is Cause.YIELDED
+    assert plan.message == "gave back 2 of 4 nodes to the older job team-b/older"
+
+
+def test_the_older_keeps_its_nodes() -> None:
+    assert planned(job().starting(), half()).ending is None
+
+
+def test_where_the_scheduler_knows_gangs_nobody_yields() -> None:
+    assert planned(job().starting(), half(), older="x/y", native_gangs=True).ending is None
+
+
+@pytest.mark.parametrize(
+    "pods", [starting_gang(4), gang(4)], ids=["without any node", "with all nodes"]
+)
+def test_a_gang_that_is_not_partly_scheduled_has_nothing_to_yield(pods: list[Pod]) -> None:
+    assert planned(job().starting(), pods, older="team-b/older").ending is None
+
+
+def test_the_start_timeout_counts_from_the_last_rank_that_got_a_node() -> None:
+    early = planned(job(start_timeout=60).starting(), half(last=-59))
+    assert (early.ending, early.wake_at) == (None, at(1))
+    plan = planned(job(start_timeout=60).starting(), half(last=-60))
+    assert plan.ending is not None
+    assert (plan.phase, plan.ending.cause) == (Phase.QUEUED, Cause.START_TIMEOUT)
+
+
+def test_giving_back_is_a_new_attempt_and_no_failure() -> None:
+    given = job(start_timeout=60, max_restarts=0).starting()
+    status = described(given, half(last=-60))
+    assert (status.attempt, status.restarts, status.failures_since_checkpoint) == (2, 0, 0)
+    assert (status.attempts[0].cause, status.attempts[1].accelerator_class) == (
+        Cause.START_TIMEOUT,
+        None,
+    )
+
+
+def test_once_it_has_run_there_is_no_start_timeout() -> None:
+    pods = gang(4, pod(1).running().but(node=""))
+    assert planned(job(start_timeout=1).running(), pods).phase is Phase.RUNNING
+
+
+def test_native_gangs_keep_the_start_timeout() -> None:
+    plan = planned(job(start_timeout=60).starting(), half(last=-61), native_gangs=True)
+    assert plan.ending is not None

@@ -1,0 +1,138 @@
+"""What a worker is told: who it is, where it resumes, where it reports."""
+
+import pytest
+
+from stargate_operator.desired.environment import environment
+from stargate_types import StargateRuntime
+from stargate_types.job import WorkerTemplate
+from stargate_types.podparts import (
+    EnvVar,
+    EnvVarSource,
+    KeySelector,
+    PersistentVolumeClaimSource,
+)
+from stargate_types.runtime import Storage, StorageVolume
+from tests.builders import TARGET, GivenJob, blueprint, job, runtime
+
+FUSE = Storage(
+    scheme="stargate_storage",
+    volume=StorageVolume(persistent_volume_claim=PersistentVolumeClaimSource(claim_name="data")),
+    mount_path="/data",
+)
+S3 = Storage(scheme="stargate_storage", uri_prefix="s3://stargate-storage")
+
+
+def told(
+    given: GivenJob | None = None,
+    *,
+    attempt: int = 1,
+    rank: str = "3",
+    runtime_: StargateRuntime | None = None,
+) -> dict[str, str]:
+    given = given or job()
+    entries = environment(
+        given,
+        blueprint(given, runtime_=runtime_),
+        attempt=attempt,
+        rank=rank,
+        target=TARGET,
+    )
+    names = [each["name"] for each in entries]
+    assert len(names) == len(set(names))
+    return {each["name"]: each.get("value", "(from)") for each in entries}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("STARGATE_JOB", "train"),
+        ("STARGATE_NAMESPACE", "team-a"),
+        ("STARGATE_ATTEMPT", "2"),
+        ("STARGATE_RANK", "3"),
+        ("STARGATE_WORLD_SIZE", "4"),
+        ("STARGATE_MODEL_NAME", "stargate-materia-v3"),
+        ("STARGATE_DATASET_URI", "stargate_storage://datasets/materia-v3"),
+        ("STARGATE_EPOCHS", "100"),
+        ("STARGATE_ACCELERATOR_TYPE", "stargate_silicon_v2"),
+        ("STARGATE_GPU_EQUIVALENTS", "8"),
+        ("STARGATE_MEMORY_GB", "256"),
+        ("STARGATE_OPTIMIZATION_STRATEGY", "distributed_adam_optimized"),
+        ("STARGATE_CHECKPOINT_INTERVAL_EPOCHS", "5"),
+        ("STARGATE_CHECKPOINT_RETAIN", "3"),
+        (
+            "STARGATE_CHECKPOINT_URI",
+            "s3://bucket/checkpoints/team-a/train-8d2b5c1e/attempt-2",
+        ),
+        (
+            "STARGATE_REPORT_URL",
+            "https://reports.stargate.svc:8443/apis/stargate.dev/v1alpha1/namespaces/team-a"
+            "/stargatejobs/train/report",
+        ),
+        ("STARGATE_REPORT_CA", "-----CA-----"),
+        ("STARGATE_REPORT_TOKEN_FILE", "/var/run/secrets/stargate.dev/token"),
+        ("PET_NNODES", "4"),
+        ("PET_NPROC_PER_NODE", "8"),
+        ("PET_NODE_RANK", "3"),
+        ("PET_MASTER_ADDR", "train-2-0.train.team-a.svc"),
+        ("PET_MASTER_PORT", "29500"),
+        ("JOB_COMPLETION_INDEX", "3"),
+    ],
+)
+def test_a_worker_is_told(name: str, value: str) -> None:
+    assert told(attempt=2)[name] == value
+
+
+def test_the_first_attempt_has_no_resume_point() -> None:
+    assert not [name for name in told() if name.startswith("STARGATE_RESUME")]
+
+
+def test_a_later_one_is_told_where_it_resumes() -> None:
+    given = job().running(2).saved(40).restored(40, "stargate_storage://c/epoch-40")
+    found = told(given, attempt=2, runtime_=runtime(storage=[S3]))
+    assert found["STARGATE_RESUME_EPOCH"] == "40"
+    assert found["STARGATE_RESUME_URI"] == "stargate_storage://c/epoch-40"
+    assert found["STARGATE_RESUME_PATH"] == "s3://stargate-storage/c/epoch-40"
+
+
+def test_a_warm_start_resumes_at_epoch_0() -> None:
+    assert told(job().restored(None, "s3://other/epoch-90"))["STARGATE_RESUME_EPOCH"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("storage", "path"),
+    [
+        ([], "stargate_storage://datasets/materia-v3"),
+        ([S3], "s3://stargate-storage/datasets/materia-v3"),
+        ([FUSE], "/data/datasets/materia-v3"),
+    ],
+    ids=["unspoken of", "another prefix", "a volume"],
+)
+def test_a_runtime_s_storage_gives_a_scheme_its_meaning(storage: list[Storage], path: str) -> None:
+    found = told(runtime_=runtime(storage=storage))
+    assert found["STARGATE_DATASET_PATH"] == path
+    assert found["STARGATE_DATASET_URI"] == "stargate_storage://datasets/materia-v3"
+
+
+def test_the_job_s_environment_goes_before_the_runtime_s() -> None:
+    template = WorkerTemplate(env=[EnvVar(name="A", value="job"), EnvVar(name="C", value="job")])
+    runtimes = runtime(env=[EnvVar(name="A", value="runtime"), EnvVar(name="B", value="runtime")])
+    found = told(job(template=template), runtime_=runtimes)
+    assert (found["A"], found["B"], found["C"]) == ("job", "runtime", "job")
+
+
+@pytest.mark.parametrize("name", ["STARGATE_RANK", "PET_NODE_RANK", "JOB_COMPLETION_INDEX"])
+def test_neither_shadows_what_the_operator_sets(name: str) -> None:
+    """The schema refuses it already; this holds even where an old object slipped through."""
+    lie = EnvVar(name=name, value="666")
+    found = told(job(template=WorkerTemplate(env=[lie])), runtime_=runtime(env=[lie]))
+    assert found[name] == "3"
+
+
+def test_values_may_come_from_elsewhere() -> None:
+    source = EnvVarSource(secret_key_ref=KeySelector(name="wandb", key="token"))
+    given = job(template=WorkerTemplate(env=[EnvVar(name="WANDB_API_KEY", value_from=source)]))
+    entries = environment(given, blueprint(given), attempt=1, rank="0", target=TARGET)
+    assert {
+        "name": "WANDB_API_KEY",
+        "valueFrom": {"secretKeyRef": {"name": "wandb", "key": "token", "optional": False}},
+    } in entries

@@ -1,0 +1,256 @@
+"""A worker pod's manifest."""
+
+import json
+from typing import Any
+
+import pytest
+
+from stargate_operator.desired.pods import pod_stamp, worker_pod
+from stargate_types import AcceleratorClass, StargateRuntime
+from stargate_types.job import WorkerTemplate
+from stargate_types.podparts import (
+    CsiSource,
+    EmptyDirSource,
+    EnvFromSource,
+    InitContainer,
+    ObjectReference,
+    Toleration,
+    Volume,
+    VolumeMount,
+)
+from stargate_types.runtime import Storage, StorageVolume
+from tests.builders import (
+    JOB_UID,
+    TARGET,
+    GivenJob,
+    accelerator_class,
+    blueprint,
+    job,
+    runtime,
+)
+
+
+def manifest(
+    given: GivenJob | None = None,
+    *,
+    rank: int = 3,
+    attempt: int = 1,
+    runtime_: StargateRuntime | None = None,
+    class_: AcceleratorClass | None = None,
+) -> dict[str, Any]:
+    given = given or job()
+    made_from = blueprint(given, runtime_=runtime_, class_=class_)
+    return worker_pod(given, made_from, attempt=attempt, rank=str(rank), target=TARGET)
+
+
+def worker(pod: dict[str, Any]) -> dict[str, Any]:
+    (container,) = pod["spec"]["containers"]
+    found: dict[str, Any] = container
+    return found
+
+
+def named(entries: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {each["name"]: each for each in entries}
+
+
+def test_name_hostname_and_subdomain_hold_job_attempt_and_rank() -> None:
+    pod = manifest(attempt=2, rank=3)
+    assert pod["metadata"]["name"] == pod["spec"]["hostname"] == "train-2-3"
+    assert (pod["spec"]["subdomain"], pod["metadata"]["namespace"]) == ("train", "team-a")
+
+
+@pytest.mark.parametrize("nodes", [1, 99_999])
+def test_the_longest_name_is_a_dns_label(nodes: int) -> None:
+    pod = manifest(job("j" * 50, nodes=nodes), rank=99_998, attempt=99_999)
+    assert len(pod["metadata"]["name"]) <= 63
+
+
+def test_it_belongs_to_its_job_and_has_no_finalizer() -> None:
+    meta = manifest()["metadata"]
+    assert meta["ownerReferences"] == [
+        {
+            "apiVersion": "stargate.dev/v1alpha1",
+            "kind": "StargateJob",
+            "name": "train",
+            "uid": JOB_UID,
+            "controller": True,
+            "blockOwnerDeletion": True,
+        }
+    ]
+    assert "finalizers" not in meta
+
+
+def test_labels_say_what_it_is_and_a_user_s_cannot_change_that() -> None:
+    template = WorkerTemplate(labels={"team": "x", "stargate.dev/rank": "0"})
+    labels = manifest(job(template=template), rank=3)["metadata"]["labels"]
+    assert labels == {
+        "team": "x",
+        "stargate.dev/job-name": "train",
+        "stargate.dev/job-uid": JOB_UID,
+        "stargate.dev/attempt": "1",
+        "stargate.dev/rank": "3",
+    }
+
+
+def test_limits_are_requests_and_memory_is_decimal() -> None:
+    template = WorkerTemplate(cpu="16", ephemeral_storage="100Gi")
+    class_ = accelerator_class(extra_resources={"rdma/hca": "4"}, gpu_equivalents_per_device=2)
+    resources = worker(manifest(job(template=template), class_=class_))["resources"]
+    assert resources["limits"] == resources["requests"]
+    assert resources["limits"] == {
+        "cpu": "16",
+        "ephemeral-storage": "100Gi",
+        "memory": "256G",
+        "stargate.dev/silicon-v2": "4",
+        "rdma/hca": "4",
+    }
+
+
+def test_without_a_word_on_cpu_there_is_none() -> None:
+    assert "cpu" not in worker(manifest())["resources"]["limits"]
+
+
+def test_it_passes_the_restricted_pod_security_level() -> None:
+    init = InitContainer(name="fetch", image="fetch:1")
+    spec = manifest(job(template=WorkerTemplate(init_containers=[init])))["spec"]
+    assert spec["securityContext"] == {
+        "runAsNonRoot": True,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    for container in (*spec["containers"], *spec["initContainers"]):
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+        }
+    allowed = {"persistentVolumeClaim", "csi", "emptyDir", "projected", "configMap", "secret"}
+    assert {kind for volume in spec["volumes"] for kind in volume} - {"name"} <= allowed
+
+
+def test_a_runtime_may_opt_out_of_it() -> None:
+    pod = manifest(runtime_=runtime(pod_security="Unrestricted", run_as_user=1000, fs_group=2000))
+    assert pod["spec"]["securityContext"] == {"runAsUser": 1000, "fsGroup": 2000}
+    assert "securityContext" not in worker(pod)
+
+
+def test_it_never_gets_the_default_token() -> None:
+    spec = manifest()["spec"]
+    assert (spec["automountServiceAccountToken"], spec["serviceAccountName"]) == (False, "default")
+
+
+def test_it_gets_a_token_for_its_reports() -> None:
+    pod = manifest()
+    assert named(pod["spec"]["volumes"])["stargate-token"]["projected"]["sources"] == [
+        {
+            "serviceAccountToken": {
+                "audience": "stargate.dev",
+                "expirationSeconds": 43_200,
+                "path": "token",
+            }
+        }
+    ]
+    assert named(worker(pod)["volumeMounts"])["stargate-token"] == {
+        "name": "stargate-token",
+        "mountPath": "/var/run/secrets/stargate.dev",
+        "readOnly": True,
+    }
+
+
+@pytest.mark.parametrize(("asked", "size"), [(None, "128000M"), ("64Gi", "64Gi")])
+def test_shared_memory_is_memory(asked: str | None, size: str) -> None:
+    volume = named(manifest(runtime_=runtime(shared_memory=asked))["spec"]["volumes"])
+    assert volume["stargate-shm"]["emptyDir"] == {"medium": "Memory", "sizeLimit": size}
+
+
+def test_shared_memory_of_the_job_s_own_takes_its_place() -> None:
+    template = WorkerTemplate(
+        volumes=[Volume(name="shm", empty_dir=EmptyDirSource(medium="Memory"))],
+        volume_mounts=[VolumeMount(name="shm", mount_path="/dev/shm")],
+    )
+    pod = manifest(job(template=template))
+    paths = [each["mountPath"] for each in worker(pod)["volumeMounts"]]
+    assert paths.count("/dev/shm") == 1
+    assert "stargate-shm" not in named(pod["spec"]["volumes"])
+
+
+def test_only_storage_that_a_uri_of_the_job_refers_to_is_mounted() -> None:
+    used = StorageVolume(csi=CsiSource(driver="fuse.csi"))
+    storage = [
+        Storage(scheme="stargate_storage", volume=used, mount_path="/data"),
+        Storage(scheme="elsewhere", volume=used, mount_path="/else"),
+    ]
+    pod = manifest(runtime_=runtime(storage=storage))
+    mounts = {each["mountPath"]: each["name"] for each in worker(pod)["volumeMounts"]}
+    assert mounts["/data"] in named(pod["spec"]["volumes"])
+    assert "/else" not in mounts
+
+
+def test_every_mount_has_its_volume() -> None:
+    pod = manifest()
+    mounts = {each["name"] for each in worker(pod)["volumeMounts"]}
+    assert mounts == set(named(pod["spec"]["volumes"]))
+
+
+def test_it_is_placed_as_its_class_says() -> None:
+    taint = Toleration(key="accelerator", operator="Exists", effect="NoSchedule")
+    class_ = accelerator_class(node_selector={"pool": "silicon"}, tolerations=[taint])
+    spec = manifest(class_=class_)["spec"]
+    assert spec["nodeSelector"] == {"pool": "silicon"}
+    assert spec["tolerations"] == [
+        {"key": "accelerator", "operator": "Exists", "effect": "NoSchedule"}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("job_s", "runtime_s", "found"), [(None, None, 30), (None, 60, 60), (90, 60, 90)]
+)
+def test_its_grace_is_the_job_s_else_the_runtime_s(
+    job_s: int | None, runtime_s: int | None, found: int
+) -> None:
+    given = job(template=WorkerTemplate(termination_grace_period_seconds=job_s))
+    pod = manifest(given, runtime_=runtime(termination_grace_period_seconds=runtime_s))
+    assert pod["spec"]["terminationGracePeriodSeconds"] == found
+
+
+def test_it_is_never_restarted_in_place() -> None:
+    assert manifest()["spec"]["restartPolicy"] == "Never"
+
+
+@pytest.mark.parametrize(("kept", "policy"), [(True, "FallbackToLogsOnError"), (False, "File")])
+def test_a_runtime_may_keep_log_lines_out_of_the_status(kept: bool, policy: str) -> None:
+    pod = manifest(runtime_=runtime(log_lines_in_status=kept))
+    assert worker(pod)["terminationMessagePolicy"] == policy
+
+
+def test_the_job_s_image_and_command_go_before_the_runtime_s() -> None:
+    mine = WorkerTemplate(image="mine:2", command=["python"], args=["-m", "train"])
+    theirs = runtime(command=["torchrun"], args=["x"], image_pull_policy="Always")
+    container = worker(manifest(job(template=mine), runtime_=theirs))
+    assert (container["image"], container["command"], container["args"]) == (
+        "mine:2",
+        ["python"],
+        ["-m", "train"],
+    )
+    assert container["imagePullPolicy"] == "Always"
+    assert worker(manifest(runtime_=theirs))["command"] == ["torchrun"]
+
+
+def test_environment_from_elsewhere_is_the_runtime_s_then_the_job_s() -> None:
+    def source(name: str) -> EnvFromSource:
+        return EnvFromSource(config_map_ref=ObjectReference(name=name))
+
+    given = job(template=WorkerTemplate(env_from=[source("job")]))
+    container = worker(manifest(given, runtime_=runtime(env_from=[source("runtime")])))
+    assert [each["configMapRef"]["name"] for each in container["envFrom"]] == ["runtime", "job"]
+
+
+@pytest.mark.parametrize("rank", [0, 1, 17, 1742, 4999])
+@pytest.mark.parametrize("group", [None, "train-2"], ids=["without a group", "in a group"])
+def test_a_stamped_pod_is_the_pod_built_in_full(rank: int, group: str | None) -> None:
+    given = job(nodes=5000, template=WorkerTemplate(labels={"at": "rank"}))
+    made_from = blueprint(given)
+    stamp = pod_stamp(given, made_from, attempt=2, target=TARGET, pod_group=group)
+    full = worker_pod(given, made_from, attempt=2, rank=str(rank), target=TARGET)
+    full["metadata"]["labels"]["stargate.dev/shard"] = str(rank % 16)
+    if group:
+        full["spec"]["schedulingGroup"] = {"podGroupName": group}
+    assert json.loads(stamp.of_rank(rank)) == full

@@ -1,0 +1,345 @@
+"""A checker that catches nothing proves nothing: each invariant is broken here on purpose."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import pytest
+
+from tests.recorder import check, report
+from tests.unit.recorder.stage import Stage
+
+TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJhdWQiOlsi.c2lnbmF0dXJl"
+COMPLETE = {"epoch": 10, "uri": "s3://b/10", "state": "Complete"}
+OLDER = {"epoch": 5, "uri": "s3://b/5", "state": "Complete"}
+BOTH = {"created": 2, "scheduled": 2, "running": 2, "ready": 2}
+
+
+class Broken(NamedTuple):
+    invariant: int
+    history: Callable[[], Stage]
+    words: str
+
+
+def started() -> Stage:
+    return Stage().job().running(0, 1).told(BOTH)
+
+
+def resumed(uri: str, epoch: int) -> Stage:
+    """Attempt 2, its pods about to be made."""
+    saved = {"history": [COMPLETE, OLDER]}
+    stage = Stage().job(checkpoints=saved, attempt=1, attempts=[{"number": 1, "worldSize": 2}])
+    return stage.job(
+        checkpoints=saved | {"restoredFrom": {"uri": uri, "epoch": epoch}},
+        attempt=2,
+        restarts=1,
+        attempts=[
+            {"number": 1, "worldSize": 2, "cause": "Exit"},
+            {"number": 2, "worldSize": 2, "class": "c/u/1"},
+        ],
+    )
+
+
+BROKEN = {
+    "two live pods of a rank": Broken(
+        1,
+        lambda: Stage().job().pod(1).pod(1, suffix="-twin"),
+        "job-1-1-twin and job-1-1 are both live",
+    ),
+    "a rank comes back while its successor lives": Broken(
+        1,
+        lambda: Stage().job().pod(0, phase="Failed").pod(0, 2).pod(0, 1, "Running"),
+        "job-1-0 and job-2-0 are both live",
+    ),
+    "the next attempt comes too soon": Broken(
+        2, lambda: Stage().job().running(0, 1).pod(1, 2), "job-2-1 was created while job-1-0"
+    ),
+    "a pod for a job that is long gone": Broken(
+        3, lambda: started().gone().wait(5).pod(1, 2), "after its job went"
+    ),
+    "a pod for a job that never was": Broken(
+        3, lambda: Stage().pod(0, owner="stranger"), "a job that never was"
+    ),
+    "a pod that outlives its job": Broken(
+        3, lambda: started().gone().wait(61), "job-1-0, job-1-1 stayed 61 s"
+    ),
+    "half a gang waits for ever": Broken(
+        4,
+        lambda: (
+            Stage()
+            .job(spec={"scheduling": {"startTimeoutSeconds": 30}})
+            .pod(0, node="node")
+            .pod(1)
+            .wait(51)
+        ),
+        "partly scheduled for 51 s",
+    ),
+    "the attempt goes back": Broken(
+        5, lambda: Stage().job(attempt=3).job(attempt=2), "the attempt went from 3 to 2"
+    ),
+    "restarts go back": Broken(
+        5, lambda: Stage().job(attempt=3, restarts=2).job(restarts=1), "restarts went from 2 to 1"
+    ),
+    "a failure counts twice": Broken(
+        5,
+        lambda: Stage().job(attempt=1).job(attempt=2, restarts=2),
+        "restarts went from 0 to 2 within attempt 2",
+    ),
+    "a suspension counts as a restart": Broken(
+        5,
+        lambda: (
+            Stage()
+            .job(attempt=1)
+            .job(
+                attempt=2,
+                restarts=1,
+                attempts=[
+                    {"number": 1, "worldSize": 2, "cause": "Suspended"},
+                    {"number": 2, "worldSize": 2},
+                ],
+            )
+        ),
+        "the attempts that failed are []",
+    ),
+    "a checkpoint is forgotten": Broken(
+        5,
+        lambda: (
+            Stage()
+            .job(checkpoints={"history": [COMPLETE, OLDER]})
+            .job(checkpoints={"history": [OLDER]})
+        ),
+        "the newest checkpoint was of epoch 10 and is 5",
+    ),
+    "all checkpoints are forgotten": Broken(
+        5,
+        lambda: Stage().job(checkpoints={"history": [OLDER]}).job(checkpoints={}),
+        "the newest checkpoint was of epoch 5 and is None",
+    ),
+    "a resume from what is not complete": Broken(
+        6, lambda: resumed("s3://b/15", 15), "resumes from s3://b/15"
+    ),
+    "a resume from an older checkpoint": Broken(
+        6, lambda: resumed("s3://b/5", 5), "resumes from s3://b/5, but the newest"
+    ),
+    "a resume from the wrong epoch": Broken(
+        6, lambda: resumed("s3://b/10", 11), "resumes from epoch 11 of 10"
+    ),
+    "a pod that is told of no checkpoint": Broken(
+        6, lambda: resumed("s3://b/10", 10).pod(0, 2), "is told to resume from None"
+    ),
+    "a pod that is told the wrong epoch": Broken(
+        6,
+        lambda: resumed("s3://b/10", 10).pod(
+            0, 2, env={"STARGATE_RESUME_URI": "s3://b/10", "STARGATE_RESUME_EPOCH": "9"}
+        ),
+        "is told epoch 9",
+    ),
+    "a finished job goes on": Broken(
+        7,
+        lambda: Stage().job(phase="Failed").job(phase="Restarting"),
+        "Failed turned into Restarting",
+    ),
+    "a finished job gets a pod": Broken(
+        7, lambda: Stage().job(phase="Succeeded").pod(0), "created though the job is Succeeded"
+    ),
+    "counts that never were": Broken(
+        8,
+        lambda: Stage().job().pod(0).pod(1).told({"created": 1, "ready": 1}, phase="Starting"),
+        "and were",
+    ),
+    "counts of long ago": Broken(
+        8,
+        lambda: (
+            Stage()
+            .job()
+            .pod(0)
+            .pod(1)
+            .wait(3)
+            .running(0, 1)
+            .wait(3)
+            .told({"created": 2}, phase="Starting")
+        ),
+        "workers are said to be",
+    ),
+    "Running before every rank runs": Broken(
+        8,
+        lambda: (
+            Stage()
+            .job()
+            .running(0)
+            .pod(1)
+            .told({"created": 2, "scheduled": 1, "running": 1, "ready": 1})
+        ),
+        "of 2 ranks 1 run and 0 have succeeded",
+    ),
+    "Succeeded before every rank has": Broken(
+        8,
+        lambda: (
+            started()
+            .pod(0, phase="Succeeded", node="node")
+            .told({**BOTH, "running": 1, "ready": 1, "succeeded": 1}, phase="Succeeded")
+        ),
+        "of 2 ranks 1 have succeeded",
+    ),
+    "a status of another world size": Broken(
+        8,
+        lambda: Stage().job(attempts=[{"number": 1, "worldSize": 3}], workers={"desired": 2}),
+        "3 ranks",
+    ),
+    "a death that nobody notices": Broken(
+        8, lambda: started().pod(1, phase="Failed", node="node").wait(5), "the status says"
+    ),
+    "a job that gets no status": Broken(8, lambda: Stage().job().wait(11), "job has no status"),
+    "a percentage that is not true": Broken(
+        8,
+        lambda: Stage().job(progress={"epoch": 1, "epochs": 3, "percent": 34.0}),
+        "34.0 % is said of epoch 1/3",
+    ),
+    "the old leader writes on": Broken(
+        10,
+        lambda: (
+            Stage()
+            .asked("a", "leases")
+            .asked("a", "stargatejobs/status")
+            .asked("b", "leases")
+            .asked("a", "stargatejobs/status")
+        ),
+        "a wrote stargatejobs/status job while b led",
+    ),
+    "a write into a foreign namespace": Broken(
+        13,
+        lambda: Stage().job().asked("a", "pods", verb="delete", namespace="kube-system"),
+        "a: delete pods kube-system/job",
+    ),
+    "a cluster-wide write": Broken(
+        13, lambda: Stage().job().asked("a", "nodes", verb="patch", namespace=""), "patch nodes"
+    ),
+    "a token in a status": Broken(
+        13,
+        lambda: Stage().job(attempts=[{"number": 1, "worldSize": 2, "message": TOKEN}]),
+        "a secret",
+    ),
+    "a token in an event": Broken(13, lambda: Stage().job().event(f"Bearer {TOKEN}"), "a secret"),
+    "a gap": Broken(0, lambda: Stage().gap(), "lost Pod writes"),
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN.values(), ids=list(BROKEN))
+def test_a_breach_is_caught_and_told(broken: Broken) -> None:
+    history = broken.history().history
+
+    breaches = [each for each in check(history) if each.invariant == broken.invariant]
+
+    assert breaches
+    told = report(history, breaches)
+    assert broken.words in told
+    assert f"invariant {broken.invariant}" in told or broken.invariant == 0
+
+
+def whole_life() -> Stage:
+    """Start, a checkpoint, a failure, a restart from it, success, deletion."""
+    saved = {"history": [COMPLETE]}
+    stage = Stage().job().told({}, phase="Starting").pod(0).pod(1).running(0, 1).told(BOTH)
+    stage.job(checkpoints=saved)
+    stage.pod(1, phase="Failed", node="node").wait(1)
+    stage.job(
+        phase="Restarting",
+        attempt=2,
+        restarts=1,
+        workers={"desired": 2},
+        attempts=[{"number": 1, "worldSize": 2, "cause": "Exit"}, {"number": 2, "worldSize": 2}],
+    )
+    stage.gone("job-1-0")
+    point = {"uri": "s3://b/10", "epoch": 10}
+    stage.job(
+        phase="Starting",
+        checkpoints=saved | {"restoredFrom": point},
+        attempts=[
+            {"number": 1, "worldSize": 2, "cause": "Exit"},
+            {"number": 2, "worldSize": 2, "class": "c/u/1"},
+        ],
+    )
+    env = {"STARGATE_RESUME_URI": "s3://b/10", "STARGATE_RESUME_EPOCH": "10"}
+    stage.pod(0, 2, env=env).pod(1, 2, env=env).running(0, 1, attempt=2)
+    stage.job(phase="Running", workers={"desired": 2, **BOTH})
+    stage.pod(0, 2, "Succeeded", "node").pod(1, 2, "Succeeded", "node")
+    stage.job(
+        phase="Succeeded", workers={"desired": 2, "created": 2, "scheduled": 2, "succeeded": 2}
+    )
+    stage.gone().gone("job-1-1").gone("job-2-0").gone("job-2-1")
+    return stage.event("all 2 ranks succeeded").wait(70)
+
+
+def test_a_good_life_breaches_nothing() -> None:
+    history = whole_life().history
+
+    assert not check(history), report(history, check(history))
+
+
+def damaged() -> Stage:
+    return (
+        Stage()
+        .job(checkpoints={"history": [COMPLETE, OLDER]})
+        .job(checkpoints={"history": [COMPLETE | {"state": "Damaged"}, OLDER]})
+    )
+
+
+def yields() -> Stage:
+    stage = Stage().job(spec={"scheduling": {"startTimeoutSeconds": 30}})
+    return stage.pod(0, node="node").pod(1).wait(29).pod(1, node="node").wait(100)
+
+
+def taken_over() -> Stage:
+    stage = Stage().asked("a", "leases").asked("a", "stargatejobs/status").asked("a", "leases")
+    return stage.asked("b", "leases").asked("b", "stargatejobs/status")
+
+
+ALLOWED = {
+    "a damaged checkpoint lets the epoch go back": (5, damaged),
+    "a gang that gets whole in time": (4, yields),
+    "a new leader": (10, taken_over),
+    "a fenced write of the old leader": (
+        10,
+        lambda: taken_over().asked("a", "stargatejobs/status", code=409),
+    ),
+    "its own lease and token reviews": (
+        13,
+        lambda: (
+            Stage()
+            .asked("a", "leases", namespace="stargate-system")
+            .asked("a", "tokenreviews", verb="create", namespace="")
+        ),
+    ),
+    "a count that was true a moment ago": (
+        8,
+        lambda: Stage().job().pod(0).pod(1).running(0).told({"created": 2}, phase="Starting"),
+    ),
+    "silence while the operator is down": (
+        8,
+        lambda: started().pod(1, phase="Failed", node="node").interrupted(30),
+    ),
+    "a stranger's pod": (1, lambda: Stage().job().pod(0, owner="").pod(0, 2, owner="")),
+}
+
+
+@pytest.mark.parametrize(("invariant", "history"), ALLOWED.values(), ids=list(ALLOWED))
+def test_what_is_allowed_is_no_breach(invariant: int, history: Callable[[], Stage]) -> None:
+    assert not [each.what for each in check(history().history) if each.invariant == invariant]
+
+
+def test_a_report_shows_the_writes_around_the_breach() -> None:
+    history = BROKEN["the next attempt comes too soon"].history().history
+
+    told = report(history, check(history)).splitlines()
+
+    marked = [line for line in told if line.startswith("  >")]
+    assert marked
+    assert "ADDED    Pod job-2-1: attempt 2 rank 1 Pending" in marked[0]
+    assert any("ADDED    Pod job-1-0: attempt 1 rank 0 Running node ready" in line for line in told)
+
+
+def test_writes_of_two_watches_are_put_in_the_order_of_their_commits() -> None:
+    history = started().history
+    late = history.writes.pop(1)
+    history.add(late)
+
+    assert [write.version for write in history.writes] == [1, 2, 3, 4]

@@ -1,0 +1,158 @@
+"""What holds of the job, since when, and why."""
+
+import pytest
+
+from stargate_operator.decide.observed import Trouble
+from stargate_operator.desired.blueprint import Refusal
+from stargate_types.status import Condition, StargateJobStatus
+from tests.builders import (
+    NOW,
+    GivenJob,
+    at,
+    described,
+    gang,
+    job,
+    pod,
+    starting_gang,
+    without,
+)
+
+REFUSAL = Refusal("AcceleratorClassNotFound", "no AcceleratorClass states 'x'; there are a, b")
+
+
+def condition(status: StargateJobStatus, kind: str) -> Condition:
+    (found,) = [each for each in status.conditions if each.type == kind]
+    return found
+
+
+def holds(status: StargateJobStatus) -> dict[str, str]:
+    return {each.type: f"{each.status} {each.reason}" for each in status.conditions}
+
+
+def test_a_starting_job() -> None:
+    assert holds(described(job().starting(), starting_gang(4))) == {
+        "Accepted": "True Accepted",
+        "Scheduled": "False CreatingGang",
+        "Ready": "False NotAllRanksRunning",
+    }
+
+
+def test_a_running_job() -> None:
+    assert holds(described(job().running(), gang(4))) == {
+        "Accepted": "True Accepted",
+        "Scheduled": "True GangScheduled",
+        "Ready": "True AllRanksRunning",
+    }
+
+
+def test_a_restarting_job() -> None:
+    status = described(job().running(), gang(4, pod(2).oom_killed()))
+    assert holds(status)["Ready"] == "False OOMKilled"
+    assert holds(status)["Scheduled"] == "False OOMKilled"
+
+
+def test_a_job_that_failed() -> None:
+    status = described(job(max_restarts=0).running(), gang(4, pod(2).oom_killed()))
+    assert holds(status)["Failed"] == "True MaxRestartsExceeded"
+    assert holds(status)["Ready"] == "False MaxRestartsExceeded"
+    assert "Succeeded" not in holds(status)
+
+
+def test_a_job_that_succeeded() -> None:
+    done = [pod(rank).succeeded() for rank in range(4)]
+    status = described(job().running(), done)
+    assert holds(status)["Succeeded"] == "True AllRanksSucceeded"
+    assert "Failed" not in holds(status)
+    assert status.completion_time == NOW
+
+
+def test_what_it_refers_to_and_does_not_exist_is_named() -> None:
+    found = condition(described(job(), blueprint_=REFUSAL), "Accepted")
+    assert (found.status, found.reason, found.message) == (
+        "False",
+        REFUSAL.reason,
+        REFUSAL.message,
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "ranks", "stays"),
+    [
+        (job().running(), (0, 1, 2, 3), True),
+        (job().starting(), (0, 1, 2, 3), True),
+        (job().starting(), (0, 1), False),
+        (job().restarting(), (), False),
+    ],
+    ids=["running", "all made", "some missing", "next attempt"],
+)
+def test_a_class_that_goes_says_nothing_about_a_gang_that_stands(
+    given: GivenJob, ranks: tuple[int, ...], stays: bool
+) -> None:
+    accepted = given.now(described(given, gang(4)))
+    accepted = given.having(conditions=accepted.status.conditions)
+    pods = [pod(rank).running() for rank in ranks]
+    found = condition(described(accepted, pods, blueprint_=REFUSAL), "Accepted")
+    assert (found.status == "True") is stays
+
+
+def test_a_transition_is_dated_and_nothing_else_is() -> None:
+    first = job().now(described(job()))
+    later = first.now(described(first, starting_gang(4), now=at(5)))
+    assert condition(later.status, "Ready").last_transition_time == NOW
+    ran = described(later, gang(4), now=at(9))
+    assert condition(ran, "Ready").last_transition_time == at(9)
+    assert condition(ran, "Accepted").last_transition_time == NOW
+
+
+def test_each_is_of_the_generation_that_was_seen() -> None:
+    assert {each.observed_generation for each in described(job()).conditions} == {1}
+
+
+def test_the_scheduler_s_own_words_are_shown() -> None:
+    pods = starting_gang(4, pod(2).unschedulable("0/9 nodes: 9 Insufficient devices"))
+    found = condition(described(job().starting(), pods), "Scheduled")
+    assert (found.reason, found.message) == (
+        "WaitingForNodes",
+        "0/9 nodes: 9 Insufficient devices",
+    )
+
+
+def test_so_are_the_api_server_s() -> None:
+    trouble = Trouble("PodsRefused", "exceeded quota: gpus", retry_at=at(1))
+    status = described(job().starting(), without(starting_gang(4), 3), trouble=trouble)
+    found = condition(status, "Scheduled")
+    assert (found.reason, found.message) == ("PodsRefused", "exceeded quota: gpus")
+
+
+def test_a_container_that_cannot_start_is_named() -> None:
+    stuck = pod(2).waiting("ImagePullBackOff", 'Back-off pulling image "trainer:typo"')
+    found = condition(described(job().starting(), starting_gang(4, stuck)), "Ready")
+    assert found.reason == "ContainerCannotStart"
+    assert found.message.startswith('rank 2: ImagePullBackOff: Back-off pulling image "trainer:')
+
+
+def test_a_resumed_job_says_so() -> None:
+    given = job().suspended()
+    given = given.now(described(given)).resumed()
+    found = condition(described(given), "Suspended")
+    assert (found.status, found.reason) == ("False", "Resumed")
+
+
+def test_a_job_that_was_never_suspended_does_not_speak_of_it() -> None:
+    assert "Suspended" not in holds(described(job()))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [job().restarting(), job().suspended(), job().starting(), job().queued()],
+    ids=["restarting", "suspending", "starting", "queued"],
+)
+def test_no_condition_moves_with_every_pod(given: GivenJob) -> None:
+    told = {
+        tuple(
+            (each.status, each.reason, each.message)
+            for each in described(given, [pod(rank).running() for rank in range(alive)]).conditions
+        )
+        for alive in (1, 2, 3)
+    }
+    assert len(told) == 1

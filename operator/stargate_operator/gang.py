@@ -157,6 +157,8 @@ class Roll:
         have come up, or the last live pod of an attempt has gone."""
         pod = new or old
         assert pod is not None
+        if old is not None:
+            self._misfits.pop(old.uid, None)
         if not self._fits(pod):
             self._take_misfit(old, new)
             return False
@@ -206,9 +208,7 @@ class Roll:
         return named and ranked and pod.owner_uid == pod.job_uid
 
     def _take_misfit(self, old: Pod | None, new: Pod | None) -> None:
-        if new is None:
-            self._misfits.pop(old.uid if old else "", None)
-        elif new.owner_uid == new.job_uid:
+        if new is not None and new.owner_uid == new.job_uid:
             self._misfits[new.uid] = new
         if old is not None and self._fits(old):
             self._attempts[old.attempt].leave(old)

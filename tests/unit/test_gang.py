@@ -1,8 +1,10 @@
 """The gang of a job, mustered from its pods in one pass."""
 
+from random import Random
+
 import pytest
 
-from stargate_operator.gang import muster
+from stargate_operator.gang import Gang, Remains, Roll, muster
 from tests.builders import NOW, GivenPod, at, gang, pod, starting_gang, without
 
 
@@ -98,3 +100,40 @@ def test_five_thousand_pods_are_mustered_in_a_moment() -> None:
     found, _ = muster(gang(5000), attempt=1, size=5000)
     assert found.all_running
     assert NOW.timestamp() > found.last_scheduled_at > 0
+
+
+def test_a_pod_that_is_relabelled_and_back_leaves_no_ghost() -> None:
+    roll, one = Roll(size=4), pod(1).running()
+    relabelled = one.but(rank=3)
+    for old, new in ((None, one), (one, relabelled), (relabelled, one), (one, None)):
+        roll.take(old, new)
+    assert roll.gang(attempt=1, size=4)[1].alive == ()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_roll_kept_up_to_date_is_the_roll_made_anew(seed: int) -> None:
+    dice, roll, pods = Random(seed), Roll(size=3), dict[str, GivenPod]()
+    for _ in range(200):
+        before = pod(dice.randrange(4), attempt=dice.choice([1, 2]))
+        old = pods.get(before.name)
+        base = before.but(uid=old.uid if old else f"uid-{dice.random()}")
+        ways = [base, base.scheduled(), base.running(), base.running().deleted(), base.failed()]
+        more = [base.succeeded(), base.unschedulable(), base.waiting("ErrImagePull"), None]
+        new = dice.choice([*ways, *more, base.running().but(rank=2), base.but(owner_uid="other")])
+        if new is None:
+            pods.pop(before.name, None)
+        else:
+            pods[before.name] = new
+        if (old, new) != (None, None):
+            roll.take(old, new)
+        for attempt in (1, 2):
+            kept = roll.gang(attempt=attempt, size=3)
+            anew = muster(pods.values(), attempt=attempt, size=3)
+            assert summary(*kept) == summary(*anew)
+
+
+def summary(gang: Gang, remains: Remains) -> tuple[object, ...]:
+    """Whatever the order in which the pods came."""
+    counts = (gang.scheduled, gang.running, gang.ready, gang.succeeded, gang.alive, gang.created)
+    parts = (gang.failed, remains.alive, remains.failed, remains.succeeded)
+    return counts, gang.missing_ranks, *(sorted(each.uid for each in part) for part in parts)

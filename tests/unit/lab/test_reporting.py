@@ -1,7 +1,6 @@
 """A simulated worker's manners towards the report server: what it repeats, and when it gives up."""
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
 
@@ -32,18 +31,18 @@ def line(operator: Operator) -> Line:
     async def token() -> str:
         return next(issued)
 
-    return Line(operator, token)
+    return Line(operator.post, token)
 
 
 @pytest.fixture(autouse=True)
-def pauses(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     seen: list[float] = []
 
     async def pause(seconds: float) -> None:
         seen.append(seconds)
 
     monkeypatch.setattr(asyncio, "sleep", pause)
-    yield seen
+    return seen
 
 
 def refused(status: int, reason: str = "", retry_after: float = 0.0) -> Reply:

@@ -3,9 +3,7 @@
 from collections.abc import Callable
 
 from stargate_operator.circle import Circle
-from stargate_operator.desired.blueprint import Blueprint, resolve
-from stargate_operator.desired.uris import attempt_folder
-from stargate_operator.jobs import Catalogue, Jobs
+from stargate_operator.jobs import Jobs
 from stargate_operator.kube.pods import PodInformer
 from stargate_operator.pod import Pod
 from stargate_operator.reports.board import CheckpointKey, Standing
@@ -17,13 +15,11 @@ class NoticeBoard:
         self,
         *,
         jobs: Jobs,
-        catalogue: Catalogue,
         pods: PodInformer,
         circle: Circle,
         leads: Callable[[], bool],
     ) -> None:
         self._jobs = jobs
-        self._catalogue = catalogue
         self._pods = pods
         self._circle = circle
         self._leads = leads
@@ -48,21 +44,11 @@ class NoticeBoard:
             epochs=job.spec.epochs,
             world_size=job.world_size,
             stop=_stops(job),
-            checkpoint_folder=self._folder(job),
+            checkpoint_folder=_folder(job),
+            restored_from=_restored_from(job),
             checkpoints=_checkpoints(job),
             expired=self._expired(job_uid),
         )
-
-    def _folder(self, job: StargateJob) -> str:
-        """As the attempt's workers were told it; empty while nobody can know it."""
-        reconciler = self._circle.reconciler(job.uid)
-        remembered = reconciler and reconciler.memory.blueprint_of(job.status.attempt)
-        blueprint = remembered or resolve(
-            job, runtimes=self._catalogue.runtimes, classes=self._catalogue.classes
-        )
-        if not isinstance(blueprint, Blueprint):
-            return ""
-        return attempt_folder(blueprint.checkpoint_base, job.status.attempt)
 
     def _expired(self, job_uid: str) -> tuple[str, ...]:
         reconciler = self._circle.reconciler(job_uid)
@@ -74,6 +60,15 @@ def _stops(job: StargateJob) -> bool:
     ended = bool(job.status.attempts and job.status.attempts[-1].end)
     deleted = job.metadata.deletion_timestamp is not None
     return ended or deleted or (phase is not None and phase.finished)
+
+
+def _folder(job: StargateJob) -> str:
+    return (job.status.checkpoints and job.status.checkpoints.folder) or ""
+
+
+def _restored_from(job: StargateJob) -> str:
+    restored = job.status.checkpoints and job.status.checkpoints.restored_from
+    return restored.uri if restored else ""
 
 
 def _checkpoints(job: StargateJob) -> tuple[CheckpointKey, ...]:

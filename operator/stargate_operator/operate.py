@@ -156,7 +156,6 @@ class Replica:
     def report_server(self) -> ReportServer:
         board = NoticeBoard(
             jobs=self.jobs,
-            catalogue=self.catalogue,
             pods=self.pods,
             circle=self.circle,
             leads=lambda: self.leads,

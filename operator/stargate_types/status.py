@@ -131,6 +131,9 @@ class RestoredFrom(Model):
 
 
 class Checkpoints(Model):
+    folder: Annotated[str, Field(max_length=2048)] | None = Field(
+        default=None, description="Where the current attempt writes, as its workers were told it."
+    )
     latest: Checkpoint | None = Field(default=None, description="The newest, in any state.")
     history: Annotated[list[Checkpoint], Field(max_length=MAX_CHECKPOINTS)] = Field(
         default_factory=list, description="Complete and damaged ones, newest first."

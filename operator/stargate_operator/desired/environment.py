@@ -12,7 +12,6 @@ from stargate_operator.desired.blueprint import Blueprint
 from stargate_operator.desired.uris import attempt_folder, inside_worker
 from stargate_types import API_VERSION, StargateJob
 from stargate_types.podparts import EnvVar
-from stargate_types.status import RestoredFrom
 
 Entry = dict[str, Any]
 
@@ -98,24 +97,18 @@ def _spec(job: StargateJob, blueprint: Blueprint) -> dict[str, str]:
 
 
 def _checkpoints(job: StargateJob, blueprint: Blueprint, attempt: int) -> dict[str, str]:
+    """The resume point is always set, empty where there is none: envFrom cannot make one up."""
     storages = blueprint.runtime.spec.storage or []
     folder = attempt_folder(blueprint.checkpoint_base, attempt)
-    found = {
+    restored = job.status.checkpoints and job.status.checkpoints.restored_from
+    uri, epoch = (restored.uri, restored.epoch) if restored else ("", None)
+    return {
         "STARGATE_CHECKPOINT_URI": folder,
         "STARGATE_CHECKPOINT_PATH": inside_worker(folder, storages),
         "STARGATE_CHECKPOINT_RETAIN": str(job.spec.checkpoint.retain),
-    }
-    restored = job.status.checkpoints and job.status.checkpoints.restored_from
-    if restored:
-        found |= _resume(restored, inside_worker(restored.uri, storages))
-    return found
-
-
-def _resume(restored: RestoredFrom, path: str) -> dict[str, str]:
-    return {
-        "STARGATE_RESUME_EPOCH": str(restored.epoch or 0),
-        "STARGATE_RESUME_URI": restored.uri,
-        "STARGATE_RESUME_PATH": path,
+        "STARGATE_RESUME_EPOCH": str(epoch or 0),
+        "STARGATE_RESUME_URI": uri,
+        "STARGATE_RESUME_PATH": inside_worker(uri, storages) if uri else "",
     }
 
 

@@ -222,11 +222,17 @@ def _init_containers(job: StargateJob, blueprint: Blueprint) -> Manifest:
         *(blueprint.runtime.spec.init_containers or ()),
         *((template and template.init_containers) or ()),
     ]
-    found = [_init_container(each, blueprint) for each in asked]
+    worker = _resources(job, blueprint)
+    shared = {name: amount for name, amount in worker.items() if name in ("cpu", "memory")}
+    found = [_init_container(each, blueprint, shared) for each in asked]
     return {"initContainers": found} if found else {}
 
 
-def _init_container(container: InitContainer, blueprint: Blueprint) -> Manifest:
+def _init_container(
+    container: InitContainer, blueprint: Blueprint, resources: dict[str, str]
+) -> Manifest:
+    """It runs before the worker in what the worker will have: quotas and QoS see no other pod."""
     found = container.model_dump(by_alias=True, exclude_none=True, exclude={"env"})
     found["env"] = [wire(each) for each in container.env or ()]
+    found["resources"] = {"requests": resources, "limits": resources}
     return found | _container_security(blueprint)

@@ -37,7 +37,7 @@ _PAGE = 500
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 15.0
 _PATIENCE = 3
-"""Failures in a row before another way is tried: a relist, or pages instead of a streamed list."""
+"""Refusals in a row before another way is tried: a relist, or pages instead of a streamed list."""
 _REMEMBER_GONE = 300.0
 """Longer than any create can still be on its way back to us."""
 _DEAD_AFTER = 2 * SILENCE
@@ -320,6 +320,7 @@ class PodInformer:
         self._highest = 0
         self._can_stream_lists = True
         self._failures = 0
+        self._refusals = 0
 
     def of_job(self, job_uid: str) -> Mapping[str, Pod]:
         return self._store.of_job(job_uid)
@@ -369,8 +370,9 @@ class PodInformer:
     def _judge(self, error: ApiError | msgspec.MsgspecError) -> None:
         """A version that the server forgot or keeps failing at is given up; others are resumed."""
         self._failures += 1
+        self._refusals += not _says_nothing(error)
         expired = isinstance(error, ApiError) and error.gone
-        hopeless = self._failures >= _PATIENCE
+        hopeless = self._refusals >= _PATIENCE
         if self._version is None and (hopeless or _refuses_streamed_lists(error)):
             self._can_stream_lists = False  # pages are always served
         if expired or hopeless:
@@ -416,9 +418,9 @@ class PodInformer:
                 if self._apply(_decode_event(line), listed):
                     listed = None
                 if listed is None:
-                    self._failures = 0
+                    self._failures = self._refusals = 0
         if listed is not None:
-            raise ApiError(0, errors.UNREACHABLE, "the initial list ended early")
+            raise ApiError(0, "EndedEarly", "the initial list ended early")
 
     def _apply(self, event: _Event, listed: set[str] | None) -> bool:
         """Whether this ended the initial list."""
@@ -458,7 +460,7 @@ class PodInformer:
             raise ApiError(410, "Gone", "resource versions went back")
         self._store.keep_only(listed, version)
         self._version = version
-        self._failures = 0
+        self._failures = self._refusals = 0
         self.synced.set()
 
     def _advance(self, version: int) -> None:
@@ -467,6 +469,13 @@ class PodInformer:
 
     def _hear(self) -> None:
         self.last_heard = self._clock()
+
+
+def _says_nothing(error: ApiError | msgspec.MsgspecError) -> bool:
+    """A server that is away, or busy, does not speak against what it was asked for."""
+    if not isinstance(error, ApiError):
+        return False
+    return error.too_many or error.reason in (errors.UNREACHABLE, errors.TIMEOUT)
 
 
 def _refuses_streamed_lists(error: ApiError | msgspec.MsgspecError) -> bool:

@@ -16,6 +16,7 @@ class Standing:
     `stop`: the job is suspended, finished or being deleted, or the attempt is being ended.
     `checkpoint_folder`: where the current attempt writes, as its workers were told it; empty if that
     cannot be known now.
+    `restored_from`: the URI that the attempt started from.
     `checkpoints`: those in the status. `expired`: URIs beyond what the job retains.
     """
 
@@ -26,6 +27,7 @@ class Standing:
     world_size: int
     stop: bool
     checkpoint_folder: str
+    restored_from: str = ""
     checkpoints: tuple[CheckpointKey, ...] = ()
     expired: tuple[str, ...] = ()
 

@@ -132,7 +132,8 @@ class Intake:
             (epoch, uri) == (checkpoint.epoch, checkpoint.uri)
             for epoch, uri, _ in standing.checkpoints
         )
-        if stands or self._ledger.knows(pod.job_uid, checkpoint.epoch, checkpoint.uri):
+        restored = checkpoint.uri == standing.restored_from
+        if stands or restored or self._ledger.knows(pod.job_uid, checkpoint.epoch, checkpoint.uri):
             return
         raise invalid(
             "checkpoint.uri",

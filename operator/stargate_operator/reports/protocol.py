@@ -176,6 +176,12 @@ def _newer_than_what_stands(checkpoint: Checkpoint, standing: Standing) -> None:
             f"checkpoint.epoch: a checkpoint of epoch {newest} stands; one of epoch"
             f" {checkpoint.epoch} would go back",
         )
+    if (checkpoint.epoch, checkpoint.uri, "Damaged") in standing.checkpoints:
+        raise conflict(
+            "DamagedCheckpoint",
+            f"checkpoint.uri: the checkpoint at {checkpoint.uri} was reported as Damaged; write"
+            " another one under another URI",
+        )
     if any(uri == checkpoint.uri for _, uri in complete):
         raise conflict(
             "AlreadyComplete",

@@ -50,10 +50,12 @@ def resume_point(job: StargateJob, checkpoints: Checkpoints | None) -> RestoredF
     return RestoredFrom(uri=warm) if warm else None
 
 
-def restored(checkpoints: Checkpoints | None, point: RestoredFrom | None) -> Checkpoints | None:
-    if checkpoints is None and point is None:
-        return None
-    return (checkpoints or Checkpoints()).model_copy(update={"restored_from": point})
+def begun(
+    checkpoints: Checkpoints | None, *, folder: str, point: RestoredFrom | None
+) -> Checkpoints:
+    """An attempt that starts from `point` will write to `folder`."""
+    changes = {"folder": folder, "restored_from": point}
+    return (checkpoints or Checkpoints()).model_copy(update=changes)
 
 
 def dropped(before: Checkpoints | None, after: Checkpoints | None) -> tuple[str, ...]:

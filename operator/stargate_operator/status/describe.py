@@ -5,6 +5,7 @@ from typing import Any
 from stargate_operator.decide.observed import Observed
 from stargate_operator.decide.plan import Ending, Plan
 from stargate_operator.desired.blueprint import Blueprint
+from stargate_operator.desired.uris import attempt_folder
 from stargate_operator.gang import Gang
 from stargate_operator.status import attempts, checkpoints, goodput, progress
 from stargate_operator.status.conditions import conditions
@@ -93,7 +94,8 @@ def _resolve(observed: Observed, found: list[AttemptStatus], changes: Changes) -
     assert isinstance(observed.blueprint, Blueprint)
     point = checkpoints.resume_point(observed.job, changes["checkpoints"])
     found[-1] = attempts.resolved(found[-1], observed.blueprint, point)
-    changes["checkpoints"] = checkpoints.restored(changes["checkpoints"], point)
+    folder = attempt_folder(observed.blueprint.checkpoint_base, found[-1].number)
+    changes["checkpoints"] = checkpoints.begun(changes["checkpoints"], folder=folder, point=point)
     epoch = point.epoch if point and point.epoch is not None else 0
     changes["progress"] = progress.back_to(changes["progress"], epoch)
 

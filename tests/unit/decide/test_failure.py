@@ -93,7 +93,8 @@ def test_without_checkpoint_the_next_attempt_starts_from_nothing() -> None:
     after = given.now(described(given, gang(4, pod(2).oom_killed())))
     begun = described(after)
     assert begun.attempts[-1].restored_epoch is None
-    assert begun.checkpoints is None
+    assert begun.checkpoints is not None
+    assert begun.checkpoints.restored_from is None
 
 
 def test_a_rank_that_vanished_from_a_running_gang_was_deleted() -> None:

@@ -82,8 +82,13 @@ def test_a_worker_is_told(name: str, value: str) -> None:
     assert told(attempt=2)[name] == value
 
 
-def test_the_first_attempt_has_no_resume_point() -> None:
-    assert not [name for name in told() if name.startswith("STARGATE_RESUME")]
+def test_without_a_resume_point_it_is_set_empty_so_that_nothing_else_can_make_one_up() -> None:
+    resume = {name: value for name, value in told().items() if name.startswith("STARGATE_RESUME")}
+    assert resume == {
+        "STARGATE_RESUME_EPOCH": "0",
+        "STARGATE_RESUME_URI": "",
+        "STARGATE_RESUME_PATH": "",
+    }
 
 
 def test_a_later_one_is_told_where_it_resumes() -> None:

@@ -173,6 +173,14 @@ async def test_a_fault_is_survived_from_where_it_was(fault: Session) -> None:
         assert f.query(len(f.api.requests) - 1)["resourceVersion"] == "10"
 
 
+async def test_a_server_that_is_away_for_long_costs_no_list() -> None:
+    async with following(
+        says(*INITIAL), *[Request.reset] * 5, says(event("ADDED", pod("c", 11)), end=False)
+    ) as f:
+        await eventually(lambda: f.names == {"a", "b", "c"})
+        assert f.informer.relists == 1
+
+
 async def test_a_version_that_keeps_failing_is_given_up() -> None:
     async with following(
         says(*INITIAL),

@@ -6,7 +6,7 @@ from collections import Counter
 from stargate_operator import metrics
 from stargate_operator.jobs import Jobs
 from stargate_operator.kube.client import Client
-from stargate_operator.kube.pods import PodInformer
+from stargate_operator.kube.informer import Informer
 from stargate_types.status import AttemptStatus, StargateJobStatus
 
 _GAUGE_SECONDS = 5.0
@@ -31,7 +31,7 @@ def _ran(attempt: AttemptStatus, attempts: list[AttemptStatus]) -> None:
             metrics.gang_restarted((attempt.running - previous.end).total_seconds())
 
 
-async def keep_gauges(jobs: Jobs, pods: PodInformer, client: Client) -> None:
+async def keep_gauges(jobs: Jobs, pods: Informer, client: Client) -> None:
     while True:
         metrics.jobs_by_phase(Counter(job.status.phase for job in jobs if job.status.phase))
         metrics.informer_pods(len(pods))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from stargate_operator.circle import Circle
 from stargate_operator.jobs import Jobs
-from stargate_operator.kube.pods import PodInformer
+from stargate_operator.kube.informer import Informer
 from stargate_operator.pod import Pod
 from stargate_operator.reports.board import CheckpointKey, Standing
 from stargate_types import StargateJob
@@ -15,7 +15,7 @@ class NoticeBoard:
         self,
         *,
         jobs: Jobs,
-        pods: PodInformer,
+        pods: Informer,
         circle: Circle,
         leads: Callable[[], bool],
     ) -> None:

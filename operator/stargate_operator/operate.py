@@ -23,8 +23,8 @@ from stargate_operator.handlers import PLURALS, kopf_settings, register
 from stargate_operator.jobs import Catalogue, Jobs
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.config import Endpoint, load_endpoint
+from stargate_operator.kube.informer import SERVICES, Informer
 from stargate_operator.kube.leadership import Leadership
-from stargate_operator.kube.pods import PodInformer
 from stargate_operator.kube.watchdog import Check, KopfWatchers, Watchdog
 from stargate_operator.leader_label import take_label
 from stargate_operator.measure import keep_gauges
@@ -73,11 +73,9 @@ class Replica:
             in_flight=settings.requests_in_flight,
         )
         self.client.on_request = _count_request
-        self.pods = PodInformer(self.client, on_change=self._pod_changed)
-        self.services = PodInformer(
-            self.client, path="/api/v1/services", on_change=self._companion_changed
-        )
-        self.pod_groups: PodInformer | None = None
+        self.pods = Informer(self.client, on_change=self._pod_changed)
+        self.services = Informer(self.client, path=SERVICES, on_change=self._companion_changed)
+        self.pod_groups: Informer | None = None
         self.teller = Teller(self.client, instance=settings.leader_identity, clock=now)
         self.watchers = KopfWatchers(frozenset(PLURALS))
         self._leading = asyncio.Event()
@@ -113,7 +111,7 @@ class Replica:
             return None
         found = await find_group_version(self.client, namespace=self.settings.namespace)
         if found is not None:
-            self.pod_groups = PodInformer(
+            self.pod_groups = Informer(
                 self.client, path=f"/apis/{found}/podgroups", on_change=self._companion_changed
             )
             self._pod_group_task = asyncio.create_task(self.pod_groups.run())
@@ -124,7 +122,7 @@ class Replica:
             await informer.synced.wait()
 
     @property
-    def informers(self) -> list[PodInformer]:
+    def informers(self) -> list[Informer]:
         return [
             self.pods,
             self.services,
@@ -226,9 +224,11 @@ def _not_ready(replica: Replica) -> str | None:
 
 
 async def _until_one_ends(replica: Replica, watchdog: Watchdog) -> int:
+    """kopf last: when it ends, it cancels what was started after it."""
     stop = asyncio.Event()
+    tasks = [asyncio.create_task(each) for each in _endless(replica, watchdog)]
     told = asyncio.create_task(replica.kopf(stop), name="kopf")
-    tasks = [told, *(asyncio.create_task(each) for each in _endless(replica, watchdog))]
+    tasks.append(told)
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         return _verdict(done, told)
@@ -250,7 +250,7 @@ def _endless(replica: Replica, watchdog: Watchdog) -> list[Coroutine[Any, Any, A
 def _verdict(done: set[asyncio.Task[Any]], told: asyncio.Task[Any]) -> int:
     """kopf ends by itself on SIGTERM and SIGINT; any other end is a fault."""
     for task in done:
-        error = task.exception()
+        error = None if task.cancelled() else task.exception()
         if error is not None:
             log.error("ending", task=task.get_name(), error=str(error), exc_info=error)
             return 1

@@ -24,7 +24,7 @@ class Termination(msgspec.Struct, frozen=True, gc=False):
     finished_at: float | None = None
 
 
-class Pod(msgspec.Struct, frozen=True):
+class Pod(msgspec.Struct, frozen=True, gc=False):
     """One pod of a gang."""
 
     name: str

@@ -27,7 +27,7 @@ from stargate_operator.gang import Roll
 from stargate_operator.jobs import Catalogue, Jobs
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.errors import ApiError
-from stargate_operator.kube.pods import PodInformer
+from stargate_operator.kube.informer import Informer
 from stargate_operator.memory import Memory
 from stargate_operator.observe import Surroundings, observe
 from stargate_operator.record import Record
@@ -53,7 +53,7 @@ class World:
     client: Client
     jobs: Jobs
     catalogue: Catalogue
-    pods: PodInformer
+    pods: Informer
     companions: Companions
     ledger: Ledger
     rivals: Rivals
@@ -227,9 +227,18 @@ class Reconciler:
     def _next(
         self, observed: Observed, plan: Plan, after: Observed, *, wanted: StargateJobStatus
     ) -> datetime | None:
-        """The soonest of: the plan's own time, a status write put off, a retry."""
+        """The soonest of: the plan's own time, a status write put off, a retry.
+
+        At once where the job has moved on: what comes next may wait for no event.
+        """
+        if _moved_on(observed.job.status, after.job.status):
+            return observed.now
         trouble = self.memory.trouble
         times = [plan.wake_at, trouble.retry_at if trouble else None]
         if urgency(after.job.status, wanted) is Urgency.SOON:
             times.append(observed.now + timedelta(seconds=STATUS_INTERVAL))
         return min((each for each in times if each and each > observed.now), default=None)
+
+
+def _moved_on(before: StargateJobStatus, after: StargateJobStatus) -> bool:
+    return (before.phase, before.attempt) != (after.phase, after.attempt)

@@ -11,7 +11,7 @@ from stargate_operator.apply import Hands
 from stargate_operator.companions import Companions
 from stargate_operator.decide.effects import Doomed
 from stargate_operator.jobs import Jobs
-from stargate_operator.kube.pods import PodInformer
+from stargate_operator.kube.informer import Informer
 from stargate_operator.pod import Pod
 from stargate_operator.record import Record
 from stargate_types import StargateJob
@@ -28,7 +28,7 @@ class Retirement:
         uid: str,
         *,
         jobs: Jobs,
-        pods: PodInformer,
+        pods: Informer,
         companions: Companions,
         hands: Hands,
         record: Record,

@@ -10,6 +10,7 @@ import random
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from stargate_lab.training import Json
@@ -22,6 +23,12 @@ _STOP = frozenset({"StaleAttempt", "NotFound"})
 _ALREADY_SO = frozenset({"AlreadyComplete", "OlderCheckpoint"})
 
 Token = Callable[[], Awaitable[str]]
+
+
+class Post(Protocol):
+    """Raises OSError (TimeoutError too) where no answer comes."""
+
+    async def __call__(self, token: str, report: Json) -> "Reply": ...
 
 
 class Dismissed(Exception):  # noqa: N818 - an answer, not an error
@@ -54,7 +61,6 @@ class Server:
         self._room = asyncio.Semaphore(AT_ONCE)
 
     async def post(self, token: str, report: Json) -> Reply:
-        """Raises OSError (TimeoutError too) where no answer comes."""
         request = self._request(token, json.dumps(report).encode())
         async with self._room, asyncio.timeout(ANSWER_SECONDS):
             reader, writer = await asyncio.open_connection(self._host, self._port, ssl=self._tls)
@@ -88,8 +94,8 @@ def parse(answer: bytes) -> Reply:
 class Line:
     """One rank's line to the operator; its token is got before the first report, and kept."""
 
-    def __init__(self, server: Server, token: Token) -> None:
-        self._server = server
+    def __init__(self, post: Post, token: Token) -> None:
+        self._post = post
         self._new_token = token
         self._token = ""
 
@@ -114,7 +120,7 @@ class Line:
         """None: nobody answered."""
         try:
             self._token = self._token or await self._new_token()
-            reply = await self._server.post(self._token, report)
+            reply = await self._post(self._token, report)
         except OSError:
             return None
         self._judge(reply)

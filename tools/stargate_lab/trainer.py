@@ -27,7 +27,7 @@ from stargate_lab.training import (
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.config import load_endpoint
 from stargate_operator.kube.errors import ApiError
-from stargate_operator.kube.pods import PodInformer
+from stargate_operator.kube.informer import Informer, pods_of
 from stargate_operator.pod import RUNNING, Pod
 
 WRITES_AT_ONCE = 32
@@ -56,7 +56,7 @@ class Trainer:
         self._behaviour = behaviour
         self._say = say
         self._gangs: dict[tuple[str, int], Gang] = {}
-        self._pods = PodInformer(client, namespace=namespace, on_change=self._notice)
+        self._pods = Informer(client, path=pods_of(namespace), on_change=self._notice)
 
     async def run(self) -> None:
         try:
@@ -159,7 +159,7 @@ class Gang:
 
     def _line(self, server: Server, rank: int) -> Line:
         pod = self._ranks[rank]
-        return Line(server, lambda: self._token(pod))
+        return Line(server.post, lambda: self._token(pod))
 
     async def _token(self, pod: Pod) -> str:
         try:

@@ -11,6 +11,7 @@ from typing import Any
 Json = dict[str, Any]
 
 STEPS_PER_EPOCH = 100
+_FAULT_PARTS = frozenset({"epoch", "rank", "attempt", "exit", "reason", "echoes"})
 
 
 @dataclass(frozen=True)
@@ -81,14 +82,15 @@ class Fault:
     @classmethod
     def parse(cls, text: str) -> "Fault":
         """`epoch=42,rank=1742`, and optionally attempt, exit, reason and echoes."""
-        known = dict(part.split("=", 1) for part in text.split(","))
+        parts = dict(part.split("=", 1) for part in text.split(","))
+        if unknown := parts.keys() - _FAULT_PARTS:
+            raise ValueError(f"a fault has no {', '.join(sorted(unknown))}")
         return cls(
-            epoch=int(known.pop("epoch")),
-            rank=int(known.pop("rank")),
-            attempt=int(known.pop("attempt", 1)),
-            echoes=int(known.pop("echoes", 0)),
-            exit=Exit(int(known.pop("exit", 137)), known.pop("reason", "Error")),
-            **known,
+            epoch=int(parts["epoch"]),
+            rank=int(parts["rank"]),
+            attempt=int(parts.get("attempt", 1)),
+            exit=Exit(int(parts.get("exit", 137)), parts.get("reason", "Error")),
+            echoes=int(parts.get("echoes", 0)),
         )
 
     def __str__(self) -> str:

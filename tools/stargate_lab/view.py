@@ -18,7 +18,7 @@ from stargate_lab.story import Entry, latest_checkpoint
 from stargate_types.status import AttemptStatus, Phase, StargateJobStatus, Workers
 
 WIDTH = 100
-_BAR = 44
+_BAR = 38
 _LOG_LINES = 8
 _MIB = 1024 * 1024
 _COLOURS = {
@@ -111,7 +111,7 @@ def _bar(grid: Table, what: str, count: int, total: int, words: str) -> None:
         total=max(total, 1),
         completed=min(count, total),
         width=_BAR,
-        style="bright_black",
+        style="grey23",
         complete_style="cyan",
         finished_style="green",
     )
@@ -124,7 +124,7 @@ def _pace(status: StargateJobStatus) -> str:
     left = status.progress.estimated_remaining_seconds
     if left is not None and status.phase is Phase.RUNNING:
         parts.append(f"about {clock(left)} left")
-    parts += [f"{m.name} {m.value:g}" for m in status.progress.metrics if m.name == "loss"]
+    parts += [f"{m.name} {m.value:.2f}" for m in status.progress.metrics if m.name == "loss"]
     return " · ".join(parts)
 
 
@@ -161,7 +161,11 @@ def _phase(status: StargateJobStatus) -> Text:
     if status.phase is None:
         return Text("no job yet", style="dim")
     words = Text(str(status.phase), style=_COLOURS.get(status.phase, "cyan"))
-    words.append(f"  attempt {status.attempt}, {status.restarts} restarts", style="default")
+    restarts = f"{status.restarts} restart" + "s" * (status.restarts != 1)
+    words.append(f"  attempt {status.attempt}, {restarts}", style="default")
+    restored = status.checkpoints.restored_from if status.checkpoints else None
+    if restored:
+        words.append(f", resumed from epoch {restored.epoch}", style="default")
     return words
 
 
@@ -176,11 +180,7 @@ def _checkpoint(status: StargateJobStatus) -> str:
     if latest is None or status.checkpoints is None:
         return "none"
     kept = [str(each.epoch) for each in status.checkpoints.history if each.state == "Complete"]
-    restored = status.checkpoints.restored_from
-    return (
-        f"latest of epoch {latest.epoch}, {latest.state} · acknowledged and kept: {', '.join(kept)}"
-        + (f" · resumed from epoch {restored.epoch}" if restored else "")
-    )
+    return f"latest epoch {latest.epoch}, {latest.state} · acknowledged and kept: {', '.join(kept)}"
 
 
 def _goodput(status: StargateJobStatus) -> str:

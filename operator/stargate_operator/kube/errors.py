@@ -89,6 +89,10 @@ class ApiError(Exception):
         return self.status == 0 and self.reason == TIMEOUT
 
     @property
+    def unreachable(self) -> bool:
+        return self.status == 0 and self.reason == UNREACHABLE
+
+    @property
     def is_transient(self) -> bool:
         """The same request may well succeed later."""
         return self.status in (0, 429) or self.status >= 500

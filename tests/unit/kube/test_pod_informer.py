@@ -11,9 +11,9 @@ from urllib.parse import parse_qs
 import pytest
 
 from stargate_operator.kube import client as client_module
-from stargate_operator.kube import pods as module
+from stargate_operator.kube import informer as module
 from stargate_operator.kube.client import Client
-from stargate_operator.kube.pods import PodInformer
+from stargate_operator.kube.informer import Informer, pods_of
 from stargate_operator.pod import Pod
 from tests.unit.kube.fakeapi import FakeApi, Request, eventually, fake_api
 
@@ -59,7 +59,7 @@ def refuses(code: int, reason: str) -> Session:
 class Followed:
     """An informer that runs against sessions told in advance; the last one stays."""
 
-    def __init__(self, api: FakeApi, informer: PodInformer, told: list[Any]) -> None:
+    def __init__(self, api: FakeApi, informer: Informer, told: list[Any]) -> None:
         self.api, self.informer, self.told = api, informer, told
 
     @property
@@ -82,8 +82,8 @@ async def following(*sessions: Session) -> AsyncIterator[Followed]:
         await (left.pop(0) if len(left) > 1 else left[0])(request)
 
     async with fake_api(handler) as api, Client(api.endpoint(), user_agent="test") as client:
-        informer = PodInformer(
-            client, namespace="ml", on_change=lambda _, old, new: told.append((old, new))
+        informer = Informer(
+            client, path=pods_of("ml"), on_change=lambda _, old, new: told.append((old, new))
         )
         running = asyncio.create_task(informer.run())
         try:
@@ -223,7 +223,7 @@ async def test_an_unexpected_exception_ends_it() -> None:
         await says(*INITIAL)(request)
 
     async with fake_api(handler) as api, Client(api.endpoint(), user_agent="test") as client:
-        informer = PodInformer(client, namespace=None, on_change=broken)
+        informer = Informer(client, on_change=broken)
         with pytest.raises(KeyError):
             async with asyncio.timeout(5):
                 await informer.run()

@@ -6,11 +6,11 @@ from typing import Any
 
 import msgspec
 
-from stargate_operator.kube import pods as module
-from stargate_operator.kube.pods import PodStore, pod_of
+from stargate_operator.kube.pod_store import PodStore
+from stargate_operator.kube.pod_wire import WirePod, pod_of
 from stargate_operator.pod import Pod
 
-DECODER = msgspec.json.Decoder(module._WirePod)
+DECODER = msgspec.json.Decoder(WirePod)
 
 
 def wire(status: dict[str, Any] | None = None, **metadata: Any) -> Pod:

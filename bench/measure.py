@@ -1,0 +1,145 @@
+"""One contender through one life of a gang: start, restart after a failure, deletion."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from prometheus_client.parser import text_string_to_metric_families
+
+from bench.contenders import OPERATOR, Arena, Contender
+from bench.record import DELETION, RESTART, START, Measurement
+from bench.timeline import Milestone
+from bench.usage import Usage
+from bench.workload import JOBS, NAME
+from stargate_lab.control_plane import COMPONENTS
+
+SETTLE_SECONDS = 2.0
+"""After each phase: what a contender still does then, say its last status write, is its cost too."""
+
+Tell = Callable[[Measurement], None]
+
+
+async def measure(
+    arena: Arena,
+    contender: Contender,
+    *,
+    size: int,
+    number: int,
+    tell: Tell,
+    ready: Callable[[], object] = lambda: None,
+) -> None:
+    """`tell` hears of each phase as soon as it is over; `ready` is called before the first."""
+    phases: tuple[
+        tuple[str, Callable[[], Awaitable[None]], Callable[[], Awaitable[float]]], ...
+    ] = (
+        (START, contender.start, lambda: arena.observer.until(1, Milestone.RUNNING)),
+        (RESTART, contender.restart, lambda: arena.observer.until(2, Milestone.RUNNING)),
+        (DELETION, contender.delete, arena.observer.until_empty),
+    )
+    arena.observer.expect(size)
+    await contender.prepare(size)
+    try:
+        await asyncio.sleep(SETTLE_SECONDS)
+        ready()
+        for phase, order, over in phases:
+            before = await _read(arena, contender)
+            await _next_second()
+            idle, ordered = _own(contender), time.monotonic()
+            await order()
+            ended = await over()
+            await asyncio.sleep(SETTLE_SECONDS)
+            used = _own(contender)
+            after = await _read(arena, contender)
+            tell(
+                Measurement(
+                    contender=contender.name,
+                    size=size,
+                    round=number,
+                    phase=phase,
+                    seconds=ended - ordered,
+                    moments=_moments(arena, phase, ordered),
+                    **_spent(before, after, (idle, used)),
+                )
+            )
+    finally:
+        await contender.end()
+
+
+async def _next_second() -> None:
+    """A grace ends on a whole second: everyone is to begin at the same distance from it."""
+    await asyncio.sleep(1.0 - time.time() % 1.0)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    components: dict[str, float]
+    throttled: float
+    status_writes: float
+    status_bytes: int
+
+
+async def _read(arena: Arena, contender: Contender) -> _Reading:
+    """Asks the operator for its metrics, which costs it: its own CPU is read in between."""
+    components = {name: arena.plane.cpu_seconds(name) for name in COMPONENTS}
+    throttled = await asyncio.to_thread(_throttled, arena)
+    is_operator = contender.name == OPERATOR
+    return _Reading(
+        components=components,
+        throttled=throttled,
+        status_writes=await asyncio.to_thread(_status_writes, arena) if is_operator else 0,
+        status_bytes=await asyncio.to_thread(_status_bytes, arena) if is_operator else 0,
+    )
+
+
+def _own(contender: Contender) -> Usage:
+    return Usage.of(contender.pid) if contender.pid else Usage()
+
+
+def _spent(before: _Reading, after: _Reading, own: tuple[Usage, Usage]) -> dict[str, Any]:
+    components = {
+        name: seconds - before.components[name] for name, seconds in after.components.items()
+    }
+    return {
+        "cpu": {"self": own[1].cpu_seconds - own[0].cpu_seconds, **components},
+        "peak_rss_bytes": own[1].peak_rss_bytes,
+        "throttled": int(after.throttled - before.throttled),
+        "status_writes": int(after.status_writes - before.status_writes),
+        "status_bytes": after.status_bytes or before.status_bytes,
+    }
+
+
+def _moments(arena: Arena, phase: str, ordered: float) -> dict[str, float]:
+    """Of the gang that comes, and of the one that goes."""
+    observer, found = arena.observer, dict[Milestone, float]()
+    if phase != START:
+        found |= observer.timeline(1 if phase == RESTART else 2).moments
+    if phase != DELETION:
+        coming = observer.timeline(1 if phase == START else 2).moments
+        found |= {name: at for name, at in coming.items() if name is not Milestone.FIRST_DELETE}
+    return {str(name): at - ordered for name, at in found.items() if at >= ordered}
+
+
+def _throttled(arena: Arena) -> float:
+    """Of all clients: the API server counts what it turned away."""
+    return sample_sum(arena.api.text("/metrics"), "apiserver_request_total", code="429")
+
+
+def _status_writes(arena: Arena) -> float:
+    return arena.operator.metric("stargate_status_writes_total", outcome="written")
+
+
+def _status_bytes(arena: Arena) -> int:
+    found = arena.api.get(JOBS)["items"]
+    statuses = [each.get("status", {}) for each in found if each["metadata"]["name"] == NAME]
+    return max((len(msgspec.json.encode(status)) for status in statuses), default=0)
+
+
+def sample_sum(text: str, name: str, **labels: str) -> float:
+    """Of the API server's megabytes of metrics only the lines in question are parsed."""
+    lines = "\n".join(line for line in text.splitlines() if line.startswith(f"{name}{{"))
+    families = text_string_to_metric_families(f"# TYPE {name} untyped\n{lines}\n")
+    samples = (sample for family in families for sample in family.samples)
+    return sum(each.value for each in samples if labels.items() <= each.labels.items())

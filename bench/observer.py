@@ -1,0 +1,89 @@
+"""Sees every contender's pods in the same way: one watch of the namespace, in this process.
+
+It is the operator's own informer, the cheapest watch we have, so it takes little of the two cores
+that everyone shares, and the same from each.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from bench.timeline import Milestone, Timeline
+from stargate_operator.kube.client import Client
+from stargate_operator.kube.informer import Informer, pods_of
+from stargate_operator.pod import Pod
+
+PATIENCE = 3600.0
+
+
+class StuckError(RuntimeError):
+    """A gang did not get there; the message says how far it got."""
+
+
+class Observer:
+    def __init__(self, client: Client, namespace: str) -> None:
+        self._informer = Informer(client, path=pods_of(namespace), on_change=self._changed)
+        self._timelines: dict[int, Timeline] = {}
+        self._size = 0
+        self._news = asyncio.Event()
+        self._emptied_at = 0.0
+
+    def expect(self, size: int) -> None:
+        """Forgets the gangs before."""
+        self._size = size
+        self._timelines = {}
+
+    def timeline(self, attempt: int) -> Timeline:
+        return self._timelines.setdefault(attempt, Timeline(self._size))
+
+    def pods(self) -> list[Pod]:
+        uids = self._informer.job_uids()
+        return [pod for uid in uids for pod in self._informer.of_job(uid).values()]
+
+    async def until(self, attempt: int, milestone: Milestone, patience: float = PATIENCE) -> float:
+        """The moment when the gang of that attempt got there."""
+        timeline = self.timeline(attempt)
+        try:
+            async with asyncio.timeout(patience):
+                while milestone not in timeline.moments:
+                    await self._next_news()
+        except TimeoutError:
+            got = f"reached {', '.join(timeline.moments) or 'nothing'}"
+            raise StuckError(f"attempt {attempt} is not {milestone}: {got}") from None
+        return timeline.moments[milestone]
+
+    async def until_empty(self, patience: float = PATIENCE) -> float:
+        try:
+            async with asyncio.timeout(patience):
+                while len(self._informer):
+                    await self._next_news()
+        except TimeoutError:
+            raise StuckError(f"{len(self._informer)} pods are still there") from None
+        return self._emptied_at
+
+    @asynccontextmanager
+    async def watching(self) -> AsyncIterator["Observer"]:
+        task = asyncio.create_task(self._informer.run())
+        await self._informer.synced.wait()
+        try:
+            yield self
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _next_news(self) -> None:
+        self._news.clear()
+        await self._news.wait()
+
+    def _changed(self, uid: str, old: Pod | None, new: Pod | None) -> None:
+        del uid
+        now, pod = time.monotonic(), new or old
+        assert pod is not None
+        reached = self.timeline(pod.attempt).take(old, new, now)
+        emptied = new is None and not len(self._informer)
+        if emptied:
+            self._emptied_at = now
+        if reached or emptied:
+            self._news.set()

@@ -1,0 +1,188 @@
+"""The results as Markdown that reads in a terminal too: pure, from measurements to text."""
+
+from collections.abc import Callable, Iterable, Iterator
+from statistics import median
+
+from bench.contenders import AGENTS, FLOOR, NAMES, OPERATOR
+from bench.record import DELETION, PHASES, RESTART, START, Measurement, Writes
+from bench.targets import cpu_ms_per_pod, peak_mib, ratio, select, sizes, targets
+from bench.timeline import Milestone
+
+Row = list[str]
+
+TITLES = {
+    FLOOR: "floor",
+    OPERATOR: "operator",
+    "job-raised": "Indexed Job, raised limits",
+    "job": "Indexed Job, default limits",
+}
+_COMING = (Milestone.CREATED, Milestone.SCHEDULED)
+_SHOWN = {
+    START: _COMING,
+    RESTART: (Milestone.FIRST_DELETE, Milestone.GONE, *_COMING),
+    DELETION: (Milestone.FIRST_DELETE,),
+}
+_END = {START: "running", RESTART: "running", DELETION: "all gone"}
+_HEADINGS = {Milestone.GONE: "old gang gone"}
+_RARE = 0.005
+"""Writes per pod below which a writer is no row of its own."""
+
+
+def results(measured: list[Measurement], counted: list[Writes]) -> str:
+    return "\n\n".join(
+        part
+        for part in (
+            _verdicts(measured, counted),
+            *(_phase(measured, phase) for phase in PHASES),
+            _operator(measured),
+            *(_writes(counted, phase) for phase in PHASES),
+        )
+        if part
+    )
+
+
+def line(each: Measurement) -> str:
+    """While it runs."""
+    moments = ", ".join(f"{name} {at:.2f}" for name, at in each.moments.items())
+    own = f", {each.cpu_ms_per_pod:.2f} ms CPU a pod" if each.cpu.get("self") else ""
+    where = f"{each.size:>5} {each.contender:<10} {each.phase:<8} round {each.round}"
+    return f"{where}: {each.seconds:7.2f} s ({moments}){own}, {each.throttled} × 429"
+
+
+def table(head: Row, rows: Iterable[Row]) -> str:
+    body = list(rows)
+    widths = [max(len(row[i]) for row in (head, *body)) for i in range(len(head))]
+    rule = ["-" * width for width in widths]
+    return "\n".join(_line(row, widths) for row in (head, rule, *body))
+
+
+def _line(row: Row, widths: list[int]) -> str:
+    return "| " + " | ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) + " |"
+
+
+def _verdicts(measured: list[Measurement], counted: list[Writes]) -> str:
+    rows = [
+        [
+            each.what,
+            str(each.size),
+            f"{each.value:.2f} {each.unit}".strip(),
+            f"≤ {each.limit:.2f} {each.unit}".strip(),
+            "met" if each.met else "**missed**",
+        ]
+        for each in targets(measured, counted)
+    ]
+    return "### Targets\n\n" + table(["", "N", "measured", "target", ""], rows) if rows else ""
+
+
+def _phase(measured: list[Measurement], phase: str) -> str:
+    shown = _SHOWN[phase]
+    head = [
+        "N",
+        phase,
+        *(f"{_HEADINGS.get(each, each)}, s" for each in shown),
+        f"{_END[phase]}, s (min–max)",
+        "× floor",
+        "× operator",
+        "own CPU, ms/pod",
+        "control plane CPU, ms/pod",
+        "429s",
+    ]
+    rows = [
+        _phase_row(measured, found)
+        for size in sizes(measured)
+        for name in NAMES
+        if (found := select(measured, name, size, phase))
+    ]
+    return f"### {phase.capitalize()}\n\n{table(head, rows)}" if rows else ""
+
+
+def _phase_row(measured: list[Measurement], found: list[Measurement]) -> Row:
+    first = found[0]
+    name, size, phase = first.contender, first.size, first.phase
+    own = cpu_ms_per_pod(measured, name, size, phase)
+    return [
+        str(size),
+        TITLES[name],
+        *(_moment(found, milestone) for milestone in _SHOWN[phase]),
+        _spread([each.seconds for each in found]),
+        _times(ratio(measured, size, phase, of=name, to=FLOOR)),
+        _times(ratio(measured, size, phase, of=name, to=OPERATOR)),
+        f"{own:.2f}" if own else "",
+        _middle(found, lambda each: each.cluster_cpu_ms_per_pod, "{:.1f}"),
+        _middle(found, lambda each: each.throttled, "{:.0f}"),
+    ]
+
+
+def _moment(found: list[Measurement], milestone: Milestone) -> str:
+    moments = [each.moments[milestone] for each in found if milestone in each.moments]
+    return f"{median(moments):.2f}" if moments else ""
+
+
+def _spread(seconds: list[float]) -> str:
+    middle = f"{median(seconds):.2f}"
+    return middle if len(seconds) == 1 else f"{middle} ({min(seconds):.2f}–{max(seconds):.2f})"
+
+
+def _times(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def _middle(found: list[Measurement], of: Callable[[Measurement], float], form: str) -> str:
+    return form.format(median(of(each) for each in found))
+
+
+def _operator(measured: list[Measurement]) -> str:
+    rows = [
+        [
+            str(size),
+            f"{peak_mib(measured, size):.0f}",
+            *(_status_writes(measured, size, phase) for phase in PHASES),
+            str(max(each.status_bytes for each in found)),
+        ]
+        for size in sizes(measured)
+        if (found := [each for each in measured if (each.contender, each.size) == (OPERATOR, size)])
+    ]
+    head = ["N", "peak memory, MiB", *(f"status writes, {p}" for p in PHASES), "status, bytes"]
+    return f"### The operator itself\n\n{table(head, rows)}" if rows else ""
+
+
+def _status_writes(measured: list[Measurement], size: int, phase: str) -> str:
+    found = select(measured, OPERATOR, size, phase)
+    return _middle(found, lambda each: each.status_writes, "{:.0f}") if found else ""
+
+
+def _writes(counted: list[Writes], phase: str) -> str:
+    found = [each for each in counted if each.phase == phase]
+    if not found:
+        return ""
+    keys = sorted({key for each in found for key in each.accepted}, key=_weight(found))
+    kept = [key for key in keys if any(_per_pod(each, key) >= _RARE for each in found)]
+    rows = [[key, *(_cell(_per_pod(each, key)) for each in found)] for key in kept]
+    rows += list(_sums(found, keys))
+    head = ["agent, verb, resource", *(TITLES[each.contender] for each in found)]
+    size = found[0].size
+    return f"### Writes per pod, {phase} of {size}\n\n{table(head, rows)}"
+
+
+def _sums(found: list[Writes], keys: list[str]) -> Iterator[Row]:
+    everyone = (_cell(sum(_per_pod(each, key) for key in keys)) for each in found)
+    yield ["**all together**", *everyone]
+    own = [sum(_per_pod(each, key) for key in keys if _is_own(each, key)) for each in found]
+    yield ["**of these the contender's own**", *(_cell(each) for each in own)]
+
+
+def _is_own(each: Writes, key: str) -> bool:
+    agent = key.partition(" ")[0]
+    return agent == AGENTS.get(each.contender, "job-controller")
+
+
+def _per_pod(each: Writes, key: str) -> float:
+    return each.accepted.get(key, 0) / each.size
+
+
+def _weight(found: list[Writes]) -> Callable[[str], float]:
+    return lambda key: -max(_per_pod(each, key) for each in found)
+
+
+def _cell(value: float) -> str:
+    return f"{value:.3f}" if value else ""

@@ -1,0 +1,58 @@
+"""When a gang got where, from its pods' changes alone: the same clock for every contender."""
+
+from enum import StrEnum
+
+from stargate_operator.pod import RUNNING, Pod
+
+
+class Milestone(StrEnum):
+    CREATED = "created"
+    SCHEDULED = "scheduled"
+    RUNNING = "running"
+    FIRST_DELETE = "first delete"
+    GONE = "gone"
+    """No pod of it is alive; what failed may still lie there, for its logs."""
+
+
+class Timeline:
+    """Of the pods of one attempt. `moments` are on the clock whose readings `take` is handed."""
+
+    def __init__(self, size: int) -> None:
+        self.moments: dict[Milestone, float] = {}
+        self._size = size
+        self._pods = 0
+        self._with_node = 0
+        self._running = 0
+        self._alive = 0
+
+    def take(self, old: Pod | None, new: Pod | None, now: float) -> bool:
+        """Whether a milestone was reached."""
+        self._pods += (new is not None) - (old is not None)
+        self._with_node += _has_node(new) - _has_node(old)
+        self._running += _runs(new) - _runs(old)
+        self._alive += _is_alive(new) - _is_alive(old)
+        reached = [each for each in self._standing(new) if each not in self.moments]
+        self.moments.update(dict.fromkeys(reached, now))
+        return bool(reached)
+
+    def _standing(self, new: Pod | None) -> list[Milestone]:
+        stands = {
+            Milestone.CREATED: self._pods == self._size,
+            Milestone.SCHEDULED: self._with_node == self._size,
+            Milestone.RUNNING: self._running == self._size,
+            Milestone.FIRST_DELETE: new is None or new.deleting,
+            Milestone.GONE: self._alive == 0,
+        }
+        return [milestone for milestone, is_so in stands.items() if is_so]
+
+
+def _has_node(pod: Pod | None) -> bool:
+    return pod is not None and bool(pod.node)
+
+
+def _runs(pod: Pod | None) -> bool:
+    return pod is not None and pod.phase == RUNNING
+
+
+def _is_alive(pod: Pod | None) -> bool:
+    return pod is not None and pod.alive

@@ -1,0 +1,250 @@
+"""What stands in the cluster of the jobs' gangs, as the API server last told us.
+
+One informer follows one kind: pods, and of Services and PodGroups the metadata, which is all that
+anybody asks about them. It reads, and never writes. It must not forget an object that exists, nor
+keep one that does not: a resume never skips versions, a relist reports what vanished, and what our
+own writes were answered is remembered, so that a pass sees its own effects. It never dies quietly
+either: what it does not expect ends the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Mapping
+from contextlib import aclosing
+
+import msgspec
+import structlog
+
+from stargate_operator import constants
+from stargate_operator.kube import errors
+from stargate_operator.kube.client import SILENCE, Client
+from stargate_operator.kube.errors import ApiError
+from stargate_operator.kube.meta import ObjectMeta
+from stargate_operator.kube.pod_store import OnChange, PodStore
+from stargate_operator.kube.pod_wire import WirePod, number, pod_of
+from stargate_operator.pod import Pod
+
+log = structlog.get_logger(__name__)
+
+PODS = "/api/v1/pods"
+SERVICES = "/api/v1/services"
+
+_PAGE = 500
+_FIRST_PAUSE = 0.2
+_LONGEST_PAUSE = 15.0
+_PATIENCE = 3
+"""Refusals in a row before another way is tried: a relist, or pages instead of a streamed list."""
+_DEAD_AFTER = 2 * SILENCE
+_INITIAL_END = "k8s.io/initial-events-end"
+
+
+class _Event(msgspec.Struct, frozen=True):
+    """`object` stays raw: what it is depends on `type`."""
+
+    type: str
+    object: msgspec.Raw
+
+
+class _ListMeta(msgspec.Struct, rename="camel"):
+    resource_version: str = "0"
+    continue_: str = msgspec.field(name="continue", default="")
+
+
+class _List(msgspec.Struct, frozen=True):
+    metadata: _ListMeta
+    items: list[WirePod] = []
+
+
+_decode_event = msgspec.json.Decoder(_Event).decode
+_decode_object = msgspec.json.Decoder(WirePod).decode
+
+
+def pods_of(namespace: str | None) -> str:
+    """Where the pods of one namespace are, or those of all."""
+    return f"/api/v1/namespaces/{namespace}/pods" if namespace else PODS
+
+
+class Informer:
+    def __init__(
+        self,
+        client: Client,
+        *,
+        path: str = PODS,
+        on_change: OnChange,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.synced = asyncio.Event()
+        self.last_heard = clock()
+        self.relists = 0
+        self.resumes = 0
+        self._client = client
+        self._clock = clock
+        self._store = PodStore(on_change, clock)
+        self._path = path
+        self._version: int | None = None
+        self._highest = 0
+        self._can_stream_lists = True
+        self._failures = 0
+        self._refusals = 0
+
+    def of_job(self, job_uid: str) -> Mapping[str, Pod]:
+        return self._store.of_job(job_uid)
+
+    def by_uid(self, pod_uid: str) -> Pod | None:
+        return self._store.by_uid(pod_uid)
+
+    def job_uids(self) -> frozenset[str]:
+        return self._store.job_uids()
+
+    def __len__(self) -> int:
+        return len(self._store)
+
+    def alive(self, now: float) -> bool:
+        """Something, if only a bookmark, was heard lately."""
+        return now - self.last_heard < _DEAD_AFTER
+
+    def seed(self, meta: ObjectMeta) -> None:
+        """A create was just answered; the watch will tell the same a little later."""
+        self._store.put(pod_of(WirePod(metadata=meta)))
+
+    def mark_deleting(self, uid: str) -> None:
+        """A delete was just accepted; it shows until the watch tells how it went."""
+        self._store.mark_deleting(uid)
+
+    async def run(self) -> None:
+        """Follows the pods for ever; what it raises is a bug or the end of the process."""
+        while True:
+            try:
+                await self._follow()
+                self._failures = 0
+            except (ApiError, msgspec.MsgspecError) as error:
+                self._judge(error)
+            await asyncio.sleep(self._pause())
+
+    async def _follow(self) -> None:
+        if self._version is not None:
+            self.resumes += 1
+            await self._watch({"resourceVersion": str(self._version)})
+        elif self._can_stream_lists:
+            self.relists += 1
+            await self._watch_from_scratch()
+        else:
+            self.relists += 1
+            await self._list()
+
+    def _judge(self, error: ApiError | msgspec.MsgspecError) -> None:
+        """A version that the server forgot or keeps failing at is given up; others are resumed."""
+        self._failures += 1
+        self._refusals += not _says_nothing(error)
+        expired = isinstance(error, ApiError) and error.gone
+        hopeless = self._refusals >= _PATIENCE
+        if self._version is None and (hopeless or _refuses_streamed_lists(error)):
+            self._can_stream_lists = False  # pages are always served
+        if expired or hopeless:
+            self._version = None
+        if not expired:
+            log.warning("pod watch interrupted", error=str(error), failures=self._failures)
+
+    def _pause(self) -> float:
+        """An orderly end is resumed at once: the server ends watches that fall behind in bursts."""
+        if not self._failures:
+            return random.uniform(0.0, 0.05)
+        backoff: float = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(self._failures - 1, 10))
+        return random.uniform(0.5, 1.0) * backoff
+
+    async def _list(self) -> None:
+        """In pages, all of one version: a snapshot, like the streamed list."""
+        listed: set[str] = set()
+        query = {"labelSelector": constants.LABEL_JOB_UID, "limit": str(_PAGE)}
+        while True:
+            page = await self._client.get(self._path, _List, query=query)
+            self._hear()
+            for wire in page.items:
+                self._take(pod_of(wire), listed)
+            if not page.metadata.continue_:
+                return self._complete(listed, int(page.metadata.resource_version))
+            query["continue"] = page.metadata.continue_
+
+    async def _watch_from_scratch(self) -> None:
+        await self._watch({"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"})
+
+    async def _watch(self, whence: Mapping[str, str]) -> None:
+        listed: set[str] | None = set() if self._version is None else None
+        query = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "labelSelector": constants.LABEL_JOB_UID,
+            "timeoutSeconds": str(random.randint(240, 480)),
+            **whence,
+        }
+        async with aclosing(self._client.stream(self._path, query=query)) as lines:
+            async for line in lines:
+                self._hear()
+                if self._apply(_decode_event(line), listed):
+                    listed = None
+                if listed is None:
+                    self._failures = self._refusals = 0
+        if listed is not None:
+            raise ApiError(0, "EndedEarly", "the initial list ended early")
+
+    def _apply(self, event: _Event, listed: set[str] | None) -> bool:
+        """Whether this ended the initial list."""
+        if event.type == "ERROR":
+            raise errors.from_watch(bytes(event.object))
+        pod = _decode_object(event.object)
+        if event.type == "BOOKMARK":
+            return self._bookmark(pod.metadata, listed)
+        if event.type == "DELETED":
+            self._advance(number(pod.metadata.resource_version))
+            self._store.remove(pod.metadata.uid)
+        elif event.type in ("ADDED", "MODIFIED"):
+            self._take(pod_of(pod), listed)
+            if listed is None:
+                self._advance(number(pod.metadata.resource_version))
+        return False
+
+    def _bookmark(self, meta: ObjectMeta, listed: set[str] | None) -> bool:
+        version = number(meta.resource_version)
+        if listed is None:
+            self._advance(version)
+        elif (meta.annotations or {}).get(_INITIAL_END) == "true":
+            self._complete(listed, version)
+            return True
+        return False
+
+    def _take(self, pod: Pod, listed: set[str] | None) -> None:
+        if listed is not None:
+            listed.add(pod.uid)
+        self._store.put(pod)
+
+    def _complete(self, listed: set[str], version: int) -> None:
+        restored, self._highest = version < self._highest, version
+        if restored:  # a full list is never older than what was told before it
+            log.error("the cluster's history went back; starting over", version=version)
+            self._store.clear_versions()
+            raise ApiError(410, "Gone", "resource versions went back")
+        self._store.keep_only(listed, version)
+        self._version = version
+        self._failures = self._refusals = 0
+        self.synced.set()
+
+    def _advance(self, version: int) -> None:
+        self._version = version
+        self._highest = max(self._highest, version)
+
+    def _hear(self) -> None:
+        self.last_heard = self._clock()
+
+
+def _says_nothing(error: ApiError | msgspec.MsgspecError) -> bool:
+    """A server that is away, or busy, does not speak against what it was asked for."""
+    if not isinstance(error, ApiError):
+        return False
+    return error.too_many or error.timed_out or error.unreachable
+
+
+def _refuses_streamed_lists(error: ApiError | msgspec.MsgspecError) -> bool:
+    return isinstance(error, ApiError) and error.status in (400, 422)

@@ -69,6 +69,7 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 async def _run(options: argparse.Namespace) -> None:
+    options.results.parent.mkdir(parents=True, exist_ok=True)
     if not options.append:
         options.results.unlink(missing_ok=True)
     _about(options).write_text(machine.describe())

@@ -22,6 +22,15 @@ SETTLE_SECONDS = 2.0
 Tell = Callable[[Measurement], None]
 
 
+@dataclass(frozen=True)
+class _Phase:
+    """What a contender is told, and when that is done."""
+
+    name: str
+    order: Callable[[], Awaitable[None]]
+    over: Callable[[], Awaitable[float]]
+
+
 async def measure(
     arena: Arena,
     contender: Contender,
@@ -32,40 +41,44 @@ async def measure(
     ready: Callable[[], object] = lambda: None,
 ) -> None:
     """`tell` hears of each phase as soon as it is over; `ready` is called before the first."""
-    phases: tuple[
-        tuple[str, Callable[[], Awaitable[None]], Callable[[], Awaitable[float]]], ...
-    ] = (
-        (START, contender.start, lambda: arena.observer.until(1, Milestone.RUNNING)),
-        (RESTART, contender.restart, lambda: arena.observer.until(2, Milestone.RUNNING)),
-        (DELETION, contender.delete, arena.observer.until_empty),
-    )
     arena.observer.expect(size)
     await contender.prepare(size)
     try:
         await asyncio.sleep(SETTLE_SECONDS)
         ready()
-        for phase, order, over in phases:
-            before = await _read(arena, contender)
-            await _next_second()
-            idle, ordered = _own(contender), time.monotonic()
-            await order()
-            ended = await over()
-            await asyncio.sleep(SETTLE_SECONDS)
-            used = _own(contender)
-            after = await _read(arena, contender)
+        for phase in _life(arena, contender):
+            found = await _measure(arena, contender, phase)
             tell(
                 Measurement(
-                    contender=contender.name,
-                    size=size,
-                    round=number,
-                    phase=phase,
-                    seconds=ended - ordered,
-                    moments=_moments(arena, phase, ordered),
-                    **_spent(before, after, (idle, used)),
+                    contender=contender.name, size=size, round=number, phase=phase.name, **found
                 )
             )
     finally:
         await contender.end()
+
+
+def _life(arena: Arena, contender: Contender) -> tuple[_Phase, ...]:
+    observer = arena.observer
+    return (
+        _Phase(START, contender.start, lambda: observer.until(1, Milestone.RUNNING)),
+        _Phase(RESTART, contender.restart, lambda: observer.until(2, Milestone.RUNNING)),
+        _Phase(DELETION, contender.delete, observer.until_empty),
+    )
+
+
+async def _measure(arena: Arena, contender: Contender, phase: _Phase) -> dict[str, Any]:
+    before = await _read(arena, contender)
+    await _next_second()
+    idle, ordered = _own(contender), time.monotonic()
+    await phase.order()
+    ended = await phase.over()
+    await asyncio.sleep(SETTLE_SECONDS)
+    used = _own(contender)
+    return {
+        "seconds": ended - ordered,
+        "moments": _moments(arena, phase.name, ordered),
+        **_spent(before, await _read(arena, contender), (idle, used)),
+    }
 
 
 async def _next_second() -> None:

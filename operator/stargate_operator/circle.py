@@ -111,6 +111,12 @@ class Circle:
         if loop is not None:
             loop.alarm.now()
 
+    def wake_soon(self, uid: str) -> None:
+        """What comes often, and may wait for the next routine pass."""
+        loop = self._loop(uid)
+        if loop is not None:
+            loop.alarm.soon()
+
     def wake_all(self) -> None:
         for uid in list(self._loops):
             self.wake(uid)

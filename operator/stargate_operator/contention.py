@@ -32,17 +32,16 @@ class Rivals:
         self._released: dict[str, datetime] = {}
 
     def seen_by(self, job: StargateJob) -> Contention:
-        own = self._standings.get(job.uid)
-        partly, short = (own.partly, own.short) if own else (False, False)
-        older = [
+        partly = [
             each
             for uid, each in self._standings.items()
             if uid != job.uid and each.partly and each.age < _age(job)
-            if not partly or short or each.short
         ]
+        older = min(partly, key=lambda each: (not each.short, each.age), default=None)
         released = [moment for uid, moment in self._released.items() if uid != job.uid]
         return Contention(
-            older=min(older, key=lambda each: each.age).key if older else None,
+            older=older.key if older else None,
+            older_is_short=older.short if older else False,
             released_at=max(released, default=None),
         )
 

@@ -33,6 +33,9 @@ class NoticeBoard:
     def wake(self, job_uid: str) -> None:
         self._circle.wake(job_uid)
 
+    def progressed(self, job_uid: str) -> None:
+        self._circle.wake_soon(job_uid)
+
     def standing(self, job_uid: str) -> Standing | None:
         job = self._jobs.get(job_uid)
         if job is None:

@@ -178,7 +178,6 @@ class Replica:
         return f"{len(silent)} of them have fallen silent" if silent else None
 
     async def kopf(self, stop: asyncio.Event) -> None:
-        self.watchers.install()
         await kopf.operator(
             registry=register(
                 self.jobs,
@@ -226,6 +225,7 @@ def _not_ready(replica: Replica) -> str | None:
 async def _until_one_ends(replica: Replica, watchdog: Watchdog) -> int:
     """kopf last: when it ends, it cancels what was started after it."""
     stop = asyncio.Event()
+    replica.watchers.install()
     tasks = [asyncio.create_task(each) for each in _endless(replica, watchdog)]
     told = asyncio.create_task(replica.kopf(stop), name="kopf")
     tasks.append(told)

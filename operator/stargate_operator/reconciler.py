@@ -42,8 +42,8 @@ from stargate_types.status import Phase, StargateJobStatus
 
 log = structlog.get_logger(__name__)
 
-STATUS_INTERVAL = 1.0
-"""Seconds between two status writes that only bring counts and progress up to date."""
+PATIENCE = {Urgency.SOON: 1.0, Urgency.LATER: 2.0}
+"""Seconds since the last status write before one that brings only counts, or only progress."""
 
 
 @dataclass(frozen=True)
@@ -145,8 +145,7 @@ class Reconciler:
     async def _write_down(self, job: StargateJob, status: StargateJobStatus) -> StargateJob | None:
         """Before any effect: after a crash the next pass finishes what the status says."""
         how = urgency(job.status, status)
-        early = time.monotonic() < self.memory.wrote_at + STATUS_INTERVAL
-        if how is Urgency.NOTHING or (how is Urgency.SOON and early):
+        if how is Urgency.NOTHING or self._too_early(how) > 0:
             metrics.status_skipped()
             return job
         written = await self._record.write(job, status)
@@ -157,6 +156,10 @@ class Reconciler:
         self._world.jobs.put(written)
         self._settle(job, written)
         return written
+
+    def _too_early(self, how: Urgency) -> float:
+        """Seconds until a write of this urgency is due."""
+        return self.memory.wrote_at + PATIENCE.get(how, 0.0) - time.monotonic()
 
     def _settle(self, before: StargateJob, after: StargateJob) -> None:
         """What stands in the status may be acknowledged to the workers."""
@@ -235,8 +238,9 @@ class Reconciler:
             return observed.now
         trouble = self.memory.trouble
         times = [plan.wake_at, trouble.retry_at if trouble else None]
-        if urgency(after.job.status, wanted) is Urgency.SOON:
-            times.append(observed.now + timedelta(seconds=STATUS_INTERVAL))
+        put_off = urgency(after.job.status, wanted)
+        if put_off in PATIENCE:
+            times.append(observed.now + timedelta(seconds=max(0.01, self._too_early(put_off))))
         return min((each for each in times if each and each > observed.now), default=None)
 
 

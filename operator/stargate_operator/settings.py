@@ -92,9 +92,10 @@ class Settings(BaseSettings):
     def _lease_times_fit(self) -> Self:
         if not self.lease_retry_seconds < self.lease_renew_deadline_seconds:
             raise ValueError("lease-retry-seconds must be less than lease-renew-deadline-seconds")
-        if not self.lease_renew_deadline_seconds < self.lease_duration_seconds:
+        if self.lease_duration_seconds - self.lease_renew_deadline_seconds < WRITE_TIMEOUT:
             raise ValueError(
-                "lease-renew-deadline-seconds must be less than lease-duration-seconds"
+                "lease-duration-seconds must be longer than lease-renew-deadline-seconds by"
+                f" {WRITE_TIMEOUT:g} or more: no write may outlive the lease"
             )
         return self
 

@@ -19,6 +19,7 @@ from stargate_types import API_VERSION, StargateJob
 log = structlog.get_logger(__name__)
 
 _QUEUE = 1000
+_AT_ONCE = 4
 _MESSAGE_LIMIT = 1024
 
 
@@ -40,6 +41,11 @@ class Teller:
             log.warning("event dropped, too many wait", job=job.key, reason=news.reason)
 
     async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(_AT_ONCE):
+                group.create_task(self._post())
+
+    async def _post(self) -> None:
         while True:
             namespace, body, news = await self._queue.get()
             try:

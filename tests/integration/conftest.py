@@ -1,42 +1,65 @@
-"""One real control plane for all integration tests, and a fresh namespace for each."""
+"""One real control plane and one operator for all integration tests; a fresh namespace for each.
+
+Wherever the operator runs, the recorder does too: each test also proves the invariants of what
+happened in its namespace.
+"""
 
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import pytest
-import yaml
 
-from stargate_lab.api import Api
+from stargate_lab import fleet, installation
+from stargate_lab import operator_process as operators
 from stargate_lab.control_plane import ControlPlane, running
+from stargate_lab.fleet import Fleet
+from stargate_lab.kwok_config import PlaneOptions
+from stargate_lab.operator_process import OperatorProcess
+from stargate_lab.paths import REPO
+from tests.integration.racks import Racks
+from tests.integration.story import Story, free
+from tests.recorder import Recorder, audit, recording
+from tests.recorder.checks import SECRET
 
-REPO = Path(__file__).parents[2]
-DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-
-
-def apply_crds(api: Api) -> None:
-    """Returns once every kind is served."""
-    for file in sorted((REPO / "crds").iterdir()):
-        definition = yaml.safe_load(file.read_text())
-        path = f"{DEFINITIONS}/{definition['metadata']['name']}"
-        api.apply(path, definition)
-        while not _is_established(api.get(path)):
-            time.sleep(0.05)
+NODES = 120
 
 
-def _is_established(definition: dict[str, Any]) -> bool:
-    conditions = definition["status"].get("conditions") or []
-    return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of the bare API server come first: an operator would answer to the jobs they write."""
+    items.sort(key=lambda item: "operator" in getattr(item, "fixturenames", ()))
 
 
 @pytest.fixture(scope="session")
-def plane() -> Iterator[ControlPlane]:
-    with running(ControlPlane(f"test-{os.getpid()}")) as plane:
-        apply_crds(plane.api)
+def audit_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return audit.log_in(tmp_path_factory.mktemp("audit"))
+
+
+@pytest.fixture(scope="session")
+def plane(audit_log: Path) -> Iterator[ControlPlane]:
+    options = PlaneOptions(apiserver_args=audit.flags(audit_log.parent))
+    with running(ControlPlane(f"test-{os.getpid()}", options=options)) as plane:
+        installation.install(plane)
         yield plane
+
+
+@pytest.fixture(scope="session")
+def operator(plane: ControlPlane) -> Iterator[OperatorProcess]:
+    """It leads, on a plane with the catalogue and the fleet."""
+    fleet.create(Fleet(nodes=NODES), plane.api.credentials)
+    installation.apply(plane, REPO / "examples" / "catalog.yaml")
+    with operators.running(OperatorProcess(plane)) as operator:
+        yield operator
+        log = operator.log_path.read_text()
+        assert not SECRET.search(log), "the operator's log holds a token or a key"
+
+
+@pytest.fixture
+def racks(plane: ControlPlane) -> Iterator[Racks]:
+    racks = Racks(plane.api)
+    yield racks
+    racks.clear()
 
 
 @pytest.fixture
@@ -44,4 +67,17 @@ def namespace(plane: ControlPlane) -> Iterator[str]:
     name = f"test-{uuid4().hex[:8]}"
     plane.api.create("/api/v1/namespaces", {"metadata": {"name": name}})
     yield name
-    plane.api.delete(f"/api/v1/namespaces/{name}")
+    free(plane.api, name)
+
+
+@pytest.fixture
+def recorder(plane: ControlPlane, namespace: str, audit_log: Path) -> Iterator[Recorder]:
+    with recording(plane.api.credentials, namespace, audit_log) as recorder:
+        yield recorder
+
+
+@pytest.fixture
+def story(
+    plane: ControlPlane, operator: OperatorProcess, namespace: str, recorder: Recorder
+) -> Story:
+    return Story(plane.api, namespace, recorder, operator)

@@ -7,11 +7,11 @@ from typing import Any, cast
 import pytest
 import yaml
 from kubernetes import client, config
-from tests.integration.specs import BAD_SPECS, FULL, GOOD, Bad, Json, changed
 
 from stargate_lab import binaries
 from stargate_lab.control_plane import ControlPlane
 from stargate_types import GROUP, VERSION, crd
+from tests.integration.specs import BAD_SPECS, FULL, GOOD, Bad, Json, changed
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PLURALS = {kind.name: kind.plural for kind in crd.KINDS}

@@ -55,7 +55,7 @@ class Toy:
         seen = self.observed()
         status = describe(seen, decide(seen))
         how = urgency(self.job.status, status)
-        lazy = how is Urgency.SOON and self.faults and self.dice.random() < 0.5
+        lazy = how in (Urgency.SOON, Urgency.LATER) and self.faults and self.dice.random() < 0.5
         if how is not Urgency.NOTHING and not lazy:
             self.write(seen, status)
         if self.faults and self.dice.random() < 0.1:

@@ -45,6 +45,11 @@ def _add_demo(demo: argparse.ArgumentParser) -> None:
     demo.add_argument("--nodes", type=int, help="default: $NODES, or the article's 5000")
     demo.add_argument("--epoch-seconds", type=float)
     demo.add_argument("--svg", type=Path, metavar="PATH", help="save a picture of the live view")
+    demo.add_argument(
+        "--gang-scheduling",
+        action=argparse.BooleanOptionalAction,
+        help="whether kube-scheduler keeps the gang whole; default: up to 500 nodes",
+    )
     demo.set_defaults(run=_demo)
 
 

@@ -71,7 +71,7 @@ class OperatorProcess:
 
     def start(self, wait: bool = True) -> None:
         """A second start is a restart: same identity, kubeconfig, certificate, ports and log."""
-        self._prepare()
+        self.prepare()
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command,
@@ -144,7 +144,8 @@ class OperatorProcess:
         ours = environment(self.ports, self.certificates, self.name, self.settings)
         return {**outer, "PYTHONPATH": str(REPO / "operator"), "PYTHONUNBUFFERED": "1", **ours}
 
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
+        """Its kubeconfig and certificate; a caller may change them before the start."""
         if self.kubeconfig.exists():
             return
         self.directory.mkdir(parents=True, exist_ok=True)

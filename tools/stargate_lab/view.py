@@ -38,6 +38,7 @@ class Scene:
     epoch_seconds: float
     began: float
     now: float
+    native_gang: bool = True
     doing: str = ""
     status: StargateJobStatus = field(default_factory=StargateJobStatus)
     gauges: Gauges = field(default_factory=Gauges)
@@ -95,8 +96,8 @@ def _bars(scene: Scene) -> RenderableType:
     grid = _grid()
     _bar(grid, "nodes", scene.gauges.now.nodes, size, "simulated machines, registered")
     _bar(grid, "created", workers.created, size, "worker pods, one a node")
-    _bar(grid, "scheduled", workers.scheduled, size, "by kube-scheduler, as one gang")
-    _bar(grid, "running", workers.running, size, "")
+    _bar(grid, "scheduled", workers.scheduled, size, "by kube-scheduler")
+    _bar(grid, "running", workers.running, size, _keeper(scene))
     _bar(grid, "succeeded", workers.succeeded, size, "")
     progress = scene.status.progress
     if progress:
@@ -104,6 +105,10 @@ def _bars(scene: Scene) -> RenderableType:
     else:
         _bar(grid, "epoch", 0, 0, "")
     return grid
+
+
+def _keeper(scene: Scene) -> str:
+    return "kept whole by " + ("its PodGroup" if scene.native_gang else "the operator")
 
 
 def _bar(grid: Table, what: str, count: int, total: int, words: str) -> None:

@@ -28,11 +28,13 @@ class Trouble:
 class Contention:
     """What other gangs mean for this one, where the cluster has no native PodGroups.
 
-    `older` is an older job whose gang is only partly scheduled; `released_at` the last moment when
-    any other gang gave nodes back.
+    `older` is an older job whose gang is only partly scheduled, and `older_is_short` whether that is
+    for want of nodes, not because the scheduler is at it; `released_at` is the last moment when any
+    other gang gave nodes back.
     """
 
     older: str | None = None
+    older_is_short: bool = True
     released_at: datetime | None = None
 
 

@@ -26,7 +26,7 @@ def shortage(observed: Observed) -> Plan | None:
     due = start_timeout_at(observed)
     if due is None:
         return None
-    if observed.contention.older and not observed.native_gangs:
+    if _must_yield(observed):
         return _give_back(observed, Cause.YIELDED, f"to the older job {observed.contention.older}")
     if observed.now < due:
         return None
@@ -36,6 +36,13 @@ def shortage(observed: Observed) -> Plan | None:
         Cause.START_TIMEOUT,
         f"after spec.scheduling.startTimeoutSeconds, {timeout} s without another rank scheduled",
     )
+
+
+def _must_yield(observed: Observed) -> bool:
+    """Every gang is partly scheduled for a moment; only while nodes are short is that a contest."""
+    older = observed.contention
+    short = older.older_is_short or observed.gang.short_of_nodes
+    return older.older is not None and short and not observed.native_gangs
 
 
 def _give_back(observed: Observed, cause: Cause, why: str) -> Plan:

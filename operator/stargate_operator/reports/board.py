@@ -43,4 +43,7 @@ class Board(Protocol):
         """None: no such job, or no longer."""
 
     def wake(self, job_uid: str) -> None:
-        """Has the job reconciled soon; called for what must come to stand in its status."""
+        """Has the job reconciled at once; called for what is waited for to stand in its status."""
+
+    def progressed(self, job_uid: str) -> None:
+        """Has the job reconciled in its turn; rank 0 has reported."""

@@ -107,6 +107,8 @@ class Intake:
     async def _record(self, report: Report, pod: Pod, standing: Standing) -> Acknowledged | None:
         at = self._clock()
         self._ledger.progress(pod.job_uid, _progress(report, pod, at))
+        if pod.rank == 0:
+            self._board.progressed(pod.job_uid)
         if report.checkpoint is None:
             return None
         return await self._keep(report.checkpoint, pod, standing)

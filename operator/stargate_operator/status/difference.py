@@ -14,7 +14,10 @@ _CLOCKS = {"goodput": None, "energy": None, "accounted_time": None}
 
 class Urgency(Enum):
     NOTHING = "nothing"
+    LATER = "later"
+    """Progress: held in memory, written every few seconds."""
     SOON = "soon"
+    """Counts: a status may be two seconds behind the pods."""
     NOW = "now"
 
 
@@ -22,7 +25,13 @@ def urgency(before: StargateJobStatus, after: StargateJobStatus) -> Urgency:
     old, new = _without_clocks(before), _without_clocks(after)
     if old == new:
         return Urgency.NOTHING
+    if _without_progress(old) == _without_progress(new):
+        return Urgency.LATER
     return Urgency.SOON if _without_counts(old) == _without_counts(new) else Urgency.NOW
+
+
+def _without_progress(status: StargateJobStatus) -> StargateJobStatus:
+    return status.model_copy(update={"progress": None})
 
 
 def _without_counts(status: StargateJobStatus) -> StargateJobStatus:

@@ -62,3 +62,12 @@ def test_once_it_has_run_there_is_no_start_timeout() -> None:
 def test_native_gangs_keep_the_start_timeout() -> None:
     plan = planned(job(start_timeout=60).starting(), half(last=-61), native_gangs=True)
     assert plan.ending is not None
+
+
+def test_a_gang_that_the_scheduler_is_at_yields_to_none_that_it_is_at_too() -> None:
+    """Many gangs start at once, all are partly scheduled for a moment, and there is room for all."""
+    pods = starting_gang(4, pod(0).scheduled(), pod(1).scheduled())
+
+    plan = planned(job().starting(), pods, older="team-b/older", older_is_short=False)
+
+    assert plan.ending is None

@@ -179,6 +179,7 @@ class Board:
     leads: bool = True
     stuck: bool = False
     woken: list[str] = field(default_factory=list)
+    progress: list[str] = field(default_factory=list)
 
     def with_pods(self, *pods: Pod) -> "Board":
         self.pods.update({pod.uid: pod for pod in pods})
@@ -197,6 +198,9 @@ class Board:
         self.woken.append(job_uid)
         if not self.stuck:
             asyncio.get_running_loop().call_later(0.01, self.write)
+
+    def progressed(self, job_uid: str) -> None:
+        self.progress.append(job_uid)
 
     def write(self) -> None:
         """A reconcile that puts every pending checkpoint into the status."""

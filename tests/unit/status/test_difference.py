@@ -68,10 +68,10 @@ def test_counts_can_wait() -> None:
     assert urgency(stands.status, more) is Urgency.SOON
 
 
-def test_so_can_progress() -> None:
+def test_progress_can_wait_longer() -> None:
     stands = written(job().running(), gang(4))
     more = described(stands, gang(4), progress=progress_report(42))
-    assert urgency(stands.status, more) is Urgency.SOON
+    assert urgency(stands.status, more) is Urgency.LATER
 
 
 def test_so_can_another_word_of_the_scheduler() -> None:

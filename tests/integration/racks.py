@@ -1,0 +1,59 @@
+"""Hardware of a test's own, beside the fleet that all share: few machines, and full ones."""
+
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+from stargate_lab import fleet
+from stargate_lab.api import Api, Json
+from stargate_lab.fleet import Fleet
+
+CLASSES = "/apis/stargate.dev/v1alpha1/acceleratorclasses"
+
+
+@dataclass
+class Racks:
+    api: Api
+    _built: list[Fleet] = field(default_factory=list)
+    _classes: list[str] = field(default_factory=list)
+
+    def build(self, nodes: int) -> str:
+        """The acceleratorType of new machines."""
+        name = f"rack-{uuid4().hex[:6]}"
+        self.classify(name)
+        self.add(name, nodes)
+        return name
+
+    def classify(self, name: str) -> str:
+        """The class alone; its machines may come later."""
+        self.api.create(CLASSES, _class(name))
+        self._classes.append(name)
+        return name
+
+    def add(self, name: str, nodes: int) -> None:
+        prefix = f"{name}-{len(self._built)}"
+        rack = Fleet(nodes, prefix, resource=f"stargate.dev/{name}", accelerator=name)
+        self._built.append(rack)
+        fleet.create(rack, self.api.credentials)
+
+    def forget_class(self, name: str) -> None:
+        """The test has deleted it."""
+        self._classes.remove(name)
+
+    def clear(self) -> None:
+        for name in self._classes:
+            self.api.delete(f"{CLASSES}/{name}")
+        for rack in self._built:
+            fleet.delete(rack, self.api.credentials)
+
+
+def _class(name: str) -> Json:
+    return {
+        "apiVersion": "stargate.dev/v1alpha1",
+        "kind": "AcceleratorClass",
+        "metadata": {"name": name},
+        "spec": {
+            "acceleratorType": name,
+            "resourceName": f"stargate.dev/{name}",
+            "nodeSelector": {"stargate.dev/accelerator": name},
+        },
+    }

@@ -52,8 +52,7 @@ def _furnish(plane: ControlPlane, nodes: int) -> OperatorProcess:
     apply(plane, CATALOG)
     plane.api.create("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
     operator = OperatorProcess(plane)
-    operator.start()  # once, for its certificate and its kubeconfig, which the floor uses too
-    operator.stop()
+    operator.prepare()  # its kubeconfig, which the floor uses too, and the CA in every pod
     return operator
 
 

@@ -1,9 +1,10 @@
-"""What gangs mean for each other where the scheduler knows no gangs.
+"""What gangs on the same hardware mean for each other where the scheduler knows no gangs.
 
-An older gang that is partly scheduled, while nodes are short, makes a younger one yield; a gang that
-gives nodes back lets those that wait try again.
+While nodes are short, a gang that is partly scheduled yields to an older one that is so too, and to
+one that is whole; a gang that gives nodes back lets those that wait try again.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,36 +14,51 @@ from stargate_types.status import Phase
 
 Age = tuple[float, str]
 
+_HOLDING = frozenset({Phase.STARTING, Phase.RUNNING, Phase.RESTARTING})
+
 
 @dataclass(frozen=True)
 class _Standing:
     age: Age
     key: str
+    hardware: str
     phase: Phase | None
     partly: bool
     short: bool
+    whole: bool
     holding: int
+
+    @property
+    def contest(self) -> tuple[bool, bool, bool]:
+        """What the others go by."""
+        return self.partly, self.short, self.whole
 
 
 class Rivals:
-    """All jobs' gangs at a glance. `note` returns the jobs that must look again."""
+    """All jobs' gangs at a glance. `note` returns the jobs that must look again.
 
-    def __init__(self) -> None:
+    `jobs` are those known: one that no pass has been over yet may hold nodes too.
+    """
+
+    def __init__(self, jobs: Iterable[StargateJob] = ()) -> None:
+        self._jobs = jobs
         self._standings: dict[str, _Standing] = {}
-        self._released: dict[str, datetime] = {}
+        self._released: dict[str, tuple[str, datetime]] = {}
 
     def seen_by(self, job: StargateJob) -> Contention:
-        partly = [
+        others = [
             each
             for uid, each in self._standings.items()
-            if uid != job.uid and each.partly and each.age < _age(job)
+            if uid != job.uid and each.hardware == _hardware(job)
         ]
+        partly = [each for each in others if each.partly and each.age < _age(job)]
         older = min(partly, key=lambda each: (not each.short, each.age), default=None)
-        released = [moment for uid, moment in self._released.items() if uid != job.uid]
         return Contention(
             older=older.key if older else None,
             older_is_short=older.short if older else False,
-            released_at=max(released, default=None),
+            whole=next((each.key for each in others if each.whole), None),
+            alone=not any(each.holding for each in others) and not self._unseen(job),
+            released_at=self._released_to(job),
         )
 
     def note(self, observed: Observed) -> list[str]:
@@ -51,25 +67,43 @@ class Rivals:
         before, after = self._standings.get(job.uid), _standing(observed)
         self._standings[job.uid] = after
         if before is not None and _gave_back(before, after):
-            self._released[job.uid] = observed.now
-        elif before is not None and (before.partly, before.short) == (after.partly, after.short):
+            self._released[job.uid] = (after.hardware, observed.now)
+        elif before is not None and before.contest == after.contest:
             return []
-        return self._others(job.uid)
+        return self._others(job.uid, after)
 
     def gone(self, uid: str, now: datetime) -> list[str]:
-        if self._standings.pop(uid, None) is None:
+        left = self._standings.pop(uid, None)
+        if left is None:
             return []
         self._released.pop(uid, None)
-        self._released["(deleted)"] = now
-        return self._others(uid)
+        self._released[f"(deleted, {left.hardware})"] = (left.hardware, now)
+        return self._others(uid, left)
 
-    def _others(self, uid: str) -> list[str]:
-        """Only who waits for nodes has something to decide."""
+    def _others(self, uid: str, changed: _Standing) -> list[str]:
+        """Only who waits for such nodes has something to decide."""
         return [
             other
             for other, each in self._standings.items()
-            if other != uid and (each.partly or each.phase is Phase.QUEUED)
+            if other != uid and each.hardware == changed.hardware
+            if each.partly or each.phase is Phase.QUEUED
         ]
+
+    def _released_to(self, job: StargateJob) -> datetime | None:
+        moments = (
+            moment
+            for uid, (hardware, moment) in self._released.items()
+            if uid != job.uid and hardware == _hardware(job)
+        )
+        return max(moments, default=None)
+
+    def _unseen(self, job: StargateJob) -> bool:
+        """Just after a start: what another job's status says is not confirmed by its pods yet."""
+        return any(
+            other.uid not in self._standings and other.status.phase in _HOLDING
+            for other in self._jobs
+            if other.uid != job.uid and _hardware(other) == _hardware(job)
+        )
 
 
 def _standing(observed: Observed) -> _Standing:
@@ -77,9 +111,11 @@ def _standing(observed: Observed) -> _Standing:
     return _Standing(
         age=_age(observed.job),
         key=observed.job.key,
+        hardware=_hardware(observed.job),
         phase=observed.phase,
         partly=observed.starting and gang.partly_scheduled,
         short=gang.short_of_nodes,
+        whole=observed.phase in _HOLDING and gang.all_scheduled and gang.alive > 0,
         holding=gang.alive + len(observed.remains.alive),
     )
 
@@ -92,3 +128,7 @@ def _gave_back(before: _Standing, after: _Standing) -> bool:
 def _age(job: StargateJob) -> Age:
     created = job.metadata.creation_timestamp
     return (created.timestamp() if created else 0.0, job.uid)
+
+
+def _hardware(job: StargateJob) -> str:
+    return job.spec.accelerator_type

@@ -103,6 +103,7 @@ Outcome = Literal["done", "conflict", "error"]
 Review = Literal["authenticated", "refused", "unavailable"]
 
 _report_codes: dict[int, Counter] = {}
+_request_codes: dict[tuple[str, int], Counter] = {}
 
 
 def pass_done(seconds: float, outcome: Outcome = "done") -> None:
@@ -135,7 +136,11 @@ def event_told(type_: Literal["Normal", "Warning"]) -> None:
 
 
 def api_answered(verb: str, code: int) -> None:
-    _api_requests.labels(verb if verb in _VERBS else "other", str(code)).inc()
+    counter = _request_codes.get((verb, code))
+    if counter is None:
+        name = verb if verb in _VERBS else "other"
+        counter = _request_codes[verb, code] = _api_requests.labels(name, str(code))
+    counter.inc()
     if code == 429:
         _api_throttled.inc()
 

@@ -142,7 +142,7 @@ class Replica:
                 group_version=group_version,
             ),
             ledger=self.ledger,
-            rivals=Rivals(),
+            rivals=Rivals(self.jobs),
             teller=self.teller,
             target=ReportTarget(
                 base_url=self.settings.reports_url, ca_bundle=self.settings.reports_ca.read_text()

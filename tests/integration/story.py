@@ -7,6 +7,7 @@ a millisecond is not missed.
 import copy
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -190,8 +191,9 @@ class JobStory:
 
     def finish(self) -> None:
         """Every rank exits with 0."""
-        for pod in self.pods():
-            self.exits(pod, 0, reason="Completed")
+        with ThreadPoolExecutor() as kubelets:
+            done = kubelets.map(lambda pod: self.exits(pod, 0, reason="Completed"), self.pods())
+            list(done)
 
     def exits(self, pod: Pod, exit_code: int, *, reason: str = "Error", message: str = "") -> None:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

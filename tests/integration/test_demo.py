@@ -44,7 +44,14 @@ class Demo:
             time.sleep(0.1)
 
     def left_behind(self) -> list[str]:
-        """Command lines of processes that still speak of this demo, and its directory."""
+        """What stays; a kubectl that kwokctl asked something when it was interrupted soon fails."""
+        until = time.monotonic() + 10.0
+        while (found := self._traces()) and time.monotonic() < until:
+            time.sleep(0.1)
+        return found
+
+    def _traces(self) -> list[str]:
+        """Command lines of processes that speak of this demo, and its directory."""
         commands = (p / "cmdline" for p in Path("/proc").iterdir() if p.name.isdigit())
         running = [c for c in map(_read, commands) if str(self.directory) in c]
         return running + [str(self.directory)] * self.directory.exists()
@@ -94,6 +101,15 @@ def test_it_keeps_its_promises_and_leaves_nothing_running(demo: Demo) -> None:
     assert "simulated: the 20 machines" in demo.output
     assert "$ kubectl get sj" in demo.output
     assert "restart: kill to all running" in demo.output
+    assert demo.left_behind() == []
+
+
+def test_the_operator_may_die_on_the_way(demo: Demo) -> None:
+    demo.wait_for("all 20 workers running")
+    os.kill(int((demo.directory / "operator" / "pid").read_text()), signal.SIGKILL)
+
+    assert demo.process.wait(SECONDS) == 0, demo.output
+    assert "the operator ended, and is started again" in demo.output
     assert demo.left_behind() == []
 
 

@@ -409,7 +409,7 @@ class StatusIsTrue(Check):
         said, size = _said(job), job.workers.get("desired", 0)
         census = self._census(job.uid, job.attempt)
         held = list(census.since(write.at - BEHIND_SECONDS * self.patience))
-        if job.workers and said not in held:
+        if job.workers and not _each_was_so(said, held):
             seen = "; ".join(str(dict(zip(COUNTED, each, strict=True))) for each in held[:4])
             yield f"workers are said to be {dict(zip(COUNTED, said, strict=True))}, and were {seen}"
         if job.workers and size != job.world_size:
@@ -439,7 +439,7 @@ class StatusIsTrue(Check):
             if job is None or now - since <= STALE_SECONDS * self.patience:
                 continue
             ended = self._census(uid, job.attempt).ended(_said(job))
-            if now - ended <= STALE_SECONDS:
+            if now - ended <= STALE_SECONDS * self.patience:
                 self.wrong_since[uid] = ended  # pods go on changing, and it was so a moment ago
                 continue
             del self.wrong_since[uid]
@@ -454,6 +454,11 @@ class StatusIsTrue(Check):
             elif now - since > SPEECHLESS_SECONDS * self.patience:
                 del self.born[uid]
                 yield self.timed(now, uid, f"{job.name} has no status after {now - since:.0f} s")
+
+
+def _each_was_so(said: Counts, held: list[Counts]) -> bool:
+    """Not all at one moment: the answers to our own creates come before the watch tells the rest."""
+    return all(count in {each[i] for each in held} for i, count in enumerate(said))
 
 
 def _said(job: Job) -> Counts:

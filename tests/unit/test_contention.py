@@ -1,53 +1,93 @@
-"""All gangs at a glance, where the scheduler knows no gangs."""
+"""What gangs on the same hardware mean for each other: who is there, who waits, who gave back."""
+
+from collections.abc import Iterable
 
 from stargate_operator.contention import Rivals
+from stargate_operator.decide.observed import Observed
 from stargate_operator.pod import Pod
-from tests.builders import GivenJob, at, job, observed, pod, starting_gang
-
-PARTLY = starting_gang(4, pod(0).scheduled(), pod(1).scheduled())
-SHORT = starting_gang(4, pod(0).scheduled(), pod(1).unschedulable())
-
-
-def aged(seconds: float) -> GivenJob:
-    """A job that starts, and was created so long ago."""
-    found = job(f"aged-{seconds:g}").starting()
-    meta = found.metadata.model_copy(
-        update={"uid": f"uid-{seconds:g}", "creation_timestamp": at(-seconds)}
-    )
-    return found.model_copy(update={"metadata": meta})
-
-
-def rivals(**gangs: list[Pod]) -> Rivals:
-    """By the age of their jobs: `_30=PARTLY`."""
-    found = Rivals()
-    for age, pods in gangs.items():
-        found.note(observed(aged(float(age.strip("_"))), pods))
-    return found
+from tests.builders import (
+    NOW,
+    GivenJob,
+    accelerator_class,
+    at,
+    blueprint,
+    gang,
+    job,
+    observed,
+    pod,
+    starting_gang,
+)
 
 
-def test_a_gang_sees_an_older_one_that_is_partly_scheduled() -> None:
-    seen = rivals(_30=PARTLY).seen_by(aged(20))
-
-    assert (seen.older, seen.older_is_short) == ("team-a/aged-30", False)
-
-
-def test_who_waits_for_nodes_comes_before_who_is_older() -> None:
-    seen = rivals(_40=PARTLY, _30=SHORT).seen_by(aged(20))
-
-    assert (seen.older, seen.older_is_short) == ("team-a/aged-30", True)
+def named(name: str, *, born: float = 0.0, hardware: str = "silicon") -> GivenJob:
+    given = job(name, accelerator_type=hardware)
+    meta = given.metadata.model_copy(update={"uid": name, "creation_timestamp": at(born)})
+    return given.model_copy(update={"metadata": meta})
 
 
-def test_a_younger_gang_is_no_rival() -> None:
-    assert rivals(_10=SHORT).seen_by(aged(20)).older is None
+def seen(given: GivenJob, pods: Iterable[Pod] = ()) -> Observed:
+    hardware = accelerator_class(accelerator_type=given.spec.accelerator_type)
+    return observed(given, pods, blueprint_=blueprint(given, class_=hardware))
 
 
-def test_a_gang_is_not_its_own_rival() -> None:
-    assert rivals(_20=SHORT).seen_by(aged(20)).older is None
+HALF = starting_gang(4, pod(0).scheduled(), pod(1).scheduled(), pod(2).unschedulable())
+OLDER, YOUNGER = named("older", born=-20), named("younger", born=-10)
 
 
-def test_a_job_that_is_gone_is_no_rival_and_wakes_who_waits() -> None:
-    found = rivals(_30=SHORT, _20=SHORT)
+def test_the_older_half_scheduled_gang_is_one_to_yield_to() -> None:
+    rivals = Rivals()
+    rivals.note(seen(OLDER.starting(), HALF))
+    rivals.note(seen(YOUNGER.starting(), HALF))
+    assert rivals.seen_by(YOUNGER).older == OLDER.key
+    assert rivals.seen_by(YOUNGER).older_is_short
+    assert rivals.seen_by(OLDER).older is None
 
-    assert found.gone("uid-30", at(0)) == ["uid-20"]
-    assert found.seen_by(aged(20)).older is None
-    assert found.seen_by(aged(20)).released_at == at(0)
+
+def test_a_whole_gang_is_one_to_yield_to_whoever_is_older() -> None:
+    rivals = Rivals()
+    rivals.note(seen(OLDER.starting(), HALF))
+    assert rivals.note(seen(YOUNGER.running(), gang(4))) == [OLDER.uid]
+    assert rivals.seen_by(OLDER).whole == YOUNGER.key
+    assert rivals.seen_by(YOUNGER).whole is None
+
+
+def test_a_finished_gang_holds_nothing() -> None:
+    rivals = Rivals()
+    rivals.note(seen(OLDER.succeeded(), [pod(rank).succeeded() for rank in range(4)]))
+    found = rivals.seen_by(YOUNGER)
+    assert (found.whole, found.alone) == (None, True)
+
+
+def test_gangs_on_other_hardware_are_no_rivals() -> None:
+    rivals, other = Rivals(), named("other", born=-30, hardware="another")
+    rivals.note(seen(other.starting(), HALF))
+    assert rivals.note(seen(OLDER.running(), gang(4))) == []
+    found = rivals.seen_by(other)
+    assert (found.whole, found.alone) == (None, True)
+    assert rivals.seen_by(YOUNGER).older is None
+    assert rivals.gone(other.uid, NOW) == []
+    assert rivals.seen_by(YOUNGER).released_at is None
+
+
+def test_who_waits_is_woken_when_nodes_are_given_back() -> None:
+    rivals = Rivals()
+    rivals.note(seen(OLDER.running(), gang(4)))
+    rivals.note(seen(YOUNGER.queued()))
+    assert not rivals.seen_by(YOUNGER).alone
+    assert rivals.note(seen(OLDER.suspended(), [])) == [YOUNGER.uid]
+    assert rivals.seen_by(YOUNGER).released_at == NOW
+    assert rivals.seen_by(YOUNGER).alone
+
+
+def test_a_gang_that_yields_gives_to_nobody_that_waits() -> None:
+    rivals = Rivals()
+    rivals.note(seen(OLDER.starting(), HALF))
+    rivals.note(seen(OLDER.queued()))
+    assert rivals.seen_by(YOUNGER).released_at is None
+
+
+def test_after_a_start_a_job_that_no_pass_was_over_may_hold_nodes() -> None:
+    rivals = Rivals([OLDER.running(), YOUNGER.queued()])
+    assert not rivals.seen_by(YOUNGER).alone
+    rivals.note(seen(OLDER.succeeded()))
+    assert rivals.seen_by(YOUNGER).alone

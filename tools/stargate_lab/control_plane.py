@@ -104,7 +104,11 @@ class ControlPlane:
         until = time.monotonic() + timeout
         while not self._is_ready():
             if time.monotonic() > until:
-                raise ControlPlaneError(f"{self.name} is not ready; its logs are in {self.logs}")
+                missing = ", ".join(COMPONENTS - self.pids().keys()) or "nothing"
+                raise ControlPlaneError(
+                    f"{self.name} is not ready, {missing} is missing; its logs are in {self.logs}:\n"
+                    + self._log_tail("kube-apiserver")
+                )
             time.sleep(0.1)
 
     def pids(self) -> dict[str, int]:
@@ -154,6 +158,12 @@ class ControlPlane:
         except (ApiError, *_NOT_SERVING):
             return False
         return len(self.pids()) == len(COMPONENTS)
+
+    def _log_tail(self, component: str, lines: int = 20) -> str:
+        log = self.logs / f"{component}.log"
+        return (
+            "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.exists() else ""
+        )
 
     def _kwokctl(self, *arguments: str) -> None:
         kwokctl = binaries.bin_dir() / "kwokctl"

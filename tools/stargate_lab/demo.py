@@ -31,7 +31,7 @@ from stargate_lab.kwok_config import PlaneOptions
 from stargate_lab.operator_process import OperatorProcess
 from stargate_lab.paths import REPO
 from stargate_lab.show import picture, show
-from stargate_lab.story import Story
+from stargate_lab.story import Entry, Story
 from stargate_lab.trainer_process import TrainerProcess
 from stargate_lab.training import Behaviour, Fault
 from stargate_lab.verdict import Check, verdict
@@ -50,6 +50,7 @@ NATIVE_GANG_NODES = 500
 waiting pod of a gang again for each pod that comes: 1,000 take twice as long as without, 5,000 take
 minutes. Beyond it the operator's own all-or-nothing does."""
 STALL_SECONDS = 300.0
+MOST_RESTARTS = 3
 _LOOK_SECONDS = 0.2
 _NODES = re.compile(r"^(\s*nodes:) \d+$", re.MULTILINE)
 
@@ -87,7 +88,7 @@ class Options:
     @property
     def behaviour(self) -> Behaviour:
         """Epochs of a large gang are long enough that every rank comes to report in each attempt."""
-        seconds = self.epoch_seconds or (1.0 if self.nodes > 1000 else 0.5)
+        seconds = self.epoch_seconds or (1.0 if self.nodes > 1000 else 0.3)
         return Behaviour(epoch_seconds=seconds, faults=(FAULT,))
 
 
@@ -146,6 +147,7 @@ class Demo:
         self._hearing = threading.Lock()
         self._changed = time.monotonic()
         self._stays = False
+        self._operator_restarts = 0
 
     def run(self) -> int:
         self._refuse_a_second()
@@ -236,11 +238,19 @@ class Demo:
 
     def _check_health(self) -> None:
         if not self._operator.pid:
-            raise DemoError(f"the operator has ended:\n{self._operator.log_tail()}")
+            self._restart_operator()
         if not self._trainer.pid:
             raise DemoError(f"the trainers have ended:\n{self._trainer.log_tail()}")
         if time.monotonic() - self._changed > STALL_SECONDS:
             raise DemoError(f"the job's status stands still:\n{self._operator.log_tail()}")
+
+    def _restart_operator(self) -> None:
+        """As its Deployment does: on a machine that is too busy it may lose its lease, and ends."""
+        self._operator_restarts += 1
+        if self._operator_restarts > MOST_RESTARTS:
+            raise DemoError(f"the operator ends again and again:\n{self._operator.log_tail()}")
+        self._story.entries.append(Entry(time.time(), "the operator ended, and is started again"))
+        self._operator.start()
 
     def _hear(self) -> None:
         with self._hearing:
@@ -288,7 +298,7 @@ class Demo:
         now = self._meter.gauges.now
         levels = log_levels(self._operator.log_path.read_text(errors="replace"))
         return (
-            f"  operator: {self._operator.cpu_seconds():.1f} s CPU,"
+            f"  operator: {self._operator_restarts} restarts, {self._operator.cpu_seconds():.1f} s CPU,"
             f" {self._operator.peak_rss_bytes() / 1024**2:.0f} MiB peak,"
             f" {now.requests:,.0f} API requests, {now.throttled:.0f} × 429;"
             f" {now.reports:,.0f} reports taken, {now.reports_refused:,.0f} refused;"

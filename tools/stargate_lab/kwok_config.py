@@ -20,6 +20,10 @@ _PORTS = (
     "kwokControllerPort",
 )
 _UNTHROTTLED = {"kube-api-qps": "5000", "kube-api-burst": "10000"}
+_STEADY = {"kube-api-qps": "100", "kube-api-burst": "100"}
+"""A whole gang is bound at once: 1,000 binds in flight starved the leases of two cores' controllers."""
+_ALONE = {"leader-elect": "false"}
+"""There is one of each, and nobody to start it again when it has lost its lease."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ def _kwokctl(options: PlaneOptions, binaries: Mapping[str, Path]) -> dict[str, A
         "componentsPatches": [
             _arguments("kube-apiserver", _apiserver(options)),
             _arguments("kube-controller-manager", _controller_manager(options)),
-            _arguments("kube-scheduler", {**_UNTHROTTLED, **dict(options.scheduler_args)}),
+            _arguments("kube-scheduler", _scheduler(options)),
             # A third less CPU of the one component that no cluster has.
             _environment("kwok-controller", {"GOGC": "400"}),
         ],
@@ -103,8 +107,13 @@ def _apiserver(options: PlaneOptions) -> dict[str, str]:
     return {"disable-admission-plugins": "TaintNodesByCondition", **dict(options.apiserver_args)}
 
 
+def _scheduler(options: PlaneOptions) -> dict[str, str]:
+    pace = _STEADY if options.gang_scheduling else _UNTHROTTLED
+    return {**_ALONE, **pace, **dict(options.scheduler_args)}
+
+
 def _controller_manager(options: PlaneOptions) -> dict[str, str]:
-    arguments = dict(_UNTHROTTLED) if options.raised_controller_limits else {}
+    arguments = {**_ALONE, **(_UNTHROTTLED if options.raised_controller_limits else {})}
     if not options.node_leases:
         arguments["controllers"] = "*,-node-lifecycle-controller,-ttl-controller"
     return arguments

@@ -71,6 +71,7 @@ class OperatorProcess:
 
     def start(self, wait: bool = True) -> None:
         """A second start is a restart: same identity, kubeconfig, certificate, ports and log."""
+        self.kill()
         self.prepare()
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
@@ -97,7 +98,7 @@ class OperatorProcess:
     def wait_ready(self, timeout: float = READY_SECONDS) -> None:
         until = time.monotonic() + timeout
         while not self.is_ready():
-            if not self.pid:
+            if self._process and self._process.poll() is not None:
                 raise OperatorError(f"the operator has ended:\n{self.log_tail()}")
             if time.monotonic() > until:
                 raise OperatorError(f"not ready after {timeout:g} s:\n{self.log_tail()}")

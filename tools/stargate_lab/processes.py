@@ -14,8 +14,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def is_running(pid: int, marker: str = "") -> bool:
-    state = _stat(pid)[:1]
-    return bool(state) and state != ["Z"] and marker in _command_line(pid)
+    return _is_alive(pid) and (not marker or marker in _settled_command_line(pid))
 
 
 def running_from(directory: Path) -> list[int]:
@@ -53,6 +52,19 @@ def peak_rss_bytes(pid: int) -> int:
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
     return 0
+
+
+def _is_alive(pid: int) -> bool:
+    state = _stat(pid)[:1]
+    return bool(state) and state != ["Z"]
+
+
+def _settled_command_line(pid: int) -> str:
+    """It is empty for a moment within exec, when `Popen` may have returned already."""
+    until = time.monotonic() + 1.0
+    while not (text := _command_line(pid)) and _is_alive(pid) and time.monotonic() < until:
+        time.sleep(0.005)
+    return text
 
 
 def _stat(pid: int) -> list[str]:

@@ -92,8 +92,9 @@ def _not_before(observed: Observed) -> datetime | None:
         return None
     if not _queued(observed):
         return previous.end + back_off(observed.failures)
-    released = observed.contention.released_at
-    if released and released > previous.end:
+    others = observed.contention
+    released = others.released_at is not None and others.released_at > previous.end
+    if released or (others.alone and previous.cause is Cause.YIELDED):
         return None
     return previous.end + timedelta(seconds=observed.job.spec.scheduling.start_timeout_seconds)
 

@@ -26,15 +26,19 @@ class Trouble:
 
 @dataclass(frozen=True)
 class Contention:
-    """What other gangs mean for this one, where the cluster has no native PodGroups.
+    """What the other gangs on the same hardware mean for this one, where the cluster has no native
+    PodGroups.
 
     `older` is an older job whose gang is only partly scheduled, and `older_is_short` whether that is
-    for want of nodes, not because the scheduler is at it; `released_at` is the last moment when any
-    other gang gave nodes back.
+    for want of nodes, not because the scheduler is at it; `whole` is a job whose gang has all its
+    nodes; `alone` says that no other gang has pods; `released_at` is the last moment when any other
+    gang gave nodes back.
     """
 
     older: str | None = None
     older_is_short: bool = True
+    whole: str | None = None
+    alone: bool = False
     released_at: datetime | None = None
 
 
@@ -84,6 +88,11 @@ class Observed:
     def has_run(self) -> bool:
         """Every rank of the current attempt has been running at one moment."""
         return self.attempt is not None and self.attempt.running is not None
+
+    @property
+    def ever_ran(self) -> bool:
+        """A gang of this job or an earlier one of it has been whole."""
+        return any(each.running for each in self.job.status.attempts)
 
     @property
     def ended(self) -> bool:

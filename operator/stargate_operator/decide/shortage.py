@@ -1,7 +1,9 @@
 """All or nothing: a gang that got only some of its nodes gives them back.
 
 Two gangs that are each half scheduled would wait for each other for ever, so the younger yields at
-once; and none stays partly scheduled past its start timeout. The nodes go back by ending the
+once; one that comes too late, when another has taken what it lacks, yields at once too; and none
+stays partly scheduled past its start timeout. A gang that has run before keeps what it has until
+then: it waits for a lost node, which may be back in a minute. The nodes go back by ending the
 attempt, never by re-using its pods' names: a worker on a cut-off node may still run under them.
 """
 
@@ -26,8 +28,9 @@ def shortage(observed: Observed) -> Plan | None:
     due = start_timeout_at(observed)
     if due is None:
         return None
-    if _must_yield(observed):
-        return _give_back(observed, Cause.YIELDED, f"to the older job {observed.contention.older}")
+    rival = _rival(observed)
+    if rival is not None:
+        return _give_back(observed, Cause.YIELDED, f"to {rival}")
     if observed.now < due:
         return None
     timeout = observed.job.spec.scheduling.start_timeout_seconds
@@ -38,11 +41,16 @@ def shortage(observed: Observed) -> Plan | None:
     )
 
 
-def _must_yield(observed: Observed) -> bool:
+def _rival(observed: Observed) -> str | None:
     """Every gang is partly scheduled for a moment; only while nodes are short is that a contest."""
-    older = observed.contention
-    short = older.older_is_short or observed.gang.short_of_nodes
-    return older.older is not None and short and not observed.native_gangs
+    others, short = observed.contention, observed.gang.short_of_nodes
+    if observed.native_gangs:
+        return None
+    if others.older and (short or others.older_is_short):
+        return f"the older job {others.older}"
+    if others.whole and short and not observed.ever_ran:
+        return f"the job {others.whole}, which has all of its own"
+    return None
 
 
 def _give_back(observed: Observed, cause: Cause, why: str) -> Plan:

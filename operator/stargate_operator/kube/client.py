@@ -268,7 +268,7 @@ def _target(path: str, query: Query | None = None) -> str:
 
 
 def _bounded(path: str) -> str:
-    return _target(path, {"timeout": f"{WRITE_TIMEOUT:g}s"})
+    return f"{_target(path)}{'&' if '?' in path else '?'}timeout={WRITE_TIMEOUT:g}s"
 
 
 class _Preconditions(msgspec.Struct):

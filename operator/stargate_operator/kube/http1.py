@@ -15,10 +15,14 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import NamedTuple, Protocol, cast
 
+from stargate_operator.kube.tls import TlsLayer
+
 _HEAD_LIMIT = 64 * 1024
 _IDLE_SECONDS = 60.0
 """Shorter than what load balancers and NATs keep, so that no write starts on a dead connection."""
 _HIGH_WATER = 1024 * 1024
+_BREATH = 0.05
+"""Seconds between two reads of a watch: what comes meanwhile is read in one go."""
 
 
 class Answer(NamedTuple):
@@ -213,7 +217,9 @@ class LineStream:
         self._lines: deque[bytes] = deque()
         self._tail = b""
         self._held = 0
-        self._paused = False
+        self._full = False
+        self._resting = False
+        self._flows = True
         self._error: Exception | None = None
         self._ended = False
         self._wake: asyncio.Future[None] | None = None
@@ -257,9 +263,9 @@ class LineStream:
         self.framing.feed(data)
         if self.framing.complete:
             self._ended = True
-        elif self._held > _HIGH_WATER and self.transport and not self._paused:
-            self._paused = True
-            self.transport.pause_reading()
+        else:
+            self._full = self._full or self._held > _HIGH_WATER
+            self._rest()
         self._notify()
 
     def lost(self, error: Exception) -> None:
@@ -277,15 +283,34 @@ class LineStream:
 
     def _resume(self) -> None:
         self._held = len(self._tail)
-        if self._paused and self.transport and not self._ended:
-            self._paused = False
+        if self._full:
+            self._full = False
             self._last_heard = self._loop.time()
-            self.transport.resume_reading()
+            self._let_flow()
+
+    def _rest(self) -> None:
+        """A wake-up of the loop costs more than an event: the next read can wait for a breath."""
+        if not self._resting:
+            self._resting = True
+            self._loop.call_later(_BREATH, self._rested)
+        self._let_flow()
+
+    def _rested(self) -> None:
+        self._resting = False
+        self._let_flow()
+
+    def _let_flow(self) -> None:
+        flows = not (self._full or self._resting)
+        if flows == self._flows or self._ended or self.transport is None:
+            return
+        if not self.transport.is_closing():
+            self._flows = flows
+            (self.transport.resume_reading if flows else self.transport.pause_reading)()
 
     def _check_silence(self) -> None:
         """A paused stream is silent because of us, which is no fault of the server's."""
         left = self._last_heard + self._idle - self._loop.time()
-        if left <= 0 and not self._paused:
+        if left <= 0 and not self._full:
             self.lost(TimeoutError(f"nothing heard for {self._idle:g} s"))
         else:
             self._timer = self._loop.call_later(max(left, self._idle / 4), self._check_silence)
@@ -384,7 +409,8 @@ class Wire:
     async def stream(self, request: bytes, *, timeout: float, idle: float) -> LineStream:
         """The caller closes it. Its connection is never shared."""
         loop = asyncio.get_running_loop()
-        connection = await self._connection(timeout)
+        async with asyncio.timeout(timeout):
+            connection = await (self._connect_layered() if self._tls else self._connect())
         stream = LineStream(loop=loop, idle=idle)
         connection.attach(stream)
         try:
@@ -421,6 +447,20 @@ class Wire:
             ssl=self._tls,
             server_hostname=self._server_name,
         )
+        self._all.add(connection)
+        return connection
+
+    async def _connect_layered(self) -> Connection:
+        assert self._tls is not None
+        loop = asyncio.get_running_loop()
+        connection, ready = Connection(self._all.discard), loop.create_future()
+        layer = TlsLayer(connection, context=self._tls, server_name=self._server_name, ready=ready)
+        await loop.create_connection(lambda: layer, self._host, self._port)
+        try:
+            await ready
+        except BaseException:
+            layer.abort()
+            raise
         self._all.add(connection)
         return connection
 

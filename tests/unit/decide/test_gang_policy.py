@@ -153,6 +153,13 @@ def test_a_queued_gang_tries_again_after_its_start_timeout(cause: Cause) -> None
     assert planned(job(start_timeout=60).queued(cause, ended=-60)).resolve
 
 
+def test_or_as_soon_as_no_other_gang_is_there_to_yield_to() -> None:
+    """Also where that came about while no operator ran."""
+    assert planned(job(start_timeout=60).queued(ended=-10), alone=True).resolve
+    timed_out = job(start_timeout=60).queued(Cause.START_TIMEOUT, ended=-10)
+    assert not planned(timed_out, alone=True).resolve
+
+
 def test_or_as_soon_as_another_gang_gave_nodes_back() -> None:
     given = job(start_timeout=60).queued(ended=-10)
     assert planned(given, released_at=at(-5)).resolve

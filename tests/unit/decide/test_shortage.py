@@ -7,10 +7,11 @@ from stargate_types.status import Cause, Phase
 from tests.builders import at, described, gang, job, planned, pod, starting_gang
 
 
-def half(last: float = -5) -> list[Pod]:
+def half(last: float = -5, attempt: int = 1) -> list[Pod]:
     """Ranks 0 and 1 have a node, 2 and 3 fit nowhere."""
-    got = [pod(0).scheduled(-90), pod(1).scheduled(last)]
-    return starting_gang(4, *got, pod(2).unschedulable(), pod(3).unschedulable())
+    zero, one, two, three = (pod(rank, attempt=attempt) for rank in range(4))
+    got = [zero.scheduled(-90), one.scheduled(last)]
+    return starting_gang(4, *got, two.unschedulable(), three.unschedulable())
 
 
 def test_the_younger_of_two_half_scheduled_gangs_yields_at_once() -> None:
@@ -71,3 +72,25 @@ def test_a_gang_that_the_scheduler_is_at_yields_to_none_that_it_is_at_too() -> N
     plan = planned(job().starting(), pods, older="team-b/older", older_is_short=False)
 
     assert plan.ending is None
+
+
+def test_a_gang_that_comes_too_late_yields_at_once_to_one_that_is_whole() -> None:
+    plan = planned(job().starting(), half(), whole="team-b/whole")
+    assert plan.ending is not None
+    assert (plan.phase, plan.ending.cause) == (Phase.QUEUED, Cause.YIELDED)
+    assert (
+        plan.message == "gave back 2 of 4 nodes to the job team-b/whole, which has all of its own"
+    )
+
+
+def test_a_gang_that_the_scheduler_is_still_at_does_not_yield_to_one_that_is_whole() -> None:
+    pods = starting_gang(4, pod(0).scheduled(), pod(1).scheduled())
+    assert planned(job().starting(), pods, whole="team-b/whole").ending is None
+
+
+def test_a_gang_that_has_run_waits_for_its_lost_node_whoever_is_whole() -> None:
+    given = job().starting(2)
+    first, second = given.status.attempts
+    ran = given.having(attempts=[first.model_copy(update={"running": at(-150)}), second])
+    assert planned(ran, half(attempt=2), whole="team-b/whole").ending is None
+    assert planned(given, half(attempt=2), whole="team-b/whole").ending is not None

@@ -1,0 +1,68 @@
+"""One control plane for nearly all faults; each test brings its own machines and namespace.
+
+The operator is killed, stopped and cut off here, so a test is only promised that one leads when it
+begins. The recorder is always on: whatever happens, the invariants hold.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stargate_lab.control_plane import ControlPlane
+from stargate_lab.operator_process import OperatorProcess
+from tests.faults.lab import SLOWER, Lab, a_lab
+from tests.faults.tap import Tap
+from tests.integration.conftest import namespace, racks
+from tests.integration.story import Story
+from tests.recorder import Recorder, recording
+from tests.recorder.checks import SECRET
+
+__all__ = ["namespace", "racks"]
+
+
+@pytest.fixture(scope="package")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with a_lab(tmp_path_factory.mktemp("audit")) as lab:
+        yield lab
+
+
+@pytest.fixture
+def plane(lab: Lab) -> ControlPlane:
+    return lab.plane
+
+
+@pytest.fixture
+def audit_log(lab: Lab) -> Path:
+    return lab.audit_log
+
+
+@pytest.fixture
+def operator(lab: Lab, request: pytest.FixtureRequest) -> Iterator[OperatorProcess]:
+    """It leads at the start, and says nothing in its log that it should not."""
+    lab.run_operator(tapped="tap" in request.fixturenames)
+    begin = lab.operator.log_path.stat().st_size
+    yield lab.operator
+    lab.tap.go_on()
+    said = lab.operator.log_path.read_text(errors="replace")[begin:]
+    assert not SECRET.search(said), "the operator's log holds a token or a key"
+    assert "Traceback" not in said, "the operator stumbled:\n" + lab.operator.log_tail()
+
+
+@pytest.fixture
+def tap(lab: Lab) -> Tap:
+    return lab.tap
+
+
+@pytest.fixture
+def recorder(plane: ControlPlane, namespace: str, audit_log: Path) -> Iterator[Recorder]:
+    with recording(plane.api.credentials, namespace, audit_log) as recorder:
+        recorder.history.patience = SLOWER
+        yield recorder
+
+
+@pytest.fixture
+def story(
+    plane: ControlPlane, operator: OperatorProcess, namespace: str, recorder: Recorder
+) -> Story:
+    return Story(plane.api, namespace, recorder, operator)

@@ -1,0 +1,79 @@
+"""A control plane, its audit log, and an operator that reaches it directly or through a tap."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+import yaml
+
+from stargate_lab import installation
+from stargate_lab.control_plane import ControlPlane, running
+from stargate_lab.kwok_config import PlaneOptions
+from stargate_lab.operator_process import OperatorProcess
+from stargate_lab.paths import REPO
+from tests.faults.tap import Tap, tapping
+from tests.recorder import audit
+
+SLOWER = 2.0
+"""A status may be so many times later than elsewhere: large gangs come and go on two busy cores."""
+
+PATIENT = {
+    "STARGATE_LEASE_DURATION_SECONDS": "45",
+    "STARGATE_LEASE_RENEW_DEADLINE_SECONDS": "40",
+}
+"""On two busy cores an API server takes 10 s to come back; it is not to end an operator here."""
+
+_numbers = count()
+
+
+@dataclass
+class Lab:
+    plane: ControlPlane
+    audit_log: Path
+    tap: Tap
+    operator: OperatorProcess = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.operator = OperatorProcess(self.plane, PATIENT)
+        self.operator.prepare()
+        self._ways = {
+            False: self.operator.kubeconfig.read_text(),
+            True: _rerouted(self.operator.kubeconfig.read_text(), self.tap.url),
+        }
+
+    def run_operator(self, *, tapped: bool) -> None:
+        """It runs, on the way that is asked for."""
+        way = self._ways[tapped]
+        if self.operator.pid and self.operator.kubeconfig.read_text() == way:
+            return
+        self.operator.stop()
+        self.operator.kubeconfig.write_text(way)
+        self.operator.start()
+
+    def another_operator(self, name: str, settings: Mapping[str, str]) -> OperatorProcess:
+        return OperatorProcess(self.plane, settings, name)
+
+
+def _rerouted(kubeconfig: str, url: str) -> str:
+    config = yaml.safe_load(kubeconfig)
+    config["clusters"][0]["cluster"] = {"server": url}
+    return yaml.safe_dump(config)
+
+
+@contextmanager
+def a_lab(directory: Path, *, gang_scheduling: bool = False) -> Iterator[Lab]:
+    """With the catalogue, and with no machine yet: each test brings its own."""
+    options = PlaneOptions(gang_scheduling=gang_scheduling, apiserver_args=audit.flags(directory))
+    name = f"faults-{os.getpid()}-{next(_numbers)}"
+    with running(ControlPlane(name, options=options)) as plane:
+        installation.install(plane)
+        installation.apply(plane, REPO / "examples" / "catalog.yaml")
+        with tapping(plane.kubeconfig) as tap:
+            lab = Lab(plane, audit.log_in(directory), tap)
+            try:
+                yield lab
+            finally:
+                lab.operator.stop()

@@ -1,0 +1,99 @@
+"""The API server is killed under load, and is back some seconds later.
+
+What is expected of the operator: it is still there, goes on from where it was, and breaks nothing;
+of the workers: what was acknowledged stands. The recorder watches through a second API server.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from stargate_lab.api import Api
+from stargate_lab.control_plane import ControlPlane
+from stargate_lab.operator_process import OperatorProcess
+from stargate_lab.trainer_process import TrainerProcess
+from stargate_lab.training import Behaviour
+from tests.faults.lab import SLOWER, Lab
+from tests.faults.witness import a_second_apiserver
+from tests.integration.racks import Racks
+from tests.integration.story import Story
+from tests.recorder import Recorder, recording
+
+BACK_WITHIN = 30.0
+"""Seconds from the API server's return to the operator's next word: its longest pause, and some."""
+
+EPOCHS = 12
+
+
+@pytest.fixture(scope="module")
+def witness(lab: Lab) -> Iterator[Api]:
+    with a_second_apiserver(lab.plane) as api:
+        yield api
+
+
+@pytest.fixture
+def recorder(witness: Api, namespace: str, audit_log: Path) -> Iterator[Recorder]:
+    with recording(witness.credentials, namespace, audit_log) as recorder:
+        recorder.history.patience = SLOWER
+        yield recorder
+
+
+@pytest.fixture
+def story(witness: Api, operator: OperatorProcess, namespace: str, recorder: Recorder) -> Story:
+    return Story(witness, namespace, recorder, operator)
+
+
+@pytest.fixture
+def trainers(plane: ControlPlane) -> Iterator[TrainerProcess]:
+    trainers = TrainerProcess(plane, Behaviour(epoch_seconds=0.5, checkpoint_seconds=0.05))
+    trainers.start()
+    yield trainers
+    trainers.stop()
+
+
+@contextmanager
+def an_outage(story: Story, plane: ControlPlane) -> Iterator[None]:
+    """Over when the operator has written again; the block says what it will write."""
+    pid = story.operator.pid
+    with story.recorder.interrupted():
+        plane.restart_apiserver()
+        yield
+    assert story.operator.pid == pid, "the operator ended:\n" + story.operator.log_tail()
+
+
+def test_while_a_gang_is_being_created(story: Story, racks: Racks, plane: ControlPlane) -> None:
+    many = 100
+    job = story.apply("job", many, acceleratorType=racks.build(nodes=many))
+    job.wait_pods(lambda pods: len(pods) >= many // 4, "a quarter of the gang")
+
+    with an_outage(story, plane):
+        job.wait(lambda job: job.workers["created"] == many, "all created", BACK_WITHIN)
+
+    assert job.wait_phase("Running").attempt == 1
+    job.oom_kill(11)
+    job.wait_phase("Running", attempt=2)
+    job.finish()
+    job.wait_phase("Succeeded")
+
+
+def test_while_reports_flow(
+    story: Story, racks: Racks, plane: ControlPlane, trainers: TrainerProcess
+) -> None:
+    job = story.apply(
+        "job", 20, acceleratorType=racks.build(nodes=20), epochs=EPOCHS, checkpointIntervalEpochs=2
+    )
+    first = job.wait(lambda job: job.newest_complete, "a checkpoint").newest_complete
+    assert first
+
+    with an_outage(story, plane):
+        job.wait(lambda job: job.newest_complete != first, "the next checkpoint", BACK_WITHIN)
+
+    done = job.wait_phase("Succeeded", seconds=40)
+    assert (done.attempt, done.restarts) == (1, 0)
+    assert done.newest_complete
+    assert done.newest_complete["epoch"] == EPOCHS
+    assert done.status["progress"]["percent"] == 100.0
+    said = [each["epoch"] for each in trainers.events() if each["event"] == "acknowledged"]
+    assert said == list(range(2, EPOCHS + 1, 2))

@@ -1,0 +1,197 @@
+"""The operator is killed at each moment of a job's life, and started again a moment later.
+
+What is expected of it: the job ends as it would have ended without that, a failure counts once, what
+was acknowledged to a worker stands, and nothing is left behind.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.faults.tap import Asked, Point, Tap, Wanted
+from tests.faults.workers import insist
+from tests.integration.racks import Racks
+from tests.integration.story import JobStory, Story
+from tests.recorder.history import Job
+
+RANKS = 6
+MIDDLE = 4
+
+
+def status(asked: Asked) -> Job | None:
+    """What the operator writes down, if it does."""
+    writes = asked.method == "PUT" and "/stargatejobs/" in asked.path
+    return Job(asked.body) if writes else None
+
+
+def first_status(asked: Asked) -> bool:
+    return status(asked) is not None
+
+
+def says(phase: str, attempt: int) -> Wanted:
+    def wanted(asked: Asked) -> bool:
+        job = status(asked)
+        return job is not None and (job.phase, job.attempt) == (phase, attempt)
+
+    return wanted
+
+
+def has_checkpoint(asked: Asked) -> bool:
+    job = status(asked)
+    return job is not None and job.newest_complete is not None
+
+
+def creates_pod_of(attempt: int) -> Wanted:
+    def wanted(asked: Asked) -> bool:
+        if asked.method != "POST" or not asked.path.partition("?")[0].endswith("/pods"):
+            return False
+        labels = asked.body["metadata"].get("labels", {})
+        return bool(labels.get("stargate.dev/attempt") == str(attempt))
+
+    return wanted
+
+
+def deletes_pod(asked: Asked) -> bool:
+    return asked.method == "DELETE" and "/pods/" in asked.path
+
+
+BIRTH = [
+    Point("before-the-first-status-write", first_status),
+    Point("attempt-1-written-and-no-pod", says("Starting", 1), heard=True),
+    Point("in-the-middle-of-creating", creates_pod_of(1), nth=MIDDLE),
+    Point("a-pod-created-unheard", creates_pod_of(1), nth=MIDDLE, heard=True),
+    Point("all-created-none-known-to-run", creates_pod_of(1), nth=RANKS, heard=True),
+    Point("all-running-and-not-said", says("Running", 1)),
+    Point("running", says("Running", 1), heard=True),
+]
+CHECKPOINT = [
+    Point("checkpoint-reported-and-not-written", has_checkpoint),
+    Point("checkpoint-written-and-not-acknowledged", has_checkpoint, heard=True),
+]
+FAILURE = [
+    Point("failure-seen-and-not-written", says("Restarting", 2)),
+    Point("failure-written-and-nothing-deleted", says("Restarting", 2), heard=True),
+    Point("in-the-middle-of-the-teardown", deletes_pod, nth=MIDDLE),
+    Point("old-gang-gone-and-none-made", says("Starting", 2), heard=True),
+    Point("in-the-middle-of-creating-attempt-2", creates_pod_of(2), nth=MIDDLE),
+]
+SUSPENSION = [
+    Point("suspended-and-nothing-deleted", says("Suspended", 1), heard=True),
+    Point("in-the-middle-of-suspending", deletes_pod, nth=MIDDLE),
+    Point("resumed", says("Restarting", 2), heard=True),
+]
+END = [
+    Point("finished-and-not-written", says("Succeeded", 1)),
+    Point("success-written", says("Succeeded", 1), heard=True),
+    Point("in-the-middle-of-the-deletion", deletes_pod, nth=2),
+]
+
+
+@contextmanager
+def crash(story: Story, tap: Tap, point: Point) -> Iterator[None]:
+    """Kills the operator when it comes to the point, and starts it again; all within the block."""
+    operator, recorder = story.operator, story.recorder
+    tap.halt_at(point)
+    trouble: list[BaseException] = []
+
+    def strike() -> None:
+        try:
+            tap.await_halt(30)
+            with recorder.interrupted():
+                operator.kill()
+                tap.go_on()
+                operator.start()
+        except BaseException as error:
+            trouble.append(error)
+
+    striker = threading.Thread(target=strike, name=f"crash {point}", daemon=True)
+    striker.start()
+    yield
+    striker.join(60)
+    assert not striker.is_alive(), f"{point}: the operator did not come back"
+    if trouble:
+        raise trouble[0]
+
+
+def apply(story: Story, racks: Racks) -> JobStory:
+    return story.apply("job", RANKS, acceleratorType=racks.build(nodes=RANKS))
+
+
+def ends_well(job: JobStory, *, attempt: int = 1, restarts: int = 0) -> None:
+    job.wait_phase("Running", attempt)
+    job.finish()
+    done = job.wait_phase("Succeeded")
+    assert (done.attempt, done.restarts) == (attempt, restarts)
+    assert [each["number"] for each in done.attempts] == list(range(1, attempt + 1))
+
+
+@pytest.mark.parametrize("point", BIRTH, ids=str)
+def test_a_crash_while_the_gang_is_born(story: Story, racks: Racks, tap: Tap, point: Point) -> None:
+    with crash(story, tap, point):
+        job = apply(story, racks)
+        job.wait_phase("Running")
+
+    ends_well(job)
+
+
+@pytest.mark.parametrize("point", CHECKPOINT, ids=str)
+def test_a_crash_around_a_checkpoint(story: Story, racks: Racks, tap: Tap, point: Point) -> None:
+    job = apply(story, racks)
+    job.wait_phase("Running")
+    rank_zero = job.worker()
+    with crash(story, tap, point):
+        insist(rank_zero, 5)
+    assert (
+        job.now.newest_complete == job.wait(lambda job: job.newest_complete, "it").newest_complete
+    )
+    job.oom_kill(1)
+
+    again = job.wait_phase("Running", attempt=2)
+
+    assert again.restored_from == {"epoch": 5, "uri": f"{rank_zero.folder}/epoch-5"}
+    ends_well(job, attempt=2, restarts=1)
+
+
+@pytest.mark.parametrize("point", FAILURE, ids=str)
+def test_a_crash_around_a_failure(story: Story, racks: Racks, tap: Tap, point: Point) -> None:
+    job = apply(story, racks)
+    job.wait_phase("Running")
+    insist(job.worker(), 5)
+    with crash(story, tap, point):
+        job.oom_kill(2)
+        again = job.wait_phase("Running", attempt=2)
+
+    assert again.attempts[0]["cause"] == "OOMKilled"
+    assert again.attempts[0]["rank"] == 2
+    assert again.restored_from is not None
+    assert again.restored_from["epoch"] == 5
+    ends_well(job, attempt=2, restarts=1)
+
+
+@pytest.mark.parametrize("point", SUSPENSION, ids=str)
+def test_a_crash_around_a_suspension(story: Story, racks: Racks, tap: Tap, point: Point) -> None:
+    job = apply(story, racks)
+    job.wait_phase("Running")
+    insist(job.worker(), 5)
+    with crash(story, tap, point):
+        job.suspend()
+        job.wait_condition("Suspended", "True", "Suspended")
+        assert not [pod for pod in job.pods() if pod.live]
+        job.resume()
+        again = job.wait_phase("Running", attempt=2)
+
+    assert again.restored_from is not None
+    assert again.restored_from["epoch"] == 5
+    ends_well(job, attempt=2)
+
+
+@pytest.mark.parametrize("point", END, ids=str)
+def test_a_crash_at_the_end(story: Story, racks: Racks, tap: Tap, point: Point) -> None:
+    job = apply(story, racks)
+    job.wait_phase("Running")
+    with crash(story, tap, point):
+        ends_well(job)
+        job.delete()
+        job.wait_gone(seconds=15)

@@ -1,0 +1,70 @@
+"""All or nothing by the scheduler: where the API server has PodGroups, a gang is one.
+
+What is expected of the operator: one PodGroup an attempt and pods that name it; of the scheduler:
+two gangs of 60 on 100 machines, one runs whole, the other holds nothing at any moment.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.faults.gangs import held
+from tests.faults.lab import Lab, a_lab
+from tests.integration.racks import Racks
+from tests.integration.story import JobStory, Story, eventually
+from tests.recorder.history import State
+
+MANY = 60
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with a_lab(tmp_path_factory.mktemp("native"), gang_scheduling=True) as lab:
+        yield lab
+
+
+def groups(story: Story) -> set[str]:
+    found = story.api.get(
+        f"/apis/scheduling.k8s.io/v1alpha2/namespaces/{story.namespace}/podgroups"
+    )
+    return {each["metadata"]["name"] for each in found["items"]}
+
+
+def ever_held(job: JobStory) -> bool:
+    """Whether any pod of it ever had a node."""
+    writes = job.story.recorder.writes()
+    return any(write.pod and write.pod.owner == job.uid and write.pod.node for write in writes)
+
+
+def test_one_gang_runs_whole_the_other_holds_nothing_and_both_finish(
+    story: Story, racks: Racks
+) -> None:
+    rack = racks.build(nodes=100)
+    jobs = [story.apply(name, MANY, acceleratorType=rack) for name in ("one", "other")]
+
+    def whole(state: State) -> JobStory | None:
+        return next((job for job in jobs if held(state, job.uid) == MANY), None)
+
+    first: JobStory = story.wait(whole, "one gang with all its nodes")
+    second = next(job for job in jobs if job is not first)
+    first.wait_phase("Running")
+    assert second.wait_phase("Queued").workers["created"] == MANY
+    assert not ever_held(second)
+    assert groups(story) == {"one-1", "other-1"}
+    story.recorder.assert_quiet(2)
+
+    first.finish()
+    first.wait_phase("Succeeded")
+    assert second.wait_phase("Running", seconds=40).attempt == 1
+    second.oom_kill(3)
+    second.wait_phase("Running", attempt=2, seconds=40)
+    eventually(lambda: f"{second.name}-1" not in groups(story), "the old PodGroup gone")
+    assert f"{second.name}-2" in groups(story)
+    second.finish()
+    second.wait_phase("Succeeded")
+
+    for job in jobs:
+        job.delete()
+    for job in jobs:
+        job.wait_gone()
+    eventually(lambda: not groups(story), "no PodGroup left")

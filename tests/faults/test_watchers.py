@@ -1,0 +1,56 @@
+"""A watch of kopf's that is dead while the process looks healthy, made by taking a CRD away.
+
+What is expected of the operator: liveness fails and the process ends within the time that it is
+given, rather than idle for ever; with the CRD back it works again.
+"""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from stargate_lab import installation
+from stargate_lab.operator_process import OperatorProcess
+from stargate_operator.kube.watchdog import STARTING
+from tests.faults.lab import Lab
+from tests.integration.story import eventually
+
+CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/computeblocks.stargate.dev"
+DEAD_WITHIN = 15.0
+"""Seconds: the watch ends with its CRD, kopf tries once more, the watchdog looks every 5 s."""
+
+
+@pytest.fixture
+def replicas(lab: Lab) -> Iterator[tuple[OperatorProcess, OperatorProcess]]:
+    """One that runs, and one that is yet to be started."""
+    lab.operator.stop()
+    replicas = lab.another_operator("running", {}), lab.another_operator("late", {})
+    replicas[0].start()
+    yield replicas
+    for replica in replicas:
+        replica.stop()
+    installation.install(lab.plane)
+
+
+def test_an_operator_without_one_of_its_watchers_ends(
+    lab: Lab, replicas: tuple[OperatorProcess, OperatorProcess]
+) -> None:
+    running, late = replicas
+    eventually(running.is_live, "a live operator")
+
+    lab.plane.api.delete(CRD)
+    late.start(wait=False)
+    started = time.monotonic()
+    eventually(lambda: not running.is_live(), "liveness to fail", DEAD_WITHIN)
+    eventually(lambda: not running.pid, "the process to end", DEAD_WITHIN)
+    assert time.monotonic() - started < DEAD_WITHIN
+    assert "computeblocks watcher is dead" in running.log_tail()
+
+    eventually(lambda: not late.pid, "the process to end", STARTING + DEAD_WITHIN)
+    assert time.monotonic() - started > STARTING, "nobody can tell an absent CRD from a slow start"
+    assert "computeblocks not watched" in late.log_tail()
+
+    installation.install(lab.plane)
+    late.start()
+    eventually(lambda: late.metric("stargate_leader") == 1, "it leads")
+    assert late.is_live()

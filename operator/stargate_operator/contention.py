@@ -29,6 +29,11 @@ class _Standing:
     holding: int
 
     @property
+    def holds(self) -> bool:
+        """Nodes, or a claim to them: a gang that restarts takes its own again."""
+        return self.holding > 0 or self.phase in _HOLDING
+
+    @property
     def contest(self) -> tuple[bool, bool, bool]:
         """What the others go by."""
         return self.partly, self.short, self.whole
@@ -57,7 +62,7 @@ class Rivals:
             older=older.key if older else None,
             older_is_short=older.short if older else False,
             whole=next((each.key for each in others if each.whole), None),
-            alone=not any(each.holding for each in others) and not self._unseen(job),
+            alone=not any(each.holds for each in others) and not self._unseen(job),
             released_at=self._released_to(job),
         )
 
@@ -66,9 +71,11 @@ class Rivals:
         job = observed.job
         before, after = self._standings.get(job.uid), _standing(observed)
         self._standings[job.uid] = after
-        if before is not None and _gave_back(before, after):
+        if before is None:  # nobody could wake it while the pass was on
+            return [*self._others(job.uid, after), job.uid]
+        if _gave_back(before, after):
             self._released[job.uid] = (after.hardware, observed.now)
-        elif before is not None and before.contest == after.contest:
+        elif before.contest == after.contest:
             return []
         return self._others(job.uid, after)
 
@@ -122,7 +129,7 @@ def _standing(observed: Observed) -> _Standing:
 
 def _gave_back(before: _Standing, after: _Standing) -> bool:
     """A gang that yields gives to the one it yields to, not to those that wait."""
-    return before.holding > 0 and after.holding == 0 and after.phase is not Phase.QUEUED
+    return before.holding > 0 and not after.holds and after.phase is not Phase.QUEUED
 
 
 def _age(job: StargateJob) -> Age:

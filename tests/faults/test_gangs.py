@@ -74,6 +74,7 @@ def test_a_gang_that_comes_later_yields_within_seconds_and_runs_when_the_other_i
 
     first.oom_kill(5)
     assert first.wait_phase("Running", attempt=2).restarts == 1
+    assert second.now.attempt == 2, "it took the nodes of a gang that was only restarting"
     first.delete()
 
     second.wait_phase("Running", seconds=SOON)

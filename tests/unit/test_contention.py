@@ -46,7 +46,7 @@ def test_the_older_half_scheduled_gang_is_one_to_yield_to() -> None:
 def test_a_whole_gang_is_one_to_yield_to_whoever_is_older() -> None:
     rivals = Rivals()
     rivals.note(seen(OLDER.starting(), HALF))
-    assert rivals.note(seen(YOUNGER.running(), gang(4))) == [OLDER.uid]
+    assert OLDER.uid in rivals.note(seen(YOUNGER.running(), gang(4)))
     assert rivals.seen_by(OLDER).whole == YOUNGER.key
     assert rivals.seen_by(YOUNGER).whole is None
 
@@ -61,7 +61,7 @@ def test_a_finished_gang_holds_nothing() -> None:
 def test_gangs_on_other_hardware_are_no_rivals() -> None:
     rivals, other = Rivals(), named("other", born=-30, hardware="another")
     rivals.note(seen(other.starting(), HALF))
-    assert rivals.note(seen(OLDER.running(), gang(4))) == []
+    assert other.uid not in rivals.note(seen(OLDER.running(), gang(4)))
     found = rivals.seen_by(other)
     assert (found.whole, found.alone) == (None, True)
     assert rivals.seen_by(YOUNGER).older is None
@@ -84,6 +84,23 @@ def test_a_gang_that_yields_gives_to_nobody_that_waits() -> None:
     rivals.note(seen(OLDER.starting(), HALF))
     rivals.note(seen(OLDER.queued()))
     assert rivals.seen_by(YOUNGER).released_at is None
+
+
+def test_a_gang_that_restarts_has_not_given_back() -> None:
+    rivals = Rivals()
+    rivals.note(seen(OLDER.running(), gang(4)))
+    rivals.note(seen(YOUNGER.queued()))
+    rivals.note(seen(OLDER.restarting(), gang(4)))
+    assert rivals.note(seen(OLDER.restarting())) == []
+    found = rivals.seen_by(YOUNGER)
+    assert (found.alone, found.released_at) == (False, None)
+
+
+def test_a_job_seen_for_the_first_time_is_looked_at_again() -> None:
+    """What changed while its first pass was on could not wake it."""
+    rivals = Rivals()
+    assert rivals.note(seen(YOUNGER.queued())) == [YOUNGER.uid]
+    assert rivals.note(seen(YOUNGER.queued())) == []
 
 
 def test_after_a_start_a_job_that_no_pass_was_over_may_hold_nodes() -> None:

@@ -10,6 +10,7 @@ unchanged, never by the holder's clock.
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -270,7 +271,7 @@ class Leadership:
             spec["acquireTime"] = now
         spec["holderIdentity"] = holder
         spec["renewTime"] = now
-        spec["leaseDurationSeconds"] = max(1, round(duration or self._duration))
+        spec["leaseDurationSeconds"] = max(1, math.ceil(duration or self._duration))
         return spec
 
 

@@ -45,7 +45,6 @@ class Reasons:
     GPU_EQUIVALENTS_DO_NOT_DIVIDE = "GpuEquivalentsDoNotDivide"
     SERVICE_ACCOUNT_NOT_ALLOWED = "ServiceAccountNotAllowed"
     PRIORITY_CLASS_NOT_ALLOWED = "PriorityClassNotAllowed"
-    INVALID_SPEC = "InvalidSpec"
 
     CREATING = "CreatingGang"
     PODS_REFUSED = "PodsRefused"
@@ -67,7 +66,6 @@ class Reasons:
     SUSPENDED = "Suspended"
     SUSPENDING = "Suspending"
     RESUMED = "Resumed"
-    NOT_SUSPENDED = "NotSuspended"
 
     RUNNING = "Running"
     ALL_SUCCEEDED = "AllRanksSucceeded"

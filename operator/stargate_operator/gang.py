@@ -9,10 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 
-from stargate_operator.pod import FAILED, RUNNING, SUCCEEDED, Pod
-
-_PATIENT = frozenset({"", "ContainerCreating", "PodInitializing"})
-"""Waiting that every container goes through; any other reason means that it cannot start."""
+from stargate_operator.pod import FAILED, ORDINARY_WAITING, RUNNING, SUCCEEDED, Pod
 
 
 @dataclass(frozen=True)
@@ -133,7 +130,7 @@ class _Muster:
         else:
             if pod.unschedulable_message and not pod.node:
                 yield self.unschedulable
-            if pod.waiting_reason not in _PATIENT:
+            if pod.waiting_reason not in ORDINARY_WAITING:
                 yield self.waiting
 
 

@@ -13,6 +13,9 @@ SUCCEEDED: Final = "Succeeded"
 FAILED: Final = "Failed"
 TERMINAL: Final = frozenset({SUCCEEDED, FAILED})
 
+ORDINARY_WAITING: Final = frozenset({"", "ContainerCreating", "PodInitializing"})
+"""Waiting that every container goes through; any other reason means that it cannot start."""
+
 
 class Termination(msgspec.Struct, frozen=True, gc=False):
     """How the worker container ended."""

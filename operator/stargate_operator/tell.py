@@ -20,6 +20,8 @@ log = structlog.get_logger(__name__)
 
 _QUEUE = 1000
 _AT_ONCE = 4
+
+_Queue = asyncio.Queue[tuple[str, bytes, News]]
 _MESSAGE_LIMIT = 1024
 
 
@@ -30,24 +32,28 @@ class Teller:
         self._client = client
         self._instance = instance
         self._clock = clock
-        self._queue: asyncio.Queue[tuple[str, bytes, News]] = asyncio.Queue(_QUEUE)
+        self._queues = [_Queue(_QUEUE) for _ in range(_AT_ONCE)]
         self._numbers = itertools.count()
 
     def tell(self, job: StargateJob, news: News) -> None:
         log.info("told", job=job.key, attempt=job.status.attempt, reason=news.reason)
         try:
-            self._queue.put_nowait((job.metadata.namespace, self._event(job, news), news))
+            self._queue_of(job).put_nowait((job.metadata.namespace, self._event(job, news), news))
         except asyncio.QueueFull:
             log.warning("event dropped, too many wait", job=job.key, reason=news.reason)
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
-            for _ in range(_AT_ONCE):
-                group.create_task(self._post())
+            for queue in self._queues:
+                group.create_task(self._post(queue))
 
-    async def _post(self) -> None:
+    def _queue_of(self, job: StargateJob) -> _Queue:
+        """One job's events always take the same one: they are told in their order."""
+        return self._queues[hash(job.uid) % _AT_ONCE]
+
+    async def _post(self, queue: _Queue) -> None:
         while True:
-            namespace, body, news = await self._queue.get()
+            namespace, body, news = await queue.get()
             try:
                 await self._client.create(f"/api/v1/namespaces/{namespace}/events", body)
                 metrics.event_told(news.type)

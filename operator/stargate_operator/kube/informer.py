@@ -18,7 +18,7 @@ from contextlib import aclosing
 import msgspec
 import structlog
 
-from stargate_operator import constants
+from stargate_operator import constants, metrics
 from stargate_operator.kube import errors
 from stargate_operator.kube.client import SILENCE, Client
 from stargate_operator.kube.errors import ApiError
@@ -125,6 +125,8 @@ class Informer:
             await asyncio.sleep(self._pause())
 
     async def _follow(self) -> None:
+        if self.relists or self.resumes:
+            metrics.watch_restarted(self._path.rpartition("/")[2])
         if self._version is not None:
             self.resumes += 1
             await self._watch({"resourceVersion": str(self._version)})

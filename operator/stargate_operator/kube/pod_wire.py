@@ -13,9 +13,7 @@ import msgspec
 
 from stargate_operator import constants
 from stargate_operator.kube.meta import ObjectMeta
-from stargate_operator.pod import Pod, Termination
-
-_NOT_YET_A_FAULT = frozenset({"", "ContainerCreating", "PodInitializing"})
+from stargate_operator.pod import ORDINARY_WAITING, Pod, Termination
 
 
 class _Spec(msgspec.Struct, rename="camel", frozen=True, gc=False):
@@ -127,7 +125,7 @@ def _first_fault(status: _Status) -> _Waiting | None:
     for containers in (status.init_container_statuses, status.container_statuses):
         for container in containers or ():
             waiting = container.state.waiting
-            if waiting is not None and waiting.reason not in _NOT_YET_A_FAULT:
+            if waiting is not None and waiting.reason not in ORDINARY_WAITING:
                 return waiting
     return None
 

@@ -41,8 +41,13 @@ _DEAD_AFTER = 2 * SILENCE
 _INITIAL_END = "k8s.io/initial-events-end"
 
 
-class _Event(msgspec.Struct, frozen=True):
-    """`object` stays raw: what it is depends on `type`."""
+class _Event(msgspec.Struct, frozen=True, gc=False):
+    type: str
+    object: WirePod
+
+
+class _Error(msgspec.Struct, frozen=True):
+    """An event whose object is no pod but a metav1.Status."""
 
     type: str
     object: msgspec.Raw
@@ -58,8 +63,8 @@ class _List(msgspec.Struct, frozen=True):
     items: list[WirePod] = []
 
 
-_decode_event = msgspec.json.Decoder(_Event).decode
-_decode_object = msgspec.json.Decoder(WirePod).decode
+_decode_pod_event = msgspec.json.Decoder(_Event).decode
+_decode_error = msgspec.json.Decoder(_Error).decode
 
 
 def pods_of(namespace: str | None) -> str:
@@ -194,9 +199,7 @@ class Informer:
 
     def _apply(self, event: _Event, listed: set[str] | None) -> bool:
         """Whether this ended the initial list."""
-        if event.type == "ERROR":
-            raise errors.from_watch(bytes(event.object))
-        pod = _decode_object(event.object)
+        pod = event.object
         if event.type == "BOOKMARK":
             return self._bookmark(pod.metadata, listed)
         if event.type == "DELETED":
@@ -239,6 +242,24 @@ class Informer:
 
     def _hear(self) -> None:
         self.last_heard = self._clock()
+
+
+def _decode_event(line: bytes) -> _Event:
+    """In one go: to keep the object raw until its type is known would read every pod twice."""
+    try:
+        event = _decode_pod_event(line)
+    except msgspec.ValidationError:
+        _raise_if_error(line)
+        raise
+    if event.type == "ERROR":
+        _raise_if_error(line)
+    return event
+
+
+def _raise_if_error(line: bytes) -> None:
+    event = _decode_error(line)
+    if event.type == "ERROR":
+        raise errors.from_watch(bytes(event.object))
 
 
 def _says_nothing(error: ApiError | msgspec.MsgspecError) -> bool:

@@ -33,12 +33,13 @@ class Limiter:
     def in_flight(self) -> int:
         return self._in_flight
 
-    async def acquire(self) -> None:
+    async def acquire(self, *, ahead: bool = False) -> None:
+        """`ahead` of everyone who waits: for the few writes that the others depend on."""
         if self._in_flight < self._limit and not self._waiting:
             self._in_flight += 1
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+        (self._waiting.appendleft if ahead else self._waiting.append)(turn)
         try:
             await turn  # release() counts the slot for us before it wakes us
         except asyncio.CancelledError:

@@ -179,11 +179,12 @@ class Client:
 
         if priority:
             return await send()
-        return await _persist(lambda: self._in_turn(send))
+        return await _persist(lambda: self._in_turn(send, ahead=verb == "PUT"))
 
-    async def _in_turn(self, send: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def _in_turn(self, send: Callable[[], Awaitable[Answer]], *, ahead: bool) -> Answer:
+        """A status is true for a moment only: its PUT does not queue behind thousands of pods."""
         self.guard()
-        await self.limiter.acquire()
+        await self.limiter.acquire(ahead=ahead)
         try:
             self.guard()  # the wait may have been long
             answer = await send()

@@ -29,6 +29,20 @@ async def test_no_more_than_the_ceiling_are_in_flight() -> None:
     assert (most, limiter.in_flight) == (3, 0)
 
 
+async def test_what_goes_ahead_waits_for_nobody_who_waits() -> None:
+    limiter, order = Limiter(1, Clock()), list[str]()
+
+    async def one(name: str, *, ahead: bool = False) -> None:
+        await limiter.acquire(ahead=ahead)
+        order.append(name)
+        await asyncio.sleep(0)
+        limiter.release()
+
+    pods = [one(f"pod {rank}") for rank in range(3)]
+    await asyncio.gather(*pods, one("status", ahead=True))
+    assert order == ["pod 0", "status", "pod 1", "pod 2"]
+
+
 def test_a_burst_of_429s_halves_once() -> None:
     clock = Clock()
     limiter = Limiter(32, clock)

@@ -147,8 +147,7 @@ class RemoteFolder:
         try:
             written = measure(writer, file, moved)
         except BaseException:
-            with contextlib.suppress(Exception):
-                file.discard()
+            self._discard(name, file)
             raise
         file.close()
         return written
@@ -183,6 +182,13 @@ class RemoteFolder:
             self._fs.rm_file(self._at(first))
         with contextlib.suppress(FileNotFoundError):
             self._fs.rm(self._path, recursive=True)
+
+    def _discard(self, name: str, file: Any) -> None:
+        """Where the storage knows how; elsewhere what there is of it goes."""
+        with contextlib.suppress(Exception):
+            file.discard()
+        with contextlib.suppress(Exception):
+            self._fs.rm_file(self._at(name))
 
     def _at(self, name: str) -> str:
         return f"{self._path}/{name}"

@@ -24,6 +24,7 @@ from stargate_worker.errors import (
 )
 from stargate_worker.loading import Shard
 from stargate_worker.saving import Saving
+from stargate_worker.storage import Folder, Writer, folder_at
 from stargate_worker.worker import EXIT_STOPPED, Worker, join
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "CheckpointFailed",
     "CheckpointRefused",
     "DamagedCheckpoint",
+    "Folder",
     "NotAcknowledged",
     "NotInAJob",
     "ResumePoint",
@@ -41,5 +43,7 @@ __all__ = [
     "Worker",
     "WorkerError",
     "WorldSizeChanged",
+    "Writer",
+    "folder_at",
     "join",
 ]

@@ -15,15 +15,22 @@ from stargate_worker.environment import Environment
 from stargate_worker.layout import MANIFEST, deletable
 from stargate_worker.storage import folder_at
 
-_RETRY_SECONDS = 60.0
+RETRY_SECONDS = 60.0
 _REMEMBERED = 256
 
 _log = logging.getLogger(__name__)
 
 
 class Janitor:
-    def __init__(self, environment: Environment, departure: Departure) -> None:
+    def __init__(
+        self,
+        environment: Environment,
+        departure: Departure,
+        *,
+        retry_seconds: float = RETRY_SECONDS,
+    ) -> None:
         self._environment = environment
+        self._retry_seconds = retry_seconds
         self._departure = departure
         self._due: dict[str, float] = {}
         self._listed: queue.SimpleQueue[str | None] = queue.SimpleQueue()
@@ -74,6 +81,6 @@ class Janitor:
         except Exception as error:
             _log.warning("the old checkpoint %s could not be deleted: %s", uri, error)
             with self._lock:
-                self._due[uri] = time.monotonic() + _RETRY_SECONDS
+                self._due[uri] = time.monotonic() + self._retry_seconds
         else:
             _log.info("the old checkpoint %s is deleted", uri)

@@ -89,18 +89,23 @@ def sidecar_name(rank: int, world_size: int) -> str:
     return f"{shard_name(rank, world_size)}.json"
 
 
-def encode_sidecar(written: Written) -> bytes:
-    return json.dumps(_wire(written)).encode()
+def encode_sidecar(job_uid: str, written: Written) -> bytes:
+    return json.dumps({"jobUid": job_uid, **_wire(written)}).encode()
 
 
-def encode_failure(why: str) -> bytes:
+def encode_failure(job_uid: str, why: str) -> bytes:
     """In a sidecar's place: whoever waits for it need not wait in vain."""
-    return json.dumps({"failed": why[:500]}).encode()
+    return json.dumps({"jobUid": job_uid, "failed": why[:500]}).encode()
 
 
-def decode_sidecar(data: bytes) -> Written | str:
-    """What was written, or why nothing was."""
+def decode_sidecar(job_uid: str, data: bytes) -> Written | str | None:
+    """What was written, or why nothing was.
+
+    None: by a job of before, whose user gave both the same place.
+    """
     told = _object(data, "a shard's .json")
+    if told.get("jobUid") != job_uid:
+        return None
     if "failed" in told:
         return str(told["failed"])
     return _written(told, "a shard's .json")

@@ -110,10 +110,8 @@ class Saver:
         if self.last is not None:
             self.last.settle()
         self._names.add(name)
-        environment = self._environment
-        saving = Saving(f"{environment.checkpoint_uri.rstrip('/')}/{name}")
-        folder = folder_at(f"{environment.checkpoint_path.rstrip('/')}/{name}")
-        order = _Order(epoch, step, folder, saving)
+        saving = Saving(f"{self._environment.checkpoint_uri.rstrip('/')}/{name}")
+        order = _Order(epoch, step, self._folder(name), saving)
         self.last = saving
         threading.Thread(
             target=self._run, args=(order, writer), name=f"stargate-save-{name}", daemon=True
@@ -128,12 +126,15 @@ class Saver:
         """For the ranks that do not lead: whether the last save counts, as the storage tells it."""
         if self.last is None or self.last.error is not None:
             return True
-        name = self.last.uri.rpartition("/")[2]
-        folder = folder_at(f"{self._environment.checkpoint_path.rstrip('/')}/{name}")
-        found = ACKNOWLEDGED in folder.names()
-        if not found:
-            time.sleep(look_seconds)
-        return found
+        with contextlib.suppress(OSError):
+            folder = self._folder(self.last.uri.rpartition("/")[2])
+            if folder.get(ACKNOWLEDGED).decode() == self._environment.job_uid:
+                return True
+        time.sleep(look_seconds)
+        return False
+
+    def _folder(self, name: str) -> Folder:
+        return folder_at(f"{self._environment.checkpoint_path.rstrip('/')}/{name}")
 
     def _name(self, epoch: int, step: int | None) -> str:
         epochs = self._environment.epochs
@@ -177,21 +178,24 @@ class Saver:
 
     def _write_shard(self, order: _Order, writer: Writer) -> Written:
         """While bytes are moving, this rank is alive."""
-        ours = self._environment.processes
+        ours, job_uid = self._environment.processes, self._environment.job_uid
         sidecar = sidecar_name(ours.rank, ours.world_size)
         shard = shard_name(ours.rank, ours.world_size)
         try:
             written = order.folder.write(shard, writer, self._reporter.report)
         except Exception as error:
             with contextlib.suppress(Exception):
-                order.folder.put(sidecar, encode_failure(f"{type(error).__name__}: {error}"))
+                order.folder.put(
+                    sidecar, encode_failure(job_uid, f"{type(error).__name__}: {error}")
+                )
             raise
-        order.folder.put(sidecar, encode_sidecar(written))
+        order.folder.put(sidecar, encode_sidecar(job_uid, written))
         return written
 
     def _complete(self, order: _Order, ours: Written) -> None:
         processes = self._environment.processes
-        shards = _Shards(order.folder, processes.world_size, {processes.rank: ours})
+        known = {processes.rank: ours}
+        shards = _Shards(order.folder, self._environment.job_uid, processes.world_size, known)
         self._gather(shards, order)
         self._need_attempt()
         manifest = Manifest(
@@ -205,7 +209,7 @@ class Saver:
         self._reporter.announce(None)
         self._line.insist(order.as_("Complete", manifest.size_bytes), self._out_of_time)
         _log.info("the checkpoint %s is acknowledged", order.saving.uri)
-        _pass_on_the_acknowledgement(order)
+        self._pass_on_the_acknowledgement(order)
 
     def _gather(self, shards: "_Shards", order: _Order) -> None:
         until = time.monotonic() + self._shards_seconds
@@ -220,6 +224,13 @@ class Saver:
             time.sleep(pause)
             pause = min(pause * 1.5, longest)
 
+    def _pass_on_the_acknowledgement(self, order: _Order) -> None:
+        """The checkpoint counts with or without it; ranks that leave look for it."""
+        try:
+            order.folder.put(ACKNOWLEDGED, self._environment.job_uid.encode())
+        except Exception as error:
+            _log.warning("%s: %s could not be written: %s", order.saving.uri, ACKNOWLEDGED, error)
+
     def _need_attempt(self) -> None:
         if self._departure.over:
             raise AttemptOver(self._departure.over)
@@ -232,8 +243,11 @@ class Saver:
 class _Shards:
     """What is known of a checkpoint's shards so far, by rank."""
 
-    def __init__(self, folder: Folder, world_size: int, known: dict[int, Written]) -> None:
+    def __init__(
+        self, folder: Folder, job_uid: str, world_size: int, known: dict[int, Written]
+    ) -> None:
         self._folder = folder
+        self._job_uid = job_uid
         self._world_size = world_size
         self._known = known
 
@@ -253,22 +267,16 @@ class _Shards:
         new = [r for r in self.missing if sidecar_name(r, self._world_size) in names]
         with ThreadPoolExecutor(_READS_AT_ONCE) as readers:
             for rank, written in zip(new, readers.map(self._read, new), strict=True):
-                self._known[rank] = written
+                if written is not None:
+                    self._known[rank] = written
         return not self.missing
 
-    def _read(self, rank: int) -> Written:
-        told = decode_sidecar(self._folder.get(sidecar_name(rank, self._world_size)))
+    def _read(self, rank: int) -> Written | None:
+        sidecar = self._folder.get(sidecar_name(rank, self._world_size))
+        told = decode_sidecar(self._job_uid, sidecar)
         if isinstance(told, str):
             raise CheckpointFailed(f"rank {rank} could not write its shard: {told}")
         return told
-
-
-def _pass_on_the_acknowledgement(order: _Order) -> None:
-    """The checkpoint counts with or without it; ranks that leave look for it."""
-    try:
-        order.folder.put(ACKNOWLEDGED, b"")
-    except Exception as error:
-        _log.warning("%s: %s could not be written: %s", order.saving.uri, ACKNOWLEDGED, error)
 
 
 def intervals(ranks: list[int]) -> str:

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from stargate_worker import deletion
 from stargate_worker.deletion import Janitor
 from stargate_worker.departure import Departure
 from tests.unit.worker.given import URI, eventually, rank_of
@@ -63,11 +62,10 @@ def test_what_cannot_be_deleted_is_told_of_and_tried_again_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     old = checkpoint(tmp_path, "epoch-5")
-    janitor = Janitor(rank_of(tmp_path), Departure(30))
+    janitor = Janitor(rank_of(tmp_path), Departure(30), retry_seconds=0.5)
     listed = (f"{URI}/attempt-1/epoch-5",)
 
     with monkeypatch.context() as broken:
-        broken.setattr(deletion, "_RETRY_SECONDS", 0.2)
         broken.setattr("shutil.rmtree", _refuse)
         janitor.take(listed)
         eventually(lambda: "could not be deleted" in caplog.text)

@@ -53,8 +53,12 @@ def test_what_is_no_manifest_is_damage(data: bytes) -> None:
 
 
 def test_a_sidecar_says_what_was_written_or_why_nothing_was() -> None:
-    assert decode_sidecar(encode_sidecar(SHARDS[0])) == SHARDS[0]
-    assert decode_sidecar(encode_failure("disk full")) == "disk full"
+    assert decode_sidecar("uid", encode_sidecar("uid", SHARDS[0])) == SHARDS[0]
+    assert decode_sidecar("uid", encode_failure("uid", "disk full")) == "disk full"
+
+
+def test_a_sidecar_of_another_job_says_nothing() -> None:
+    assert decode_sidecar("uid", encode_sidecar("older", SHARDS[0])) is None
 
 
 def where(uri: str, *, path: str = "/data/c/attempt-2") -> str | None:

@@ -252,6 +252,27 @@ def test_ranks_that_leave_learn_from_the_storage_that_the_save_counts(tmp_path: 
     assert second.saver.acknowledged()
 
 
+def test_what_another_job_left_in_the_same_place_is_not_taken_for_ours(tmp_path: Path) -> None:
+    """A job that is deleted and applied again with the same `checkpoint.uri` starts at attempt 1."""
+    for saving in [rank.saver.save(5, None, b"old") for rank in gang_of("older", tmp_path)]:
+        saving.wait(5)
+    first, second = gang_of("newer", tmp_path)
+
+    leading = first.saver.save(5, None, b"new of 0")
+    assert not leading.settle(0.5)
+    second.saver.save(5, None, b"new of 1")
+    assert leading.wait(5)
+
+    manifest = json.loads((tmp_path / "attempt-1/epoch-5/manifest.json").read_text())
+    assert [shard["sizeBytes"] for shard in manifest["shards"]] == [8, 8]
+
+
+def gang_of(job_uid: str, base: Path) -> list[Rank]:
+    told = [rank_of(base, rank, STARGATE_JOB_UID=job_uid) for rank in (0, 1)]
+    operator = Operator()
+    return [Rank(each, operator) for each in told]
+
+
 def test_ranks_are_named_in_intervals() -> None:
     assert intervals([1, 2, 3, 5, 7, 8]) == "1-3,5,7-8"
     assert intervals([]) == ""

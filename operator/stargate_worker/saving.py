@@ -10,6 +10,7 @@ import contextlib
 import logging
 import threading
 import time
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -48,6 +49,7 @@ class Saving:
     def __init__(self, uri: str) -> None:
         self.uri = uri
         self.error: Exception | None = None
+        self._written = threading.Event()
         self._over = threading.Event()
 
     @property
@@ -66,26 +68,42 @@ class Saving:
         """As `wait`, without raising."""
         return self._over.wait(seconds)
 
+    def await_written(self) -> None:
+        """Until nothing is left but the operator's word, however long that takes."""
+        self._written.wait()
+
+    def note_written(self) -> None:
+        self._written.set()
+
     def finish(self, error: Exception | None = None) -> None:
         self.error = error
         self._over.set()
+        self._written.set()
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Order:
-    """What is to be saved, and where."""
+    """What is to be saved, and where. The writer may hold a copy of the model: it goes once used."""
 
     epoch: int
     step: int | None
     folder: Folder
     saving: Saving
+    before: Saving | None
+    writer: Writer | None
+
+    def take_writer(self) -> Writer:
+        writer, self.writer = self.writer, None
+        assert writer is not None
+        return writer
 
     def as_(self, state: str, size_bytes: int | None = None) -> Checkpoint:
         return Checkpoint(self.epoch, self.saving.uri, state, size_bytes)  # type: ignore[arg-type]
 
 
 class Saver:
-    """One save at a time: the next waits for the one before it."""
+    """One checkpoint is written at a time. What waits only for the operator holds up no other; they
+    are told of in their order."""
 
     def __init__(
         self,
@@ -108,13 +126,13 @@ class Saver:
     def save(self, epoch: int, step: int | None, writer: Writer) -> Saving:
         name = self._name(epoch, step)
         if self.last is not None:
-            self.last.settle()
+            self.last.await_written()
         self._names.add(name)
         saving = Saving(f"{self._environment.checkpoint_uri.rstrip('/')}/{name}")
-        order = _Order(epoch, step, self._folder(name), saving)
+        order = _Order(epoch, step, self._folder(name), saving, self.last, writer)
         self.last = saving
         threading.Thread(
-            target=self._run, args=(order, writer), name=f"stargate-save-{name}", daemon=True
+            target=self._run, args=(order,), name=f"stargate-save-{name}", daemon=True
         ).start()
         return saving
 
@@ -149,9 +167,9 @@ class Saver:
             raise ValueError(f"{name} was saved already: a checkpoint in mid-epoch needs its step")
         return name
 
-    def _run(self, order: _Order, writer: Writer) -> None:
+    def _run(self, order: _Order) -> None:
         try:
-            self._save(order, writer)
+            self._save(order)
         except Exception as error:
             self._failed(order, error)
         else:
@@ -161,6 +179,7 @@ class Saver:
         _log.error("the checkpoint %s has failed: %s", order.saving.uri, error)
         if self._environment.leads:
             self._reporter.announce(None)
+        traceback.clear_frames(error.__traceback__)  # they hold the writer
         if isinstance(error, WorkerError):
             order.saving.finish(error)
             return
@@ -168,21 +187,21 @@ class Saver:
         failed.__cause__ = error
         order.saving.finish(failed)
 
-    def _save(self, order: _Order, writer: Writer) -> None:
+    def _save(self, order: _Order) -> None:
         self._need_attempt()
         if self._environment.leads:
             self._reporter.announce(order.as_("Writing"))
-        written = self._write_shard(order, writer)
+        written = self._write_shard(order)
         if self._environment.leads:
             self._complete(order, written)
 
-    def _write_shard(self, order: _Order, writer: Writer) -> Written:
+    def _write_shard(self, order: _Order) -> Written:
         """While bytes are moving, this rank is alive."""
         ours, job_uid = self._environment.processes, self._environment.job_uid
         sidecar = sidecar_name(ours.rank, ours.world_size)
         shard = shard_name(ours.rank, ours.world_size)
         try:
-            written = order.folder.write(shard, writer, self._reporter.report)
+            written = order.folder.write(shard, order.take_writer(), self._reporter.report)
         except Exception as error:
             with contextlib.suppress(Exception):
                 order.folder.put(
@@ -207,6 +226,9 @@ class Saver:
         )
         order.folder.put(MANIFEST, manifest.encode())
         self._reporter.announce(None)
+        order.saving.note_written()
+        if order.before is not None:
+            order.before.settle()
         self._line.insist(order.as_("Complete", manifest.size_bytes), self._out_of_time)
         _log.info("the checkpoint %s is acknowledged", order.saving.uri)
         self._pass_on_the_acknowledgement(order)

@@ -150,7 +150,8 @@ class Worker:
         """This rank's shard of the checkpoint after `epoch` completed epochs.
 
         Every rank calls it with the same epoch and step. A thread calls the writer while training
-        goes on, so what it writes must not change: hand it a copy. Waits for the save before.
+        goes on, so what it writes must not change: hand it a copy. One is written at a time: the
+        call waits for the writing of the one before it.
         """
         return self._saver.save(epoch, step, writer)
 

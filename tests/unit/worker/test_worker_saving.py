@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -141,7 +142,7 @@ def test_an_error_is_logged_for_who_does_not_wait(
     assert "cannot pickle a lambda" in caplog.text
 
 
-def test_one_is_saved_at_a_time(tmp_path: Path) -> None:
+def test_one_is_written_at_a_time(tmp_path: Path) -> None:
     gate = Gate()
     rank = Rank(rank_of(tmp_path, nodes=1), Operator())
     first = rank.saver.save(5, None, lambda _: gate.wait())
@@ -149,8 +150,26 @@ def test_one_is_saved_at_a_time(tmp_path: Path) -> None:
 
     second = rank.saver.save(10, None, b"10")
 
-    assert first.done
+    assert "manifest.json" in files(tmp_path, "epoch-5")
+    assert first.wait(5)
     assert second.wait(5)
+
+
+def test_an_operator_that_is_away_holds_up_no_save_and_hears_of_all_in_their_order(
+    tmp_path: Path,
+) -> None:
+    operator = Operator(answers(ConnectionRefusedError()))
+    rank = Rank(rank_of(tmp_path, nodes=1), operator)
+    savings = [rank.saver.save(epoch, None, b"weights") for epoch in (5, 10, 15)]
+    eventually(lambda: "manifest.json" in files(tmp_path, "epoch-15"))
+    assert not any(saving.done for saving in savings)
+    heard = len(operator.checkpoints)
+
+    operator.script = acknowledge
+
+    assert all(saving.wait(5) for saving in savings)
+    later = dict.fromkeys(epoch for epoch, _ in operator.checkpoints[heard:])
+    assert list(later) == [5, 10, 15]
 
 
 def test_a_checkpoint_waits_for_an_operator_that_is_away(tmp_path: Path) -> None:
@@ -164,6 +183,30 @@ def test_a_checkpoint_waits_for_an_operator_that_is_away(tmp_path: Path) -> None
 
     assert saving.wait(5)
     assert "acknowledged" in files(tmp_path)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_no_copy_of_the_model_is_held_longer_than_it_is_written(
+    tmp_path: Path, fails: bool
+) -> None:
+    rank = Rank(rank_of(tmp_path, nodes=1), Operator(answers(ConnectionRefusedError())))
+    model = Model(fails)
+    held = weakref.ref(model)
+    saving = rank.saver.save(5, None, model.write)
+    del model
+    eventually(lambda: held() is None)
+    assert saving.done is fails
+    rank.saver.abandon()
+
+
+class Model:
+    def __init__(self, fails: bool) -> None:
+        self._fails = fails
+
+    def write(self, file: BinaryIO) -> None:
+        file.write(b"weights")
+        if self._fails:
+            raise OSError("disk full")
 
 
 def test_a_refused_checkpoint_is_an_error(tmp_path: Path) -> None:

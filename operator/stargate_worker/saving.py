@@ -11,7 +11,6 @@ import logging
 import threading
 import time
 import traceback
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from stargate_worker.departure import Departure
@@ -38,7 +37,6 @@ SHARDS_SECONDS = 600.0
 MARGIN_SECONDS = 1.0
 """Of the grace that is kept for the way out."""
 _LOOK_SECONDS = (0.1, 2.0)
-_READS_AT_ONCE = 16
 
 _log = logging.getLogger(__name__)
 
@@ -176,16 +174,15 @@ class Saver:
             order.saving.finish()
 
     def _failed(self, order: _Order, error: Exception) -> None:
-        _log.error("the checkpoint %s has failed: %s", order.saving.uri, error)
+        traceback.clear_frames(error.__traceback__)  # they hold the writer
+        if not isinstance(error, WorkerError):
+            cause = error
+            error = CheckpointFailed(f"{order.saving.uri}: {type(cause).__name__}: {cause}")
+            error.__cause__ = cause
+        _log.error("a save has failed: %s", error)
         if self._environment.leads:
             self._reporter.announce(None)
-        traceback.clear_frames(error.__traceback__)  # they hold the writer
-        if isinstance(error, WorkerError):
-            order.saving.finish(error)
-            return
-        failed = CheckpointFailed(f"{order.saving.uri}: {type(error).__name__}: {error}")
-        failed.__cause__ = error
-        order.saving.finish(failed)
+        order.saving.finish(error)
 
     def _save(self, order: _Order) -> None:
         self._need_attempt()
@@ -286,19 +283,17 @@ class _Shards:
         if not self.missing:
             return True
         names = self._folder.names()
-        new = [r for r in self.missing if sidecar_name(r, self._world_size) in names]
-        with ThreadPoolExecutor(_READS_AT_ONCE) as readers:
-            for rank, written in zip(new, readers.map(self._read, new), strict=True):
-                if written is not None:
-                    self._known[rank] = written
+        sidecars = {rank: sidecar_name(rank, self._world_size) for rank in self.missing}
+        new = {rank: name for rank, name in sidecars.items() if name in names}
+        for rank, data in zip(new, self._folder.get_all(list(new.values())), strict=True):
+            self._take(rank, decode_sidecar(self._job_uid, data))
         return not self.missing
 
-    def _read(self, rank: int) -> Written | None:
-        sidecar = self._folder.get(sidecar_name(rank, self._world_size))
-        told = decode_sidecar(self._job_uid, sidecar)
+    def _take(self, rank: int, told: Written | str | None) -> None:
         if isinstance(told, str):
             raise CheckpointFailed(f"rank {rank} could not write its shard: {told}")
-        return told
+        if told is not None:
+            self._known[rank] = told
 
 
 def intervals(ranks: list[int]) -> str:

@@ -306,10 +306,13 @@ async def test_env_rendezvous_is_set_where_torchrun_has_not(node: Node) -> None:
 
 async def process(node: Node, *epoch_seconds: str) -> asyncio.subprocess.Process:
     """The trainer of `training.py`, in a process of its own."""
+    return await run(node, str(REPO / "tests" / "training.py"), *epoch_seconds)
+
+
+async def run(node: Node, *arguments: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable,
-        str(REPO / "tests" / "training.py"),
-        *epoch_seconds,
+        *arguments,
         env={**os.environ, **node.environ(), "PYTHONPATH": str(REPO / "operator")},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -349,3 +352,13 @@ async def test_after_sigterm_it_saves_and_leaves(node: Node) -> None:
     assert trainer.returncode == 143, log.decode()
     left_after = said.decode().split("leaving after ")[1].strip()
     assert node.states[f"epoch-{left_after}"] == "Complete"
+
+
+async def test_who_just_ends_still_has_its_save_finished(node: Node) -> None:
+    """No `with` and no close: the interpreter's own end must do."""
+    program = "import stargate_worker; stargate_worker.join().save(5, b'weights')"
+    trainer = await run(node, "-c", program)
+    async with asyncio.timeout(20):
+        _, log = await trainer.communicate()
+    assert trainer.returncode == 0, log.decode()
+    assert node.states == {"epoch-5": "Complete"}, log.decode()

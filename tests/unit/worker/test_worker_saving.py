@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
+from uuid import uuid4
 
 import pytest
 
@@ -35,6 +36,15 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def files(base: Path, name: str = "epoch-5") -> set[str]:
     return {path.name for path in (base / "attempt-1" / name).glob("*")}
+
+
+@pytest.mark.parametrize("remote", [False, True], ids=["path", "fsspec"])
+def test_the_size_of_a_gang_is_no_matter(tmp_path: Path, remote: bool) -> None:
+    base = f"memory://{uuid4().hex}" if remote else tmp_path
+    operator = Operator()
+    savings = [rank.saver.save(5, None, b"w") for rank in gang(base, operator, nodes=50)]
+    assert savings[0].wait(10)
+    assert operator.reports[-1]["checkpoint"]["sizeBytes"] == 50
 
 
 def test_a_gang_saves(tmp_path: Path) -> None:
@@ -268,7 +278,7 @@ def test_what_cannot_be_saved_is_an_error_at_once(
 
 def test_processes_that_torchrun_started_again_do_not_mix_with_their_past(tmp_path: Path) -> None:
     told = rank_of(
-        tmp_path, LOCAL_RANK="0", RANK="0", WORLD_SIZE="2", TORCHELASTIC_RESTART_COUNT="1"
+        tmp_path, LOCAL_RANK="0", RANK="0", WORLD_SIZE="1", TORCHELASTIC_RESTART_COUNT="1"
     )
     assert Rank(told, Operator()).saver.save(5, None, b"0").uri.endswith("/epoch-5-restart-1")
 

@@ -88,6 +88,14 @@ def test_names(folder: Folder) -> None:
     assert folder.names() == {"a", "b"}
 
 
+def test_many_are_read_in_their_order(folder: Folder) -> None:
+    for name in "abc":
+        folder.put(name, name.encode())
+    assert folder.get_all(["c", "a", "b"]) == [b"c", b"a", b"b"]
+    assert folder.get_all(["b"]) == [b"b"]
+    assert folder.get_all([]) == []
+
+
 def test_what_is_missing_is_a_file_not_found(folder: Folder) -> None:
     for asked in (folder.get, folder.fetch):
         with pytest.raises(FileNotFoundError):

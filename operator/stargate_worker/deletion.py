@@ -34,13 +34,15 @@ class Janitor:
         self._departure = departure
         self._due: dict[str, float] = {}
         self._listed: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="stargate-deletion", daemon=True)
+
+    def start(self) -> None:
+        """At once: an interpreter that is ending starts no threads."""
+        self._thread.start()
 
     def take(self, uris: tuple[str, ...]) -> None:
         """As an answer listed them; the same ones come with every answer."""
-        if not self._environment.leads:
-            return
         with self._lock:
             for uri in uris:
                 if time.monotonic() >= self._due.get(uri, 0.0):
@@ -48,15 +50,11 @@ class Janitor:
                     self._listed.put(uri)
             while len(self._due) > _REMEMBERED:
                 del self._due[next(iter(self._due))]
-            if self._thread is None and not self._listed.empty():
-                self._thread = threading.Thread(
-                    target=self._run, name="stargate-deletion", daemon=True
-                )
-                self._thread.start()
 
     def close(self, seconds: float) -> None:
+        """After what is listed already, if that works out in time."""
         self._listed.put(None)
-        if self._thread is not None:
+        if self._thread.is_alive():
             self._thread.join(seconds)
 
     def _run(self) -> None:

@@ -37,7 +37,7 @@ _LOOK_SECONDS = 0.25
 _log = logging.getLogger(__name__)
 
 Post = Callable[[str, bytes, float], Reply]
-"""Token, body, seconds; raises OSError where no answer comes."""
+"""Token, body, seconds; raises where no answer comes."""
 
 
 class OnTaken(Protocol):
@@ -91,7 +91,7 @@ class Line:
     def _asked(self, report: Report, seconds: float) -> Verdict:
         try:
             return judge(self._post(self._token(), report.encode(), seconds))
-        except OSError as error:  # TimeoutError and ssl.SSLError are
+        except Exception as error:
             return Again(f"{type(error).__name__}: {error}")
 
     def _believed(self, verdict: Verdict) -> Verdict:

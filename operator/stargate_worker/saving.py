@@ -138,15 +138,18 @@ class Saver:
         """Nobody waits any longer: the process ends."""
         self._abandoned = True
 
-    def acknowledged(self, look_seconds: float = 0.5) -> bool:
-        """For the ranks that do not lead: whether the last save counts, as the storage tells it."""
+    def acknowledged(self) -> bool:
+        """For the ranks that do not lead: whether the last save counts, as the storage tells it.
+
+        Looks once, and takes its time: thousands of ranks may be looking.
+        """
         if self.last is None or self.last.error is not None:
             return True
         with contextlib.suppress(OSError):
             folder = self._folder(self.last.uri.rpartition("/")[2])
             if folder.get(ACKNOWLEDGED).decode() == self._environment.job_uid:
                 return True
-        time.sleep(look_seconds)
+        time.sleep(min(0.5 + self._environment.processes.world_size / 2000, 5.0))
         return False
 
     def _folder(self, name: str) -> Folder:

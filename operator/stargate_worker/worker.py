@@ -94,6 +94,8 @@ class Worker:
         if self._told.reports:
             self._reporter.start()
             self._reporter.report()
+        if self.leads:
+            self._janitor.start()
         atexit.register(self._close, AFTER_ERROR_SECONDS)
 
     @property
@@ -146,14 +148,17 @@ class Worker:
             metrics=self._metrics.clean(metrics) if metrics and self.leads else None,
         )
 
-    def save(self, epoch: int, writer: Writer, *, step: int | None = None) -> Saving:
+    def save(
+        self, epoch: SupportsIndex, writer: Writer, *, step: SupportsIndex | None = None
+    ) -> Saving:
         """This rank's shard of the checkpoint after `epoch` completed epochs.
 
         Every rank calls it with the same epoch and step. A thread calls the writer while training
         goes on, so what it writes must not change: hand it a copy. One is written at a time: the
         call waits for the writing of the one before it.
         """
-        return self._saver.save(epoch, step, writer)
+        within = None if step is None else operator.index(step)
+        return self._saver.save(operator.index(epoch), within, writer)
 
     def load(self) -> Shard | None:
         """This rank's shard of the resume point, verified; None where training starts anew.
@@ -212,7 +217,7 @@ class Worker:
         self._sigterm.remove()
 
     def _heard(self, answer: Taken) -> None:
-        if not self._departure.over:
+        if self.leads and not self._departure.over:
             self._janitor.take(answer.delete)
 
     def _tell_damage(self, damage: DamagedCheckpoint) -> None:

@@ -17,6 +17,7 @@ import pytest
 import stargate_worker
 from stargate_lab.paths import REPO
 from stargate_worker import AttemptOver, DamagedCheckpoint, Worker, line, worker
+from stargate_worker.protocol import Taken
 from tests.unit.reports.given import JOB, pod, standing, token
 from tests.unit.reports.serving import PATH, Site, serving
 from tests.unit.worker.given import environ
@@ -166,6 +167,15 @@ async def test_what_an_answer_lists_is_deleted(node: Node) -> None:
         worker.report(epoch=11)
         await eventually(lambda: not old.exists())
     assert (node.folder / "attempt-1" / "epoch-10" / "manifest.json").exists()
+
+
+async def test_ranks_that_do_not_lead_delete_nothing(node: Node) -> None:
+    old = node.folder / "attempt-1" / "epoch-5"
+    old.mkdir(parents=True)
+    async with joined(node.environ(rank=1, nodes=2)) as worker:
+        worker._heard(Taken(delete=(f"{FOLDER}/epoch-5",)))
+        await asyncio.sleep(0.2)
+    assert old.exists()
 
 
 async def test_damage_is_told_before_it_is_raised(node: Node) -> None:

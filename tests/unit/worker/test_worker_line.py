@@ -50,6 +50,11 @@ def test_an_operator_that_is_away_is_no_error_and_is_told_of_once(
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
 
 
+def test_whatever_goes_wrong_on_the_way_is_no_error() -> None:
+    for trouble in (UnicodeError("label too long"), RuntimeError("can't start new thread")):
+        assert isinstance(line_to(Operator(answers(trouble))).say(Report()), Again)
+
+
 def test_a_token_that_cannot_be_read_is_no_error_either() -> None:
     def unreadable() -> str:
         raise FileNotFoundError("token")

@@ -300,7 +300,7 @@ def test_the_leading_process_need_not_have_rank_0(tmp_path: Path) -> None:
 def test_ranks_that_leave_learn_from_the_storage_that_the_save_counts(tmp_path: Path) -> None:
     first, second = gang(tmp_path, Operator())
     second.saver.save(5, None, b"1").wait(5)
-    assert not second.saver.acknowledged(look_seconds=0)
+    assert not second.saver.acknowledged()
     first.saver.save(5, None, b"0").wait(5)
     assert second.saver.acknowledged()
 

@@ -111,7 +111,7 @@ def test_a_server_that_hangs_costs_its_time_and_no_more(server: Server) -> None:
     began = time.monotonic()
     with pytest.raises(TimeoutError):
         post(server, 0.4)
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 2.5
 
 
 def test_so_does_one_that_drips(server: Server) -> None:
@@ -124,7 +124,7 @@ def test_so_does_one_that_drips(server: Server) -> None:
     began = time.monotonic()
     with pytest.raises(TimeoutError):
         post(server, 0.5)
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 2.5
 
 
 def test_one_that_never_shakes_hands(tmp_path: Path) -> None:

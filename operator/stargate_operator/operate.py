@@ -156,7 +156,7 @@ class Replica:
             jobs=self.jobs,
             pods=self.pods,
             circle=self.circle,
-            leads=lambda: self.leads,
+            leads=lambda: self.leads and self.watchers.listed,
         )
         intake = Intake(board, self.ledger, Identities(self.client, time.time), clock=now)
         certificate = ServingCertificate(

@@ -9,6 +9,7 @@ from typing import Any
 
 from stargate_operator.constants import RENDEZVOUS_PORT, TOKEN_DIRECTORY
 from stargate_operator.desired.blueprint import Blueprint
+from stargate_operator.desired.grace import grace_period_seconds
 from stargate_operator.desired.uris import attempt_folder, inside_worker
 from stargate_types import API_VERSION, StargateJob
 from stargate_types.podparts import EnvVar
@@ -48,6 +49,7 @@ def environment(
         **_spec(job, blueprint),
         **_checkpoints(job, blueprint, attempt),
         **_torchrun(job, blueprint, attempt=attempt, rank=rank),
+        "STARGATE_GRACE_PERIOD_SECONDS": str(grace_period_seconds(job, blueprint)),
         "STARGATE_REPORT_URL": target.url(job),
         "STARGATE_REPORT_CA": target.ca_bundle,
         "STARGATE_REPORT_TOKEN_FILE": f"{TOKEN_DIRECTORY}/token",

@@ -20,13 +20,12 @@ from stargate_operator.constants import (
 )
 from stargate_operator.desired.blueprint import Blueprint
 from stargate_operator.desired.environment import ReportTarget, environment, pod_name, wire
+from stargate_operator.desired.grace import grace_period_seconds
 from stargate_operator.desired.volumes import volume_mounts, volumes
 from stargate_types import API_VERSION, StargateJob
 from stargate_types.podparts import InitContainer
 
 Manifest = dict[str, Any]
-
-_DEFAULT_GRACE_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ def worker_pod(
             "subdomain": job.metadata.name,
             "restartPolicy": "Never",
             "enableServiceLinks": False,
-            "terminationGracePeriodSeconds": _grace(job, blueprint),
+            "terminationGracePeriodSeconds": grace_period_seconds(job, blueprint),
             **_init_containers(job, blueprint),
             "containers": [_worker(job, blueprint, attempt=attempt, rank=rank, target=target)],
             "volumes": volumes(job, blueprint),
@@ -146,14 +145,6 @@ def _security(job: StargateJob, blueprint: Blueprint) -> Manifest:
         "securityContext": context,
         **({"imagePullSecrets": [{"name": each.name} for each in secrets]} if secrets else {}),
     }
-
-
-def _grace(job: StargateJob, blueprint: Blueprint) -> int:
-    template = job.spec.template
-    asked = template and template.termination_grace_period_seconds
-    return (
-        asked or blueprint.runtime.spec.termination_grace_period_seconds or _DEFAULT_GRACE_SECONDS
-    )
 
 
 def _worker(

@@ -34,7 +34,8 @@ class Standing:
 
 class Board(Protocol):
     def is_leader(self) -> bool:
-        """Whether this process may speak for the jobs now."""
+        """Whether this process may speak for the jobs now, and knows them: a job that is not listed
+        yet must not be told to its workers as gone."""
 
     def pod(self, pod_uid: str) -> Pod | None:
         """The pod as the informer knows it."""

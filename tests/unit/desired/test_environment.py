@@ -59,6 +59,7 @@ def told(
         ("STARGATE_OPTIMIZATION_STRATEGY", "distributed_adam_optimized"),
         ("STARGATE_CHECKPOINT_INTERVAL_EPOCHS", "5"),
         ("STARGATE_CHECKPOINT_RETAIN", "3"),
+        ("STARGATE_GRACE_PERIOD_SECONDS", "30"),
         (
             "STARGATE_CHECKPOINT_URI",
             "s3://bucket/checkpoints/team-a/train-8d2b5c1e/attempt-2",
@@ -80,6 +81,11 @@ def told(
 )
 def test_a_worker_is_told(name: str, value: str) -> None:
     assert told(attempt=2)[name] == value
+
+
+def test_a_worker_knows_the_grace_that_its_job_asks_for() -> None:
+    patient = job(template=WorkerTemplate(termination_grace_period_seconds=600))
+    assert told(patient)["STARGATE_GRACE_PERIOD_SECONDS"] == "600"
 
 
 def test_without_a_resume_point_it_is_set_empty_so_that_nothing_else_can_make_one_up() -> None:

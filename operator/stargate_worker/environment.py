@@ -1,0 +1,153 @@
+"""What the operator told this worker, read from its environment. Pure: no file, no clock.
+
+A missing variable is an error at once, with its name: half an identity would write half a
+checkpoint. Under torchrun a node runs several processes; `Processes` tells them apart.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from stargate_worker.errors import NotInAJob
+
+_DEFAULT_GRACE = "30"
+"""Kubernetes' own, for pods that an older operator made."""
+
+
+@dataclass(frozen=True)
+class ResumePoint:
+    """`epoch` completed epochs are in it (0 for a warm start); `path` is where this worker finds it."""
+
+    epoch: int
+    uri: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process among those of the gang. `restarts` counts torchrun's own, within the attempt."""
+
+    rank: int
+    world_size: int
+    local_rank: int = 0
+    restarts: int = 0
+
+
+@dataclass(frozen=True)
+class Environment:
+    job: str
+    namespace: str
+    job_uid: str
+    attempt: int
+    node_rank: int
+    nodes: int
+    master_address: str
+    master_port: int
+    model_name: str
+    dataset_uri: str
+    dataset_path: str
+    epochs: int
+    accelerator_type: str
+    gpu_equivalents: int
+    memory_gb: int
+    optimization_strategy: str
+    checkpoint_interval_epochs: int
+    checkpoint_uri: str
+    checkpoint_path: str
+    checkpoint_retain: int
+    grace_seconds: float
+    report_url: str
+    report_ca: str
+    token_file: str
+    processes: Processes
+    resume: ResumePoint | None = None
+
+    @property
+    def reports(self) -> bool:
+        """One process of a node speaks for its pod."""
+        return self.processes.local_rank == 0
+
+    @property
+    def leads(self) -> bool:
+        """The one process that completes checkpoints and deletes old ones, for the whole gang."""
+        return self.reports and self.node_rank == 0
+
+
+def read(environ: Mapping[str, str]) -> Environment:
+    told = _Told(environ)
+    if not told.text("STARGATE_REPORT_URL").startswith("https://"):
+        raise NotInAJob("STARGATE_REPORT_URL must start with https://: a token travels over it")
+    return Environment(
+        job=told.text("STARGATE_JOB"),
+        namespace=told.text("STARGATE_NAMESPACE"),
+        job_uid=told.text("STARGATE_JOB_UID"),
+        attempt=told.whole("STARGATE_ATTEMPT"),
+        node_rank=told.whole("STARGATE_RANK"),
+        nodes=told.whole("STARGATE_WORLD_SIZE"),
+        master_address=told.text("STARGATE_MASTER_ADDR"),
+        master_port=told.whole("STARGATE_MASTER_PORT"),
+        model_name=told.text("STARGATE_MODEL_NAME"),
+        dataset_uri=told.text("STARGATE_DATASET_URI"),
+        dataset_path=told.text("STARGATE_DATASET_PATH"),
+        epochs=told.whole("STARGATE_EPOCHS"),
+        accelerator_type=told.text("STARGATE_ACCELERATOR_TYPE"),
+        gpu_equivalents=told.whole("STARGATE_GPU_EQUIVALENTS"),
+        memory_gb=told.whole("STARGATE_MEMORY_GB"),
+        optimization_strategy=told.text("STARGATE_OPTIMIZATION_STRATEGY"),
+        checkpoint_interval_epochs=told.whole("STARGATE_CHECKPOINT_INTERVAL_EPOCHS"),
+        checkpoint_uri=told.text("STARGATE_CHECKPOINT_URI"),
+        checkpoint_path=told.text("STARGATE_CHECKPOINT_PATH"),
+        checkpoint_retain=told.whole("STARGATE_CHECKPOINT_RETAIN"),
+        grace_seconds=told.whole("STARGATE_GRACE_PERIOD_SECONDS", _DEFAULT_GRACE),
+        report_url=told.text("STARGATE_REPORT_URL"),
+        report_ca=told.text("STARGATE_REPORT_CA"),
+        token_file=told.text("STARGATE_REPORT_TOKEN_FILE"),
+        processes=_processes(told),
+        resume=_resume(told),
+    )
+
+
+def _resume(told: "_Told") -> ResumePoint | None:
+    uri = told.text("STARGATE_RESUME_URI", "")
+    if not uri:
+        return None
+    return ResumePoint(
+        epoch=told.whole("STARGATE_RESUME_EPOCH"), uri=uri, path=told.text("STARGATE_RESUME_PATH")
+    )
+
+
+def _processes(told: "_Told") -> Processes:
+    """torchrun's numbers where it runs us (it sets LOCAL_RANK), else one process a node."""
+    if not told.text("LOCAL_RANK", ""):
+        return Processes(told.whole("STARGATE_RANK"), told.whole("STARGATE_WORLD_SIZE"))
+    return Processes(
+        rank=told.whole("RANK"),
+        world_size=told.whole("WORLD_SIZE"),
+        local_rank=told.whole("LOCAL_RANK"),
+        restarts=told.whole("TORCHELASTIC_RESTART_COUNT", "0"),
+    )
+
+
+@dataclass(frozen=True)
+class _Told:
+    environ: Mapping[str, str]
+
+    def text(self, name: str, default: str | None = None) -> str:
+        value = self.environ.get(name, "") or default
+        if value is None:
+            raise NotInAJob(f"{name} is not set: {_who_sets(name)}")
+        return value
+
+    def whole(self, name: str, default: str | None = None) -> int:
+        value = self.text(name, default)
+        if not (value.isascii() and value.isdigit()):
+            raise NotInAJob(f"{name} must be a whole number, not {value[:64]!r}")
+        return int(value)
+
+
+def _who_sets(name: str) -> str:
+    if name.startswith("STARGATE_"):
+        return (
+            "the operator sets it in every pod of a StargateJob; to try a trainer without one, set"
+            " it yourself"
+        )
+    return "torchrun sets it beside LOCAL_RANK, which is set"

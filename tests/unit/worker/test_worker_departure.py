@@ -1,0 +1,101 @@
+"""SIGTERM: noted, passed on to who listened before, and not kept from children."""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from types import FrameType
+
+import pytest
+
+from stargate_worker.departure import Departure, SigtermWatch
+
+
+@pytest.fixture(autouse=True)
+def sigterm() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def watched(grace_seconds: float = 30) -> tuple[Departure, SigtermWatch]:
+    departure = Departure(grace_seconds)
+    watch = SigtermWatch(departure)
+    watch.install()
+    return departure, watch
+
+
+def test_sigterm_starts_the_clock() -> None:
+    departure, _ = watched(grace_seconds=10)
+    assert (departure.stopping, departure.seconds_left) == (False, None)
+
+    os.kill(os.getpid(), signal.SIGTERM)
+
+    assert departure.stopping
+    assert departure.seconds_left is not None
+    assert 9 < departure.seconds_left <= 10
+
+
+def test_a_second_one_gives_no_more_time() -> None:
+    departure, _ = watched(grace_seconds=10)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(0.05)
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert departure.seconds_left is not None
+    assert departure.seconds_left < 9.96
+
+
+def test_who_listened_before_still_hears() -> None:
+    heard: list[int] = []
+
+    def listen(number: int, frame: FrameType | None) -> None:
+        del frame
+        heard.append(number)
+
+    signal.signal(signal.SIGTERM, listen)
+    departure, watch = watched()
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert departure.stopping
+    assert heard == [signal.SIGTERM]
+
+    watch.remove()
+    assert signal.getsignal(signal.SIGTERM) is listen
+
+
+def test_a_later_listener_stays() -> None:
+    _, watch = watched()
+    later = signal.SIG_IGN
+    signal.signal(signal.SIGTERM, later)
+    watch.remove()
+    assert signal.getsignal(signal.SIGTERM) == later
+
+
+def test_outside_of_the_main_thread_it_says_so_and_goes_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    thread = threading.Thread(target=watched)
+    thread.start()
+    thread.join()
+    assert "main thread" in caplog.text
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_forked_child_can_be_terminated() -> None:
+    watched()
+    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(30,))
+    child.start()
+    time.sleep(0.1)
+    child.terminate()
+    child.join(5)
+    assert child.exitcode == -signal.SIGTERM
+
+
+def test_the_operator_s_word_stops_too_and_nobody_counts() -> None:
+    departure = Departure(30)
+    departure.ask()
+    assert departure.stopping
+    assert not departure.terminated
+    assert departure.seconds_left is None

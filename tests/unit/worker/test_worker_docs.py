@@ -1,0 +1,35 @@
+"""docs/worker.md says what is so: it uses calls that exist, and has every variable."""
+
+import re
+from pathlib import Path
+
+from stargate_lab.paths import REPO
+from stargate_operator.desired.environment import environment
+from stargate_worker import Worker
+from stargate_worker.environment import read
+from tests.builders import TARGET, blueprint, job
+from tests.unit.reports.given import certificate
+from tests.unit.worker.given import environ
+
+DOC = (REPO / "docs" / "worker.md").read_text()
+
+
+def test_its_example_is_python() -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", DOC, re.DOTALL)
+    compile(example, "docs/worker.md", "exec")
+
+
+def test_what_it_calls_exists(tmp_path: Path) -> None:
+    worker = Worker(read(environ(STARGATE_REPORT_CA=certificate(tmp_path)[0].read_text())))
+    table = re.search(r"\| `worker\.` \|.*?\n\n", DOC, re.DOTALL)
+    assert table
+    listed = [name for row in table[0].splitlines()[2:] for name in re.findall(r"`([a-z_]+)`", row)]
+    called = re.findall(r"(?<![a-z_/])worker\.([a-z_]+)\b(?!\.md)", DOC)
+    missing = [name for name in [*listed, *called] if not hasattr(worker, name)]
+    assert set(missing) == {"epoch", "path", "uri"}, "the fields of worker.resume alone"
+
+
+def test_it_lists_every_variable_that_the_operator_sets() -> None:
+    told = environment(job(), blueprint(job()), attempt=1, rank="0", target=TARGET)
+    ours = {each["name"] for each in told if each["name"].startswith("STARGATE_")}
+    assert {name for name in ours if f"`{name}`" not in DOC} == set()

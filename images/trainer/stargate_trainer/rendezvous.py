@@ -1,0 +1,99 @@
+"""How the ranks of one attempt find each other, within a stated time.
+
+Rank 0's name comes from a headless Service and may resolve late; pods start seconds apart. So the
+waiting is done here, in Python, where SIGTERM is heard and the message can say what is missing,
+and not inside torch, which does neither.
+"""
+
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import torch.distributed
+
+from stargate_trainer.exits import Exit, TrainerError
+
+_NAMED_AT_MOST = 10
+_PAUSE = 0.5
+
+
+@dataclass(frozen=True)
+class Rendezvous:
+    """`stopping` says whether this rank was told to stop meanwhile."""
+
+    rank: int
+    world_size: int
+    address: str
+    port: int
+    seconds: float
+    stopping: Callable[[], bool]
+
+    def meet(self, collective_seconds: float) -> None:
+        """Makes the default process group; returns when every rank has joined it."""
+        deadline = time.monotonic() + self.seconds
+        if self.rank != 0:
+            self._until(deadline, self._reachable, self._unreachable)
+        store = self._store(deadline)
+        store.add(_mark(self.rank), 1)
+        store.add("joined", 1)
+        self._until(
+            deadline,
+            lambda: store.add("joined", 0) >= self.world_size,
+            lambda: self._incomplete(store),
+        )
+        torch.distributed.init_process_group(
+            "gloo",
+            store=store,
+            rank=self.rank,
+            world_size=self.world_size,
+            timeout=timedelta(seconds=collective_seconds),
+        )
+
+    def _store(self, deadline: float) -> torch.distributed.TCPStore:
+        """Rank 0 serves it, and needs no name to find itself."""
+        left = max(1.0, deadline - time.monotonic())
+        return torch.distributed.TCPStore(
+            "localhost" if self.rank == 0 else self.address,
+            self.port,
+            self.world_size,
+            self.rank == 0,
+            timeout=timedelta(seconds=left),
+            wait_for_workers=False,
+        )
+
+    def _reachable(self) -> bool:
+        try:
+            socket.create_connection((self.address, self.port), timeout=5).close()
+        except OSError:
+            return False
+        return True
+
+    def _unreachable(self) -> str:
+        where = f"rank 0 at {self.address}:{self.port}"
+        try:
+            socket.create_connection((self.address, self.port), timeout=5).close()
+        except OSError as error:
+            return f"{where} was not reachable: {error}"
+        return f"{where} was reachable too late"
+
+    def _incomplete(self, store: torch.distributed.TCPStore) -> str:
+        missing = [rank for rank in range(self.world_size) if not store.add(_mark(rank), 0)]
+        named = ", ".join(map(str, missing[:_NAMED_AT_MOST]))
+        more = f" and {len(missing) - _NAMED_AT_MOST} more" if missing[_NAMED_AT_MOST:] else ""
+        return f"of {self.world_size} ranks these did not join: {named}{more}"
+
+    def _until(
+        self, deadline: float, done: Callable[[], bool], otherwise: Callable[[], str]
+    ) -> None:
+        while not done():
+            if self.stopping():
+                raise TrainerError(Exit.STOPPED, "told to stop before the gang had met")
+            if time.monotonic() > deadline:
+                raise TrainerError(Exit.NO_RENDEZVOUS, f"within {self.seconds:g} s {otherwise()}")
+            time.sleep(_PAUSE)
+
+
+def _mark(rank: int) -> str:
+    return f"joined/{rank}"

@@ -60,7 +60,7 @@ class Sink:
             return 503, {"kind": "Status", "reason": "ServiceUnavailable", "message": "away"}
         attempt, rank = map(int, token.split("/"))
         self.heard.append(Heard(attempt, rank, report))
-        answer = {"attempt": attempt, "nextReportSeconds": 0.2, "stop": False}
+        answer: Json = {"attempt": attempt, "nextReportSeconds": 0.2, "stop": False}
         checkpoint = report.get("checkpoint")
         if checkpoint and checkpoint["state"] != "Writing":
             answer["acknowledged"] = {k: checkpoint[k] for k in ("epoch", "uri", "state")}

@@ -6,7 +6,6 @@ import sys
 import traceback
 
 import stargate_worker
-
 from stargate_trainer.dataset import read
 from stargate_trainer.exits import Exit, TrainerError, as_trainer_error
 from stargate_trainer.settings import settings
@@ -18,10 +17,11 @@ _log = logging.getLogger("stargate_trainer")
 def main() -> None:
     rank = os.environ.get("STARGATE_RANK", "?")
     logging.basicConfig(level=logging.INFO, format=f"rank {rank}: %(message)s")
+    logging.getLogger("torch").setLevel(logging.WARNING)
     try:
         _train()
-    except SystemExit as leaving:
-        _end(Exit(leaving.code))
+    except SystemExit:  # worker.leave()
+        _end(Exit.STOPPED)
     except Exception as error:
         _end(_tell(as_trainer_error(error), error))
     _end(Exit.DONE)

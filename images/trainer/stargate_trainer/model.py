@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from stargate_trainer.settings import HEADS
+
 BYTES = 256
-_HEADS = 4
 _DROPOUT = 0.1
 
 
@@ -56,9 +57,9 @@ class _Attention(nn.Module):
 
     def forward(self, seen: Tensor) -> Tensor:
         batch, context, width = seen.shape
-        heads = self.queries_keys_values(seen).view(batch, context, 3, _HEADS, width // _HEADS)
+        heads = self.queries_keys_values(seen).view(batch, context, 3, HEADS, width // HEADS)
         query, key, value = heads.permute(2, 0, 3, 1, 4)
-        scores = query @ key.transpose(-2, -1) / math.sqrt(width // _HEADS)
+        scores = query @ key.transpose(-2, -1) / math.sqrt(width // HEADS)
         weights = functional.softmax(scores + self.future, dim=-1)
         return self.out((weights @ value).transpose(1, 2).reshape(batch, context, width))
 

@@ -16,7 +16,7 @@ import torch.distributed
 from stargate_trainer.exits import Exit, TrainerError
 
 _NAMED_AT_MOST = 10
-_PAUSE = 0.5
+_PAUSE = 0.2
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,14 @@ class Rendezvous:
         deadline = time.monotonic() + self.seconds
         if self.rank != 0:
             self._until(deadline, self._reachable, self._unreachable)
+        try:
+            self._join(deadline, collective_seconds)
+        except RuntimeError as error:
+            raise TrainerError(
+                Exit.NO_RENDEZVOUS, f"{self._rank_0} is gone before all had met: {error}"
+            ) from error
+
+    def _join(self, deadline: float, collective_seconds: float) -> None:
         store = self._store(deadline)
         store.add(_mark(self.rank), 1)
         store.add("joined", 1)
@@ -71,12 +79,15 @@ class Rendezvous:
         return True
 
     def _unreachable(self) -> str:
-        where = f"rank 0 at {self.address}:{self.port}"
         try:
             socket.create_connection((self.address, self.port), timeout=5).close()
         except OSError as error:
-            return f"{where} was not reachable: {error}"
-        return f"{where} was reachable too late"
+            return f"{self._rank_0} was not reachable: {error}"
+        return f"{self._rank_0} was reachable too late"
+
+    @property
+    def _rank_0(self) -> str:
+        return f"rank 0 at {self.address}:{self.port}"
 
     def _incomplete(self, store: torch.distributed.TCPStore) -> str:
         missing = [rank for rank in range(self.world_size) if not store.add(_mark(rank), 0)]

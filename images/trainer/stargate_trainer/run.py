@@ -12,8 +12,6 @@ from typing import NoReturn
 
 import torch
 import torch.distributed
-from stargate_worker import Saving, Worker
-from stargate_worker.storage import folder_at
 
 from stargate_trainer.dataset import Dataset, Schedule
 from stargate_trainer.exits import Exit, TrainerError
@@ -21,6 +19,8 @@ from stargate_trainer.rendezvous import Rendezvous
 from stargate_trainer.settings import Settings
 from stargate_trainer.shard import decode
 from stargate_trainer.training import Text, Training, total
+from stargate_worker import Saving, Worker
+from stargate_worker.storage import folder_at
 
 _log = logging.getLogger(__name__)
 

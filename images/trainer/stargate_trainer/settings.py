@@ -6,6 +6,8 @@ from typing import Any
 
 from stargate_trainer.exits import Exit, TrainerError
 
+HEADS = 4
+"""Of the model's attention, among which its width is divided."""
 _PREFIX = "TRAINER_"
 
 
@@ -34,7 +36,10 @@ def settings(environ: Mapping[str, str]) -> Settings:
     for name in asked:
         if name not in known:
             raise _wrong(f"{name}: there is no such setting; there are {', '.join(known)}")
-    return Settings(**{known[name].name: _value(name, text) for name, text in asked.items()})
+    found = Settings(**{known[name].name: _value(name, text) for name, text in asked.items()})
+    if found.width % HEADS:
+        raise _wrong(f"TRAINER_WIDTH: must be a multiple of {HEADS}, not {found.width}")
+    return found
 
 
 def _value(name: str, text: str) -> Any:

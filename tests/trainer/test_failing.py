@@ -79,10 +79,9 @@ def test_training_goes_on_while_the_operator_is_away(gang: MakeGang, sink: Sink)
     attempt.until(lambda: bool(sink.complete), "the first checkpoint")
     sink.away = True
     attempt.until(lambda: "epoch 5 of 8" in said(attempt), "epoch 5")
-    assert "no checkpoint after" in said(attempt)
     sink.away = False
     assert attempt.wait() == [DONE]
-    assert sink.complete[-1]["epoch"] == 8
+    assert [each["epoch"] for each in sink.complete] == list(range(1, 9))
 
 
 def test_a_flipped_byte_is_found_and_told(gang: MakeGang, sink: Sink) -> None:

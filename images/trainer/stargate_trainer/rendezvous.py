@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 import torch.distributed
 
@@ -38,6 +39,7 @@ class Rendezvous:
         try:
             self._join(deadline, collective_seconds)
         except RuntimeError as error:
+            self._need_to_go_on()  # where all are told to stop, rank 0 may be the first to go
             raise TrainerError(
                 Exit.NO_RENDEZVOUS, f"{self._rank_0} is gone before all had met: {error}"
             ) from error
@@ -61,15 +63,21 @@ class Rendezvous:
 
     def _store(self, deadline: float) -> torch.distributed.TCPStore:
         """Rank 0 serves it, and needs no name to find itself."""
-        left = max(1.0, deadline - time.monotonic())
-        return torch.distributed.TCPStore(
+        make = partial(
+            torch.distributed.TCPStore,
             "localhost" if self.rank == 0 else self.address,
             self.port,
             self.world_size,
             self.rank == 0,
-            timeout=timedelta(seconds=left),
+            timeout=timedelta(seconds=max(1.0, deadline - time.monotonic())),
             wait_for_workers=False,
         )
+        try:
+            return make()
+        except RuntimeError as error:
+            if "without libuv" not in str(error):
+                raise
+            return make(use_libuv=False)  # Debian's torch 2 asks for what it was built without
 
     def _reachable(self) -> bool:
         try:
@@ -99,11 +107,14 @@ class Rendezvous:
         self, deadline: float, done: Callable[[], bool], otherwise: Callable[[], str]
     ) -> None:
         while not done():
-            if self.stopping():
-                raise TrainerError(Exit.STOPPED, "told to stop before the gang had met")
+            self._need_to_go_on()
             if time.monotonic() > deadline:
                 raise TrainerError(Exit.NO_RENDEZVOUS, f"within {self.seconds:g} s {otherwise()}")
             time.sleep(_PAUSE)
+
+    def _need_to_go_on(self) -> None:
+        if self.stopping():
+            raise TrainerError(Exit.STOPPED, "told to stop before the gang had met")
 
 
 def _mark(rank: int) -> str:

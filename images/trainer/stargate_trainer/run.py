@@ -18,7 +18,7 @@ from stargate_trainer.exits import Exit, TrainerError
 from stargate_trainer.rendezvous import Rendezvous
 from stargate_trainer.settings import Settings
 from stargate_trainer.shard import decode
-from stargate_trainer.training import Text, Training, total
+from stargate_trainer.training import Text, Training
 from stargate_worker import Saving, Worker
 from stargate_worker.storage import folder_at
 
@@ -89,7 +89,7 @@ class Rank:
         self.epoch, self.step = self.epoch + 1, 0
         self._tell((self._schedule.steps - first) / seconds)
         if self._worker.save_due(self.epoch) and self.epoch < self._worker.epochs:
-            self._save_unless_busy()
+            self._save()
 
     def finish(self) -> None:
         """The last save is waited for: a training whose weights are lost has not succeeded."""
@@ -117,14 +117,6 @@ class Rank:
         told = f"which could not be saved: {lost}" if lost else "which is saved"
         _log.info("told to stop after %s, %s", self._place, told)
         self._worker.leave()
-
-    def _save_unless_busy(self) -> None:
-        """All ranks save, or none: with the operator away, training goes on and saves later."""
-        busy = self._saving is not None and not self._saving.done
-        if total(float(busy)):
-            self._say(f"no checkpoint after {self._place}: the one before it is not complete yet")
-        else:
-            self._save()
 
     def _save(self) -> Saving:
         """What is written is encoded now: training goes on and changes what it was made from."""

@@ -43,6 +43,17 @@ def windows(text: bytes, context: int) -> int:
     return max(0, (len(text) - 1) // context)
 
 
+def need_window(validation: bytes, context: int) -> bytes:
+    """The text itself, if there is anything in it to judge by."""
+    if windows(validation, context):
+        return validation
+    raise TrainerError(
+        Exit.MISCONFIGURED,
+        f"the validation text has {len(validation)} bytes, too few for one window of"
+        f" TRAINER_CONTEXT {context} and the byte after it",
+    )
+
+
 @dataclass(frozen=True)
 class Schedule:
     """Which windows each rank learns from at each step of each epoch; what is over is left out."""

@@ -13,7 +13,7 @@ from typing import NoReturn
 import torch
 import torch.distributed
 
-from stargate_trainer.dataset import Dataset, Schedule
+from stargate_trainer.dataset import Dataset, Schedule, need_window
 from stargate_trainer.exits import Exit, TrainerError
 from stargate_trainer.rendezvous import Rendezvous
 from stargate_trainer.settings import Settings
@@ -52,7 +52,7 @@ class Rank:
         self.epoch = self.step = 0
         self._worker, self._settings = worker, settings
         self._text = Text(dataset.train, settings.context)
-        self._validation = Text(dataset.validation, settings.context)
+        self._validation = Text(need_window(dataset.validation, settings.context), settings.context)
         self._schedule = Schedule(
             seed=settings.seed,
             windows=self._text.windows,
@@ -113,9 +113,7 @@ class Rank:
             saving = self._save()
         if saving is not None:
             saving.settle()
-        lost = saving.error if saving else None
-        told = f"which could not be saved: {lost}" if lost else "which is saved"
-        _log.info("told to stop after %s, %s", self._place, told)
+        _log.info("told to stop after %s%s", self._place, _fate(saving))
         self._worker.leave()
 
     def _save(self) -> Saving:
@@ -132,7 +130,7 @@ class Rank:
         metrics = {
             "loss": self._training.take_losses() / self._schedule.steps,
             "validationLoss": validation,
-            "perplexity": math.exp(validation),
+            "perplexity": _perplexity(validation),
             "samplesPerSecond": windows_per_step * steps_per_second,
         }
         self._worker.report(epoch=self.epoch, metrics=metrics)
@@ -154,6 +152,19 @@ class Rank:
         """What is the same on all ranks, once."""
         if self._worker.rank == 0:
             _log.info(what)
+
+
+def _perplexity(loss: float) -> float:
+    try:
+        return math.exp(loss)
+    except OverflowError:  # it diverges
+        return math.inf
+
+
+def _fate(saving: Saving | None) -> str:
+    if saving is None:
+        return ", with nothing new to save"
+    return f", which could not be saved: {saving.error}" if saving.error else ", which is saved"
 
 
 def _all_alike(digest: str) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stargate_trainer.dataset import Dataset, Schedule, read, windows
+from stargate_trainer.dataset import Dataset, Schedule, need_window, read, windows
 from stargate_trainer.exits import Exit, TrainerError
 
 DATA = Path(__file__).parents[3] / "images" / "trainer" / "data"
@@ -84,3 +84,9 @@ def test_what_does_not_fill_a_step_is_left_out() -> None:
 def test_a_text_too_short_for_one_step_is_an_error() -> None:
     with pytest.raises(TrainerError, match="23 windows, fewer than one step of 3 ranks"):
         schedule(windows=23).checked()
+
+
+def test_so_is_one_with_nothing_to_judge_by() -> None:
+    assert need_window(b"x" * 9, context=8) == b"x" * 9
+    with pytest.raises(TrainerError, match="has 8 bytes, too few for one window"):
+        need_window(b"x" * 8, context=8)

@@ -5,10 +5,10 @@ UV := tools/uv
 RUN := $(UV) run --locked --all-extras
 PYTHON := $(RUN) python
 export PYTHONPATH := $(CURDIR)/tools
-TYPED := $(wildcard operator tools tests bench)
+TYPED := $(wildcard operator tools images/trainer tests bench)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format manifests bench up down
+.PHONY: help demo test trainer-check lint format manifests bench up down
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ demo: ## The article's job on a simulated fleet, through a failure (NODES=200 is
 
 test: ## All tests, against a real control plane
 	$(RUN) pytest $(ARGS)
+
+trainer-check: ## The reference trainer itself, interrupted and resumed (needs a Python with torch: TRAINER_PYTHON)
+	$(RUN) pytest tests/trainer $(ARGS)
 
 lint: ## Style, types and layers
 	$(RUN) ruff check

@@ -1,0 +1,183 @@
+"""A gang of the reference trainer's processes on this machine, told what real pods are told.
+
+The job is that of examples/kind; the operator's own code makes the environment of each attempt.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from stargate_operator.desired.blueprint import Blueprint, resolve
+from stargate_operator.desired.environment import ReportTarget, environment
+from stargate_types import AcceleratorClass, StargateJob, StargateRuntime
+from stargate_types.status import Checkpoints, RestoredFrom
+from tests.trainer.sink import Json, Sink
+
+REPO = Path(__file__).parents[2]
+EXAMPLE = REPO / "examples" / "kind" / "language-model.yaml"
+DATA = REPO / "images" / "trainer" / "data"
+SECONDS = 120.0
+
+
+def example() -> dict[str, Json]:
+    return {each["kind"]: each for each in yaml.safe_load_all(EXAMPLE.read_text())}
+
+
+@dataclass
+class Rank:
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    def wait(self, seconds: float = SECONDS) -> int:
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"it goes on after {seconds:g} s:\n{self.said}") from None
+
+    def send(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    @property
+    def said(self) -> str:
+        return self.log.read_text()
+
+    @property
+    def last_line(self) -> str:
+        return self.said.strip().splitlines()[-1]
+
+
+@dataclass
+class Attempt:
+    number: int
+    ranks: list[Rank]
+    sink: Sink
+
+    def wait(self, seconds: float = SECONDS) -> list[int]:
+        """The exit codes by rank."""
+        return [rank.wait(seconds) for rank in self.ranks]
+
+    def passes(self, step: int, seconds: float = SECONDS) -> None:
+        """Every rank has said that it is past that step."""
+
+        def passed() -> bool:
+            steps = self.sink.steps(self.number)
+            return len(steps) == len(self.ranks) and min(steps.values()) >= step
+
+        self.until(passed, f"step {step}", seconds)
+
+    def until(self, condition: Callable[[], bool], what: str, seconds: float = SECONDS) -> None:
+        limit = time.monotonic() + seconds
+        while not condition():
+            ended = [each for each in self.ranks if each.process.poll() not in (None, 0)]
+            assert not ended, f"a rank ended before {what}:\n{ended[0].said}"
+            assert time.monotonic() < limit, f"no {what} in {seconds:g} s:\n{self.ranks[0].said}"
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        for rank in self.ranks:
+            if rank.process.poll() is None:
+                rank.process.kill()
+                rank.process.wait()
+
+
+@dataclass
+class Gang:
+    """`storage` is what pods see as /storage; `python` one that imports torch."""
+
+    storage: Path
+    python: str
+    sink: Sink
+    spec: Json = field(default_factory=dict)
+    env: dict[str, str] = field(default_factory=dict)
+    attempts: list[Attempt] = field(default_factory=list)
+
+    def start(self, resume: Json | None = None, **env: str) -> Attempt:
+        """The next attempt, from this checkpoint as it was reported."""
+        number = len(self.attempts) + 1
+        job, port = self._job(resume), str(_free_port())
+        ranks = [
+            self._spawn(rank, number, self._told(job, number, rank) | self._here(port) | env)
+            for rank in range(job.world_size)
+        ]
+        self.attempts.append(Attempt(number, ranks, self.sink))
+        return self.attempts[-1]
+
+    def end(self) -> None:
+        for attempt in self.attempts:
+            attempt.kill()
+
+    @property
+    def weights(self) -> str:
+        """What the last attempt ended with."""
+        folder = self.attempts[-1].number
+        (found,) = self.storage.glob(f"checkpoints/*/*/attempt-{folder}/weights.json")
+        return found.read_text()
+
+    def _job(self, resume: Json | None) -> StargateJob:
+        manifest = example()["StargateJob"]
+        manifest["spec"] |= self.spec
+        manifest["metadata"]["uid"] = "0123456789"
+        job = StargateJob.model_validate(manifest)
+        if resume is None:
+            return job
+        point = RestoredFrom(epoch=resume["epoch"], uri=resume["uri"])
+        status = job.status.model_copy(update={"checkpoints": Checkpoints(restored_from=point)})
+        return job.model_copy(update={"status": status})
+
+    def _told(self, job: StargateJob, attempt: int, rank: int) -> dict[str, str]:
+        target = ReportTarget(self.sink.url, self.sink.ca)
+        entries = environment(
+            job, self._blueprint(job), attempt=attempt, rank=str(rank), target=target
+        )
+        return {each["name"]: each["value"] for each in entries}
+
+    def _blueprint(self, job: StargateJob) -> Blueprint:
+        found = example()
+        found["StargateRuntime"]["spec"]["storage"][0]["mountPath"] = str(self.storage)
+        runtime = StargateRuntime.model_validate(found["StargateRuntime"])
+        accelerator = AcceleratorClass.model_validate(found["AcceleratorClass"])
+        blueprint = resolve(job, runtimes=[runtime], classes=[accelerator])
+        assert isinstance(blueprint, Blueprint), blueprint
+        return blueprint
+
+    def _here(self, port: str) -> dict[str, str]:
+        """What differs where all ranks share one machine."""
+        return {
+            "STARGATE_MASTER_ADDR": "127.0.0.1",
+            "STARGATE_MASTER_PORT": port,
+            "GLOO_SOCKET_IFNAME": "lo",
+            "PYTHONPATH": f"{REPO / 'images' / 'trainer'}:{REPO / 'operator'}",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PATH": os.environ["PATH"],
+            **self.env,
+        }
+
+    def _spawn(self, rank: int, attempt: int, told: dict[str, Any]) -> Rank:
+        token = self.storage / f"token-{attempt}-{rank}"
+        token.write_text(f"{attempt}/{rank}")
+        log = self.storage / f"log-{attempt}-{rank}"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [self.python, "-m", "stargate_trainer"],
+                env=told | {"STARGATE_REPORT_TOKEN_FILE": str(token)},
+                cwd=self.storage,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        return Rank(process, log)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,71 @@
+"""The example on kind is complete: the job's references and paths lead to what is beside it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from stargate_operator.desired.blueprint import Blueprint, resolve
+from stargate_operator.desired.environment import ReportTarget
+from stargate_operator.desired.pods import worker_pod
+from stargate_trainer.strategies import strategy
+from stargate_types import AcceleratorClass, StargateJob, StargateRuntime
+from stargate_types.base import Model
+
+EXAMPLE = Path(__file__).parents[3] / "examples" / "kind" / "language-model.yaml"
+MODELS: dict[str, type[Model]] = {
+    "AcceleratorClass": AcceleratorClass,
+    "StargateRuntime": StargateRuntime,
+    "StargateJob": StargateJob,
+}
+
+
+@pytest.fixture
+def parts() -> dict[str, Any]:
+    return {each["kind"]: each for each in yaml.safe_load_all(EXAMPLE.read_text())}
+
+
+@pytest.fixture
+def pod(parts: dict[str, Any]) -> dict[str, Any]:
+    job = StargateJob.model_validate(parts["StargateJob"])
+    blueprint = resolve(
+        job,
+        runtimes=[StargateRuntime.model_validate(parts["StargateRuntime"])],
+        classes=[AcceleratorClass.model_validate(parts["AcceleratorClass"])],
+    )
+    assert isinstance(blueprint, Blueprint), blueprint
+    return worker_pod(job, blueprint, attempt=1, rank="0", target=ReportTarget("https://x", "CA"))
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_it_says_nothing_that_the_schema_does_not_know(parts: dict[str, Any], kind: str) -> None:
+    spec = parts[kind]["spec"]
+    read = MODELS[kind].model_validate(parts[kind])
+    assert read.model_dump(by_alias=True, exclude_unset=True)["spec"] == spec
+
+
+def test_the_trainer_knows_its_strategy(parts: dict[str, Any]) -> None:
+    strategy(parts["StargateJob"]["spec"]["optimizationStrategy"])
+
+
+def test_its_data_lie_in_the_volume(pod: dict[str, Any], parts: dict[str, Any]) -> None:
+    worker = pod["spec"]["containers"][0]
+    told = {each["name"]: each["value"] for each in worker["env"]}
+    assert told["STARGATE_DATASET_PATH"] == "/storage/datasets/stargate-text"
+    assert told["STARGATE_CHECKPOINT_PATH"].startswith("/storage/checkpoints/default/")
+    mounted = {each["mountPath"]: each["name"] for each in worker["volumeMounts"]}
+    claims = {
+        each["name"]: each["persistentVolumeClaim"]["claimName"]
+        for each in pod["spec"]["volumes"]
+        if "persistentVolumeClaim" in each
+    }
+    assert claims[mounted["/storage"]] == parts["PersistentVolumeClaim"]["metadata"]["name"]
+
+
+def test_the_volume_is_the_claim_s(parts: dict[str, Any]) -> None:
+    volume, claim = parts["PersistentVolume"], parts["PersistentVolumeClaim"]
+    wanted = {key: claim["metadata"][key] for key in ("namespace", "name")}
+    assert volume["spec"]["claimRef"] == wanted
+    assert claim["spec"]["volumeName"] == volume["metadata"]["name"]
+    assert claim["metadata"]["namespace"] == parts["StargateJob"]["metadata"]["namespace"]

@@ -1,0 +1,45 @@
+"""How the trainer ends says why: to the operator by its code, to people by its last line."""
+
+import pytest
+
+from stargate_trainer.exits import Exit, TrainerError, as_trainer_error
+from stargate_worker import (
+    EXIT_STOPPED,
+    AttemptOver,
+    CheckpointRefused,
+    DamagedCheckpoint,
+    NotInAJob,
+    StorageUnavailable,
+    WorldSizeChanged,
+)
+
+
+def test_no_code_reads_as_a_signal_but_that_of_being_told_to_stop() -> None:
+    assert [each for each in Exit if each in range(129, 193)] == [Exit.STOPPED]
+    assert Exit.STOPPED == EXIT_STOPPED
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (TrainerError(Exit.RANKS_DISAGREE, "said"), Exit.RANKS_DISAGREE),
+        (NotInAJob("said"), Exit.MISCONFIGURED),
+        (DamagedCheckpoint("said"), Exit.CHECKPOINT_UNUSABLE),
+        (WorldSizeChanged("said"), Exit.CHECKPOINT_UNUSABLE),
+        (StorageUnavailable("said"), Exit.STORAGE_UNUSABLE),
+        (CheckpointRefused("said"), Exit.STORAGE_UNUSABLE),
+        (AttemptOver("said"), Exit.STOPPED),
+        (RuntimeError("[gloo/pair.cc:534] Connection closed by peer: said"), Exit.PEER_LOST),
+        (RuntimeError("Connection reset by peer: said"), Exit.PEER_LOST),
+        (RuntimeError("mat1 and mat2 cannot be multiplied: said"), Exit.BROKEN),
+        (KeyError("said"), Exit.BROKEN),
+    ],
+)
+def test_each_error_has_its_code_and_keeps_its_words(error: Exception, code: Exit) -> None:
+    found = as_trainer_error(error)
+    assert found.code is code
+    assert "said" in str(found)
+
+
+def test_the_last_line_is_one_line() -> None:
+    assert "\n" not in str(as_trainer_error(ValueError("several\nlines\nsaid")))

@@ -51,6 +51,7 @@ class NoticeBoard:
             restored_from=_restored_from(job),
             checkpoints=_checkpoints(job),
             expired=self._expired(job_uid),
+            report_timeout=job.report_timeout,
         )
 
     def _expired(self, job_uid: str) -> tuple[str, ...]:

@@ -22,7 +22,9 @@ UNSEEN_SECONDS = 2.0
 """How long an operator may not have seen yet that a job is gone."""
 SPEECHLESS_SECONDS = 10.0
 
-NO_FAILURES = frozenset({"StartTimeout", "Yielded", "Suspended", "Succeeded", "RuntimeChanged"})
+NO_FAILURES = frozenset(
+    {"StartTimeout", "Yielded", "Suspended", "Succeeded", "RuntimeChanged", "NodeReturned"}
+)
 """Causes that `status.restarts` does not count."""
 
 SECRET = re.compile(r"eyJ[\w-]{8,}\.[\w-]{8,}|-----BEGIN [A-Z ]*PRIVATE KEY")

@@ -18,6 +18,7 @@ class Standing:
     cannot be known now.
     `restored_from`: the URI that the attempt started from.
     `checkpoints`: those in the status. `expired`: URIs beyond what the job retains.
+    `report_timeout`: seconds of silence that are taken for a hang, if any are.
     """
 
     namespace: str
@@ -30,6 +31,7 @@ class Standing:
     restored_from: str = ""
     checkpoints: tuple[CheckpointKey, ...] = ()
     expired: tuple[str, ...] = ()
+    report_timeout: int | None = None
 
 
 class Board(Protocol):

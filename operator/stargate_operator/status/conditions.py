@@ -91,7 +91,7 @@ def _scheduled(found: ConditionSet, observed: Observed, plan: Plan) -> None:
 def _ready(found: ConditionSet, observed: Observed, plan: Plan) -> None:
     stuck = observed.gang.waiting
     if plan.phase is Phase.RUNNING:
-        found.set(Conditions.READY, True, Reasons.ALL_RUNNING, "every rank runs or has succeeded")
+        found.set(Conditions.READY, True, Reasons.ALL_RUNNING, _all_run(observed))
     elif stuck is not None and not plan.next_attempt:
         message = f"rank {stuck.rank}: {stuck.waiting_reason}: {stuck.waiting_message}"
         found.set(Conditions.READY, False, Reasons.CANNOT_START, message)
@@ -99,6 +99,21 @@ def _ready(found: ConditionSet, observed: Observed, plan: Plan) -> None:
         found.set(Conditions.READY, False, Reasons.NOT_ALL_RUNNING, "not every rank runs yet")
     else:
         found.set(Conditions.READY, False, plan.reason, plan.message)
+
+
+def _all_run(observed: Observed) -> str:
+    """Of a node that says nothing, the pods' last words are old."""
+    cluster, said = observed.cluster, "every rank runs or has succeeded"
+    if not cluster.unready:
+        return said
+    first = min(cluster.unready.values(), key=lambda node: node.since)
+    others = len(cluster.unready) - 1
+    more = f" and {others} more nodes" if others else ""
+    verb = "have" if others else "has"
+    since = f"{said}, as far as is known: {first.name}{more} {verb} not been ready"
+    if cluster.outage:
+        return f"{since}, nor has the greater part of the cluster: waiting for it to come back"
+    return f"{since} since {first.since:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _finished(found: ConditionSet, plan: Plan) -> None:

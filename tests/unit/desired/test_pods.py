@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from stargate_operator.desired.pods import pod_stamp, worker_pod
+from stargate_operator.desired.pods import Placement, pod_stamp, worker_pod
 from stargate_types import AcceleratorClass, StargateRuntime
 from stargate_types.job import WorkerTemplate
 from stargate_types.podparts import (
@@ -248,7 +248,9 @@ def test_environment_from_elsewhere_is_the_runtime_s_then_the_job_s() -> None:
 def test_a_stamped_pod_is_the_pod_built_in_full(rank: int, group: str | None) -> None:
     given = job(nodes=5000, template=WorkerTemplate(labels={"at": "rank"}))
     made_from = blueprint(given)
-    stamp = pod_stamp(given, made_from, attempt=2, target=TARGET, pod_group=group)
+    stamp = pod_stamp(
+        given, made_from, attempt=2, target=TARGET, placement=Placement(pod_group=group)
+    )
     full = worker_pod(given, made_from, attempt=2, rank=str(rank), target=TARGET)
     full["metadata"]["labels"]["stargate.dev/shard"] = str(rank % 16)
     if group:

@@ -47,6 +47,7 @@ class Cause(StrEnum):
     PREEMPTED = "Preempted"
     DELETED = "Deleted"
     REJECTED = "Rejected"
+    CANNOT_START = "CannotStart"
     HANG = "Hang"
     CHECKPOINT_DAMAGED = "CheckpointDamaged"
     RUNTIME_CHANGED = "RuntimeChanged"

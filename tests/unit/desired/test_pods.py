@@ -200,6 +200,53 @@ def test_it_is_placed_as_its_class_says() -> None:
     ]
 
 
+def placed(placement: Placement, *tolerations: Toleration) -> dict[str, Any]:
+    given, class_ = job(), accelerator_class(tolerations=list(tolerations))
+    made_from = blueprint(given, class_=class_)
+    pod = worker_pod(given, made_from, attempt=1, rank="0", target=TARGET, placement=placement)
+    spec: dict[str, Any] = pod["spec"]
+    return spec
+
+
+def test_it_keeps_off_the_nodes_that_are_avoided_by_name() -> None:
+    affinity = placed(Placement(avoided=("node-1", "node-7")))["affinity"]["nodeAffinity"]
+    assert affinity == {
+        "requiredDuringSchedulingIgnoredDuringExecution": {
+            "nodeSelectorTerms": [
+                {
+                    "matchFields": [
+                        {"key": "metadata.name", "operator": "NotIn", "values": ["node-1"]},
+                        {"key": "metadata.name", "operator": "NotIn", "values": ["node-7"]},
+                    ]
+                }
+            ]
+        }
+    }
+    assert "affinity" not in placed(Placement())
+
+
+def test_it_says_how_long_it_bears_a_node_that_is_not_ready() -> None:
+    found = placed(Placement(tolerated_seconds=330))["tolerations"]
+    assert [(each["key"], each["tolerationSeconds"]) for each in found] == [
+        ("node.kubernetes.io/not-ready", 330),
+        ("node.kubernetes.io/unreachable", 330),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("stated", "added"),
+    [
+        (Toleration(operator="Exists"), 0),
+        (Toleration(key="node.kubernetes.io/unreachable", operator="Exists"), 1),
+        (Toleration(key="accelerator", operator="Exists"), 2),
+        (Toleration(operator="Exists", effect="NoSchedule"), 2),
+    ],
+)
+def test_what_the_class_says_of_such_nodes_stands(stated: Toleration, added: int) -> None:
+    found = placed(Placement(tolerated_seconds=330), stated)["tolerations"]
+    assert len(found) == 1 + added
+
+
 @pytest.mark.parametrize(
     ("job_s", "runtime_s", "found"), [(None, None, 30), (None, 60, 60), (90, 60, 90)]
 )

@@ -109,6 +109,8 @@ def with_given_up(attempt: AttemptStatus, pods: list[Pod]) -> AttemptStatus:
     note = f"rank {ranks} was given up: its node is lost ({nodes})"
     if len(pods) > 1:
         note = f"ranks {ranks} were given up: their nodes are lost ({nodes})"
+    if note in (attempt.message or ""):
+        return attempt
     told = f"{attempt.message}; {note}" if attempt.message else note
     return attempt.model_copy(update={"message": shortened(told, _LATEST_MESSAGE_BYTES)})
 

@@ -15,7 +15,7 @@ AttemptNumber = Annotated[int, Field(ge=0)]
 MAX_ATTEMPTS = 10
 MAX_CHECKPOINTS = 10
 MAX_METRICS = 16
-MAX_AVOIDED_NODES = 16
+MAX_AVOIDED_NODES = 8
 
 
 class Phase(StrEnum):

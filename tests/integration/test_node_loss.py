@@ -118,7 +118,7 @@ def test_a_pod_that_is_stuck_when_its_job_is_suspended_is_given_up_and_said_so(
     assert told["reason"] == "Suspended"
     [attempt] = job.now.attempts
     assert attempt["cause"] == "Suspended"
-    assert f"rank {victim.rank} was given up: its node is lost" in attempt["message"]
+    assert f"rank {victim.rank} was given up with a lost node ({cut.node})" in attempt["message"]
 
 
 def test_a_job_on_a_lost_node_can_be_deleted(cut: Cut, racks: Racks) -> None:

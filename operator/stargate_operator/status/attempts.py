@@ -19,6 +19,7 @@ _CERTAIN = NOT_FAILURES | {Cause.CHECKPOINT_DAMAGED}
 _ECHOES = frozenset({Cause.EXIT, Cause.SIGNAL, Cause.HANG})
 """What becomes of a gang when one of its nodes falls silent."""
 _NODES_NAMED = 3
+_GIVEN_UP = "given up with a lost node"
 
 
 def begun(attempts: list[AttemptStatus], *, now: datetime, world_size: int) -> list[AttemptStatus]:
@@ -102,15 +103,13 @@ def lost_with_node(attempt: AttemptStatus, pods: list[Pod]) -> Revision | None:
 
 def with_given_up(attempt: AttemptStatus, pods: list[Pod]) -> AttemptStatus:
     """Pods of an attempt that is over, and that nobody is there to end: their nodes are lost."""
-    if not pods or attempt.cause is Cause.NODE_LOST:
+    said_so = _GIVEN_UP in (attempt.message or "") or attempt.cause is Cause.NODE_LOST
+    if not pods or said_so:
         return attempt
     ranks = interval_string(pod.rank for pod in pods)
     nodes = ", ".join(sorted({pod.node for pod in pods})[:_NODES_NAMED])
-    note = f"rank {ranks} was given up: its node is lost ({nodes})"
-    if len(pods) > 1:
-        note = f"ranks {ranks} were given up: their nodes are lost ({nodes})"
-    if note in (attempt.message or ""):
-        return attempt
+    who = f"rank {ranks} was" if len(pods) == 1 else f"ranks {ranks} were"
+    note = f"{who} {_GIVEN_UP} ({nodes})"
     told = f"{attempt.message}; {note}" if attempt.message else note
     return attempt.model_copy(update={"message": shortened(told, _LATEST_MESSAGE_BYTES)})
 

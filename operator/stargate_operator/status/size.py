@@ -15,7 +15,8 @@ LIMIT = 8000
 _KEPT_ATTEMPTS = 3
 """The current one, the one before it, which says why and until when to wait, and one more."""
 
-_KEPT_AVOIDED = 4
+_KEPT_AVOIDED = 2
+"""A node that is still lost is kept off by the cluster's own taint."""
 
 Sacrifice = Callable[[StargateJobStatus], StargateJobStatus]
 
@@ -48,9 +49,9 @@ def _sacrifices(attempts: int) -> Iterator[Sacrifice]:
     yield partial(_shorten_conditions, limit=200)
     yield partial(_shorten_all, limit=400)
     yield partial(_shorten_older, limit=0)
+    yield partial(_with_fewer_avoided, kept=_KEPT_AVOIDED)
     for _ in range(attempts - _KEPT_ATTEMPTS):
         yield _without_oldest
-    yield partial(_with_fewer_avoided, kept=_KEPT_AVOIDED)
     yield partial(_shorten_all, limit=200)
     yield partial(_shorten_conditions, limit=100)
 

@@ -114,7 +114,7 @@ def test_a_few_are_avoided_at_most_and_the_list_stands_still() -> None:
     names = [f"node-{n}" for n in range(40)]
     given = job(nodes=40).running()
     status = described(given, gang(40), cluster=unready(*names))
-    assert len(status.avoided_nodes) == 16
+    assert len(status.avoided_nodes) == 8
     again = described(given.now(status), gang(40), cluster=unready(*names))
     assert again.avoided_nodes == status.avoided_nodes
 
@@ -159,7 +159,7 @@ def test_the_attempt_says_that_a_rank_was_given_up() -> None:
     given, stuck = job().suspended(), pod(2).running().deleted()
     status = described(given, [stuck], cluster=LOST)
     assert status.attempts[0].cause is Cause.SUSPENDED
-    assert status.attempts[0].message == "rank 2 was given up: its node is lost (node-2)"
+    assert status.attempts[0].message == "rank 2 was given up with a lost node (node-2)"
     again = described(given.now(status), [stuck], cluster=LOST)
     assert again.attempts == status.attempts
 

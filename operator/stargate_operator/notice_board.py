@@ -30,6 +30,9 @@ class NoticeBoard:
     def pod(self, pod_uid: str) -> Pod | None:
         return self._pods.by_uid(pod_uid)
 
+    def is_gone(self, pod_uid: str) -> bool:
+        return self._pods.is_gone(pod_uid)
+
     def wake(self, job_uid: str) -> None:
         self._circle.wake(job_uid)
 

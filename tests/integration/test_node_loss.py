@@ -55,6 +55,8 @@ def avoided(pod: Pod) -> list[str]:
 def test_a_silent_node_is_given_up_and_avoided_and_later_forgotten(cut: Cut, racks: Racks) -> None:
     job, victim = cut.job, cut.victim
     racks.add(cut.rack, 1)
+    straggler = job.worker(victim.rank)
+    assert straggler.report(step=1).status == 200
     racks.says(cut.node, "Unknown")
     silent_at = time.time()
 
@@ -63,6 +65,7 @@ def test_a_silent_node_is_given_up_and_avoided_and_later_forgotten(cut: Cut, rac
     assert LOST_SECONDS - 0.5 <= time.time() - silent_at < LOST_SECONDS + 3
     assert (ended["cause"], ended["rank"], ended["node"]) == ("NodeLost", victim.rank, cut.node)
     again = job.wait_phase("Running", attempt=2)
+    assert straggler.report(step=2).body["reason"] == "StaleAttempt", "it runs on behind the cut"
     assert cut.node not in {pod.node for pod in job.pods()}
     assert {name for pod in job.pods() for name in avoided(pod)} == {cut.node}
     assert [each["name"] for each in again.status["avoidedNodes"]] == [cut.node]

@@ -296,6 +296,10 @@ class Informer(Follower[WirePod]):
     def by_uid(self, pod_uid: str) -> Pod | None:
         return self._store.by_uid(pod_uid)
 
+    def is_gone(self, pod_uid: str) -> bool:
+        """Deleted within the last minutes."""
+        return self._store.is_gone(pod_uid)
+
     def job_uids(self) -> frozenset[str]:
         return self._store.job_uids()
 

@@ -41,6 +41,9 @@ class Board(Protocol):
     def pod(self, pod_uid: str) -> Pod | None:
         """The pod as the informer knows it."""
 
+    def is_gone(self, pod_uid: str) -> bool:
+        """Whether the pod was known, and its object was deleted not long ago."""
+
     def standing(self, job_uid: str) -> Standing | None:
         """None: no such job, or no longer."""
 

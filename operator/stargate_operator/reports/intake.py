@@ -101,6 +101,8 @@ class Intake:
 
     def _pod(self, pod_uid: str) -> Pod:
         pod = self._board.pod(pod_uid)
+        if pod is None and self._board.is_gone(pod_uid):
+            raise conflict("StaleAttempt", "this pod has been deleted; its attempt is over")
         if pod is None:
             raise unavailable("the operator does not know this pod (yet)")
         return pod

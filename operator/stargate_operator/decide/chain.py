@@ -41,8 +41,10 @@ POLICIES: tuple[Callable[[Observed], Plan | None], ...] = (
 
 def decide(observed: Observed) -> Plan:
     plan = next(plan for policy in POLICIES if (plan := policy(observed)) is not None)
-    dues = [plan.wake_at, observed.cluster.look_again_at(observed.now), *_dues(observed, plan)]
-    return replace(plan, wake_at=min((due for due in dues if due), default=None))
+    others = [observed.cluster.look_again_at(observed.now), *_dues(observed, plan)]
+    ahead = [due for due in others if due and due > observed.now]
+    dues = [*ahead, plan.wake_at] if plan.wake_at else ahead
+    return replace(plan, wake_at=min(dues, default=None))
 
 
 def _dues(observed: Observed, plan: Plan) -> list[datetime | None]:

@@ -124,6 +124,11 @@ def test_a_failed_rank_comes_before_the_silence_of_the_rest() -> None:
     assert plan.reason == "OOMKilled"
 
 
+def test_a_silence_that_is_over_its_time_hides_no_other_moment() -> None:
+    plan = planned(hanging(), gang(4, pod(1).failed()), failed_since=at(-0.5))
+    assert (plan.ending, plan.wake_at) == (None, at(0.5))
+
+
 def test_a_suspended_job_is_silent_on_purpose() -> None:
     plan = planned(hanging().but(suspend=True), gang(4))
     assert plan.reason == "Suspending"

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from stargate_operator.cluster import Cluster, UnreadyNode
 from stargate_operator.decide.chain import decide
 from stargate_operator.decide.observed import Contention, Observed, Trouble
 from stargate_operator.decide.plan import Plan
@@ -17,6 +18,7 @@ from stargate_operator.desired.blueprint import Blueprint, Refusal, resolve
 from stargate_operator.desired.environment import ReportTarget
 from stargate_operator.gang import muster
 from stargate_operator.pod import FAILED, PENDING, RUNNING, SUCCEEDED, Pod, Termination
+from stargate_operator.pulse import Pulse
 from stargate_operator.reported import CheckpointReport, CheckpointState, ProgressReport, Reports
 from stargate_operator.status.describe import describe
 from stargate_types import (
@@ -31,6 +33,7 @@ from stargate_types import (
 from stargate_types.base import ObjectMeta
 from stargate_types.job import (
     CheckpointPolicy,
+    Hang,
     ResourceAllocation,
     RestartPolicy,
     Scheduling,
@@ -39,6 +42,7 @@ from stargate_types.job import (
 from stargate_types.runtime import RuntimeCheckpoint
 from stargate_types.status import (
     AttemptStatus,
+    AvoidedNode,
     Cause,
     Checkpoint,
     Checkpoints,
@@ -219,6 +223,14 @@ class GivenJob(StargateJob):
         """Attempt 1 gave its nodes back; attempt 2 waits for them."""
         return self._after(Phase.QUEUED, cause, ended)
 
+    def hangs_after(self, seconds: int) -> "GivenJob":
+        """Of silence."""
+        return self.but(hang=Hang(report_timeout_seconds=seconds))
+
+    def avoiding(self, *names: str, until: float = 600.0) -> "GivenJob":
+        avoided = [AvoidedNode(name=name, until=at(until)) for name in names]
+        return self.having(avoided_nodes=avoided)
+
     def suspended(self, *, ended: float | None = -10.0) -> "GivenJob":
         """Its attempt was ended; None: it never began one."""
         found = self.but(suspend=True).having(phase=Phase.SUSPENDED)
@@ -387,6 +399,26 @@ def checkpoint_report(
     )
 
 
+def pulse(*beats: tuple[int, float] | tuple[int, float, int]) -> Pulse:
+    """Reports in their order: of which rank, when, and at which step."""
+    found = Pulse()
+    for rank, when, *step in beats:
+        found.beat(rank, at(when), step[0] if step else None)
+    return found
+
+
+def unready(
+    *names: str,
+    since: float = -60.0,
+    silent: bool = True,
+    outage: bool = False,
+    ready_again: Iterable[str] = (),
+) -> Cluster:
+    """These nodes, which hold pods of the job, are not ready; a minute is longer than they may be."""
+    nodes = {name: UnreadyNode(name, at(since), silent) for name in names}
+    return Cluster(nodes, frozenset(ready_again), outage)
+
+
 def observed(
     job: StargateJob,
     pods: Iterable[Pod] = (),
@@ -404,6 +436,9 @@ def observed(
     alone: bool = False,
     released_at: datetime | None = None,
     failed_since: datetime | None = None,
+    pulse: Pulse | None = None,
+    heard_since: float = -1000.0,
+    cluster: Cluster | None = None,
     pue: float = 1.0,
     native_gangs: bool = False,
     missing_companions: tuple[str, ...] = (),
@@ -421,10 +456,13 @@ def observed(
         blueprint=blueprint_ or blueprint(job),
         gang=current,
         remains=remains,
-        reports=Reports(progress, tuple(checkpoints), epoch_seconds),
+        reports=Reports(progress, tuple(checkpoints), epoch_seconds, pulse or Pulse()),
         trouble=trouble,
         contention=Contention(older, older_is_short, whole, alone, released_at),
+        cluster=cluster or Cluster(),
         failed_since=failed_since,
+        heard_since=at(heard_since),
+        report_interval=10.0,
         pue=pue,
         native_gangs=native_gangs,
         missing_companions=missing_companions,

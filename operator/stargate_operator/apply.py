@@ -13,7 +13,7 @@ import structlog
 
 from stargate_operator import metrics
 from stargate_operator.batch import Batch
-from stargate_operator.constants import Reasons
+from stargate_operator.constants import GIVEN_UP_GRACE_SECONDS, Reasons
 from stargate_operator.decide.effects import Doomed
 from stargate_operator.desired.environment import pod_name
 from stargate_operator.desired.pods import PodStamp
@@ -132,6 +132,9 @@ class Hands:
             log.warning("pod not deleted", pod=target.name, error=str(error))
         else:
             metrics.pods_deleted()
+            if target.grace == GIVEN_UP_GRACE_SECONDS:
+                metrics.pod_given_up()
+                log.warning("pod given up with its node", pod=target.name)
             self._seeds.mark_deleting(target.uid)
 
 

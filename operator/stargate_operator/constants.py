@@ -19,6 +19,8 @@ TOKEN_EXPIRATION_SECONDS = 43_200
 
 KILL_GRACE_SECONDS = 2
 """Grace of a restart's deletes: never 0 on a live node; a Python PID 1 ignores SIGTERM anyway."""
+GIVEN_UP_GRACE_SECONDS = 0
+"""Of a pod on a lost node: no kubelet is there to say that it has ended, so its object goes at once."""
 KEPT_FAILED_PODS = 10
 """The culprit's pod and at most nine other failed ones stay: `kubectl logs` still answers."""
 

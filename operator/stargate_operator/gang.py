@@ -14,7 +14,8 @@ from stargate_operator.pod import FAILED, ORDINARY_WAITING, RUNNING, SUCCEEDED, 
 
 @dataclass(frozen=True)
 class Gang:
-    """The pods of one attempt. `size` is the attempt's world size."""
+    """The pods of one attempt. `size` is the attempt's world size; those `leaving` are being deleted,
+    and their grace runs."""
 
     attempt: int
     size: int
@@ -29,6 +30,7 @@ class Gang:
     last_scheduled_at: float = 0.0
     unschedulable: Pod | None = None
     waiting: Pod | None = None
+    leaving: int = 0
 
     @property
     def created(self) -> int:
@@ -91,6 +93,7 @@ class _Muster:
     running: int = 0
     ready: int = 0
     alive: int = 0
+    leaving: int = 0
     last_scheduled_at: float = 0.0
     failed: dict[str, Pod] = field(default_factory=dict)
     succeeded: dict[str, Pod] = field(default_factory=dict)
@@ -117,6 +120,7 @@ class _Muster:
 
     def _count(self, pod: Pod, sign: int) -> None:
         self.alive += sign * pod.alive
+        self.leaving += sign * (pod.alive and pod.deleting)
         self.ready += sign * pod.ready
         self.running += sign * (pod.phase == RUNNING)
         self.scheduled += sign * bool(pod.node)
@@ -190,6 +194,7 @@ class Roll:
             last_scheduled_at=muster.last_scheduled_at,
             unschedulable=next(iter(muster.unschedulable.values()), None),
             waiting=next(iter(muster.waiting.values()), None),
+            leaving=muster.leaving,
         )
         return gang, self._remains(attempt)
 

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from stargate_operator.decide.observed import Trouble
 from stargate_operator.desired.blueprint import Blueprint
 from stargate_operator.gang import Gang
+from stargate_operator.reports.cadence import longest_wait
 from stargate_operator.status.checkpoints import dropped
 from stargate_types import StargateJob
 from stargate_types.status import StargateJobStatus
@@ -32,6 +33,9 @@ class Memory:
     wrote_at: float = float("-inf")
     expired: deque[str] = field(default_factory=lambda: deque(maxlen=_EXPIRED_URIS))
     last_seen: StargateJob | None = None
+    report_timeout: int | None = None
+    report_timeout_seen: bool = False
+    timeout_counts_from: datetime | None = None
 
     def remember_blueprint(self, attempt: int, blueprint: Blueprint) -> None:
         self.blueprint, self.blueprint_attempt = blueprint, attempt
@@ -47,6 +51,13 @@ class Memory:
             self.failed_since = None
         if gang.failed and self.failed_since is None:
             self.failed_since, self.failed_attempt = now, gang.attempt
+
+    def note_timeout(self, job: StargateJob, now: datetime) -> None:
+        """Under a new timeout silence counts once the ranks were due under the old one."""
+        if self.report_timeout_seen and job.report_timeout != self.report_timeout:
+            told = longest_wait(job.world_size, self.report_timeout)
+            self.timeout_counts_from = now + timedelta(seconds=told)
+        self.report_timeout, self.report_timeout_seen = job.report_timeout, True
 
     def refused(self, reason: str, message: str, now: datetime) -> None:
         """Each round of refusals doubles the wait: a quota is no reason for a hot loop."""

@@ -92,6 +92,16 @@ _attempts = Counter(
 )
 _leader = Gauge("stargate_leader", "1 while this process leads.", registry=registry)
 _informer_pods = Gauge("stargate_informer_pods", "Pods in the informer.", registry=registry)
+_unready_nodes = Gauge(
+    "stargate_nodes_not_ready",
+    "Nodes that are not ready, and those that vanished within the hour.",
+    registry=registry,
+)
+_pods_given_up = Counter(
+    "stargate_pods_given_up",
+    "Pods whose objects were removed because their node is lost.",
+    registry=registry,
+)
 _watch_restarts = Counter(
     "stargate_watch_restarts",
     "Watches that ended and began anew, by resource.",
@@ -192,6 +202,14 @@ def leading(leads: bool) -> None:
 
 def informer_pods(count: int) -> None:
     _informer_pods.set(count)
+
+
+def unready_nodes(count: int) -> None:
+    _unready_nodes.set(count)
+
+
+def pod_given_up() -> None:
+    _pods_given_up.inc()
 
 
 def watch_restarted(resource: str) -> None:

@@ -30,6 +30,9 @@ class NoticeBoard:
     def pod(self, pod_uid: str) -> Pod | None:
         return self._pods.by_uid(pod_uid)
 
+    def is_gone(self, pod_uid: str) -> bool:
+        return self._pods.is_gone(pod_uid)
+
     def wake(self, job_uid: str) -> None:
         self._circle.wake(job_uid)
 
@@ -51,6 +54,7 @@ class NoticeBoard:
             restored_from=_restored_from(job),
             checkpoints=_checkpoints(job),
             expired=self._expired(job_uid),
+            report_timeout=job.report_timeout,
         )
 
     def _expired(self, job_uid: str) -> tuple[str, ...]:

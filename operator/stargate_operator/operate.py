@@ -6,8 +6,8 @@ half alive, and its supervisor starts it again in a second.
 
 import asyncio
 import time
-from collections.abc import Coroutine
-from datetime import UTC, datetime
+from collections.abc import Coroutine, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import kopf
@@ -23,17 +23,20 @@ from stargate_operator.handlers import PLURALS, kopf_settings, register
 from stargate_operator.jobs import Catalogue, Jobs
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.config import Endpoint, load_endpoint
-from stargate_operator.kube.informer import SERVICES, Informer
+from stargate_operator.kube.informer import SERVICES, Follower, Informer
 from stargate_operator.kube.leadership import Leadership
+from stargate_operator.kube.nodes import Node, NodeInformer
 from stargate_operator.kube.watchdog import Check, KopfWatchers, Watchdog
 from stargate_operator.leader_label import take_label
 from stargate_operator.measure import keep_gauges
 from stargate_operator.native_gangs import find_group_version
+from stargate_operator.nodes import Nodes, Patience
 from stargate_operator.notice_board import NoticeBoard
 from stargate_operator.pod import Pod
 from stargate_operator.probes import Probes
 from stargate_operator.reconciler import World
 from stargate_operator.reports.certificate import ServingCertificate
+from stargate_operator.reports.hearing import Hearing
 from stargate_operator.reports.identity import Identities
 from stargate_operator.reports.intake import Intake
 from stargate_operator.reports.ledger import Ledger
@@ -42,6 +45,8 @@ from stargate_operator.settings import Settings
 from stargate_operator.tell import Teller
 
 log = structlog.get_logger(__name__)
+
+_NODE_NEWS_SECONDS = 0.1
 
 
 def now() -> datetime:
@@ -73,6 +78,18 @@ class Replica:
             in_flight=settings.requests_in_flight,
         )
         self.client.on_request = _count_request
+        self.hearing = Hearing(now, time.monotonic)
+        self.nodes = Nodes(
+            Patience(
+                lost_after=timedelta(seconds=settings.node_lost_seconds),
+                avoided_for=timedelta(seconds=settings.avoid_lost_nodes_seconds),
+            ),
+            every_pod=self._every_pod,
+            clock=now,
+            monotonic=time.monotonic,
+        )
+        self.node_informer = NodeInformer(self.client, on_change=self._node_changed)
+        self._node_news: set[str] = set()
         self.pods = Informer(self.client, on_change=self._pod_changed)
         self.services = Informer(self.client, path=SERVICES, on_change=self._companion_changed)
         self.pod_groups: Informer | None = None
@@ -82,6 +99,28 @@ class Replica:
 
     def _pod_changed(self, uid: str, old: Pod | None, new: Pod | None) -> None:
         self.circle.pod_changed(uid, old, new)
+
+    def _every_pod(self) -> Iterator[Pod]:
+        return (pod for uid in self.pods.job_uids() for pod in self.pods.of_job(uid).values())
+
+    def _node_changed(self, old: Node | None, new: Node | None) -> None:
+        """Many nodes fail together, and whom it concerns is found by a look at every pod."""
+        changed = new or old
+        if changed is None or not self.nodes.take(new, old):
+            return
+        if not self._node_news:
+            asyncio.get_running_loop().call_later(_NODE_NEWS_SECONDS, self._tell_of_nodes)
+        self._node_news.add(changed.name)
+
+    def _tell_of_nodes(self) -> None:
+        names, self._node_news = self._node_news, set()
+        avoiding = {
+            job.uid
+            for job in self.jobs
+            if any(each.name in names for each in job.status.avoided_nodes)
+        }
+        for uid in self.nodes.concerned(names) | avoiding:
+            self.circle.wake(uid)
 
     def _companion_changed(self, uid: str, old: Pod | None, new: Pod | None) -> None:
         if new is None and old is not None:
@@ -95,12 +134,14 @@ class Replica:
         """From here on this process may write."""
         group_version = await self._follow_pod_groups()
         await self._all_synced()
+        self.nodes.miss({pod.node for pod in self._every_pod()})
         self.circle.start(self._world(group_version))
         if self.settings.pod_name:
             await take_label(
                 self.client, namespace=self.settings.namespace, pod_name=self.settings.pod_name
             )
         self._leading.set()
+        self.hearing.begin()
         metrics.leading(True)
         log.info("leading", identity=self.settings.leader_identity, native_gangs=group_version)
         assert self.circle.failure is not None
@@ -122,9 +163,10 @@ class Replica:
             await informer.synced.wait()
 
     @property
-    def informers(self) -> list[Informer]:
+    def informers(self) -> list[Follower[Any]]:
         return [
             self.pods,
+            self.node_informer,
             self.services,
             *([self.pod_groups] if self.pod_groups is not None else []),
         ]
@@ -135,6 +177,7 @@ class Replica:
             jobs=self.jobs,
             catalogue=self.catalogue,
             pods=self.pods,
+            nodes=self.nodes,
             companions=Companions(
                 self.client,
                 services=self.services,
@@ -142,6 +185,7 @@ class Replica:
                 group_version=group_version,
             ),
             ledger=self.ledger,
+            hearing=self.hearing,
             rivals=Rivals(self.jobs),
             teller=self.teller,
             target=ReportTarget(
@@ -158,7 +202,8 @@ class Replica:
             circle=self.circle,
             leads=lambda: self.leads and self.watchers.listed,
         )
-        intake = Intake(board, self.ledger, Identities(self.client, time.time), clock=now)
+        identities = Identities(self.client, time.time)
+        intake = Intake(board, self.ledger, identities, clock=now, hearing=self.hearing)
         certificate = ServingCertificate(
             self.settings.reports_certificate, self.settings.reports_key
         )
@@ -168,7 +213,7 @@ class Replica:
         return Watchdog(
             [
                 self.watchers.check(),
-                Check("pod watches", self._silence),
+                Check("watches", self._silence),
                 Check("report server", reports.problem),
             ]
         )
@@ -239,7 +284,9 @@ async def _until_one_ends(replica: Replica, watchdog: Watchdog) -> int:
 def _endless(replica: Replica, watchdog: Watchdog) -> list[Coroutine[Any, Any, Any]]:
     return [
         replica.pods.run(),
+        replica.node_informer.run(),
         replica.services.run(),
+        replica.hearing.run(),
         replica.teller.run(),
         keep_gauges(replica.jobs, replica.pods, replica.client),
         watchdog.run(),

@@ -22,15 +22,17 @@ from stargate_operator.decide.plan import Plan
 from stargate_operator.desired.blueprint import Blueprint
 from stargate_operator.desired.environment import ReportTarget
 from stargate_operator.desired.group import pod_group_name
-from stargate_operator.desired.pods import PodStamp, pod_stamp
+from stargate_operator.desired.pods import Placement, PodStamp, pod_stamp
 from stargate_operator.gang import Roll
 from stargate_operator.jobs import Catalogue, Jobs
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.errors import ApiError
 from stargate_operator.kube.informer import Informer
 from stargate_operator.memory import Memory
+from stargate_operator.nodes import Nodes
 from stargate_operator.observe import Surroundings, observe
 from stargate_operator.record import Record
+from stargate_operator.reports.hearing import Hearing
 from stargate_operator.reports.ledger import Ledger
 from stargate_operator.retirement import Retirement
 from stargate_operator.status.describe import describe
@@ -54,8 +56,10 @@ class World:
     jobs: Jobs
     catalogue: Catalogue
     pods: Informer
+    nodes: Nodes
     companions: Companions
     ledger: Ledger
+    hearing: Hearing
     rivals: Rivals
     teller: Teller
     target: ReportTarget
@@ -86,6 +90,7 @@ class Reconciler:
             companions=world.companions,
             hands=self._hands,
             record=self._record,
+            nodes=world.nodes,
             clock=world.clock,
         )
         self.done = False
@@ -131,6 +136,8 @@ class Reconciler:
             contention=world.rivals.seen_by(job),
             native_gangs=world.companions.native_gangs,
             missing_companions=world.companions.missing(job) if job.status.attempt else (),
+            heard_since=world.hearing.since,
+            cluster=world.nodes.about,
         )
         return observe(
             job,
@@ -205,7 +212,11 @@ class Reconciler:
             blueprint,
             attempt=job.status.attempt,
             target=self._world.target,
-            pod_group=pod_group_name(job, job.status.attempt) if native else None,
+            placement=Placement(
+                avoided=tuple(each.name for each in job.status.avoided_nodes),
+                tolerated_seconds=self._world.nodes.tolerated_seconds,
+                pod_group=pod_group_name(job, job.status.attempt) if native else None,
+            ),
         )
 
     def _tell(self, before: StargateJob, after: StargateJob) -> None:

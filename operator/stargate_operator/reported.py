@@ -1,8 +1,10 @@
 """What workers have reported of a job, as values: between the report server and the status."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
+
+from stargate_operator.pulse import Pulse
 
 CheckpointState = Literal["Writing", "Complete", "Damaged"]
 
@@ -40,9 +42,11 @@ class CheckpointReport:
 class Reports:
     """A job's reports that the status does not hold yet, and its pace.
 
-    `epoch_seconds` is seconds per epoch in the current attempt, None before it is known.
+    `epoch_seconds` is seconds per epoch in the current attempt, None before it is known; `pulse` is
+    its ranks' signs of life, live.
     """
 
     progress: ProgressReport | None = None
     checkpoints: tuple[CheckpointReport, ...] = ()
     epoch_seconds: float | None = None
+    pulse: Pulse = field(default_factory=Pulse)

@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 
 from stargate_operator.apply import Hands
 from stargate_operator.companions import Companions
-from stargate_operator.decide.effects import Doomed
+from stargate_operator.decide.effects import doom
 from stargate_operator.jobs import Jobs
 from stargate_operator.kube.informer import Informer
+from stargate_operator.nodes import Nodes
 from stargate_operator.pod import Pod
 from stargate_operator.record import Record
 from stargate_types import StargateJob
@@ -32,6 +33,7 @@ class Retirement:
         companions: Companions,
         hands: Hands,
         record: Record,
+        nodes: Nodes,
         clock: Callable[[], datetime],
     ) -> None:
         self._uid = uid
@@ -40,6 +42,7 @@ class Retirement:
         self._companions = companions
         self._hands = hands
         self._record = record
+        self._nodes = nodes
         self._clock = clock
         self._orphaned = False
         self._confirmed = False
@@ -54,8 +57,9 @@ class Retirement:
             return None
         await self._companions.delete(self._uid)
         left = self._left()
-        self._hands.delete(Doomed(pod, grace=None) for pod in left if not pod.deleting)
-        return self._clock() + _LOOK_AGAIN if left else None
+        now, cluster = self._clock(), self._nodes.about(left, avoided=())
+        self._hands.delete(doom(left, grace=None, cluster=cluster, now=now))
+        return now + _LOOK_AGAIN if left else None
 
     async def _confirm(self) -> datetime | None:
         """Pods of a job that this process never saw: gone while no operator ran, or not listed yet."""

@@ -58,6 +58,14 @@ class Settings(BaseSettings):
         default="auto",
         description="Whether gangs are PodGroups where the API server serves them.",
     )
+    node_lost_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(
+        default=30,
+        description="How long a node may not be ready, or gone, until its pods are given up; on top"
+        " of what Kubernetes takes to notice (node-monitor-grace-period, 50 s).",
+    )
+    avoid_lost_nodes_seconds: Annotated[int, Field(ge=0, le=604_800)] = Field(
+        default=600, description="How long the attempts of a job that lost a node avoid that node."
+    )
     reports_host: str = Field(
         default="", description="Address the report server listens on; all by default."
     )

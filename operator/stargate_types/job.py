@@ -43,6 +43,9 @@ Title = Annotated[
 ]
 Seconds = Annotated[int, Field(ge=0, le=315_360_000)]
 
+NODES_PER_TIMEOUT_SECOND = 33
+"""A gang of more ranks than this for each second of its hang timeout could not report in time."""
+
 MAX_NODES = 99_999
 """Five digits: a pod is named <job>-<attempt>-<rank> and must fit a DNS label."""
 
@@ -188,6 +191,18 @@ class Scheduling(Model):
     )
 
 
+class Hang(Model):
+    """When a gang whose pods run, and that says nothing, is taken to hang."""
+
+    report_timeout_seconds: int = Field(
+        ge=1,
+        le=604_800,
+        description="Seconds without a report from any rank, counted from when all ranks run, after"
+        " which the attempt is ended (cause Hang) and the next begins. Choose more than the longest"
+        " time that a healthy trainer is silent: at its start, while it evaluates or saves.",
+    )
+
+
 class Rendezvous(Model):
     """How the ranks find each other."""
 
@@ -240,6 +255,14 @@ class StargateJobSpec(Model):
             " be written",
             ".checkpointIntervalEpochs",
         ),
+        Rule(
+            f"!has(self.hang) || self.hang.reportTimeoutSeconds * {NODES_PER_TIMEOUT_SECOND}"
+            " >= self.resourceAllocation.nodes",
+            "spec.hang.reportTimeoutSeconds must be at least spec.resourceAllocation.nodes /"
+            f" {NODES_PER_TIMEOUT_SECOND}: the ranks of a gang share 100 reports a second, and each"
+            " must have had its turn before it is missed",
+            ".hang.reportTimeoutSeconds",
+        ),
         *map(_immutable, _IMMUTABLE),
         *map(_immutable_optional, _IMMUTABLE_OPTIONAL),
     )
@@ -273,6 +296,9 @@ class StargateJobSpec(Model):
     scheduling: Scheduling = Field(default=Scheduling(), description="How the gang gets its nodes.")
     rendezvous: Rendezvous = Field(
         default=Rendezvous(), description="How the ranks find each other."
+    )
+    hang: Hang | None = Field(
+        default=None, description="When silence is taken for a hang; never where absent."
     )
     suspend: bool = Field(
         default=False, description="True frees all pods; false resumes from the last checkpoint."
@@ -312,6 +338,11 @@ class StargateJob(Model):
     @property
     def key(self) -> str:
         return f"{self.metadata.namespace}/{self.metadata.name}"
+
+    @property
+    def report_timeout(self) -> int | None:
+        """Seconds of silence that are taken for a hang, if any are."""
+        return self.spec.hang.report_timeout_seconds if self.spec.hang else None
 
     @property
     def world_size(self) -> int:

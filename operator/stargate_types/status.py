@@ -15,6 +15,7 @@ AttemptNumber = Annotated[int, Field(ge=0)]
 MAX_ATTEMPTS = 10
 MAX_CHECKPOINTS = 10
 MAX_METRICS = 16
+MAX_AVOIDED_NODES = 8
 
 
 class Phase(StrEnum):
@@ -46,8 +47,11 @@ class Cause(StrEnum):
     PREEMPTED = "Preempted"
     DELETED = "Deleted"
     REJECTED = "Rejected"
+    CANNOT_START = "CannotStart"
+    HANG = "Hang"
     CHECKPOINT_DAMAGED = "CheckpointDamaged"
     RUNTIME_CHANGED = "RuntimeChanged"
+    NODE_RETURNED = "NodeReturned"
     START_TIMEOUT = "StartTimeout"
     YIELDED = "Yielded"
     SUSPENDED = "Suspended"
@@ -172,6 +176,11 @@ class AttemptStatus(Model):
     )
 
 
+class AvoidedNode(Model):
+    name: Name = Field(description="Name of the node.")
+    until: Time = Field(description="Attempts that begin before it are not placed there.")
+
+
 class Goodput(Model):
     """Where the time went since the job was accepted; time suspended or queued counts nowhere."""
 
@@ -220,6 +229,11 @@ class StargateJobStatus(Model):
         default_factory=list,
         description="The last attempts, oldest first.",
         json_schema_extra={"key": "number"},
+    )
+    avoided_nodes: Annotated[list[AvoidedNode], Field(max_length=MAX_AVOIDED_NODES)] = Field(
+        default_factory=list,
+        description="Nodes that were lost, and that attempts avoid for a while.",
+        json_schema_extra={"key": "name"},
     )
     goodput: Goodput | None = Field(default=None, description="Where the time went.")
     energy: Energy | None = Field(default=None, description="What it drew, estimated.")

@@ -23,6 +23,7 @@ SLOWER = 2.0
 PATIENT = {
     "STARGATE_LEASE_DURATION_SECONDS": "45",
     "STARGATE_LEASE_RENEW_DEADLINE_SECONDS": "40",
+    "STARGATE_NODE_LOST_SECONDS": "3",
 }
 """On two busy cores an API server takes 10 s to come back; it is not to end an operator here."""
 

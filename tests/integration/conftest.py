@@ -25,6 +25,7 @@ from tests.recorder.checks import SECRET
 
 HERE = Path(__file__).parent
 NODES = 120
+IMPATIENT = {"STARGATE_NODE_LOST_SECONDS": "3", "STARGATE_AVOID_LOST_NODES_SECONDS": "8"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -52,7 +53,7 @@ def operator(plane: ControlPlane) -> Iterator[OperatorProcess]:
     """It leads, on a plane with the catalogue and the fleet."""
     fleet.create(Fleet(nodes=NODES), plane.api.credentials)
     installation.apply(plane, REPO / "examples" / "catalog.yaml")
-    with operators.running(OperatorProcess(plane)) as operator:
+    with operators.running(OperatorProcess(plane, IMPATIENT)) as operator:
         yield operator
         log = operator.log_path.read_text()
         assert not SECRET.search(log), "the operator's log holds a token or a key"

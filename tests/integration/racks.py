@@ -1,12 +1,14 @@
 """Hardware of a test's own, beside the fleet that all share: few machines, and full ones."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from uuid import uuid4
 
 from stargate_lab import fleet
-from stargate_lab.api import Api, Json
+from stargate_lab.api import Api, ApiError, Json
 from stargate_lab.fleet import Fleet
 
+_NODES = "/api/v1/nodes"
 CLASSES = "/apis/stargate.dev/v1alpha1/acceleratorclasses"
 
 
@@ -35,6 +37,15 @@ class Racks:
         self._built.append(rack)
         fleet.create(rack, self.api.credentials)
 
+    def says(self, node: str, ready: str) -> None:
+        """What stands of a node: `True`, `False`, or `Unknown` where its kubelet has gone silent."""
+        condition = {"type": "Ready", "status": ready, "reason": "Test", "message": ""}
+        self.api.patch(f"{_NODES}/{node}/status", {"status": {"conditions": [condition]}})
+
+    def remove(self, node: str) -> None:
+        """The object, as a cloud does it whose machine is gone."""
+        self.api.delete(f"{_NODES}/{node}")
+
     def forget_class(self, name: str) -> None:
         """The test has deleted it."""
         self._classes.remove(name)
@@ -43,7 +54,9 @@ class Racks:
         for name in self._classes:
             self.api.delete(f"{CLASSES}/{name}")
         for rack in self._built:
-            fleet.delete(rack, self.api.credentials)
+            for name in rack.names:
+                with suppress(ApiError):  # the test has removed it
+                    self.remove(name)
 
 
 def _class(name: str) -> Json:

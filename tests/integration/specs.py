@@ -141,6 +141,7 @@ FULL: dict[str, Json] = {
         "spec.checkpoint": {"uri": "s3://b/c", "retain": 2, "restoreFrom": "s3://b/old/40"},
         "spec.restartPolicy.maxRestarts": 0,
         "spec.scheduling.startTimeoutSeconds": 60,
+        "spec.hang": {"reportTimeoutSeconds": 600},
         "spec.rendezvous.hostnames": "All",
         "spec.suspend": True,
         "spec.activeDeadlineSeconds": 3600,
@@ -306,6 +307,19 @@ OPTIONS = [
         {"spec.scheduling.startTimeoutSeconds": 0},
         "spec.scheduling.startTimeoutSeconds",
         "greater than or equal to 1",
+    ),
+    job(
+        "hang at once",
+        {"spec.hang": {"reportTimeoutSeconds": 0}},
+        "spec.hang.reportTimeoutSeconds",
+        "greater than or equal to 1",
+    ),
+    job("hang of what", {"spec.hang": {}}, "spec.hang.reportTimeoutSeconds", "Required value"),
+    job(
+        "no turn in time",
+        {"spec.hang": {"reportTimeoutSeconds": 151}, "spec.resourceAllocation.nodes": 5000},
+        "spec.hang.reportTimeoutSeconds",
+        "must be at least spec.resourceAllocation.nodes / 33",
     ),
     job(
         "hostnames of some",

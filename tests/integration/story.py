@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from stargate_lab.api import Api, ApiError
+from stargate_lab.kwok_config import ABANDONED
 from stargate_lab.operator_process import OperatorProcess
 from tests.integration.worker import Worker
 from tests.recorder import Recorder
@@ -188,6 +189,12 @@ class JobStory:
 
     def oom_kill(self, rank: int) -> Pod:
         return self.kill(rank, 137, reason="OOMKilled")
+
+    def abandon(self, pod: Pod) -> None:
+        """Its machine is dead, whatever its node's object says."""
+        key, _, value = ABANDONED.partition("=")
+        left = {"metadata": {"annotations": {key: value}}}
+        self.story.api.patch(f"{self.story.core}/pods/{pod.name}", left)
 
     def finish(self) -> None:
         """Every rank exits with 0."""

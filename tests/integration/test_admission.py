@@ -129,6 +129,7 @@ MUTABLE: dict[str, Any] = {
     "activeDeadlineSeconds": 60,
     "ttlSecondsAfterFinished": 60,
     "restartPolicy": {"maxRestarts": 3},
+    "hang": {"reportTimeoutSeconds": 60},
 }
 
 
@@ -162,7 +163,7 @@ def test_mutable_fields_change_and_can_be_taken_back(objects: Objects, namespace
     back = change(objects, namespace, dict.fromkeys(MUTABLE))["spec"]
     assert back["restartPolicy"] == {"maxRestarts": 10}
     assert back["suspend"] is False
-    assert not {"activeDeadlineSeconds", "ttlSecondsAfterFinished"} & set(back)
+    assert not {"activeDeadlineSeconds", "ttlSecondsAfterFinished", "hang"} & set(back)
 
 
 STATUS: Json = {

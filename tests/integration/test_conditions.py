@@ -162,6 +162,18 @@ def test_an_image_that_cannot_be_pulled(story: Story) -> None:
     assert condition(job.wait_phase("Running"), "Ready")["status"] == "True"
 
 
+def test_a_command_that_does_not_exist(story: Story) -> None:
+    job = story.apply(nodes=2, restartPolicy={"maxRestarts": 0})
+    job.wait_phase("Running")
+    words = 'exec: "trian.py": executable file not found in $PATH'
+    job.kill(1, 128, reason="StartError", message=words)
+
+    failed = job.wait_phase("Failed")
+
+    assert failed.attempts[0]["cause"] == "CannotStart"
+    assert words in condition(failed, "Failed")["message"]
+
+
 def kubelet_says(pod: Json, waiting: Json) -> Json:
     container = pod["spec"]["containers"][0]
     told = {"name": "worker", "image": container["image"], "imageID": "", "ready": False}

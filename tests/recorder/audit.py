@@ -13,6 +13,10 @@ apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived, ResponseStarted, Panic]
 rules:
+- level: Request
+  users: ["system:serviceaccount:stargate-system:stargate-operator"]
+  verbs: [delete]
+  resources: [{group: "", resources: [pods]}]
 - level: Metadata
   users: ["system:serviceaccount:stargate-system:stargate-operator"]
 - level: None
@@ -77,6 +81,7 @@ def _request(line: bytes) -> Request | None:
         code=int(entry.get("responseStatus", {}).get("code", 0)),
         began=_seconds(entry["requestReceivedTimestamp"]),
         ended=_seconds(entry["stageTimestamp"]),
+        grace=(entry.get("requestObject") or {}).get("gracePeriodSeconds"),
     )
 
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
+from math import inf
 from typing import ClassVar
 
 from tests.recorder.history import History, Job, Json, Pod, Request, State, Write
@@ -22,7 +23,9 @@ UNSEEN_SECONDS = 2.0
 """How long an operator may not have seen yet that a job is gone."""
 SPEECHLESS_SECONDS = 10.0
 
-NO_FAILURES = frozenset({"StartTimeout", "Yielded", "Suspended", "Succeeded", "RuntimeChanged"})
+NO_FAILURES = frozenset(
+    {"StartTimeout", "Yielded", "Suspended", "Succeeded", "RuntimeChanged", "NodeReturned"}
+)
 """Causes that `status.restarts` does not count."""
 
 SECRET = re.compile(r"eyJ[\w-]{8,}\.[\w-]{8,}|-----BEGIN [A-Z ]*PRIVATE KEY")
@@ -119,6 +122,42 @@ class OneOfEachRank(Check):
         for other in step.state.pods_of(pod.owner):
             if other.uid != pod.uid and other.live and other.rank == pod.rank:
                 yield self.breach(write, f"{pod.name} and {other.name} are both live")
+
+
+@dataclass
+class GivenUpOnLostNodes(Check):
+    """1. A pod's object goes before its worker has ended only where its node is lost, and its job
+    says so first: elsewhere the worker would run on beside its successor."""
+
+    invariant = 1
+    nodes: dict[str, str] = field(default_factory=dict)
+    owners: dict[str, str] = field(default_factory=dict)
+    listed: dict[tuple[str, str], float] = field(default_factory=dict)
+    gone: dict[str, float] = field(default_factory=dict)
+
+    def see(self, step: Step) -> Iterator[Breach]:
+        write, pod, job = step.write, step.write.pod, step.write.job
+        if pod and pod.owner:
+            key = f"{write.object['metadata']['namespace']}/{pod.name}"
+            self.owners[key] = pod.owner
+            self.nodes[key] = pod.node or self.nodes.get(key, "")
+        if job and (write.verb == "DELETED" or job.deleting):
+            self.gone.setdefault(job.uid, write.at)
+        if job:
+            for name in job.avoided_nodes:
+                self.listed.setdefault((job.uid, name), write.at)
+        yield from ()
+
+    def audit(self, requests: list[Request]) -> Iterator[Breach]:
+        for each in requests:
+            if each.verb != "delete" or each.resource != "pods" or each.grace != 0:
+                continue
+            key = f"{each.namespace}/{each.name}"
+            owner, node = self.owners.get(key, ""), self.nodes.get(key, "")
+            told = min(self.listed.get((owner, node), inf), self.gone.get(owner, inf))
+            if owner and told > each.ended + UNSEEN_SECONDS:
+                what = f"{each.name} was deleted without grace, and {node} is not said to be lost"
+                yield Breach(self.invariant, what, each.began, owner)
 
 
 class OneAttemptAtATime(Check):
@@ -519,6 +558,7 @@ def _words(write: Write) -> str:
 
 CHECKS: tuple[type[Check], ...] = (
     OneOfEachRank,
+    GivenUpOnLostNodes,
     OneAttemptAtATime,
     OwnersLive,
     AllOrNothing,

@@ -138,6 +138,10 @@ class Job:
         return (self.status.get("checkpoints") or {}).get("restoredFrom")
 
     @property
+    def avoided_nodes(self) -> list[str]:
+        return [str(each["name"]) for each in self.status.get("avoidedNodes") or []]
+
+    @property
     def world_size(self) -> int:
         if self.attempts:
             return int(self.attempts[-1]["worldSize"])
@@ -196,6 +200,8 @@ class Request:
     code: int
     began: float
     ended: float
+    grace: int | None = None
+    """Of a pod's deletion, where one was asked for."""
 
     @property
     def writes(self) -> bool:

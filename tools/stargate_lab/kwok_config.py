@@ -11,6 +11,8 @@ from stargate_lab.catalogue import kubernetes_version, tool
 from stargate_lab.ports import free_ports
 
 _STAGES = Path(__file__).with_name("kwok_stages.yaml")
+ABANDONED = "stargate-lab/abandoned=true"
+"""An annotation: no simulated kubelet touches such a pod any more, as if its machine were dead."""
 _PORTS = (
     "etcdPeerPort",
     "etcdPort",
@@ -135,6 +137,7 @@ def _kwok(options: PlaneOptions) -> dict[str, Any]:
         "kind": "KwokConfiguration",
         "options": {
             "cidr": "10.0.0.0/8",
+            "disregardStatusWithAnnotationSelector": ABANDONED,
             "podPlayStageParallelism": options.kwok_parallelism,
             "nodePlayStageParallelism": options.kwok_parallelism,
             "nodeLeaseParallelism": options.kwok_parallelism,

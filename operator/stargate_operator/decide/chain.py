@@ -6,12 +6,16 @@ came to look, also where nobody looked for a while.
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 
 from stargate_operator.decide.complete import complete
 from stargate_operator.decide.damage import damage
 from stargate_operator.decide.deadline import deadline, deadline_at
 from stargate_operator.decide.failure import failure
 from stargate_operator.decide.gang import gang
+from stargate_operator.decide.hang import hang, hang_at
+from stargate_operator.decide.node_loss import node_loss
+from stargate_operator.decide.node_return import node_return, node_return_at
 from stargate_operator.decide.observed import Observed
 from stargate_operator.decide.plan import Plan
 from stargate_operator.decide.retire import retire
@@ -26,6 +30,9 @@ POLICIES: tuple[Callable[[Observed], Plan | None], ...] = (
     deadline,
     damage,
     failure,
+    hang,
+    node_loss,
+    node_return,
     shortage,
     upgrade,
     gang,
@@ -34,7 +41,14 @@ POLICIES: tuple[Callable[[Observed], Plan | None], ...] = (
 
 def decide(observed: Observed) -> Plan:
     plan = next(plan for policy in POLICIES if (plan := policy(observed)) is not None)
-    due = deadline_at(observed)
-    if due is None or plan.phase.finished or observed.job.spec.suspend:
-        return plan
-    return replace(plan, wake_at=min(due, plan.wake_at) if plan.wake_at else due)
+    others = [observed.cluster.look_again_at(observed.now), *_dues(observed, plan)]
+    ahead = [due for due in others if due and due > observed.now]
+    dues = [*ahead, plan.wake_at] if plan.wake_at else ahead
+    return replace(plan, wake_at=min(dues, default=None))
+
+
+def _dues(observed: Observed, plan: Plan) -> list[datetime | None]:
+    """When a policy that is silent now would speak, of those that concern a job that is to run."""
+    if plan.phase.finished or observed.job.spec.suspend:
+        return []
+    return [deadline_at(observed), hang_at(observed), node_return_at(observed)]

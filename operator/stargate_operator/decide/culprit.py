@@ -18,6 +18,7 @@ _GRAVITY = (
     Cause.PREEMPTED,
     Cause.EVICTED,
     Cause.REJECTED,
+    Cause.CANNOT_START,
     Cause.DELETED,
     Cause.SIGNAL,
     Cause.EXIT,
@@ -39,6 +40,9 @@ _BY_STATUS_REASON = {
     "NodeShutdown": Cause.EVICTED,
 }
 
+_NEVER_STARTED = frozenset({"StartError", "ContainerCannotRun"})
+"""The container's command does not exist, or cannot be run: no process of the user's ever was."""
+
 _SIGNAL_CODES = range(129, 193)
 """128 + the signal, as shells say it. 255 is no signal but what exit(-1) comes out as."""
 
@@ -54,6 +58,8 @@ def cause_of(pod: Pod) -> Cause:
         return Cause.DELETED
     if pod.terminated is None:
         return Cause.REJECTED
+    if pod.terminated.reason in _NEVER_STARTED:
+        return Cause.CANNOT_START
     killed = pod.terminated.signal or pod.terminated.exit_code in _SIGNAL_CODES
     return Cause.SIGNAL if killed else Cause.EXIT
 
@@ -96,12 +102,14 @@ def finished_at(pod: Pod, now: datetime) -> datetime:
 
 
 def _ending(pod: Pod, now: datetime) -> Ending:
-    cause = cause_of(pod)
+    cause, said = cause_of(pod), pod.terminated.message.strip() if pod.terminated else ""
+    kubelet_s = cause is Cause.CANNOT_START
+    message = _message(pod, cause)
     return Ending(
         cause=cause,
         at=finished_at(pod, now),
-        message=_message(pod, cause),
-        log=pod.terminated.message.strip() if pod.terminated else "",
+        message=f"{message}: {said}" if kubelet_s else message,
+        log="" if kubelet_s else said,
         rank=pod.rank,
         node=pod.node or None,
         exit_code=pod.terminated.exit_code if pod.terminated else None,
@@ -128,6 +136,8 @@ def _what(pod: Pod, cause: Cause) -> str:
         return words.get(cause, "failed")
     if cause is Cause.OOM_KILLED:
         return f"ran out of memory and was killed (exit {ended.exit_code})"
+    if cause is Cause.CANNOT_START:
+        return f"could not start its container (exit {ended.exit_code})"
     if cause is Cause.SIGNAL:
         return f"was killed by {_signal_name(ended.signal or ended.exit_code - 128)}" + (
             f" (exit {ended.exit_code})"

@@ -4,9 +4,16 @@ Effects follow from what stands on the resource alone, so a new operator finishe
 began.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
-from stargate_operator.constants import KEPT_FAILED_PODS, KILL_GRACE_SECONDS
+from stargate_operator.cluster import Cluster
+from stargate_operator.constants import (
+    GIVEN_UP_GRACE_SECONDS,
+    KEPT_FAILED_PODS,
+    KILL_GRACE_SECONDS,
+)
 from stargate_operator.decide.observed import Observed
 from stargate_operator.desired.blueprint import Refusal
 from stargate_operator.pod import Pod
@@ -32,14 +39,17 @@ def effects(observed: Observed) -> Effects:
     """`observed.job.status` is the status as just written, and `observed.gang` its attempt's."""
     phase = observed.phase
     if phase is None or phase is Phase.SUCCEEDED:
-        return Effects(delete=_doom(observed.remains.alive, KILL_GRACE_SECONDS))
+        return Effects(delete=_doom(observed, observed.remains.alive, KILL_GRACE_SECONDS))
     if phase in (Phase.SUSPENDED, Phase.FAILED):
         held = (*observed.gang.live_pods, *observed.remains.alive)
-        return Effects(delete=_doom(held, _last_grace(observed)))
+        return Effects(delete=_doom(observed, held, _last_grace(observed)))
     return Effects(
         create=_ranks_to_create(observed),
         companions=_companions(observed),
-        delete=(*_doom(observed.remains.alive, KILL_GRACE_SECONDS), *_prune(observed)),
+        delete=(
+            *_doom(observed, observed.remains.alive, KILL_GRACE_SECONDS),
+            *_prune(observed),
+        ),
     )
 
 
@@ -77,8 +87,19 @@ def _prune(observed: Observed) -> tuple[Doomed, ...]:
     )[:KEPT_FAILED_PODS]
     names = {pod.name for pod in kept}
     surplus = [pod for pod in observed.remains.failed if pod.name not in names]
-    return _doom((*surplus, *observed.remains.succeeded), KILL_GRACE_SECONDS)
+    return _doom(observed, (*surplus, *observed.remains.succeeded), KILL_GRACE_SECONDS)
 
 
-def _doom(pods: tuple[Pod, ...] | list[Pod], grace: int | None) -> tuple[Doomed, ...]:
-    return tuple(Doomed(pod, grace) for pod in pods if not pod.deleting)
+def _doom(observed: Observed, pods: Iterable[Pod], grace: int | None) -> tuple[Doomed, ...]:
+    return tuple(doom(pods, grace, cluster=observed.cluster, now=observed.now))
+
+
+def doom(
+    pods: Iterable[Pod], grace: int | None, *, cluster: Cluster, now: datetime
+) -> Iterator[Doomed]:
+    """A pod that is going already needs no second word, unless nobody is there to hear the first."""
+    for pod in pods:
+        if cluster.gives_up(pod, now):
+            yield Doomed(pod, GIVEN_UP_GRACE_SECONDS)
+        elif not pod.deleting:
+            yield Doomed(pod, grace)

@@ -4,9 +4,10 @@ Nothing in here reads a clock or does I/O: `now` is handed in with the rest.
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 
+from stargate_operator.cluster import Cluster, UnreadyNode
 from stargate_operator.desired.blueprint import Blueprint, Refusal
 from stargate_operator.gang import Gang, Remains
 from stargate_operator.reported import Reports
@@ -52,8 +53,13 @@ class Observed:
     reports: Reports = field(default_factory=Reports)
     trouble: Trouble | None = None
     contention: Contention = field(default_factory=Contention)
+    cluster: Cluster = field(default_factory=Cluster)
     failed_since: datetime | None = None
     """When a failed rank of the current attempt was first seen."""
+    heard_since: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+    """Since when the workers' silence would have been noticed."""
+    report_interval: float = 0.0
+    """Seconds that a rank may take from one report to the next."""
     pue: float = 1.0
     native_gangs: bool = False
     """Whether the scheduler itself keeps all or nothing (PodGroups)."""
@@ -97,6 +103,11 @@ class Observed:
     @property
     def ended(self) -> bool:
         return self.attempt is not None and self.attempt.end is not None
+
+    @cached_property
+    def lost_nodes(self) -> dict[str, UnreadyNode]:
+        """Nodes that hold live pods of the job and are given up, the longest lost first."""
+        return self.cluster.lost(self.now)
 
     @cached_property
     def saved(self) -> Checkpoints | None:

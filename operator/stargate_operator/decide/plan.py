@@ -18,6 +18,7 @@ UNCOUNTED = frozenset(
         Cause.DELETED,
         Cause.CHECKPOINT_DAMAGED,
         Cause.RUNTIME_CHANGED,
+        Cause.NODE_RETURNED,
         Cause.START_TIMEOUT,
         Cause.YIELDED,
         Cause.SUSPENDED,
@@ -34,6 +35,7 @@ NOT_FAILURES = frozenset(
         Cause.SUSPENDED,
         Cause.SUCCEEDED,
         Cause.RUNTIME_CHANGED,
+        Cause.NODE_RETURNED,
     }
 )
 """Causes after which nothing was lost: `status.restarts` does not count them."""

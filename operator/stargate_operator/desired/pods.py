@@ -4,6 +4,7 @@ Ranks differ only in their number, so a gang's manifest is encoded once with a m
 stands; a pod of 5,000 costs a replace of bytes instead of an encoding of some 60 fields.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,22 @@ from stargate_types.podparts import InitContainer
 
 Manifest = dict[str, Any]
 
+_UNREADY_TAINTS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where an attempt's pods may go, beyond what the class says: `avoided` nodes by name; for how
+    many seconds they bear a node that is not ready; and the native PodGroup that schedules the gang,
+    where the cluster has them."""
+
+    avoided: tuple[str, ...] = ()
+    tolerated_seconds: int | None = None
+    pod_group: str | None = None
+
+
+ANYWHERE = Placement()
+
 
 @dataclass(frozen=True)
 class PodStamp:
@@ -47,14 +64,13 @@ def pod_stamp(
     *,
     attempt: int,
     target: ReportTarget,
-    pod_group: str | None = None,
+    placement: Placement = ANYWHERE,
 ) -> PodStamp:
-    """`pod_group` names the native PodGroup that schedules the gang, where the cluster has them."""
     rank_mark, shard_mark = f"@rank-{job.uid}@", f"@shard-{job.uid}@"
-    manifest = worker_pod(job, blueprint, attempt=attempt, rank=rank_mark, target=target)
+    manifest = worker_pod(
+        job, blueprint, attempt=attempt, rank=rank_mark, target=target, placement=placement
+    )
     manifest["metadata"]["labels"][LABEL_SHARD] = shard_mark
-    if pod_group:
-        manifest["spec"]["schedulingGroup"] = {"podGroupName": pod_group}
     return PodStamp(msgspec.json.encode(manifest), rank_mark.encode(), shard_mark.encode())
 
 
@@ -74,7 +90,13 @@ def job_labels(job: StargateJob) -> dict[str, str]:
 
 
 def worker_pod(
-    job: StargateJob, blueprint: Blueprint, *, attempt: int, rank: str, target: ReportTarget
+    job: StargateJob,
+    blueprint: Blueprint,
+    *,
+    attempt: int,
+    rank: str,
+    target: ReportTarget,
+    placement: Placement = ANYWHERE,
 ) -> Manifest:
     name = pod_name(job.metadata.name, attempt, rank)
     return {
@@ -82,7 +104,7 @@ def worker_pod(
         "kind": "Pod",
         "metadata": _metadata(job, name=name, attempt=attempt, rank=rank),
         "spec": {
-            **_placement(job, blueprint),
+            **_placement(job, blueprint, placement),
             **_security(job, blueprint),
             "hostname": name,
             "subdomain": job.metadata.name,
@@ -115,18 +137,52 @@ def _metadata(job: StargateJob, *, name: str, attempt: int, rank: str) -> Manife
     return meta
 
 
-def _placement(job: StargateJob, blueprint: Blueprint) -> Manifest:
+def _placement(job: StargateJob, blueprint: Blueprint, placement: Placement) -> Manifest:
     accelerator, template = blueprint.accelerator.spec, job.spec.template
     placed: Manifest = {}
     if accelerator.node_selector:
         placed["nodeSelector"] = dict(accelerator.node_selector)
-    if accelerator.tolerations:
-        placed["tolerations"] = [
-            each.model_dump(by_alias=True, exclude_none=True) for each in accelerator.tolerations
-        ]
+    if placement.avoided:
+        placed["affinity"] = {"nodeAffinity": _anywhere_but(placement.avoided)}
+    tolerations = [
+        each.model_dump(by_alias=True, exclude_none=True) for each in accelerator.tolerations or ()
+    ]
+    if placement.tolerated_seconds is not None:
+        tolerations += _unready_tolerations(tolerations, placement.tolerated_seconds)
+    if tolerations:
+        placed["tolerations"] = tolerations
     if template and template.priority_class_name:
         placed["priorityClassName"] = template.priority_class_name
+    if placement.pod_group:
+        placed["schedulingGroup"] = {"podGroupName": placement.pod_group}
     return placed
+
+
+def _anywhere_but(nodes: Iterable[str]) -> Manifest:
+    """By name, not by a label that may differ from it; the API takes one name for each of these."""
+    others = [{"key": "metadata.name", "operator": "NotIn", "values": [name]} for name in nodes]
+    terms = [{"matchFields": others}]
+    return {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
+
+
+def _unready_tolerations(stated: list[Manifest], seconds: int) -> Iterator[Manifest]:
+    """What the class itself says of such nodes stands."""
+    for key in _UNREADY_TAINTS:
+        if not any(_covers(each, key) for each in stated):
+            yield {
+                "key": key,
+                "operator": "Exists",
+                "effect": "NoExecute",
+                "tolerationSeconds": seconds,
+            }
+
+
+def _covers(toleration: Manifest, key: str) -> bool:
+    return toleration.get("key", key) in (key, "") and toleration.get("effect") in (
+        None,
+        "",
+        "NoExecute",
+    )
 
 
 def _security(job: StargateJob, blueprint: Blueprint) -> Manifest:

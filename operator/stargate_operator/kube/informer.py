@@ -1,10 +1,10 @@
 """What stands in the cluster of the jobs' gangs, as the API server last told us.
 
 One informer follows one kind: pods, and of Services and PodGroups the metadata, which is all that
-anybody asks about them. It reads, and never writes. It must not forget an object that exists, nor
-keep one that does not: a resume never skips versions, a relist reports what vanished, and what our
-own writes were answered is remembered, so that a pass sees its own effects. It never dies quietly
-either: what it does not expect ends the process.
+anybody asks about them (of nodes, see `kube/nodes.py`). It reads, and never writes. It must not
+forget an object that exists, nor keep one that does not: a resume never skips versions, a relist
+reports what vanished, and what our own writes were answered is remembered, so that a pass sees its
+own effects. It never dies quietly either: what it does not expect ends the process.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 import structlog
@@ -41,13 +43,23 @@ _DEAD_AFTER = 2 * SILENCE
 _INITIAL_END = "k8s.io/initial-events-end"
 
 
-class _Event(msgspec.Struct, frozen=True, gc=False):
+class Wire(Protocol):
+    """An object as it came, decoded as far as is needed."""
+
+    @property
+    def metadata(self) -> ObjectMeta: ...
+
+
+W = TypeVar("W", bound=Wire)
+
+
+class _Event(msgspec.Struct, Generic[W], frozen=True, gc=False):
     type: str
-    object: WirePod
+    object: W
 
 
 class _Error(msgspec.Struct, frozen=True):
-    """An event whose object is no pod but a metav1.Status."""
+    """An event whose object is none of the kind but a metav1.Status."""
 
     type: str
     object: msgspec.Raw
@@ -58,12 +70,21 @@ class _ListMeta(msgspec.Struct, rename="camel"):
     continue_: str = msgspec.field(name="continue", default="")
 
 
-class _List(msgspec.Struct, frozen=True):
+class _List(msgspec.Struct, Generic[W], frozen=True):
     metadata: _ListMeta
-    items: list[WirePod] = []
+    items: list[W] = []
 
 
-_decode_pod_event = msgspec.json.Decoder(_Event).decode
+class Store(Protocol):
+    """What keeps the objects, and says what changed."""
+
+    def remove(self, uid: str) -> None: ...
+
+    def keep_only(self, listed: set[str], version: int) -> None: ...
+
+    def clear_versions(self) -> None: ...
+
+
 _decode_error = msgspec.json.Decoder(_Error).decode
 
 
@@ -72,14 +93,18 @@ def pods_of(namespace: str | None) -> str:
     return f"/api/v1/namespaces/{namespace}/pods" if namespace else PODS
 
 
-class Informer:
+class Follower(ABC, Generic[W]):
+    """Follows one kind, decoded as `wire`. What is kept of it, and where, is its subclasses'."""
+
     def __init__(
         self,
         client: Client,
+        store: Store,
+        wire: type[W],
         *,
-        path: str = PODS,
-        on_change: OnChange,
-        clock: Callable[[], float] = time.monotonic,
+        path: str,
+        clock: Callable[[], float],
+        selector: str = "",
     ) -> None:
         self.synced = asyncio.Event()
         self.last_heard = clock()
@@ -87,40 +112,27 @@ class Informer:
         self.resumes = 0
         self._client = client
         self._clock = clock
-        self._store = PodStore(on_change, clock)
+        self._kept = store
+        self._decode = msgspec.json.Decoder(_Event[wire]).decode  # type: ignore[valid-type]
+        self._list_type = _List[wire]  # type: ignore[valid-type]
         self._path = path
+        self._selected = {"labelSelector": selector} if selector else {}
         self._version: int | None = None
         self._highest = 0
         self._can_stream_lists = True
         self._failures = 0
         self._refusals = 0
 
-    def of_job(self, job_uid: str) -> Mapping[str, Pod]:
-        return self._store.of_job(job_uid)
-
-    def by_uid(self, pod_uid: str) -> Pod | None:
-        return self._store.by_uid(pod_uid)
-
-    def job_uids(self) -> frozenset[str]:
-        return self._store.job_uids()
-
-    def __len__(self) -> int:
-        return len(self._store)
+    @abstractmethod
+    def _keep(self, wire: W) -> None:
+        """Into the store."""
 
     def alive(self, now: float) -> bool:
         """Something, if only a bookmark, was heard lately."""
         return now - self.last_heard < _DEAD_AFTER
 
-    def seed(self, meta: ObjectMeta) -> None:
-        """A create was just answered; the watch will tell the same a little later."""
-        self._store.put(pod_of(WirePod(metadata=meta)))
-
-    def mark_deleting(self, uid: str) -> None:
-        """A delete was just accepted; it shows until the watch tells how it went."""
-        self._store.mark_deleting(uid)
-
     async def run(self) -> None:
-        """Follows the pods for ever; what it raises is a bug or the end of the process."""
+        """Follows the kind for ever; what it raises is a bug or the end of the process."""
         while True:
             try:
                 await self._follow()
@@ -153,7 +165,9 @@ class Informer:
         if expired or hopeless:
             self._version = None
         if not expired:
-            log.warning("pod watch interrupted", error=str(error), failures=self._failures)
+            log.warning(
+                "watch interrupted", path=self._path, error=str(error), failures=self._failures
+            )
 
     def _pause(self) -> float:
         """An orderly end is resumed at once: the server ends watches that fall behind in bursts."""
@@ -165,12 +179,12 @@ class Informer:
     async def _list(self) -> None:
         """In pages, all of one version: a snapshot, like the streamed list."""
         listed: set[str] = set()
-        query = {"labelSelector": constants.LABEL_JOB_UID, "limit": str(_PAGE)}
+        query = {**self._selected, "limit": str(_PAGE)}
         while True:
-            page = await self._client.get(self._path, _List, query=query)
+            page = await self._client.get(self._path, self._list_type, query=query)
             self._hear()
-            for wire in page.items:
-                self._take(pod_of(wire), listed)
+            for item in page.items:
+                self._take(item, listed)
             if not page.metadata.continue_:
                 return self._complete(listed, int(page.metadata.resource_version))
             query["continue"] = page.metadata.continue_
@@ -183,32 +197,43 @@ class Informer:
         query = {
             "watch": "true",
             "allowWatchBookmarks": "true",
-            "labelSelector": constants.LABEL_JOB_UID,
+            **self._selected,
             "timeoutSeconds": str(random.randint(240, 480)),
             **whence,
         }
         async with aclosing(self._client.stream(self._path, query=query)) as lines:
             async for line in lines:
                 self._hear()
-                if self._apply(_decode_event(line), listed):
+                if self._apply(self._read(line), listed):
                     listed = None
                 if listed is None:
                     self._failures = self._refusals = 0
         if listed is not None:
             raise ApiError(0, "EndedEarly", "the initial list ended early")
 
-    def _apply(self, event: _Event, listed: set[str] | None) -> bool:
+    def _read(self, line: bytes) -> _Event[W]:
+        """In one go: to keep the object raw until its type is known would read every pod twice."""
+        try:
+            event = self._decode(line)
+        except msgspec.ValidationError:
+            _raise_if_error(line)
+            raise
+        if event.type == "ERROR":
+            _raise_if_error(line)
+        return event
+
+    def _apply(self, event: _Event[W], listed: set[str] | None) -> bool:
         """Whether this ended the initial list."""
-        pod = event.object
+        wire = event.object
         if event.type == "BOOKMARK":
-            return self._bookmark(pod.metadata, listed)
+            return self._bookmark(wire.metadata, listed)
         if event.type == "DELETED":
-            self._advance(number(pod.metadata.resource_version))
-            self._store.remove(pod.metadata.uid)
+            self._advance(number(wire.metadata.resource_version))
+            self._kept.remove(wire.metadata.uid)
         elif event.type in ("ADDED", "MODIFIED"):
-            self._take(pod_of(pod), listed)
+            self._take(wire, listed)
             if listed is None:
-                self._advance(number(pod.metadata.resource_version))
+                self._advance(number(wire.metadata.resource_version))
         return False
 
     def _bookmark(self, meta: ObjectMeta, listed: set[str] | None) -> bool:
@@ -220,18 +245,18 @@ class Informer:
             return True
         return False
 
-    def _take(self, pod: Pod, listed: set[str] | None) -> None:
+    def _take(self, wire: W, listed: set[str] | None) -> None:
         if listed is not None:
-            listed.add(pod.uid)
-        self._store.put(pod)
+            listed.add(wire.metadata.uid)
+        self._keep(wire)
 
     def _complete(self, listed: set[str], version: int) -> None:
         restored, self._highest = version < self._highest, version
         if restored:  # a full list is never older than what was told before it
             log.error("the cluster's history went back; starting over", version=version)
-            self._store.clear_versions()
+            self._kept.clear_versions()
             raise ApiError(410, "Gone", "resource versions went back")
-        self._store.keep_only(listed, version)
+        self._kept.keep_only(listed, version)
         self._version = version
         self._failures = self._refusals = 0
         self.synced.set()
@@ -244,16 +269,53 @@ class Informer:
         self.last_heard = self._clock()
 
 
-def _decode_event(line: bytes) -> _Event:
-    """In one go: to keep the object raw until its type is known would read every pod twice."""
-    try:
-        event = _decode_pod_event(line)
-    except msgspec.ValidationError:
-        _raise_if_error(line)
-        raise
-    if event.type == "ERROR":
-        _raise_if_error(line)
-    return event
+class Informer(Follower[WirePod]):
+    """Of pods that carry a job's label, or of the metadata of what else does."""
+
+    def __init__(
+        self,
+        client: Client,
+        *,
+        path: str = PODS,
+        on_change: OnChange,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = PodStore(on_change, clock)
+        super().__init__(
+            client,
+            self._store,
+            WirePod,
+            path=path,
+            clock=clock,
+            selector=constants.LABEL_JOB_UID,
+        )
+
+    def of_job(self, job_uid: str) -> Mapping[str, Pod]:
+        return self._store.of_job(job_uid)
+
+    def by_uid(self, pod_uid: str) -> Pod | None:
+        return self._store.by_uid(pod_uid)
+
+    def is_gone(self, pod_uid: str) -> bool:
+        """Deleted within the last minutes."""
+        return self._store.is_gone(pod_uid)
+
+    def job_uids(self) -> frozenset[str]:
+        return self._store.job_uids()
+
+    def __len__(self) -> int:
+        return len(self._store)
+
+    def seed(self, meta: ObjectMeta) -> None:
+        """A create was just answered; the watch will tell the same a little later."""
+        self._store.put(pod_of(WirePod(metadata=meta)))
+
+    def mark_deleting(self, uid: str) -> None:
+        """A delete was just accepted; it shows until the watch tells how it went."""
+        self._store.mark_deleting(uid)
+
+    def _keep(self, wire: WirePod) -> None:
+        self._store.put(pod_of(wire))
 
 
 def _raise_if_error(line: bytes) -> None:

@@ -39,6 +39,9 @@ class PodStore:
     def by_uid(self, pod_uid: str) -> Pod | None:
         return self._by_uid.get(pod_uid)
 
+    def is_gone(self, pod_uid: str) -> bool:
+        return pod_uid in self._gone
+
     def job_uids(self) -> frozenset[str]:
         return frozenset(self._jobs)
 

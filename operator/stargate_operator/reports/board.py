@@ -18,6 +18,7 @@ class Standing:
     cannot be known now.
     `restored_from`: the URI that the attempt started from.
     `checkpoints`: those in the status. `expired`: URIs beyond what the job retains.
+    `report_timeout`: seconds of silence that are taken for a hang, if any are.
     """
 
     namespace: str
@@ -30,6 +31,7 @@ class Standing:
     restored_from: str = ""
     checkpoints: tuple[CheckpointKey, ...] = ()
     expired: tuple[str, ...] = ()
+    report_timeout: int | None = None
 
 
 class Board(Protocol):
@@ -39,6 +41,9 @@ class Board(Protocol):
 
     def pod(self, pod_uid: str) -> Pod | None:
         """The pod as the informer knows it."""
+
+    def is_gone(self, pod_uid: str) -> bool:
+        """Whether the pod was known, and its object was deleted not long ago."""
 
     def standing(self, job_uid: str) -> Standing | None:
         """None: no such job, or no longer."""

@@ -15,6 +15,7 @@ from stargate_operator.pod import Pod
 from stargate_operator.reported import CheckpointReport, ProgressReport
 from stargate_operator.reports.board import Board, Standing
 from stargate_operator.reports.cadence import next_report_seconds
+from stargate_operator.reports.hearing import Hearing
 from stargate_operator.reports.identity import Identities
 from stargate_operator.reports.ledger import Ledger
 from stargate_operator.reports.protocol import (
@@ -26,6 +27,7 @@ from stargate_operator.reports.protocol import (
     validate,
 )
 from stargate_operator.reports.refusal import (
+    Refusal,
     conflict,
     forbidden,
     invalid,
@@ -58,12 +60,14 @@ class Intake:
         identities: Identities,
         *,
         clock: Callable[[], datetime],
+        hearing: Hearing | None = None,
         standing_timeout: float = STANDING_TIMEOUT_SECONDS,
     ) -> None:
         self._board = board
         self._ledger = ledger
         self._identities = identities
         self._clock = clock
+        self._hearing = hearing
         self._standing_timeout = standing_timeout
 
     async def close(self) -> None:
@@ -72,9 +76,10 @@ class Intake:
     async def take(self, incoming: Incoming) -> Answer:
         """The answer, or a Refusal."""
         self._need_leadership()
-        pod = self._pod(await self._identities.pod_uid(_token(incoming.authorization)))
+        pod = self._pod(await self._identify(_token(incoming.authorization)))
         _own_job(pod, incoming)
-        self._current_standing(pod)
+        standing = self._current_standing(pod)
+        _ranked(pod, standing)
         report = decode(await incoming.body())
         standing = self._current_standing(pod)  # again: a body may take its time
         validate(report, pod.rank, standing)
@@ -85,8 +90,19 @@ class Intake:
         if not self._board.is_leader():
             raise unavailable("this operator does not lead; another one takes the reports")
 
+    async def _identify(self, token: str) -> str:
+        """The pod's UID. While nobody can be identified, nobody is silent."""
+        try:
+            return await self._identities.pod_uid(token)
+        except Refusal as refusal:
+            if refusal.unavailable and self._hearing is not None:
+                self._hearing.begin()
+            raise
+
     def _pod(self, pod_uid: str) -> Pod:
         pod = self._board.pod(pod_uid)
+        if pod is None and self._board.is_gone(pod_uid):
+            raise conflict("StaleAttempt", "this pod has been deleted; its attempt is over")
         if pod is None:
             raise unavailable("the operator does not know this pod (yet)")
         return pod
@@ -159,6 +175,7 @@ class Intake:
             rank=pod.rank,
             world_size=standing.world_size,
             now=self._clock().timestamp(),
+            report_timeout=standing.report_timeout,
         )
         answer = Answer(
             attempt=standing.attempt,
@@ -184,6 +201,12 @@ def _own_job(pod: Pod, incoming: Incoming) -> None:
         raise forbidden(
             f"the token's pod is no worker of StargateJob {incoming.namespace}/{incoming.name}"
         )
+
+
+def _ranked(pod: Pod, standing: Standing) -> None:
+    """Labels are anybody's to write, and what is kept of each rank takes room."""
+    if not 0 <= pod.rank < standing.world_size:
+        raise forbidden(f"the gang has ranks 0 to {standing.world_size - 1}, none is {pod.rank}")
 
 
 def _progress(report: Report, pod: Pod, at: datetime) -> ProgressReport:

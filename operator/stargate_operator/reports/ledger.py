@@ -6,10 +6,9 @@ acknowledged. Reads no clock and does no I/O: times come with the reports.
 """
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 
+from stargate_operator.pulse import Pulse
 from stargate_operator.reported import CheckpointReport, ProgressReport, Reports
 from stargate_operator.reports.board import CheckpointKey
 from stargate_operator.reports.pace import Pace
@@ -26,7 +25,7 @@ class _Page:
     attempt: int = 0
     progress: ProgressReport | None = None
     pace: Pace = field(default_factory=Pace)
-    ranks: dict[int, ProgressReport] = field(default_factory=dict)
+    pulse: Pulse = field(default_factory=Pulse)
     pending: dict[tuple[int, str], CheckpointReport] = field(default_factory=dict)
     standing: frozenset[CheckpointKey] = frozenset()
     waiters: dict[CheckpointKey, asyncio.Future[bool]] = field(default_factory=dict)
@@ -38,7 +37,7 @@ class _Page:
         self.attempt = attempt
         self.progress = None
         self.pace = Pace()
-        self.ranks.clear()
+        self.pulse = Pulse()
         for report in [old for old in self.pending.values() if old.attempt < attempt]:
             self.drop(report)
 
@@ -65,7 +64,7 @@ class Ledger:
         if report.attempt < page.attempt:
             return
         page.turn_to(report.attempt)
-        page.ranks[report.rank] = report
+        page.pulse.beat(report.rank, report.at, report.step)
         if report.rank == 0:
             _advance(page, report)
 
@@ -89,12 +88,8 @@ class Ledger:
             progress=page.progress,
             checkpoints=tuple(page.pending.values()),
             epoch_seconds=page.pace.epoch_seconds,
+            pulse=page.pulse,
         )
-
-    def ranks(self, job_uid: str) -> Mapping[int, ProgressReport]:
-        """The newest report of every rank of the attempt, live and read-only: who went silent."""
-        page = self._pages.get(job_uid)
-        return MappingProxyType(page.ranks if page else {})
 
     def knows(self, job_uid: str, epoch: int, uri: str) -> bool:
         """Whether a checkpoint, in whatever state, waits to be written down."""

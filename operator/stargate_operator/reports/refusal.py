@@ -27,6 +27,11 @@ class Refusal(Exception):  # noqa: N818 - an answer, not an error of ours
         self.retry_after = retry_after
         self.field = field
 
+    @property
+    def unavailable(self) -> bool:
+        """For reasons of ours: the same report may be taken later."""
+        return self.code == HTTPStatus.SERVICE_UNAVAILABLE
+
 
 class _Cause(msgspec.Struct, rename="camel", omit_defaults=True):
     reason: str

@@ -8,6 +8,7 @@ from stargate_operator.decide.plan import NOT_FAILURES, Ending
 from stargate_operator.desired.blueprint import Blueprint
 from stargate_operator.gang import Remains
 from stargate_operator.pod import Pod
+from stargate_operator.ranks import interval_string
 from stargate_operator.status.size import shortened
 from stargate_types.status import MAX_ATTEMPTS, AttemptStatus, Cause, RestoredFrom
 
@@ -15,6 +16,10 @@ _LATEST_MESSAGE_BYTES = 1000
 _OLDER_MESSAGE_BYTES = 256
 _CERTAIN = NOT_FAILURES | {Cause.CHECKPOINT_DAMAGED}
 """Causes that no pod's end can turn into another."""
+_ECHOES = frozenset({Cause.EXIT, Cause.SIGNAL, Cause.HANG})
+"""What becomes of a gang when one of its nodes falls silent."""
+_NODES_NAMED = 3
+_GIVEN_UP = "given up with a lost node"
 
 
 def begun(attempts: list[AttemptStatus], *, now: datetime, world_size: int) -> list[AttemptStatus]:
@@ -79,6 +84,34 @@ def revised(attempt: AttemptStatus, remains: Remains, now: datetime) -> Revision
         return None
     changed = ended(attempt, better, attempt.lost_seconds or 0.0)
     return Revision(changed, counted=better.counted - known.counted)
+
+
+def lost_with_node(attempt: AttemptStatus, pods: list[Pod]) -> Revision | None:
+    """`pods` are on nodes that turned out to be lost: what the other ranks did then was its echo."""
+    lost = [pod for pod in pods if pod.attempt == attempt.number]
+    if not lost or attempt.cause not in _ECHOES or attempt.end is None:
+        return None
+    known, first = Ending(attempt.cause, attempt.end), min(lost, key=lambda pod: pod.rank)
+    message = f"rank {first.rank} was lost with its node {first.node}"
+    seen = f"{attempt.cause} was seen first: {attempt.message or 'nothing more is known'}"
+    better = Ending(
+        Cause.NODE_LOST, attempt.end, f"{message}; {seen}", rank=first.rank, node=first.node
+    )
+    changed = ended(attempt, better, attempt.lost_seconds or 0.0)
+    return Revision(changed, counted=better.counted - known.counted)
+
+
+def with_given_up(attempt: AttemptStatus, pods: list[Pod]) -> AttemptStatus:
+    """Pods of an attempt that is over, and that nobody is there to end: their nodes are lost."""
+    said_so = _GIVEN_UP in (attempt.message or "") or attempt.cause is Cause.NODE_LOST
+    if not pods or said_so:
+        return attempt
+    ranks = interval_string(pod.rank for pod in pods)
+    nodes = ", ".join(sorted({pod.node for pod in pods})[:_NODES_NAMED])
+    who = f"rank {ranks} was" if len(pods) == 1 else f"ranks {ranks} were"
+    note = f"{who} {_GIVEN_UP} ({nodes})"
+    told = f"{attempt.message}; {note}" if attempt.message else note
+    return attempt.model_copy(update={"message": shortened(told, _LATEST_MESSAGE_BYTES)})
 
 
 def _may_be_first(pod: Pod, attempt: AttemptStatus) -> bool:

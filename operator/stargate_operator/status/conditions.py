@@ -11,7 +11,7 @@ from stargate_operator.decide.observed import Observed
 from stargate_operator.decide.plan import Plan
 from stargate_operator.desired.blueprint import Refusal
 from stargate_operator.status.size import shortened
-from stargate_types.status import Condition, Phase
+from stargate_types.status import Cause, Condition, Phase
 
 _MESSAGE_BYTES = 512
 
@@ -91,14 +91,40 @@ def _scheduled(found: ConditionSet, observed: Observed, plan: Plan) -> None:
 def _ready(found: ConditionSet, observed: Observed, plan: Plan) -> None:
     stuck = observed.gang.waiting
     if plan.phase is Phase.RUNNING:
-        found.set(Conditions.READY, True, Reasons.ALL_RUNNING, "every rank runs or has succeeded")
+        found.set(Conditions.READY, True, Reasons.ALL_RUNNING, _all_run(observed))
     elif stuck is not None and not plan.next_attempt:
         message = f"rank {stuck.rank}: {stuck.waiting_reason}: {stuck.waiting_message}"
         found.set(Conditions.READY, False, Reasons.CANNOT_START, message)
+    elif (said := _could_not_start(observed, plan)) is not None:
+        found.set(Conditions.READY, False, Reasons.CANNOT_START, said)
     elif plan.phase is Phase.STARTING:
         found.set(Conditions.READY, False, Reasons.NOT_ALL_RUNNING, "not every rank runs yet")
     else:
         found.set(Conditions.READY, False, plan.reason, plan.message)
+
+
+def _could_not_start(observed: Observed, plan: Plan) -> str | None:
+    """The kubelet's words, also while it is tried again: they must not pass by within a second."""
+    if plan.ending is not None:
+        return plan.ending.message if plan.ending.cause is Cause.CANNOT_START else None
+    before = observed.previous
+    waits = before is not None and before.cause is Cause.CANNOT_START and not observed.has_run
+    return before.message if waits and before is not None else None
+
+
+def _all_run(observed: Observed) -> str:
+    """Of a node that says nothing, the pods' last words are old."""
+    cluster, said = observed.cluster, "every rank runs or has succeeded"
+    if not cluster.unready:
+        return said
+    first = min(cluster.unready.values(), key=lambda node: node.since)
+    others = len(cluster.unready) - 1
+    more = f" and {others} more nodes" if others else ""
+    verb = "have" if others else "has"
+    since = f"{said}, as far as is known: {first.name}{more} {verb} not been ready"
+    if cluster.outage:
+        return f"{since}, nor has the greater part of the cluster: waiting for it to come back"
+    return f"{since} since {first.since:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _finished(found: ConditionSet, plan: Plan) -> None:

@@ -7,10 +7,18 @@ from stargate_operator.decide.plan import Ending, Plan
 from stargate_operator.desired.blueprint import Blueprint
 from stargate_operator.desired.uris import attempt_folder
 from stargate_operator.gang import Gang
-from stargate_operator.status import attempts, checkpoints, goodput, progress
+from stargate_operator.pod import Pod
+from stargate_operator.status import attempts, avoided, checkpoints, goodput, progress
 from stargate_operator.status.conditions import conditions
 from stargate_operator.status.size import fitted
-from stargate_types.status import AttemptStatus, Phase, StargateJobStatus, Workers
+from stargate_types.status import (
+    AttemptStatus,
+    AvoidedNode,
+    Cause,
+    Phase,
+    StargateJobStatus,
+    Workers,
+)
 
 Changes = dict[str, Any]
 
@@ -37,6 +45,7 @@ def describe(observed: Observed, plan: Plan) -> StargateJobStatus:
         "energy": _energy(observed),
         "accounted_time": observed.now,
         "failures_since_checkpoint": observed.failures,
+        "avoided_nodes": _avoided(observed, plan),
         **_times(observed, plan),
     }
     _record_attempts(observed, plan, changes, lost)
@@ -45,11 +54,14 @@ def describe(observed: Observed, plan: Plan) -> StargateJobStatus:
 
 
 def _finished(observed: Observed) -> StargateJobStatus:
-    """Nothing of it changes any more, but that the last workers of a failed job stop."""
+    """Nothing of it changes any more, but that the last workers of a failed job stop, or are lost."""
     status, workers = observed.job.status, observed.job.status.workers
     if status.phase is not Phase.FAILED or workers is None or not workers.running:
         return status
-    return status.model_copy(update={"workers": count(observed.gang)})
+    found, lost = list(status.attempts), _listed(observed, status.avoided_nodes)
+    _tell_given_up(observed, found, avoided.added(status.avoided_nodes, lost))
+    changes = {"workers": count(observed.gang), "attempts": found, "avoided_nodes": lost}
+    return fitted(status.model_copy(update=changes))
 
 
 def _record_attempts(observed: Observed, plan: Plan, changes: Changes, lost: float) -> None:
@@ -59,6 +71,9 @@ def _record_attempts(observed: Observed, plan: Plan, changes: Changes, lost: flo
     if found:
         found[-1] = _current(observed, plan, found[-1], lost)
         changes["failures_since_checkpoint"] += plan.ending is not None and plan.ending.counted
+        _tell_given_up(
+            observed, found, avoided.added(status.avoided_nodes, changes["avoided_nodes"])
+        )
     if plan.next_attempt:
         found = attempts.begun(found, now=observed.now, world_size=observed.job.world_size)
         restarted = plan.ending is not None and plan.ending.failure
@@ -84,10 +99,42 @@ def _revise(observed: Observed, found: list[AttemptStatus], changes: Changes) ->
     if len(found) < 2 or observed.resolved:
         return
     revision = attempts.revised(found[-2], observed.remains, observed.now)
+    if revision is None:
+        revision = attempts.lost_with_node(found[-2], _on_lost_nodes(observed))
     if revision is not None:
         found[-2] = revision.attempt
         counted = changes["failures_since_checkpoint"] + revision.counted
         changes["failures_since_checkpoint"] = max(0, counted)
+
+
+def _avoided(observed: Observed, plan: Plan) -> list[AvoidedNode]:
+    standing = observed.job.status.avoided_nodes
+    if plan.ending and plan.ending.cause is Cause.NODE_RETURNED:
+        standing = avoided.without(standing, observed.cluster.ready_again)
+    if plan.next_attempt or plan.resolve:
+        standing = avoided.without_forgotten(standing, observed.now)
+    return _listed(observed, standing)
+
+
+def _listed(observed: Observed, standing: list[AvoidedNode]) -> list[AvoidedNode]:
+    until = observed.now + observed.cluster.avoided_for
+    return avoided.with_lost(standing, observed.lost_nodes, now=observed.now, until=until)
+
+
+def _tell_given_up(observed: Observed, found: list[AttemptStatus], nodes: set[str]) -> None:
+    """Once, when the node comes to be listed: what is written of it again would be written for ever."""
+    pods = [pod for pod in _on_lost_nodes(observed) if pod.node in nodes]
+    for index, attempt in enumerate(found):
+        if attempt.end is not None:
+            mine = [pod for pod in pods if pod.attempt == attempt.number]
+            found[index] = attempts.with_given_up(attempt, mine)
+
+
+def _on_lost_nodes(observed: Observed) -> list[Pod]:
+    if not observed.lost_nodes:
+        return []
+    held = (*observed.gang.live_pods, *observed.remains.alive)
+    return [pod for pod in held if pod.node in observed.lost_nodes]
 
 
 def _resolve(observed: Observed, found: list[AttemptStatus], changes: Changes) -> None:

@@ -15,6 +15,9 @@ LIMIT = 8000
 _KEPT_ATTEMPTS = 3
 """The current one, the one before it, which says why and until when to wait, and one more."""
 
+_KEPT_AVOIDED = 2
+"""A node that is still lost is kept off by the cluster's own taint."""
+
 Sacrifice = Callable[[StargateJobStatus], StargateJobStatus]
 
 
@@ -46,6 +49,7 @@ def _sacrifices(attempts: int) -> Iterator[Sacrifice]:
     yield partial(_shorten_conditions, limit=200)
     yield partial(_shorten_all, limit=400)
     yield partial(_shorten_older, limit=0)
+    yield partial(_with_fewer_avoided, kept=_KEPT_AVOIDED)
     for _ in range(attempts - _KEPT_ATTEMPTS):
         yield _without_oldest
     yield partial(_shorten_all, limit=200)
@@ -59,6 +63,10 @@ def _shorten_older(status: StargateJobStatus, *, limit: int) -> StargateJobStatu
 
 def _shorten_all(status: StargateJobStatus, *, limit: int) -> StargateJobStatus:
     return _with_attempts(status, [_brief(each, limit) for each in status.attempts])
+
+
+def _with_fewer_avoided(status: StargateJobStatus, *, kept: int) -> StargateJobStatus:
+    return status.model_copy(update={"avoided_nodes": status.avoided_nodes[:kept]})
 
 
 def _without_oldest(status: StargateJobStatus) -> StargateJobStatus:

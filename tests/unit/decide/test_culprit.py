@@ -28,6 +28,8 @@ from tests.builders import NOW, GivenPod, pod
         (pod().preempted(), Cause.PREEMPTED),
         (pod().failed(143).deleted(), Cause.DELETED),
         (pod().rejected("OutOfcpu"), Cause.REJECTED),
+        (pod().failed(128, reason="StartError"), Cause.CANNOT_START),
+        (pod().failed(127, reason="ContainerCannotRun"), Cause.CANNOT_START),
         (pod().oom_killed().deleted(), Cause.OOM_KILLED),
         (pod().evicted().deleted(), Cause.EVICTED),
     ],
@@ -56,6 +58,14 @@ def test_it_is_said_in_plain_words(failed: GivenPod, said: str) -> None:
     ending = first_failure([failed], NOW)
     assert ending is not None
     assert ending.message == said
+
+
+def test_what_the_kubelet_says_of_a_command_that_does_not_exist_is_no_log() -> None:
+    words = 'exec: "trian.py": executable file not found in $PATH'
+    ending = first_failure([pod(3).failed(128, reason="StartError", log=words)], NOW)
+    assert ending is not None
+    assert ending.log == ""
+    assert ending.message == f"rank 3 on node-3 could not start its container (exit 128): {words}"
 
 
 def test_log_lines_are_kept_apart() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from stargate_operator.desired.pods import pod_stamp, worker_pod
+from stargate_operator.desired.pods import Placement, pod_stamp, worker_pod
 from stargate_types import AcceleratorClass, StargateRuntime
 from stargate_types.job import WorkerTemplate
 from stargate_types.podparts import (
@@ -200,6 +200,53 @@ def test_it_is_placed_as_its_class_says() -> None:
     ]
 
 
+def placed(placement: Placement, *tolerations: Toleration) -> dict[str, Any]:
+    given, class_ = job(), accelerator_class(tolerations=list(tolerations))
+    made_from = blueprint(given, class_=class_)
+    pod = worker_pod(given, made_from, attempt=1, rank="0", target=TARGET, placement=placement)
+    spec: dict[str, Any] = pod["spec"]
+    return spec
+
+
+def test_it_keeps_off_the_nodes_that_are_avoided_by_name() -> None:
+    affinity = placed(Placement(avoided=("node-1", "node-7")))["affinity"]["nodeAffinity"]
+    assert affinity == {
+        "requiredDuringSchedulingIgnoredDuringExecution": {
+            "nodeSelectorTerms": [
+                {
+                    "matchFields": [
+                        {"key": "metadata.name", "operator": "NotIn", "values": ["node-1"]},
+                        {"key": "metadata.name", "operator": "NotIn", "values": ["node-7"]},
+                    ]
+                }
+            ]
+        }
+    }
+    assert "affinity" not in placed(Placement())
+
+
+def test_it_says_how_long_it_bears_a_node_that_is_not_ready() -> None:
+    found = placed(Placement(tolerated_seconds=330))["tolerations"]
+    assert [(each["key"], each["tolerationSeconds"]) for each in found] == [
+        ("node.kubernetes.io/not-ready", 330),
+        ("node.kubernetes.io/unreachable", 330),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("stated", "added"),
+    [
+        (Toleration(operator="Exists"), 0),
+        (Toleration(key="node.kubernetes.io/unreachable", operator="Exists"), 1),
+        (Toleration(key="accelerator", operator="Exists"), 2),
+        (Toleration(operator="Exists", effect="NoSchedule"), 2),
+    ],
+)
+def test_what_the_class_says_of_such_nodes_stands(stated: Toleration, added: int) -> None:
+    found = placed(Placement(tolerated_seconds=330), stated)["tolerations"]
+    assert len(found) == 1 + added
+
+
 @pytest.mark.parametrize(
     ("job_s", "runtime_s", "found"), [(None, None, 30), (None, 60, 60), (90, 60, 90)]
 )
@@ -248,7 +295,9 @@ def test_environment_from_elsewhere_is_the_runtime_s_then_the_job_s() -> None:
 def test_a_stamped_pod_is_the_pod_built_in_full(rank: int, group: str | None) -> None:
     given = job(nodes=5000, template=WorkerTemplate(labels={"at": "rank"}))
     made_from = blueprint(given)
-    stamp = pod_stamp(given, made_from, attempt=2, target=TARGET, pod_group=group)
+    stamp = pod_stamp(
+        given, made_from, attempt=2, target=TARGET, placement=Placement(pod_group=group)
+    )
     full = worker_pod(given, made_from, attempt=2, rank=str(rank), target=TARGET)
     full["metadata"]["labels"]["stargate.dev/shard"] = str(rank % 16)
     if group:

@@ -90,9 +90,13 @@ class Stage:
         verb: str = "update",
         namespace: str = "test-a",
         code: int = 200,
+        name: str = "job",
+        grace: int | None = None,
     ) -> "Stage":
         self.wait(1)
-        request = Request(agent, verb, resource, namespace, "job", code, self.now, self.now + 0.1)
+        request = Request(
+            agent, verb, resource, namespace, name, code, self.now, self.now + 0.1, grace
+        )
         self.history.requests.append(request)
         return self
 

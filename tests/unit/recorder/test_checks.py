@@ -50,6 +50,11 @@ BROKEN = {
         lambda: Stage().job().pod(0, phase="Failed").pod(0, 2).pod(0, 1, "Running"),
         "job-1-0 and job-2-0 are both live",
     ),
+    "a pod is deleted without grace on a node that nobody calls lost": Broken(
+        1,
+        lambda: started().asked("a", "pods", verb="delete", name="job-1-1", grace=0).wait(5),
+        "job-1-1 was deleted without grace, and node is not said to be lost",
+    ),
     "the next attempt comes too soon": Broken(
         2, lambda: Stage().job().running(0, 1).pod(1, 2), "job-2-1 was created while job-1-0"
     ),
@@ -288,6 +293,16 @@ def yields() -> Stage:
     return stage.pod(0, node="node").pod(1).wait(29).pod(1, node="node").wait(100)
 
 
+def given_up(where: str) -> Stage:
+    """The status says so of the node first, or the job is being deleted anyway."""
+    stage = started()
+    if where == "listed":
+        stage.job(avoidedNodes=[{"name": "node", "until": "2026-01-01T00:00:00Z"}])
+    else:
+        stage.gone()
+    return stage.asked("a", "pods", verb="delete", name="job-1-1", grace=0)
+
+
 def taken_over() -> Stage:
     stage = Stage().asked("a", "leases").asked("a", "stargatejobs/status").asked("a", "leases")
     return stage.asked("b", "leases").asked("b", "stargatejobs/status")
@@ -296,6 +311,8 @@ def taken_over() -> Stage:
 ALLOWED = {
     "a damaged checkpoint lets the epoch go back": (5, damaged),
     "a gang that gets whole in time": (4, yields),
+    "a pod given up with a node that is listed as lost": (1, lambda: given_up("listed")),
+    "a pod given up whose job is gone": (1, lambda: given_up("gone")),
     "a new leader": (10, taken_over),
     "a fenced write of the old leader": (
         10,

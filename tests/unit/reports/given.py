@@ -176,6 +176,7 @@ class Board:
     ledger: Ledger = field(default_factory=Ledger)
     job: Standing | None = field(default_factory=standing)
     pods: dict[str, Pod] = field(default_factory=dict)
+    deleted: set[str] = field(default_factory=set)
     leads: bool = True
     stuck: bool = False
     woken: list[str] = field(default_factory=list)
@@ -190,6 +191,9 @@ class Board:
 
     def pod(self, pod_uid: str) -> Pod | None:
         return self.pods.get(pod_uid)
+
+    def is_gone(self, pod_uid: str) -> bool:
+        return pod_uid in self.deleted
 
     def standing(self, job_uid: str) -> Standing | None:
         return self.job if job_uid == JOB else None

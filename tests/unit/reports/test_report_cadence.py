@@ -2,7 +2,12 @@ from itertools import pairwise
 
 import pytest
 
-from stargate_operator.reports.cadence import interval_seconds, next_report_seconds
+from stargate_operator.reports.cadence import (
+    interval_seconds,
+    longest_wait,
+    next_report_seconds,
+)
+from stargate_types.job import NODES_PER_TIMEOUT_SECOND
 
 
 def asked(rank: int, size: int, now: float, job: str = "a") -> float:
@@ -41,3 +46,25 @@ def test_a_rank_keeps_to_its_slot_whether_early_or_late() -> None:
 
 def test_jobs_are_offset_against_each_other() -> None:
     assert asked(1, 4, 0, job="a") != asked(1, 4, 0, job="b")
+
+
+@pytest.mark.parametrize(
+    ("size", "timeout", "interval"), [(2, None, 10), (2, 600, 10), (2, 6, 2), (5000, 152, 50.5)]
+)
+def test_every_rank_has_its_turn_before_it_is_missed(
+    size: int, timeout: float | None, interval: float
+) -> None:
+    found = interval_seconds(size, timeout)
+    assert found == pytest.approx(interval, abs=0.1)
+    assert timeout is None or longest_wait(size, timeout) < timeout
+    assert asked_under(timeout, rank=0) <= (timeout or 3) / 3
+
+
+@pytest.mark.parametrize("timeout", [1, 5, 60, 152, 3031])
+def test_the_largest_gang_that_admission_lets_in_can_report_in_time(timeout: int) -> None:
+    size = timeout * NODES_PER_TIMEOUT_SECOND
+    assert longest_wait(size, timeout) <= timeout * 0.55
+
+
+def asked_under(timeout: float | None, rank: int) -> float:
+    return next_report_seconds("a", rank=rank, world_size=4, now=17.3, report_timeout=timeout)

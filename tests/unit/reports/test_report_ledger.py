@@ -26,7 +26,7 @@ def test_a_job_that_reported_nothing_has_nothing() -> None:
 def test_rank_0_speaks_for_the_gang() -> None:
     ledger = told(progress(3), progress(None, rank=5, step=900))
     assert ledger.of(JOB).progress == progress(3)
-    assert ledger.ranks(JOB)[5].step == 900
+    assert ledger.of(JOB).pulse.steps([5]) == (900, 900)
 
 
 def test_what_a_report_leaves_out_stays_said() -> None:
@@ -43,7 +43,7 @@ def test_a_newer_attempt_starts_from_nothing() -> None:
     ledger = told(progress(7), progress(None, rank=3), checkpoint(5))
     ledger.settle(JOB, status(attempt=2))
     assert ledger.of(JOB).progress is None
-    assert not ledger.ranks(JOB)
+    assert not ledger.of(JOB).pulse.ranks
     assert not epochs(ledger)
 
 

@@ -35,7 +35,7 @@ async def test_other_ranks_show_that_they_live(site: Site) -> None:
     said = await site.report({"epoch": 3, "step": 7}, rank=2)
     assert 5 <= said.body["nextReportSeconds"] <= 15
     assert site.board.ledger.of("job-uid").progress is None
-    assert site.board.ledger.ranks("job-uid")[2].step == 7
+    assert site.board.ledger.of("job-uid").pulse.steps([2]) == (7, 7)
 
 
 async def test_a_complete_checkpoint_is_acknowledged_once_it_stands(site: Site) -> None:
@@ -304,3 +304,21 @@ async def test_closing_ends_what_is_open(impatient: Site) -> None:
     assert impatient.server.connections == 0
     assert impatient.server.problem() == "the report server accepts no connections"
     writer.close()
+
+
+async def test_a_worker_whose_pod_was_given_up_is_told_that_its_attempt_is_over(
+    site: Site,
+) -> None:
+    """It may run on behind a cut, with a token that was reviewed before."""
+    assert (await site.report({"epoch": 3})).code == 200
+    site.board.deleted.add(next(iter(site.board.pods)))
+    site.board.pods.clear()
+    said = await site.report({"epoch": 4})
+    assert (said.code, said.reason) == (409, "StaleAttempt")
+
+
+async def test_a_rank_beyond_the_gang_is_none(site: Site) -> None:
+    site.board.with_pods(pod(4))
+    said = await site.report({"step": 1}, rank=4)
+    assert said.code == 403
+    assert "ranks 0 to 3" in said.body["message"]

@@ -131,6 +131,31 @@ def test_a_container_that_cannot_start_is_named() -> None:
     assert found.message.startswith('rank 2: ImagePullBackOff: Back-off pulling image "trainer:')
 
 
+@pytest.mark.parametrize("reason", ["ErrImagePull", "CreateContainerError", "RunContainerError"])
+def test_whatever_the_kubelet_waits_for(reason: str) -> None:
+    stuck = pod(1).waiting(reason, "the kubelet's words")
+    found = condition(described(job().starting(), starting_gang(4, stuck)), "Ready")
+    assert (found.reason, found.message) == (
+        "ContainerCannotStart",
+        f"rank 1: {reason}: the kubelet's words",
+    )
+
+
+def test_a_command_that_does_not_exist_is_named_until_the_gang_runs() -> None:
+    words = 'exec: "trian.py": executable file not found in $PATH'
+    given = job().starting()
+    for now in range(3):
+        failed = [pod(2).failed(128, reason="StartError", log=words)] if now == 0 else []
+        status = described(given, failed, now=at(now))
+        found = condition(status, "Ready")
+        assert (found.status, found.reason) == ("False", "ContainerCannotStart")
+        assert words in found.message
+        given = given.now(status)
+    ran = described(given, gang(4, attempt=2), now=at(9))
+    assert words not in condition(ran, "Ready").message
+    assert ran.attempts[0].cause == "CannotStart"
+
+
 def test_a_resumed_job_says_so() -> None:
     given = job().suspended()
     given = given.now(described(given)).resumed()

@@ -9,6 +9,7 @@ from stargate_operator.status.difference import Urgency, urgency
 from stargate_operator.status.size import LIMIT, fitted, size
 from stargate_types.status import (
     AttemptStatus,
+    AvoidedNode,
     Cause,
     Checkpoint,
     Checkpoints,
@@ -113,6 +114,10 @@ def worst(*, attempts: int = 10, kept: int = 10, message: str = WORDS * 12) -> S
             )
             for n in range(attempts)
         ],
+        avoided_nodes=[
+            AvoidedNode(name=f"ip-10-123-{n}-123.eu-central-1.compute.internal", until=NOW)
+            for n in range(8)
+        ],
         goodput=Goodput(
             productive_seconds=1234567.891,
             starting_seconds=1234567.891,
@@ -144,7 +149,7 @@ def test_no_checkpoint_condition_or_current_attempt_is_given_up() -> None:
 def test_an_ordinary_long_life_keeps_all_ten_attempts() -> None:
     said = "rank 1742 on ip-10-123-123-123.eu-central-1.compute.internal exited with 1"
     status = worst(kept=3, message=said)
-    status = status.model_copy(update={"conditions": []})
+    status = status.model_copy(update={"conditions": [], "avoided_nodes": []})
     assert len(fitted(status).attempts) == 10
 
 

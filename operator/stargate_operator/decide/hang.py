@@ -1,0 +1,108 @@
+"""A gang whose pods run and that reports nothing for `spec.hang.reportTimeoutSeconds` hangs.
+
+Training is synchronous: a rank that is stuck stops all, so what counts is the silence of the whole
+gang, and one rank whose reports are lost on their way is no hang while the others go on. Silence
+counts only while the workers could be heard: from the later of the moment when all ranks ran and
+that from which this operator could hear them, and not while a rank is in its grace or its node is
+not ready, which explains the silence better.
+"""
+
+from datetime import datetime, timedelta
+
+from stargate_operator.decide.failure import end_attempt
+from stargate_operator.decide.observed import Observed
+from stargate_operator.decide.plan import Ending, Plan
+from stargate_operator.ranks import interval_string
+from stargate_types.status import Cause
+
+
+def hang_at(observed: Observed) -> datetime | None:
+    """When the silence becomes a hang, if nobody breaks it; None where none can be judged."""
+    timeout = observed.job.report_timeout
+    if timeout is None or not _is_judged(observed):
+        return None
+    return _silent_since(observed) + timedelta(seconds=timeout)
+
+
+def hang(observed: Observed) -> Plan | None:
+    due = hang_at(observed)
+    if due is None or observed.now < due:
+        return None
+    first = observed.reports.pulse.first_silent(observed.report_interval)
+    culprit = first[0] if len(first) == 1 else None
+    pod = observed.gang.ranks.get(culprit) if culprit is not None else None
+    ending = Ending(
+        Cause.HANG,
+        observed.now,
+        message=_message(observed, first),
+        rank=culprit,
+        node=(pod.node or None) if pod else None,
+    )
+    return end_attempt(observed, ending)
+
+
+def _is_judged(observed: Observed) -> bool:
+    explained = observed.gang.leaving or observed.cluster.unready
+    return observed.has_run and not observed.ended and not explained
+
+
+def _silent_since(observed: Observed) -> datetime:
+    assert observed.attempt is not None
+    assert observed.attempt.running is not None
+    last_heard = observed.reports.pulse.last_heard
+    moments = (observed.attempt.running, observed.heard_since, last_heard)
+    return max(moment for moment in moments if moment is not None)
+
+
+def _message(observed: Observed, first: list[int]) -> str:
+    """Nothing that moves with time: it comes to stand in conditions."""
+    timeout = observed.job.report_timeout
+    said = f"no rank has reported for {timeout} s (spec.hang.reportTimeoutSeconds)"
+    return f"{said}; the last epoch known is {_last_epoch(observed)}; {_who(observed, first)}"
+
+
+def _last_epoch(observed: Observed) -> int:
+    """Completed epochs: what this attempt reported last, or began from."""
+    told, standing = observed.reports.progress, observed.job.status.progress
+    if told is not None and told.epoch is not None:
+        return told.epoch
+    if standing is not None:
+        return standing.epoch
+    return (observed.attempt and observed.attempt.restored_epoch) or 0
+
+
+def _who(observed: Observed, first: list[int]) -> str:
+    pulse, size = observed.reports.pulse, observed.gang.size
+    if not first:
+        return _nobody(observed)
+    never = sorted(set(range(size)) - set(pulse.ranks))
+    unheard = f"; {_of(never)} never reported" if never else ""
+    when = "at about the same time" if len(first) == len(pulse.ranks) > 1 else "first"
+    return f"{_of(first)} fell silent {when}{_where(observed, first)}{unheard}"
+
+
+def _nobody(observed: Observed) -> str:
+    assert observed.attempt is not None
+    assert observed.attempt.running is not None
+    if observed.heard_since <= observed.attempt.running:
+        return "none has since all of them ran: can they reach the report server?"
+    return (
+        f"none has since {observed.heard_since:%Y-%m-%dT%H:%M:%SZ}, when the operator"
+        " began to listen, so which fell silent first is not known"
+    )
+
+
+def _where(observed: Observed, ranks: list[int]) -> str:
+    """The node where it is one rank's, and how far they had come."""
+    pod = observed.gang.ranks.get(ranks[0]) if len(ranks) == 1 else None
+    node = f" on {pod.node}" if pod and pod.node else ""
+    pulse = observed.reports.pulse
+    steps, all_steps = pulse.steps(ranks), pulse.steps(pulse.ranks)
+    if steps is None or all_steps is None:
+        return node
+    beyond = f" (others had come to {all_steps[1]})" if all_steps[1] > steps[1] else ""
+    return f"{node}, after step {steps[0]}{beyond}"
+
+
+def _of(ranks: list[int]) -> str:
+    return f"{'rank' if len(ranks) == 1 else 'ranks'} {interval_string(ranks)}"

@@ -1,0 +1,45 @@
+"""A rank whose node is lost ends the attempt: its pod would be shown as running for ever.
+
+Also while the gang starts, where any other missing rank is made again: the name may still be borne by
+a worker on the cut-off node. What becomes of the pods on that node, see `cluster.py`.
+"""
+
+from stargate_operator.cluster import UnreadyNode
+from stargate_operator.decide.failure import end_attempt
+from stargate_operator.decide.observed import Observed
+from stargate_operator.decide.plan import Ending, Plan
+from stargate_operator.pod import Pod
+from stargate_operator.ranks import interval_string
+from stargate_types.status import Cause
+
+
+def node_loss(observed: Observed) -> Plan | None:
+    lost = observed.lost_nodes
+    if not lost or not observed.resolved or observed.ended:
+        return None
+    pods = [pod for pod in observed.gang.live_pods if pod.node in lost]
+    if not pods:
+        return None
+    first = min(pods, key=lambda pod: (lost[pod.node].since, pod.rank))
+    ending = Ending(
+        Cause.NODE_LOST,
+        observed.now,
+        message=_message(observed, first, pods),
+        rank=first.rank,
+        node=first.node,
+    )
+    return end_attempt(observed, ending)
+
+
+def _message(observed: Observed, first: Pod, pods: list[Pod]) -> str:
+    node = observed.lost_nodes[first.node]
+    others = [pod.rank for pod in pods if pod is not first]
+    more = f"; so were ranks {interval_string(others)}" if others else ""
+    return (
+        f"rank {first.rank} was lost with its node {node.name}, which {_how(node)} for"
+        f" {observed.cluster.lost_after.total_seconds():g} s{more}"
+    )
+
+
+def _how(node: UnreadyNode) -> str:
+    return "has been gone or silent" if node.silent else "has said that it is not ready"

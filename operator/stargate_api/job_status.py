@@ -181,26 +181,20 @@ class JobStatus(Mapping[str, Any]):
         """Why the job is in this state, in the operator's words."""
         for kind in _TELLING.get(self.phase, ()):
             condition = self.conditions.get(kind)
-            if condition and condition.message and condition.status == _SPEAKS_WHEN[kind]:
+            if condition and condition.message and condition.status == _TELLS_WHEN[kind]:
                 return condition.message
         return None
 
 
-_SPEAKS_WHEN = {
-    "Accepted": "False",
-    "Scheduled": "False",
-    "Ready": "False",
-    "Suspended": "True",
-    "Succeeded": "True",
-    "Failed": "True",
-}
+_TELLS_WHEN = dict.fromkeys(("Accepted", "Scheduled", "Ready"), "False") | dict.fromkeys(
+    ("Succeeded", "Failed"), "True"
+)
 _WAITING = ("Accepted", "Scheduled", "Ready")
 _TELLING: dict[Phase, tuple[str, ...]] = {
     Phase.PENDING: _WAITING,
     Phase.QUEUED: _WAITING,
     Phase.STARTING: ("Ready", "Scheduled"),
     Phase.RESTARTING: ("Scheduled", "Ready"),
-    Phase.SUSPENDED: ("Suspended",),
     Phase.SUCCEEDED: ("Succeeded",),
     Phase.FAILED: ("Failed",),
 }

@@ -209,8 +209,8 @@ def _carried(meta: Config) -> dict[str, dict[str, str]]:
 
 def _checked(request_id: str) -> str:
     if not isinstance(request_id, str) or not 0 < len(request_id) <= _LONGEST_REQUEST_ID:
-        must = f"must be a text of 1 to {_LONGEST_REQUEST_ID} characters"
-        raise InvalidConfig([Problem("request_id", must)], "the request id")
+        must = f"it must be a text of 1 to {_LONGEST_REQUEST_ID} characters"
+        raise InvalidConfig([Problem("", must)], "the request id")
     return request_id
 
 

@@ -85,7 +85,7 @@ def logs(
     if tail is not None:
         query["tailLines"] = str(tail)
     path = f"/api/v1/namespaces/{found.namespace}/pods/{pod}/log"
-    patience = calls.patience
+    patience = calls.patience.for_once()
     request = Request("GET", path, query=query, timeout=3600.0 if follow else patience.timeout)
     stream = yield from open_stream(request, patience)
     if isinstance(stream, Answer):
@@ -156,14 +156,14 @@ def _phase(state: str | None) -> Phase | None:
     try:
         return Phase(state)
     except ValueError:
-        must = f"must be one of {', '.join(Phase)}; it is {state!r}"
-        raise InvalidConfig([Problem("state", must)], "the state to wait for") from None
+        must = f"it must be one of {', '.join(Phase)}; it is {state!r}"
+        raise InvalidConfig([Problem("", must)], "the state to wait for") from None
 
 
 def _checked(rank: int, found: JobStatus) -> int:
     if not 0 <= rank < found.nodes:
-        must = f"must be 0 to {found.nodes - 1}, the ranks of {found.job_id}; it is {rank}"
-        raise InvalidConfig([Problem("rank", must)], "the rank")
+        must = f"it must be 0 to {found.nodes - 1}, the ranks of {found.job_id}; it is {rank}"
+        raise InvalidConfig([Problem("", must)], "the rank")
     return rank
 
 

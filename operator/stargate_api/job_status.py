@@ -4,10 +4,13 @@
 is known, so that `.get` has its meaning. Nothing is computed here that the resource does not say.
 """
 
+import copy
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import cached_property
 from typing import Any
+
+from pydantic import ValidationError
 
 from stargate_api.exchange import Json
 from stargate_types import StargateJob
@@ -46,7 +49,7 @@ class JobStatus(Mapping[str, Any]):
 
     def __init__(self, manifest: Json) -> None:
         self.manifest = manifest
-        self.job = StargateJob.model_validate(manifest)
+        self.job = _read(manifest)
 
     def __getitem__(self, key: str) -> Any:
         value = getattr(self, key) if key in _KEYS else None
@@ -186,6 +189,25 @@ class JobStatus(Mapping[str, Any]):
         return None
 
 
+def _read(manifest: Json) -> StargateJob:
+    """What an operator newer than this client says, and it cannot know, counts as unsaid."""
+    try:
+        return StargateJob.model_validate(manifest)
+    except ValidationError as error:
+        known = copy.deepcopy(manifest)
+        for each in error.errors():
+            _forget(known, each["loc"])
+    return StargateJob.model_validate(known)
+
+
+def _forget(within: Any, place: tuple[int | str, ...]) -> None:
+    *above, last = place
+    for part in above:
+        within = within[part]
+    if isinstance(within, dict):
+        within.pop(last, None)
+
+
 _TELLS_WHEN = dict.fromkeys(("Accepted", "Scheduled", "Ready"), "False") | dict.fromkeys(
     ("Succeeded", "Failed"), "True"
 )
@@ -193,7 +215,7 @@ _WAITING = ("Accepted", "Scheduled", "Ready")
 _TELLING: dict[Phase, tuple[str, ...]] = {
     Phase.PENDING: _WAITING,
     Phase.QUEUED: _WAITING,
-    Phase.STARTING: ("Ready", "Scheduled"),
+    Phase.STARTING: ("Scheduled", "Ready"),
     Phase.RESTARTING: ("Scheduled", "Ready"),
     Phase.SUCCEEDED: ("Succeeded",),
     Phase.FAILED: ("Failed",),

@@ -33,17 +33,15 @@ class JobId:
         namespace, slash, name = str(text).rpartition("/")
         found = cls(namespace if slash else default_namespace, name)
         if not _NAME.fullmatch(found.name) or not _NAMESPACE.fullmatch(found.namespace):
-            problem = Problem(
-                "job id", f"must be namespace/name, such as default/my-job; got {text!r}"
-            )
-            raise InvalidConfig([problem], "the job id")
+            must = f"it must be namespace/name, such as default/my-job; it is {text!r}"
+            raise InvalidConfig([Problem("", must)], "the job id")
         return found
 
 
 def check_namespace(namespace: str) -> str:
     if not _NAMESPACE.fullmatch(namespace):
-        must = "must be lower-case letters, digits and '-', at most 63"
-        raise InvalidConfig([Problem("namespace", f"{must}; got {namespace!r}")], "the namespace")
+        must = "it must be lower-case letters, digits and '-', at most 63"
+        raise InvalidConfig([Problem("", f"{must}; it is {namespace!r}")], "the namespace")
     return namespace
 
 

@@ -35,6 +35,10 @@ class Patience:
         """For what follows a job all its life: it outlasts an API server's restart."""
         return replace(self, timeout=max(self.timeout, 300.0), retries=max(self.retries, 100))
 
+    def for_once(self) -> "Patience":
+        """For what another than the API server answers, a kubelet, and soon for good."""
+        return replace(self, retries=min(self.retries, 1))
+
     def delay(self, turn: int, outcome: Answer | Failure) -> float:
         """Doubling, less a random part of up to half, so that many clients do not come back as one.
         A server that names a time gets at least that."""

@@ -114,7 +114,7 @@ def test_two_submits_of_one_request_at_once_are_one_job(time: Time) -> None:
 
 
 def test_a_request_id_must_be_a_text(time: Time) -> None:
-    with pytest.raises(InvalidConfig, match="request_id"):
+    with pytest.raises(InvalidConfig, match="the request id is not valid"):
         submit(answers(yes({})), time, request_id="")
 
 
@@ -166,8 +166,12 @@ def test_a_status_says_why_the_job_waits(time: Time) -> None:
 
 
 def test_a_job_of_a_newer_operator_can_be_read(time: Time) -> None:
-    found = settle(calls(time).status("job"), answers(yes(job(phase="Running", later={"x": 1}))))
+    attempt = {"number": 1, "start": "2026-03-01T12:00:00Z", "cause": "Meteor", "worldSize": 2}
+    newer = job(phase="Running", later={"x": 1}, attempts=[attempt])
+    found = settle(calls(time).status("job"), answers(yes(newer)))
     assert found.state == "Running"
+    assert found.attempts[0].cause is None
+    assert found.manifest["status"]["attempts"][0]["cause"] == "Meteor"
 
 
 @pytest.mark.parametrize("job_id", ["", "a/b/c", "/job", "Team/job", "team/", "team/Job"])

@@ -1,5 +1,6 @@
 """`make up` and `make down`: a small simulated cluster with the operator, to try things by hand."""
 
+import sys
 import time
 from pathlib import Path
 
@@ -58,13 +59,12 @@ def _build_up(plane: ControlPlane, machines: Fleet) -> None:
 def how_to_reach(plane: ControlPlane, operator: OperatorProcess) -> str:
     return f"""
   export KUBECONFIG={plane.kubeconfig}
-  export PATH={binaries.bin_dir()}:$PATH
+  export PATH={binaries.bin_dir()}:{Path(sys.executable).parent}:$PATH
   kubectl get nodes
   kubectl apply -f examples/
 
-  export STARGATE_ENDPOINT={plane.api.credentials.server}
-  export STARGATE_CA_FILE={plane.ca_file}
   python examples/train_on_stargate.py
+  kubectl stargate list
 
   the operator's log      {operator.log_path}
   the operator's metrics  http://127.0.0.1:{operator.ports.probes}/metrics

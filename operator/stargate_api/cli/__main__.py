@@ -1,0 +1,3 @@
+from stargate_api.cli.app import main
+
+main()

@@ -127,7 +127,9 @@ def _shown(place: Place, value: Any) -> str:
 
 
 def _decapitalised(sentence: str) -> str:
-    return (sentence[:1].lower() + sentence[1:]).rstrip(".")
+    """As it goes on after a colon; an abbreviation stays as it is."""
+    first = sentence[:1] if sentence[1:2].isupper() else sentence[:1].lower()
+    return (first + sentence[1:]).rstrip(".")
 
 
 @cache

@@ -116,7 +116,8 @@ class JobStatus(Mapping[str, Any]):
     def metrics(self) -> dict[str, float] | None:
         """The trainer's own numbers, such as loss."""
         progress = self.job.status.progress
-        return {each.name: each.value for each in progress.metrics} if progress else None
+        told = {each.name: each.value for each in progress.metrics} if progress else {}
+        return told or None
 
     @cached_property
     def checkpoint(self) -> Checkpoint | None:

@@ -83,12 +83,20 @@ def _forbidden(message: str, said: Mapping[str, Any]) -> StargateError:
     where = f"in namespace {right['namespace']}" if right["namespace"] else "in the whole cluster"
     return NotAuthorised(
         f"{right['user']} may not {right['verb']} {right['resource']} {where}: ask whoever runs"
-        f" the cluster for a role that gives {right['verb']} on {_full_name(right)}",
+        f" the cluster for a role that gives {right['verb']} on {_full_name(right)}{_such_as(right)}",
         verb=right["verb"],
         resource=right["resource"],
         namespace=right["namespace"],
         user=right["user"],
     )
+
+
+def _such_as(right: Mapping[str, str]) -> str:
+    """Of the roles that an install brings, the least that suffices."""
+    if right["resource"] not in ("stargatejobs", "pods"):
+        return ""
+    reads = right["verb"] in ("get", "list", "watch")
+    return f", such as {'stargate-reader' if reads else 'stargate-researcher'}"
 
 
 def _full_name(right: Mapping[str, str]) -> str:

@@ -88,6 +88,8 @@ def test_a_wrong_config_is_told_where_and_what_would_be_right(
 def test_what_is_missing_is_described() -> None:
     without = {key: value for key, value in ARTICLE.items() if key != "epochs"}
     assert complaints(without) == ["epochs: is missing: epochs to train"]
+    without = {key: value for key, value in ARTICLE.items() if key != "dataset_path"}
+    assert complaints(without)[0].startswith("dataset_path: is missing: URI of the data set.")
 
 
 def test_every_problem_is_told_at_once() -> None:

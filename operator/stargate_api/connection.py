@@ -9,7 +9,8 @@ Each is looked for in this order; the first that says it wins:
 4. inside a pod, its ServiceAccount
 
 A credential goes only where it belongs: an endpoint that was stated gets the stated key alone, never
-the kubeconfig's user; a stated key replaces that user, and no login plugin of it is run.
+the kubeconfig's user; a stated key replaces that user, and no login plugin of it is run. Who names a
+kubeconfig or a context as an argument means that cluster: variables of another are passed over.
 """
 
 import os
@@ -29,6 +30,8 @@ from stargate_api.secret import Secret
 _CONFIG: Any = config  # neither has types
 _KUBECONFIG: Any = kube_config
 _POD = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+_CONNECTIONS = 64
+"""Kept at most; urllib3 warns in the log of each that it throws away."""
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _SUBJECT = "the client's configuration"
 
@@ -47,14 +50,21 @@ class Settings:
     def completed(self) -> "Settings":
         """With what the environment says of the rest. Checks nothing: what raises here would have
         the environment, and the key in it, among its variables."""
+        variable = _no_variable if self._names_a_cluster else os.environ.get
         return Settings(
-            api_key=_hidden(_said(self.api_key, "STARGATE_API_KEY")),
-            endpoint=_said(self.endpoint, "STARGATE_ENDPOINT"),
-            ca_file=_said(self.ca_file, "STARGATE_CA_FILE"),
-            namespace=_said(self.namespace, "STARGATE_NAMESPACE"),
-            kubeconfig=_said(self.kubeconfig, "KUBECONFIG"),
-            context=_said(self.context, "STARGATE_CONTEXT"),
+            api_key=_hidden(_said(self.api_key, variable("STARGATE_API_KEY"))),
+            endpoint=_said(self.endpoint, variable("STARGATE_ENDPOINT")),
+            ca_file=_said(self.ca_file, variable("STARGATE_CA_FILE")),
+            namespace=_said(self.namespace, os.environ.get("STARGATE_NAMESPACE")),
+            kubeconfig=_said(self.kubeconfig, os.environ.get("KUBECONFIG")),
+            context=_said(self.context, variable("STARGATE_CONTEXT")),
         )
+
+    @property
+    def _names_a_cluster(self) -> bool:
+        """By a kubeconfig or context of its own: variables that name another, and its key, are not
+        meant."""
+        return self.endpoint is None and (self.kubeconfig or self.context) is not None
 
 
 @dataclass(frozen=True)
@@ -121,6 +131,7 @@ def _from_pod(said: Settings) -> Connection:
 
 
 def _connection(said: Settings, official: Any, namespace: str) -> Connection:
+    official.connection_pool_maxsize = _CONNECTIONS
     return Connection(
         server=official.host.rstrip("/"),
         namespace=check_namespace(said.namespace or namespace),
@@ -160,8 +171,12 @@ def _checked_endpoint(said: Settings) -> str:
     return endpoint
 
 
-def _said(value: str | None, variable: str) -> str | None:
-    return value if value is not None else os.environ.get(variable) or None
+def _said(value: str | None, variable: str | None) -> str | None:
+    return value if value is not None else variable or None
+
+
+def _no_variable(_: str) -> None:
+    return None
 
 
 def _hidden(key: str | None) -> Secret | None:

@@ -74,6 +74,17 @@ def test_variables_come_before_the_kubeconfig(
     assert said(connect(Settings())) == ("https://a:1", "default", f"Bearer {KEY}")
 
 
+def test_a_context_that_is_named_is_meant(
+    monkeypatch: pytest.MonkeyPatch, kubeconfig: Path
+) -> None:
+    """The variables are of another cluster; so is their key."""
+    monkeypatch.setenv("STARGATE_ENDPOINT", "https://a:1")
+    monkeypatch.setenv("STARGATE_API_KEY", KEY)
+    monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+    found = connect(Settings(context="two"))
+    assert said(found) == ("https://there:6443", "default", "Bearer my-own")
+
+
 def test_without_a_key_the_kubeconfig_s_user(kubeconfig: Path) -> None:
     found = connect(Settings(kubeconfig=str(kubeconfig)))
     assert said(found) == ("https://here:6443", "team", "Bearer my-own")

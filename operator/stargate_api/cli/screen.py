@@ -245,6 +245,8 @@ def _sign(condition: Condition) -> Text:
 
 def _holds(condition: Condition) -> str:
     word = condition.type.lower()
+    if condition.reason == "Suspending":
+        return "suspending"
     return word if condition.status == "True" else f"not {word}"
 
 

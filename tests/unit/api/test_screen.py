@@ -141,6 +141,12 @@ FAILED = given(
         condition("Ready", False, "MaxRestartsExceeded", "the job has finished"),
     ],
 )
+SUSPENDING = given(
+    "suspending",
+    phase="Suspended",
+    workers=workers(created=5000, scheduled=5000, running=5000, ready=5000),
+    conditions=[condition("Suspended", False, "Suspending", "spec.suspend is true")],
+)
 NEW = JobStatus({**job("new"), "status": {}})
 
 
@@ -165,6 +171,7 @@ def looks_as_before(name: str, text: str) -> None:
         ("pending", PENDING),
         ("starting", STARTING),
         ("failed", FAILED),
+        ("suspending", SUSPENDING),
         ("new", NEW),
     ],
 )

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from stargate_api.calls import ROOT, Calls
-from stargate_api.errors import InvalidConfig, NotFound, Problem, Timeout
+from stargate_api.errors import InvalidConfig, NotFound, Problem, Timeout, Unreachable
 from stargate_api.exchange import Answer, Call, Emit, Failure, Json, Pause, Read, Request, Stream
 from stargate_api.job_status import JobStatus
 from stargate_api.patience import open_stream
@@ -27,25 +27,26 @@ _WORKER = "worker"
 
 def watch(calls: Calls, job_id: str, timeout: float | None) -> Call[None]:
     """Emits the job as it is, and again whenever its status or spec changes, until it finishes."""
-    calls = replace(calls, patience=calls.patience.for_hours())
-    until = _until(calls, timeout)
+    until = math.inf if timeout is None else calls.patience.clock() + timeout
     seen: Json | None = None
     while True:
-        found = yield from calls.status(job_id)
+        patient = _patient(calls, until)
+        found = yield from patient.status(job_id)
+        _same_job(seen, found)
         if _differs(seen, found.manifest):
             yield Emit(found)
         if found.finished:
             return
-        seen = found.manifest
-        stream = yield from _open(calls, found, until)
+        stream = yield from _open(patient, found, until)
         try:
-            done, seen = yield from _follow(stream, seen)
+            done, seen = yield from _follow(stream, found.manifest)
         finally:
             stream.close()
         if done:
             return
         if calls.patience.clock() >= until:
-            raise Timeout(f"{found.job_id} did not finish within {timeout:g} s; it goes on")
+            state = JobStatus(seen).state
+            raise Timeout(f"{found.job_id} is {state} after {timeout:g} s of waiting; it goes on")
         yield Pause(_BREATH)
 
 
@@ -93,6 +94,8 @@ def logs(
     try:
         while isinstance(line := (yield Read(stream)), bytes):
             yield Emit(line.decode(errors="replace").removesuffix("\n"))
+        if isinstance(line, Failure):
+            raise Unreachable(f"{line.message}; the log goes on, and may be read again")
     finally:
         stream.close()
 
@@ -122,7 +125,7 @@ def _follow(stream: Stream, seen: Json) -> Call[tuple[bool, Json]]:
         if event is None:
             return False, seen
         if event["type"] == "DELETED":
-            raise NotFound(f"{JobStatus(event['object']).job_id} was deleted while it was watched")
+            raise _deleted(JobStatus(event["object"]).job_id)
         if _differs(seen, event["object"]):
             seen = event["object"]
             found = JobStatus(seen)
@@ -146,8 +149,21 @@ def _differs(seen: Json | None, now: Json) -> bool:
     return seen is None or any(seen.get(part) != now.get(part) for part in ("spec", "status"))
 
 
-def _until(calls: Calls, timeout: float | None) -> float:
-    return math.inf if timeout is None else calls.patience.clock() + timeout
+def _patient(calls: Calls, until: float) -> Calls:
+    """Outlasts what passes, but not the caller's own time."""
+    patience = calls.patience.for_hours()
+    left = max(until - patience.clock(), 1.0)
+    return replace(calls, patience=replace(patience, timeout=min(patience.timeout, left)))
+
+
+def _same_job(seen: Json | None, found: JobStatus) -> None:
+    """Another may have its name by now; the watch that would have told of it was interrupted."""
+    if seen is not None and seen["metadata"]["uid"] != found.job.uid:
+        raise _deleted(found.job_id)
+
+
+def _deleted(job_id: str) -> NotFound:
+    return NotFound(f"{job_id} was deleted while it was watched")
 
 
 def _phase(state: str | None) -> Phase | None:

@@ -25,8 +25,11 @@ def test_it_imports_without_the_extras() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_the_command_line_needs_one() -> None:
-    assert run("import stargate_api.cli.app").returncode != 0
+def test_the_command_line_needs_one_and_says_so() -> None:
+    done = run("from stargate_api.cli.__main__ import main; main()")
+    assert done.returncode == 1
+    assert done.stderr.strip().endswith("pip install 'stargate-operator[cli]'")
+    assert "Traceback" not in done.stderr
 
 
 def test_the_package_is_typed_and_shipped() -> None:

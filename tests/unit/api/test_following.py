@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from stargate_api import InvalidConfig, JobStatus, NotFound, Refused, Timeout
+from stargate_api import InvalidConfig, JobStatus, NotFound, Refused, Timeout, Unreachable
 from stargate_api import following as follow
 from stargate_api.exchange import settle, stream
 from tests.unit.api.given import LOST, Lines, Script, Time, answers, calls, events, job, no, yes
@@ -69,6 +69,19 @@ def test_a_job_deleted_meanwhile_is_told(time: Time) -> None:
         watched(answers(yes(RUNNING), events(("DELETED", RUNNING))), time)
 
 
+def test_another_job_of_its_name_is_not_this_one(time: Time) -> None:
+    other = job(phase="Running", version=9)
+    other["metadata"]["uid"] = "another"
+    with pytest.raises(NotFound, match="was deleted while it was watched"):
+        watched(answers(yes(STARTING), events(), yes(other)), time)
+
+
+def test_a_watch_with_a_time_does_not_outlast_it(time: Time) -> None:
+    with pytest.raises(Unreachable):
+        watched(answers(LOST), time, timeout=20)
+    assert time.now <= 20
+
+
 def test_a_watch_outlasts_a_restart_of_the_api_server(time: Time) -> None:
     server = answers(yes(STARTING), events(end=LOST), *[LOST] * 20, yes(DONE))
     assert watched(server, time) == ["Starting", "Succeeded"]
@@ -79,7 +92,7 @@ def test_a_watch_has_its_time(time: Time) -> None:
         time.now += 5
         return events()
 
-    with pytest.raises(Timeout, match="did not finish within 5 s"):
+    with pytest.raises(Timeout, match="job is Running after 5 s of waiting; it goes on"):
         watched(answers(yes(RUNNING), never), time, timeout=5)
 
 
@@ -126,6 +139,12 @@ def test_the_log_of_an_earlier_attempt(time: Time) -> None:
     server = answers(yes(job(phase="Running", attempt=4)), Lines([]))
     assert logged(server, time, attempt=2) == []
     assert server.requests[1].path.endswith("/job-2-0/log")
+
+
+def test_a_log_that_breaks_off_is_told(time: Time) -> None:
+    server = answers(yes(RUNNING), Lines([b"epoch 1\n"], end=LOST))
+    with pytest.raises(Unreachable, match="may be read again"):
+        logged(server, time)
 
 
 def test_a_rank_that_the_job_has_not_is_told(time: Time) -> None:

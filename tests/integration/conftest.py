@@ -11,13 +11,14 @@ from uuid import uuid4
 
 import pytest
 
-from stargate_lab import fleet, installation
+from stargate_lab import api_keys, fleet, installation
 from stargate_lab import operator_process as operators
 from stargate_lab.control_plane import ControlPlane, running
 from stargate_lab.fleet import Fleet
 from stargate_lab.kwok_config import PlaneOptions
 from stargate_lab.operator_process import OperatorProcess
 from stargate_lab.paths import REPO
+from tests.integration.people import People
 from tests.integration.racks import Racks
 from tests.integration.story import Story, free
 from tests.recorder import Recorder, audit, recording
@@ -42,7 +43,8 @@ def audit_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def plane(audit_log: Path) -> Iterator[ControlPlane]:
-    options = PlaneOptions(apiserver_args=audit.flags(audit_log.parent))
+    arguments = audit.flags(audit_log.parent)
+    options = PlaneOptions(api_keys=(api_keys.EXAMPLE,), apiserver_args=arguments)
     with running(ControlPlane(f"test-{os.getpid()}", options=options)) as plane:
         installation.install(plane)
         yield plane
@@ -72,6 +74,11 @@ def namespace(plane: ControlPlane) -> Iterator[str]:
     plane.api.create("/api/v1/namespaces", {"metadata": {"name": name}})
     yield name
     free(plane.api, name)
+
+
+@pytest.fixture
+def people(plane: ControlPlane, namespace: str) -> People:
+    return People(plane, namespace)
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from stargate_lab import binaries, processes
+from stargate_lab import api_keys, binaries, processes
 from stargate_lab.api import Api, ApiError
 from stargate_lab.kwok_config import PlaneOptions, flags, render
 from stargate_lab.paths import RUN_DIR
@@ -55,6 +55,11 @@ class ControlPlane:
         return self._cluster / "logs"
 
     @property
+    def ca_file(self) -> Path:
+        """What a client trusts the API server by."""
+        return self._cluster / "pki" / "ca.crt"
+
+    @property
     def api(self) -> Api:
         return Api.of(self.kubeconfig)
 
@@ -65,10 +70,18 @@ class ControlPlane:
         self.directory.mkdir(parents=True)
         self._record_owner()
         config = self.directory / "kwokctl.yaml"
-        config.write_text(render(self.options, tools))
+        config.write_text(render(self._options_with_keys(), tools))
         context = ["--kubeconfig", str(self.directory / "context.yaml")]
         self._kwokctl("--config", str(config), "create", "cluster", *context, *flags(self.options))
         self.wait_ready()
+
+    def _options_with_keys(self) -> PlaneOptions:
+        options = self.options
+        if not options.api_keys:
+            return options
+        path = api_keys.write(options.api_keys, self.directory / "api-keys.csv")
+        flag = ("token-auth-file", str(path))
+        return replace(options, apiserver_args=(*options.apiserver_args, flag))
 
     def stop(self) -> None:
         """Idempotent; leaves neither a process nor a file.

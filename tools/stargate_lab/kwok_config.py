@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from stargate_lab.api_keys import ApiKey
 from stargate_lab.catalogue import kubernetes_version, tool
 from stargate_lab.ports import free_ports
 
@@ -43,6 +44,7 @@ class PlaneOptions:
     raised_controller_limits: bool = False
     kwok_parallelism: int = 16
     outlives_its_owner: bool = False
+    api_keys: tuple[ApiKey, ...] = ()
     apiserver_args: tuple[tuple[str, str], ...] = ()
     scheduler_args: tuple[tuple[str, str], ...] = ()
 

@@ -1,9 +1,10 @@
 """`make up` and `make down`: a small simulated cluster with the operator, to try things by hand."""
 
+import sys
 import time
 from pathlib import Path
 
-from stargate_lab import binaries, fleet
+from stargate_lab import api_keys, binaries, fleet
 from stargate_lab.control_plane import ControlPlane, planes
 from stargate_lab.fleet import Fleet
 from stargate_lab.go_build import elapsed
@@ -16,7 +17,9 @@ from stargate_lab.trainer_process import TrainerProcess
 
 def up(name: str = "up", nodes: int = 50, gang_scheduling: bool = True) -> None:
     """Stays up until `down`, in whichever terminal."""
-    options = PlaneOptions(gang_scheduling=gang_scheduling, outlives_its_owner=True)
+    options = PlaneOptions(
+        gang_scheduling=gang_scheduling, outlives_its_owner=True, api_keys=(api_keys.EXAMPLE,)
+    )
     plane = ControlPlane(name, options=options)
     down(name)
     try:
@@ -46,6 +49,7 @@ def _build_up(plane: ControlPlane, machines: Fleet) -> None:
     plane.start()
     fleet.create(machines, plane.api.credentials)
     install(plane)
+    api_keys.grant(plane.api, api_keys.RESEARCHER, api_keys.user(api_keys.EXAMPLE), "default")
     operator = OperatorProcess(plane)
     operator.start()
     print(f"up in {elapsed(time.monotonic() - started)}: {machines.nodes} simulated nodes")
@@ -55,9 +59,12 @@ def _build_up(plane: ControlPlane, machines: Fleet) -> None:
 def how_to_reach(plane: ControlPlane, operator: OperatorProcess) -> str:
     return f"""
   export KUBECONFIG={plane.kubeconfig}
-  export PATH={binaries.bin_dir()}:$PATH
+  export PATH={binaries.bin_dir()}:{Path(sys.executable).parent}:$PATH
   kubectl get nodes
   kubectl apply -f examples/
+
+  python examples/train_on_stargate.py
+  kubectl stargate list
 
   the operator's log      {operator.log_path}
   the operator's metrics  http://127.0.0.1:{operator.ports.probes}/metrics

@@ -85,6 +85,8 @@ def _scheduled(found: ConditionSet, observed: Observed, plan: Plan) -> None:
     message = plan.message
     if not message and observed.gang.unschedulable and not plan.next_attempt:
         message = observed.gang.unschedulable.unschedulable_message
+    if not message and plan.reason == Reasons.CREATING:
+        message = "workers are being created and given nodes"
     found.set(Conditions.SCHEDULED, False, plan.reason, message)
 
 

@@ -45,14 +45,14 @@ def _endings(before: StargateJobStatus, after: StargateJobStatus) -> Iterator[Ne
 
 
 def _ending(attempt: AttemptStatus) -> News:
-    who = f": rank {attempt.rank}" if attempt.rank is not None else ""
+    who = f" by rank {attempt.rank}" if attempt.rank is not None else ""
     where = f" on {attempt.node}" if attempt.node else ""
-    code = f", exit {attempt.exit_code}" if attempt.exit_code is not None else ""
+    code = f", exit code {attempt.exit_code}" if attempt.exit_code is not None else ""
     fine = attempt.cause in ("Succeeded", "Suspended")
     return News(
         "Normal" if fine else "Warning",
         "AttemptEnded",
-        f"attempt {attempt.number} ended, {attempt.cause}{who}{where}{code}",
+        f"attempt {attempt.number} was ended{who}{where}: {attempt.cause}{code}",
     )
 
 
@@ -63,19 +63,22 @@ def _phases(before: StargateJobStatus, after: StargateJobStatus) -> Iterator[New
         yield News("Normal", Reasons.RESUMED, "resumed from suspension")
         return
     restored = after.checkpoints and after.checkpoints.restored_from
-    origin = f" from epoch {restored.epoch}" if restored and restored.epoch is not None else ""
+    epoch = restored.epoch if restored else None
+    origin = f", resuming from epoch {epoch}" if epoch is not None else ""
     size = after.workers.desired if after.workers else 0
     told = {
         Phase.STARTING: News(
             "Normal", "GangStarting", f"attempt {after.attempt}: creating {size} workers{origin}"
         ),
         Phase.RUNNING: News(
-            "Normal", "GangRunning", f"attempt {after.attempt}: all {size} ranks run{origin}"
+            "Normal", "GangRunning", f"attempt {after.attempt}: all {size} workers run{origin}"
         ),
         Phase.QUEUED: News("Normal", "Queued", f"attempt {after.attempt} waits for nodes"),
-        Phase.RESTARTING: News("Normal", "Restarting", f"attempt {after.attempt} follows"),
-        Phase.SUSPENDED: News("Normal", "Suspended", "all workers are being released"),
-        Phase.SUCCEEDED: News("Normal", "Succeeded", f"all {size} ranks succeeded"),
+        Phase.RESTARTING: News(
+            "Normal", "Restarting", f"attempt {after.attempt} follows when the old workers are gone"
+        ),
+        Phase.SUSPENDED: News("Normal", "Suspended", "all workers are being stopped"),
+        Phase.SUCCEEDED: News("Normal", "Succeeded", f"all {size} workers succeeded"),
         Phase.FAILED: News("Warning", "Failed", _failed_because(after.conditions)),
     }
     if after.phase in told:
@@ -98,8 +101,16 @@ def _begun(status: StargateJobStatus) -> int:
 
 
 def _failed_because(conditions: list[Condition]) -> str:
-    """The reason alone: the condition's message may hold log lines."""
-    return next((each.reason for each in conditions if each.type == Conditions.FAILED), "Failed")
+    """In words of ours: the condition's message may hold log lines."""
+    reason = next((each.reason for each in conditions if each.type == Conditions.FAILED), "")
+    return _FAILURES.get(reason, reason or "the job failed")
+
+
+_FAILURES = {
+    Reasons.MAX_RESTARTS_EXCEEDED: "more failures since the last checkpoint than"
+    " spec.restartPolicy.maxRestarts allows",
+    Reasons.DEADLINE_EXCEEDED: "spec.activeDeadlineSeconds is over",
+}
 
 
 def _checkpoints(before: StargateJobStatus, after: StargateJobStatus) -> Iterator[News]:
@@ -110,7 +121,7 @@ def _checkpoints(before: StargateJobStatus, after: StargateJobStatus) -> Iterato
             yield News(
                 "Warning" if damaged else "Normal",
                 Reasons.CHECKPOINT_DAMAGED if damaged else Reasons.CHECKPOINT_COMPLETE,
-                f"checkpoint of epoch {each.epoch}: {each.state}",
+                f"the checkpoint of epoch {each.epoch} is {each.state.lower()}",
             )
 
 

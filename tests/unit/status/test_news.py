@@ -51,13 +51,13 @@ def test_a_life_with_a_failure_is_told_step_by_step() -> None:
     assert story.goes_on(done) == []
     assert [each.message for each in story.told if each.reason.startswith("Gang")] == [
         "attempt 1: creating 4 workers",
-        "attempt 1: all 4 ranks run",
-        "attempt 2: creating 4 workers from epoch 5",
-        "attempt 2: all 4 ranks run from epoch 5",
+        "attempt 1: all 4 workers run",
+        "attempt 2: creating 4 workers, resuming from epoch 5",
+        "attempt 2: all 4 workers run, resuming from epoch 5",
     ]
     assert [each.message for each in story.told if each.reason == "AttemptEnded"] == [
-        "attempt 1 ended, Exit: rank 2 on node-2, exit 1",
-        "attempt 2 ended, Succeeded",
+        "attempt 1 was ended by rank 2 on node-2: Exit, exit code 1",
+        "attempt 2 was ended: Succeeded",
     ]
 
 
@@ -73,7 +73,9 @@ def test_no_line_of_a_log_is_told() -> None:
     story = Story(job(max_restarts=0).running())
     story.goes_on(gang(4, pod(2).failed(1, log="secret=42")), failed_since=at(-2))
     assert [each.reason for each in story.told] == ["AttemptEnded", "Failed"]
-    assert story.told[1].message == "MaxRestartsExceeded"
+    assert story.told[1].message == (
+        "more failures since the last checkpoint than spec.restartPolicy.maxRestarts allows"
+    )
     assert all("secret" not in each.message for each in story.told)
 
 
@@ -119,4 +121,6 @@ def test_giving_back() -> None:
 def test_damage_is_a_warning() -> None:
     story = Story(job().running().saved(5, 10))
     story.goes_on(gang(4), checkpoints=[checkpoint_report(10, "Damaged")])
-    assert story.told == [News("Warning", "CheckpointDamaged", "checkpoint of epoch 10: Damaged")]
+    assert story.told == [
+        News("Warning", "CheckpointDamaged", "the checkpoint of epoch 10 is damaged")
+    ]

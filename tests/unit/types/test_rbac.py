@@ -34,6 +34,12 @@ CATALOG = {
     "stargate.dev/stargateruntimes": READ,
     "stargate.dev/computeblocks": READ,
 }
+BESIDE_JOBS = {f"/{each}": READ for each in ("pods", "pods/log", "events", "resourcequotas")}
+RESEARCHER = {
+    "stargate.dev/stargatejobs": f"{READ} create update patch delete deletecollection",
+    **BESIDE_JOBS,
+}
+READER = {"stargate.dev/stargatejobs": READ, **BESIDE_JOBS}
 OPERATOR = {
     "kind": "ServiceAccount",
     "name": "stargate-operator",
@@ -72,6 +78,8 @@ def test_the_manifest_holds_these_objects_and_no_other() -> None:
         "RoleBinding/stargate-operator",
         "ClusterRole/stargate-catalog-reader",
         "ClusterRoleBinding/stargate-catalog-reader",
+        "ClusterRole/stargate-researcher",
+        "ClusterRole/stargate-reader",
     ]
 
 
@@ -87,6 +95,20 @@ def test_the_operator_s_rights_in_its_own_namespace() -> None:
 
 def test_the_catalog_is_there_for_everybody_to_read() -> None:
     assert table(objects()["ClusterRole/stargate-catalog-reader"]) == CATALOG
+
+
+def test_people_s_rights_in_their_namespace() -> None:
+    assert table(objects()["ClusterRole/stargate-researcher"]) == RESEARCHER
+    assert table(objects()["ClusterRole/stargate-reader"]) == READER
+
+
+def test_who_may_edit_or_view_a_namespace_has_them_without_a_binding() -> None:
+    def joins(role: str) -> set[str]:
+        labels = objects()[f"ClusterRole/{role}"]["metadata"]["labels"]
+        return {key.rpartition("-")[2] for key, value in labels.items() if value == "true"}
+
+    assert joins("stargate-researcher") == {"admin", "edit"}
+    assert joins("stargate-reader") == {"view"}
 
 
 def test_who_holds_which_role() -> None:

@@ -1,0 +1,42 @@
+"""Submit training jobs to a Stargate cluster, and follow them.
+
+    client = stargate_api.Client(api_key="…")
+    job_id = client.submit_training_job(config)
+    client.get_job_status(job_id)["state"]
+    client.query_available_compute(min_nodes=100, max_latency_ms=5)
+
+`AsyncClient` has the same calls for an event loop. It needs `kubernetes` and `pydantic` and nothing
+of the operator: what it knows of the resources it knows from `stargate_types`.
+"""
+
+from stargate_api.async_client import AsyncClient
+from stargate_api.client import Client
+from stargate_api.compute import AvailableCompute
+from stargate_api.errors import (
+    Conflict,
+    InvalidConfig,
+    NotAuthorised,
+    NotFound,
+    Problem,
+    Refused,
+    StargateError,
+    Timeout,
+    Unreachable,
+)
+from stargate_api.job_status import JobStatus
+
+__all__ = [
+    "AsyncClient",
+    "AvailableCompute",
+    "Client",
+    "Conflict",
+    "InvalidConfig",
+    "JobStatus",
+    "NotAuthorised",
+    "NotFound",
+    "Problem",
+    "Refused",
+    "StargateError",
+    "Timeout",
+    "Unreachable",
+]

@@ -1,0 +1,152 @@
+"""The client for programs with an event loop: the same calls, each one awaited.
+
+The calls are those of `Client`; only who performs their steps differs. A request blocks a thread of
+this client's own, never the loop, and a pause blocks nothing: so a base install needs no second
+HTTP library, and both clients fail in the same words.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from types import TracebackType
+from typing import Any, TypeVar
+
+from stargate_api import following
+from stargate_api.calls import Config
+from stargate_api.client import Client
+from stargate_api.compute import AvailableCompute
+from stargate_api.exchange import Call, T, settle_async, stream_async
+from stargate_api.face import Face
+from stargate_api.job_status import JobStatus
+
+_AT_ONCE = 32
+_THREADS = "stargate_api"
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
+
+def _as(told: Callable[..., Any]) -> Callable[[_Method], _Method]:
+    """One set of descriptions: those of `Client`."""
+
+    def tell(method: _Method) -> _Method:
+        method.__doc__ = told.__doc__
+        return method
+
+    return tell
+
+
+class AsyncClient(Face):
+    """As `Client`, whose descriptions its methods have. At most 32 requests are on their way at
+    once; each `watch`, `wait` and `logs` has a thread of its own beside them."""
+
+    @cached_property
+    def _threads(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(_AT_ONCE, thread_name_prefix=_THREADS)
+
+    async def __aenter__(self) -> "AsyncClient":
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    @_as(Client.submit_training_job)
+    async def submit_training_job(
+        self, config: Config, *, namespace: str | None = None, request_id: str | None = None
+    ) -> str:
+        return await self._settle(self._calls.submit(config, namespace, request_id))
+
+    @_as(Client.submit_manifest)
+    async def submit_manifest(self, manifest: Config, *, namespace: str | None = None) -> str:
+        return await self._settle(self._calls.submit_manifest(manifest, namespace))
+
+    @_as(Client.get_job_status)
+    async def get_job_status(self, job_id: str) -> JobStatus:
+        return await self._settle(self._calls.status(job_id))
+
+    @_as(Client.list_jobs)
+    async def list_jobs(
+        self, namespace: str | None = None, *, all_namespaces: bool = False
+    ) -> list[JobStatus]:
+        return await self._settle(self._calls.list_jobs(namespace, all_namespaces))
+
+    @_as(Client.query_available_compute)
+    async def query_available_compute(
+        self,
+        min_nodes: int = 0,
+        max_latency_ms: float | None = None,
+        accelerator_type: str | None = None,
+    ) -> list[AvailableCompute]:
+        return await self._settle(self._calls.compute(min_nodes, max_latency_ms, accelerator_type))
+
+    @_as(Client.suspend)
+    async def suspend(self, job_id: str) -> JobStatus:
+        return await self._settle(self._calls.suspend(job_id, True))
+
+    @_as(Client.resume)
+    async def resume(self, job_id: str) -> JobStatus:
+        return await self._settle(self._calls.suspend(job_id, False))
+
+    @_as(Client.cancel)
+    async def cancel(self, job_id: str) -> None:
+        await self._settle(self._calls.cancel(job_id))
+
+    @_as(Client.watch)
+    def watch(self, job_id: str, *, timeout: float | None = None) -> AsyncIterator[JobStatus]:
+        return self._stream(following.watch(self._calls, job_id, timeout))
+
+    @_as(Client.wait)
+    async def wait(
+        self, job_id: str, *, state: str | None = None, timeout: float | None = None
+    ) -> JobStatus:
+        return await self._settle_alone(following.wait(self._calls, job_id, state, timeout))
+
+    @_as(Client.logs)
+    def logs(
+        self,
+        job_id: str,
+        rank: int = 0,
+        *,
+        attempt: int | None = None,
+        follow: bool = False,
+        tail: int | None = None,
+    ) -> AsyncIterator[str]:
+        return self._stream(
+            following.logs(self._calls, job_id, rank, attempt=attempt, follow=follow, tail=tail)
+        )
+
+    @_as(Client.server_version)
+    async def server_version(self) -> str:
+        return await self._settle(self._calls.version())
+
+    @_as(Client.close)
+    async def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._transport.close()
+
+    async def _settle(self, call: Call[T]) -> T:
+        return await settle_async(call, self._transport, self._threads)
+
+    async def _settle_alone(self, call: Call[T]) -> T:
+        thread = _one_thread()
+        try:
+            return await settle_async(call, self._transport, thread)
+        finally:
+            thread.shutdown(wait=False)
+
+    async def _stream(self, call: Call[None]) -> AsyncIterator[Any]:
+        thread = _one_thread()
+        values = stream_async(call, self._transport, thread)
+        try:
+            async for value in values:
+                yield value
+        finally:
+            await values.aclose()
+            thread.shutdown(wait=False)
+
+
+def _one_thread() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, thread_name_prefix=_THREADS)

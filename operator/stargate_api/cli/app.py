@@ -1,0 +1,337 @@
+"""The commands of `kubectl stargate`, one function each; their signatures are the help.
+
+A command asks the client and shows what it says. Errors become one message on stderr and an exit
+code: 2 for what the caller wrote, 3 for a missing right, 4 for what does not exist, 5 for a cluster
+that does not answer, 1 for every other no.
+"""
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from stargate_api import (
+    Client,
+    InvalidConfig,
+    NotAuthorised,
+    NotFound,
+    Problem,
+    StargateError,
+    Timeout,
+    Unreachable,
+)
+from stargate_api.cli import show
+from stargate_api.cli.complete import job_names
+from stargate_api.face import package_version
+from stargate_api.job_status import JobStatus
+from stargate_types import API_VERSION
+from stargate_types.status import Phase
+
+app = typer.Typer(
+    name="kubectl-stargate",
+    help="Train on Stargate: submit jobs, follow them, see what is free.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Output(StrEnum):
+    JSON = "json"
+    YAML = "yaml"
+    WIDE = "wide"
+
+
+class Shape(StrEnum):
+    JSON = "json"
+    YAML = "yaml"
+
+
+class Created(StrEnum):
+    JSON = "json"
+    YAML = "yaml"
+    NAME = "name"
+
+
+Job = Annotated[
+    str,
+    typer.Argument(metavar="JOB", help="Its name, or namespace/name.", autocompletion=job_names),
+]
+Namespace = Annotated[
+    str | None, typer.Option("--namespace", "-n", help="Default: the context's own.")
+]
+Context = Annotated[str | None, typer.Option("--context", help="Of the kubeconfig.")]
+Kubeconfig = Annotated[str | None, typer.Option("--kubeconfig", help="Default: KUBECONFIG.")]
+Columns = Annotated[Output | None, typer.Option("--output", "-o", help="Default: columns.")]
+Whole = Annotated[Shape | None, typer.Option("--output", "-o", help="Default: one screen.")]
+
+
+@app.command()
+def submit(
+    file: Annotated[
+        str,
+        typer.Option(
+            "--file",
+            "-f",
+            metavar="FILE",
+            help="A StargateJob in YAML, or a training config in JSON or YAML; - is stdin.",
+        ),
+    ],
+    request_id: Annotated[
+        str | None,
+        typer.Option(help="Submit a config once, however often this is run with the same id."),
+    ] = None,
+    follow: Annotated[bool, typer.Option("--watch", "-w", help="Then follow the job.")] = False,
+    output: Annotated[
+        Created | None, typer.Option("--output", "-o", help="Default: words.")
+    ] = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Create a job."""
+    found = _read(file)
+    with _client(namespace, context, kubeconfig) as client:
+        if "apiVersion" in found or "kind" in found:
+            _only_for_configs(request_id)
+            job_id = client.submit_manifest(found, namespace=namespace)
+        else:
+            job_id = client.submit_training_job(found, request_id=request_id)
+        if output is Created.NAME:
+            show.text(job_id)
+        elif output:
+            show.document(client.get_job_status(job_id).manifest, output)
+        else:
+            show.text(f"{job_id} submitted")
+        if follow:
+            _exit_as(show.follow(client, job_id))
+
+
+@app.command("list")
+def list_(
+    all_namespaces: Annotated[bool, typer.Option("--all-namespaces", "-A")] = False,
+    output: Columns = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """List jobs."""
+    with _client(namespace, context, kubeconfig) as client:
+        found = client.list_jobs(all_namespaces=all_namespaces)
+        if output in (Output.JSON, Output.YAML):
+            show.documents([each.manifest for each in found], output)
+        elif found:
+            show.jobs(found, wide=output is Output.WIDE, namespaces=all_namespaces)
+        else:
+            show.hint("No jobs" + ("." if all_namespaces else f" in namespace {client.namespace}."))
+
+
+@app.command()
+def status(
+    job: Job,
+    output: Whole = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Show one job on one screen."""
+    with _client(namespace, context, kubeconfig) as client:
+        found = client.get_job_status(job)
+        if output:
+            show.document(found.manifest, output)
+        else:
+            show.job(found)
+
+
+@app.command()
+def watch(
+    job: Job,
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Follow a job until it has finished: live on a terminal, a line for each change elsewhere.
+
+    Ends with 0 if it succeeded, and with 1 if it failed."""
+    with _client(namespace, context, kubeconfig) as client:
+        _exit_as(show.follow(client, job))
+
+
+@app.command()
+def logs(
+    job: Job,
+    rank: Annotated[int, typer.Option("--rank", "-r", min=0)] = 0,
+    attempt: Annotated[int | None, typer.Option(min=1, help="Default: the current one.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with it.")] = False,
+    tail: Annotated[int | None, typer.Option(min=0, help="Only so many last lines.")] = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Print the log of one rank."""
+    with _client(namespace, context, kubeconfig) as client:
+        for line in client.logs(job, rank, attempt=attempt, follow=follow, tail=tail):
+            show.text(line)
+
+
+@app.command()
+def compute(
+    min_nodes: Annotated[int, typer.Option(min=0, help="Free nodes of one accelerator.")] = 0,
+    max_latency_ms: Annotated[
+        float | None, typer.Option(min=0, help="Between any two nodes of the block.")
+    ] = None,
+    accelerator: Annotated[str | None, typer.Option(help="An acceleratorType.")] = None,
+    output: Columns = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Show which compute blocks have how much free."""
+    with _client(None, context, kubeconfig) as client:
+        found = client.query_available_compute(min_nodes, max_latency_ms, accelerator)
+        if output in (Output.JSON, Output.YAML):
+            show.documents([each.manifest for each in found], output)
+        elif found:
+            show.blocks(found, wide=output is Output.WIDE)
+        else:
+            show.hint("No compute block fits.")
+
+
+@app.command()
+def suspend(
+    job: Job,
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Free a job's nodes; its checkpoints stay."""
+    with _client(namespace, context, kubeconfig) as client:
+        found = client.suspend(job)
+        show.text(_already(found) or f"{found.job_id} is being suspended")
+
+
+@app.command()
+def resume(
+    job: Job,
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Let a suspended job go on from its last checkpoint."""
+    with _client(namespace, context, kubeconfig) as client:
+        found = client.resume(job)
+        show.text(_already(found) or f"{found.job_id} goes on{_from(found)}")
+
+
+@app.command()
+def cancel(
+    job: Job,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Delete a job and its workers; its checkpoints stay. Asks first, on a terminal."""
+    with _client(namespace, context, kubeconfig) as client:
+        found = client.get_job_status(job)
+        if not yes and sys.stdin.isatty():
+            typer.confirm(f"Delete {found.job_id} ({found.state}{_from(found)})?", abort=True)
+        client.cancel(found.job_id)
+        show.text(f"{found.job_id} deleted")
+
+
+@app.command()
+def version(
+    client_only: Annotated[bool, typer.Option("--client", help="Ask no server.")] = False,
+    output: Whole = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Print the versions of this program and of the cluster."""
+    found = {"client": package_version(), "api": API_VERSION}
+    if not client_only:
+        with _client(None, context, kubeconfig) as client:
+            found |= {"kubernetes": client.server_version(), "server": client.endpoint}
+    if output:
+        show.document(found, output)
+    else:
+        for name, value in found.items():
+            show.text(f"{name + ':':12} {value}")
+
+
+def main() -> None:
+    """The console script. A program that reads from us may stop reading when it likes."""
+    try:
+        app()
+    except StargateError as error:
+        show.failure(str(error))
+        sys.exit(_code(error))
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)
+
+
+def _code(error: StargateError) -> int:
+    match error:
+        case InvalidConfig():
+            return 2
+        case NotAuthorised():
+            return 3
+        case NotFound():
+            return 4
+        case Unreachable() | Timeout():
+            return 5
+        case _:
+            return 1
+
+
+def _client(namespace: str | None, context: str | None, kubeconfig: str | None) -> Client:
+    return Client(namespace=namespace, context=context, kubeconfig=kubeconfig)
+
+
+def _read(file: str) -> dict[str, Any]:
+    """JSON is YAML, save for what YAML makes of tabs; so each is read as itself."""
+    name = "stdin" if file == "-" else file
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text()
+        found = json.loads(text) if text.lstrip().startswith("{") else _only_document(text)
+    except OSError as error:
+        raise _wrong(name, f"it cannot be read: {error.strerror}") from None
+    except (ValueError, yaml.YAMLError) as error:
+        raise _wrong(name, f"it is neither JSON nor YAML: {error}") from None
+    if not isinstance(found, dict):
+        raise _wrong(name, "it holds no job: a StargateJob, or a training config, is expected")
+    return found
+
+
+def _only_document(text: str) -> Any:
+    documents = [each for each in yaml.safe_load_all(text) if each is not None]
+    if len(documents) > 1:
+        raise ValueError(f"{len(documents)} documents; submit one job at a time")
+    return documents[0] if documents else None
+
+
+def _only_for_configs(request_id: str | None) -> None:
+    if request_id is not None:
+        must = "it is for training configs; a manifest is known by its metadata.name"
+        raise _wrong("--request-id", must)
+
+
+def _wrong(what: str, message: str) -> InvalidConfig:
+    return InvalidConfig([Problem("", message)], what)
+
+
+def _already(found: JobStatus) -> str:
+    return f"{found.job_id} has {found.state.lower()} already" if found.finished else ""
+
+
+def _from(found: JobStatus) -> str:
+    epoch = found.checkpoint_epoch
+    return "" if epoch is None else f", checkpoint at epoch {epoch}"
+
+
+def _exit_as(found: JobStatus | None) -> None:
+    raise typer.Exit(0 if found and found.phase is Phase.SUCCEEDED else 1)

@@ -1,0 +1,108 @@
+"""Jobs and compute blocks as columns. Pure: cells in, text out, as kubectl writes it."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from stargate_api.cli.words import duration, since
+from stargate_api.compute import AvailableCompute
+from stargate_api.job_status import JobStatus
+from stargate_types.block import AcceleratorCapacity
+
+_JOBS = ("NAME", "PHASE", "READY", "EPOCH", "PERCENT", "CHECKPOINT", "RESTARTS", "AGE")
+_JOBS_WIDE = ("REMAINING", "ATTEMPT", "MODEL", "ACCELERATOR", "GOODPUT")
+_BLOCKS = ("BLOCK", "ACCELERATOR", "FREE", "NODES", "FREE-GPU", "LATENCY", "BANDWIDTH")
+_BLOCKS_WIDE = ("PUE", "MEMORY", "FREE-DEVICES", "COUNTED")
+Table = list[list[str]]
+
+
+def jobs(found: Iterable[JobStatus], now: datetime, *, wide: bool, namespaces: bool) -> Table:
+    header = [*(("NAMESPACE",) if namespaces else ()), *_JOBS, *(_JOBS_WIDE if wide else ())]
+    rows = [
+        [
+            *((each.namespace,) if namespaces else ()),
+            *_job(each, now),
+            *(_more_of_job(each) if wide else ()),
+        ]
+        for each in found
+    ]
+    return [header, *rows]
+
+
+def blocks(found: Iterable[AvailableCompute], now: datetime, *, wide: bool) -> Table:
+    rows = [
+        [*_block(block, each), *(_more_of_block(block, each, now) if wide else ())]
+        for block in found
+        for each in _capacities(block)
+    ]
+    return [[*_BLOCKS, *(_BLOCKS_WIDE if wide else ())], *rows]
+
+
+def columns(table: Sequence[Sequence[str]]) -> list[str]:
+    """Three spaces apart; no line ends in white space."""
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return [
+        "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in table
+    ]
+
+
+def _job(status: JobStatus, now: datetime) -> list[str]:
+    return [
+        status.name,
+        status.state,
+        f"{status.workers.ready}/{status.nodes}",
+        _or_dash(status.epoch),
+        _or_dash(status.progress),
+        _or_dash(status.checkpoint_epoch),
+        str(status.restarts),
+        since(status.job.metadata.creation_timestamp, now).replace(" ", "") or "-",
+    ]
+
+
+def _more_of_job(status: JobStatus) -> list[str]:
+    left = status.estimated_remaining_seconds
+    return [
+        "-" if left is None else duration(left).replace(" ", ""),
+        str(status.attempt),
+        status.job.spec.model_name,
+        status.job.spec.accelerator_type,
+        f"{status.goodput.ratio:.0%}" if status.goodput and status.attempt else "-",
+    ]
+
+
+def _capacities(block: AvailableCompute) -> Iterable[AcceleratorCapacity | None]:
+    """A block that nobody has counted has a row too."""
+    return block.accelerators or [None]
+
+
+def _block(block: AvailableCompute, capacity: AcceleratorCapacity | None) -> list[str]:
+    return [
+        block.name,
+        capacity.accelerator_type if capacity else "-",
+        str(capacity.free_nodes) if capacity else "-",
+        str(capacity.nodes) if capacity else "-",
+        str(capacity.free_gpu_equivalents) if capacity else "-",
+        "-" if block.latency_ms is None else f"{block.latency_ms:g}ms",
+        "-" if block.bandwidth_gbps is None else f"{block.bandwidth_gbps:g}Gb/s",
+    ]
+
+
+def _more_of_block(
+    block: AvailableCompute, capacity: AcceleratorCapacity | None, now: datetime
+) -> list[str]:
+    return [
+        _or_dash(block.pue),
+        f"{capacity.allocatable_memory_gb}GB" if capacity else "-",
+        _histogram(capacity) if capacity else "-",
+        f"{since(block.observed_time, now)} ago" if block.observed_time else "never",
+    ]
+
+
+def _histogram(capacity: AcceleratorCapacity) -> str:
+    """`120×8,30×4`: 120 nodes with 8 free devices, 30 with 4."""
+    entries = sorted(capacity.histogram, key=lambda entry: -entry.devices)
+    return ",".join(f"{entry.nodes}×{entry.devices}" for entry in entries) or "-"
+
+
+def _or_dash(value: float | None) -> str:
+    return "-" if value is None else f"{value:g}"

@@ -1,0 +1,104 @@
+"""Durations, sizes and causes as a person would say them. Pure."""
+
+import re
+from datetime import datetime
+
+from stargate_api.job_status import JobStatus
+from stargate_types.status import AttemptStatus
+
+_UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
+_SIZES = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+_SIGNALS = {6: "SIGABRT", 7: "SIGBUS", 9: "SIGKILL", 11: "SIGSEGV", 15: "SIGTERM"}
+
+CAUSES = {
+    "Succeeded": "succeeded",
+    "OOMKilled": "ran out of memory",
+    "Signal": "was killed",
+    "Exit": "exited",
+    "NodeLost": "lost its node",
+    "NodeReturned": "came back with a node that was given up",
+    "Evicted": "was evicted by its node",
+    "Preempted": "was preempted by other work",
+    "Deleted": "was deleted by hand",
+    "Rejected": "was rejected by its node",
+    "CannotStart": "could not start",
+    "Hang": "fell silent",
+    "CheckpointDamaged": "its checkpoint was damaged",
+    "RuntimeChanged": "the runtime or hardware class changed before it had started",
+    "StartTimeout": "not every rank got a node in time, so all gave theirs back",
+    "Yielded": "gave its nodes to an older job",
+    "Suspended": "suspended",
+    "DeadlineExceeded": "the deadline passed",
+}
+"""By cause: of a rank where one is named, else of the whole attempt."""
+
+
+def duration(seconds: float) -> str:
+    """Two units at most: `2d 3h`, `4m 12s`, `8s`."""
+    left, parts = max(0, round(seconds)), list[str]()
+    for unit, size in _UNITS:
+        count, left = divmod(left, size)
+        if count or (unit == "s" and not parts):
+            parts.append(f"{count}{unit}")
+        elif parts:
+            break
+    return " ".join(parts[:2])
+
+
+def since(moment: datetime | None, now: datetime) -> str:
+    return duration((now - moment).total_seconds()) if moment else ""
+
+
+def size(count: int) -> str:
+    value, unit = float(count), 0
+    while value >= 1024 and unit < len(_SIZES) - 1:
+        value, unit = value / 1024, unit + 1
+    return f"{value:.0f} {_SIZES[unit]}"
+
+
+def plural(count: int, thing: str) -> str:
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
+def spaced(reason: str) -> str:
+    """`CreatingGang`, where a condition says no more: `creating gang`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", reason).lower()
+
+
+def percent(value: float | None) -> str:
+    return "" if value is None else f"{value:g} %"
+
+
+def ended_because(attempt: AttemptStatus) -> str:
+    """`rank 2 on node-17 ran out of memory (exit code 137)`."""
+    if attempt.cause is None:
+        return ""
+    words = CAUSES.get(attempt.cause, str(attempt.cause))
+    if attempt.rank is None:
+        return words
+    where = f" on {attempt.node}" if attempt.node else ""
+    return f"rank {attempt.rank}{where} {words}{_code(attempt)}"
+
+
+def _code(attempt: AttemptStatus) -> str:
+    code = attempt.exit_code
+    if not code:
+        return ""
+    signal = _SIGNALS.get(code - 128)
+    return f" (exit code {code}, {signal})" if signal else f" (exit code {code})"
+
+
+def one_line(status: JobStatus) -> str:
+    """Where a job is, for a log: what a terminal would show as a screen."""
+    parts = [status.state]
+    if status.epoch is not None:
+        parts.append(f"epoch {status.epoch} of {status.epochs} ({percent(status.progress)})")
+    if status.checkpoint_epoch is not None:
+        parts.append(f"checkpoint {status.checkpoint_epoch}")
+    if status.workers.desired and not status.finished:
+        parts.append(f"{status.nodes_running:,} of {status.nodes:,} nodes run")
+    if status.attempt > 1:
+        parts.append(f"attempt {status.attempt}")
+    if status.message and not status.finished:
+        parts.append(status.message)
+    return ", ".join(parts)

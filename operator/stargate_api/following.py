@@ -1,0 +1,194 @@
+"""Calls that go on: watching a job, waiting for it, reading a rank's log.
+
+A watch survives what a watch must: an end, a silence, a forgotten resourceVersion, an API server
+that restarts. It never waits by polling.
+"""
+
+import json
+import math
+from dataclasses import replace
+from typing import Any
+
+from stargate_api.calls import ROOT, Calls
+from stargate_api.errors import InvalidConfig, NotFound, Problem, Timeout, Unreachable
+from stargate_api.exchange import Answer, Call, Emit, Failure, Json, Pause, Read, Request, Stream
+from stargate_api.job_status import JobStatus
+from stargate_api.patience import open_stream
+from stargate_api.refusal import error_of
+from stargate_types.status import Phase
+
+WATCH_SECONDS = 240
+"""The server ends a watch then, and another begins: a dead connection is found out."""
+_SLACK = 15.0
+_BREATH = 0.2
+"""Between two watches: a server that ends each at once is not to be flooded."""
+_WORKER = "worker"
+
+
+def watch(calls: Calls, job_id: str, timeout: float | None) -> Call[None]:
+    """Emits the job as it is, and again whenever its status or spec changes, until it finishes."""
+    until = math.inf if timeout is None else calls.patience.clock() + timeout
+    seen: Json | None = None
+    while True:
+        patient = _patient(calls, until)
+        found = yield from patient.status(job_id)
+        _same_job(seen, found)
+        if _differs(seen, found.manifest):
+            yield Emit(found)
+        if found.finished:
+            return
+        stream = yield from _open(patient, found, until)
+        try:
+            done, seen = yield from _follow(stream, found.manifest)
+        finally:
+            stream.close()
+        if done:
+            return
+        if calls.patience.clock() >= until:
+            state = JobStatus(seen).state
+            raise Timeout(f"{found.job_id} is {state} after {timeout:g} s of waiting; it goes on")
+        yield Pause(_BREATH)
+
+
+def wait(calls: Calls, job_id: str, state: str | None, timeout: float | None) -> Call[JobStatus]:
+    """The first moment of a watch at which the job is in that state, or has finished."""
+    wanted = _phase(state)
+    following = watch(calls, job_id, timeout)
+    outcome: Any = None
+    try:
+        while True:
+            step = following.send(outcome)
+            if isinstance(step, Emit):
+                found: JobStatus = step.value
+                if found.finished or found.phase is wanted:
+                    return found
+                outcome = None
+            else:
+                outcome = yield step
+    finally:
+        following.close()
+
+
+def logs(
+    calls: Calls,
+    job_id: str,
+    rank: int,
+    *,
+    attempt: int | None = None,
+    follow: bool = False,
+    tail: int | None = None,
+) -> Call[None]:
+    """Emits the lines of one rank."""
+    found = yield from calls.status(job_id)
+    number = found.attempt if attempt is None else attempt
+    pod = f"{found.name}-{number}-{_checked(rank, found)}"
+    query = {"container": _WORKER, "follow": str(follow).lower()}
+    if tail is not None:
+        query["tailLines"] = str(tail)
+    path = f"/api/v1/namespaces/{found.namespace}/pods/{pod}/log"
+    patience = calls.patience.for_once()
+    request = Request("GET", path, query=query, timeout=3600.0 if follow else patience.timeout)
+    stream = yield from open_stream(request, patience)
+    if isinstance(stream, Answer):
+        raise _no_log(stream, found, pod)
+    try:
+        while isinstance(line := (yield Read(stream)), bytes):
+            yield Emit(line.decode(errors="replace").removesuffix("\n"))
+        if isinstance(line, Failure):
+            raise Unreachable(f"{line.message}; the log goes on, and may be read again")
+    finally:
+        stream.close()
+
+
+def _open(calls: Calls, found: JobStatus, until: float) -> Call[Stream]:
+    left = until - calls.patience.clock()
+    seconds = max(1, math.ceil(min(WATCH_SECONDS, left)))
+    query = {
+        "watch": "true",
+        "fieldSelector": f"metadata.name={found.name}",
+        "resourceVersion": found.job.metadata.resource_version,
+        "timeoutSeconds": str(seconds),
+    }
+    path = f"{ROOT}/namespaces/{found.namespace}/stargatejobs"
+    request = Request("GET", path, query=query, timeout=seconds + _SLACK)
+    stream = yield from open_stream(request, calls.patience)
+    if isinstance(stream, Answer):
+        raise error_of(stream)
+    return stream
+
+
+def _follow(stream: Stream, seen: Json) -> Call[tuple[bool, Json]]:
+    """Until the job finishes (True) or the watch ends, however it ends."""
+    while True:
+        line: bytes | Failure | None = yield Read(stream)
+        event = _event(line)
+        if event is None:
+            return False, seen
+        if event["type"] == "DELETED":
+            raise _deleted(JobStatus(event["object"]).job_id)
+        if _differs(seen, event["object"]):
+            seen = event["object"]
+            found = JobStatus(seen)
+            yield Emit(found)
+            if found.finished:
+                return True, seen
+
+
+def _event(line: bytes | Failure | None) -> Json | None:
+    """None where the watch is over: its end, its silence, an ERROR of the server, half a line."""
+    if not isinstance(line, bytes):
+        return None
+    try:
+        event: Json = json.loads(line)
+    except ValueError:
+        return None
+    return None if event.get("type") == "ERROR" else event
+
+
+def _differs(seen: Json | None, now: Json) -> bool:
+    return seen is None or any(seen.get(part) != now.get(part) for part in ("spec", "status"))
+
+
+def _patient(calls: Calls, until: float) -> Calls:
+    """Outlasts what passes, but not the caller's own time."""
+    patience = calls.patience.for_hours()
+    left = max(until - patience.clock(), 1.0)
+    return replace(calls, patience=replace(patience, timeout=min(patience.timeout, left)))
+
+
+def _same_job(seen: Json | None, found: JobStatus) -> None:
+    """Another may have its name by now; the watch that would have told of it was interrupted."""
+    if seen is not None and seen["metadata"]["uid"] != found.job.uid:
+        raise _deleted(found.job_id)
+
+
+def _deleted(job_id: str) -> NotFound:
+    return NotFound(f"{job_id} was deleted while it was watched")
+
+
+def _phase(state: str | None) -> Phase | None:
+    if state is None:
+        return None
+    try:
+        return Phase(state)
+    except ValueError:
+        must = f"it must be one of {', '.join(Phase)}; it is {state!r}"
+        raise InvalidConfig([Problem("", must)], "the state to wait for") from None
+
+
+def _checked(rank: int, found: JobStatus) -> int:
+    if not 0 <= rank < found.nodes:
+        must = f"it must be 0 to {found.nodes - 1}, the ranks of {found.job_id}; it is {rank}"
+        raise InvalidConfig([Problem("", must)], "the rank")
+    return rank
+
+
+def _no_log(answer: Answer, found: JobStatus, pod: str) -> Exception:
+    if answer.status != 404:
+        return error_of(answer)
+    others = [str(each.number) for each in found.attempts if each.number != found.attempt]
+    earlier = f" Earlier attempts: {', '.join(others)}." if others else ""
+    return NotFound(
+        f"there is no pod {pod}: {found.job_id} is {found.state}, in attempt {found.attempt}. A pod"
+        f" stands while its gang runs; of a failed attempt, those that failed.{earlier}"
+    )

@@ -1,0 +1,11 @@
+import pytest
+
+from tests.unit.api.given import Time
+
+
+@pytest.fixture
+def time(monkeypatch: pytest.MonkeyPatch) -> Time:
+    """No test of a call sleeps."""
+    time = Time()
+    monkeypatch.setattr("stargate_api.exchange.time.sleep", time.sleep)
+    return time

@@ -1,0 +1,39 @@
+"""The client needs what `pip install stargate-operator` brings, and nothing of the extras."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+REPO = Path(__file__).parents[3]
+EXTRAS = ("kopf", "aiohttp", "msgspec", "structlog", "uvloop", "typer", "rich", "prometheus_client")
+
+
+def run(program: str) -> "subprocess.CompletedProcess[str]":
+    blocked = f"import sys; sys.modules.update(dict.fromkeys({EXTRAS!r}))\n"
+    return subprocess.run(
+        [sys.executable, "-c", blocked + program],
+        cwd=REPO / "operator",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_it_imports_without_the_extras() -> None:
+    done = run("import stargate_api; stargate_api.Client('k', endpoint='https://a')")
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_command_line_needs_one_and_says_so() -> None:
+    done = run("from stargate_api.cli.__main__ import main; main()")
+    assert done.returncode == 1
+    assert done.stderr.strip().endswith("pip install 'stargate-operator[cli]'")
+    assert "Traceback" not in done.stderr
+
+
+def test_the_package_is_typed_and_shipped() -> None:
+    project = tomllib.loads((REPO / "pyproject.toml").read_text())
+    shipped = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    assert "operator/stargate_api" in shipped
+    assert (REPO / "operator" / "stargate_api" / "py.typed").exists()

@@ -1,0 +1,33 @@
+"""A job's name is the model's, made legal, and a mark of the request."""
+
+import re
+
+import pytest
+
+from stargate_api.naming import job_name, mark
+
+LEGAL = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+
+
+@pytest.mark.parametrize(
+    ("model", "begins"),
+    [
+        ("Stargate-Materia-v3", "stargate-materia-v3-"),
+        ("meta-llama/Llama 3.1 70B", "meta-llama-llama-3-1-70b-"),
+        ("7b", "job-7b-"),
+        ("模型", "job-"),
+        ("-", "job-"),
+        ("x" * 200, "x" * 41 + "-"),
+        ("a" * 40 + "--b", "a" * 40 + "-"),
+    ],
+)
+def test_it_is_a_legal_name_that_tells_the_model(model: str, begins: str) -> None:
+    name = job_name(model, "id")
+    assert name == begins + mark("id")
+    assert len(name) <= 50
+    assert LEGAL.fullmatch(name)
+
+
+def test_the_same_request_has_the_same_name() -> None:
+    assert job_name("m", "a") == job_name("m", "a")
+    assert job_name("m", "a") != job_name("m", "b")

@@ -1,5 +1,7 @@
 """Every name that others see: labels, reasons, ports, paths. Messages stand where they are said."""
 
+from stargate_feasibility import reasons as feasibility
+
 GROUP = "stargate.dev"
 FIELD_MANAGER = "stargate-operator"
 
@@ -34,25 +36,17 @@ class Conditions:
     FAILED = "Failed"
 
 
-class Reasons:
-    """Reasons of conditions and events: one CamelCase word each."""
+class Reasons(feasibility.Reasons):
+    """Reasons of conditions and events: one CamelCase word each, beside those of what cannot run."""
 
     ACCEPTED = "Accepted"
-    ACCELERATOR_CLASS_NOT_FOUND = "AcceleratorClassNotFound"
-    ACCELERATOR_CLASS_AMBIGUOUS = "AcceleratorClassAmbiguous"
-    RUNTIME_NOT_FOUND = "RuntimeNotFound"
-    RUNTIME_AMBIGUOUS = "RuntimeAmbiguous"
-    NO_CHECKPOINT_PLACE = "NoCheckpointPlace"
-    NO_IMAGE = "NoImage"
-    GPU_EQUIVALENTS_DO_NOT_DIVIDE = "GpuEquivalentsDoNotDivide"
-    SERVICE_ACCOUNT_NOT_ALLOWED = "ServiceAccountNotAllowed"
-    PRIORITY_CLASS_NOT_ALLOWED = "PriorityClassNotAllowed"
 
     CREATING = "CreatingGang"
     PODS_REFUSED = "PodsRefused"
     NAME_TAKEN = "NameTaken"
     UNREACHABLE = "ApiServerUnreachable"
     WAITING_FOR_NODES = "WaitingForNodes"
+    NEVER_FITS = "NeverFits"
     WAITING_FOR_OLD_GANG = "WaitingForOldGang"
     BACKING_OFF = "BackingOff"
     GANG_SCHEDULED = "GangScheduled"

@@ -63,12 +63,12 @@ def register(
             return
         wake(uid)
 
-    def catalogue_event(put: Callable[[Any], None]) -> Callable[..., Awaitable[None]]:
+    def catalogue_event(put: Callable[[Any], bool | None]) -> Callable[..., Awaitable[None]]:
         async def handler(event: kopf.RawEvent, **_: Any) -> None:
             if event["type"] == "DELETED":
                 catalogue.remove(event["object"]["metadata"]["uid"])
-            else:
-                put(dict(event["object"]))
+            elif put(dict(event["object"])) is False:
+                return
             wake_all()
 
         return handler

@@ -8,6 +8,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 from stargate_types import AcceleratorClass, ComputeBlock, StargateJob, StargateRuntime
+from stargate_types.base import ObjectMeta
+
+CLUSTER = "cluster"
+"""Name of the block over all nodes."""
 
 T = TypeVar("T", StargateRuntime, AcceleratorClass, ComputeBlock)
 
@@ -27,7 +31,7 @@ class Jobs:
     def put(self, job: StargateJob) -> bool:
         """Whether it is news: an older version than the known one is none."""
         known = self._by_uid.get(job.uid)
-        if known is not None and _version(known) >= _version(job):
+        if known is not None and _version(known.metadata) >= _version(job.metadata):
             return False
         self._by_uid[job.uid] = job
         return True
@@ -36,9 +40,9 @@ class Jobs:
         self._by_uid.pop(uid, None)
 
 
-def _version(job: StargateJob) -> int:
+def _version(meta: ObjectMeta) -> int:
     """Comparable: Kubernetes promises so since 1.35, and etcd has always kept it."""
-    return int(job.metadata.resource_version or 0)
+    return int(meta.resource_version or 0)
 
 
 class Catalogue:
@@ -57,28 +61,45 @@ class Catalogue:
     def classes(self) -> tuple[AcceleratorClass, ...]:
         return tuple(self._classes.values())
 
+    @property
+    def blocks(self) -> tuple[ComputeBlock, ...]:
+        return tuple(self._blocks.values())
+
+    @property
+    def versions(self) -> frozenset[tuple[str, str]]:
+        """Of what blocks are counted by."""
+        blocks = [block.metadata for block in self._blocks.values()]
+        classes = [each.metadata for each in self._classes.values()]
+        return frozenset((meta.uid, meta.resource_version) for meta in (*blocks, *classes))
+
     def put_runtime(self, body: Mapping[str, Any]) -> None:
         _put(self._runtimes, StargateRuntime, body)
 
     def put_class(self, body: Mapping[str, Any]) -> None:
         _put(self._classes, AcceleratorClass, body)
 
-    def put_block(self, body: Mapping[str, Any]) -> None:
+    def put_block(self, body: Mapping[str, Any]) -> bool:
+        """Whether that may concern a job: a count of our own, written every few seconds, does not."""
+        before = self._blocks.get(body["metadata"]["uid"])
         _put(self._blocks, ComputeBlock, body)
+        after = self._blocks[body["metadata"]["uid"]]
+        if before is None or before.spec != after.spec:
+            return True
+        return after.spec.accounting == "External" and before.status != after.status
 
     def remove(self, uid: str) -> None:
         for kind in (self._runtimes, self._classes, self._blocks):
             kind.pop(uid, None)
 
-    @property
-    def pue(self) -> float:
-        """Of the block over the whole cluster, where an install brings one; 1 assumes no overhead."""
-        for block in self._blocks.values():
-            if block.metadata.name == "cluster" and block.spec.pue is not None:
-                return block.spec.pue
-        return 1.0
+    def pue_in(self, name: str | None) -> float:
+        """Of the block that a gang was put into; else of the one over the whole cluster, which an
+        install brings. 1 assumes no overhead."""
+        stated = {block.metadata.name: block.spec.pue for block in self._blocks.values()}
+        return stated.get(name or CLUSTER) or stated.get(CLUSTER) or 1.0
 
 
 def _put(kind: dict[str, T], model: type[T], body: Mapping[str, Any]) -> None:
     found = model.model_validate(body)
-    kind[found.metadata.uid] = found
+    uid = found.metadata.uid
+    if uid not in kind or _version(found.metadata) >= _version(kind[uid].metadata):
+        kind[uid] = found

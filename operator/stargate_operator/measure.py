@@ -6,6 +6,7 @@ from collections import Counter
 from stargate_operator import metrics
 from stargate_operator.jobs import Jobs
 from stargate_operator.kube.client import Client
+from stargate_operator.kube.foreign_pods import ForeignPods
 from stargate_operator.kube.informer import Informer
 from stargate_types.status import AttemptStatus, StargateJobStatus
 
@@ -31,9 +32,12 @@ def _ran(attempt: AttemptStatus, attempts: list[AttemptStatus]) -> None:
             metrics.gang_restarted((attempt.running - previous.end).total_seconds())
 
 
-async def keep_gauges(jobs: Jobs, pods: Informer, client: Client) -> None:
+async def keep_gauges(
+    jobs: Jobs, pods: Informer, foreign_pods: ForeignPods, client: Client
+) -> None:
     while True:
         metrics.jobs_by_phase(Counter(job.status.phase for job in jobs if job.status.phase))
         metrics.informer_pods(len(pods))
+        metrics.foreign_pods(len(foreign_pods))
         metrics.api_concurrency(client.limiter.limit)
         await asyncio.sleep(_GAUGE_SECONDS)

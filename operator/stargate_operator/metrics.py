@@ -97,6 +97,21 @@ _unready_nodes = Gauge(
     "Nodes that are not ready, and those that vanished within the hour.",
     registry=registry,
 )
+_blocks_written = Counter(
+    "stargate_compute_block_writes",
+    "Status writes of compute blocks: written, refused by a conflict or an error.",
+    ["outcome"],
+    registry=registry,
+)
+_block_seconds = Histogram(
+    "stargate_compute_block_count_seconds",
+    "Duration of one count of one compute block.",
+    buckets=_PASS_BUCKETS,
+    registry=registry,
+)
+_foreign_pods = Gauge(
+    "stargate_foreign_pods", "Pods of others that hold a node, as counted.", registry=registry
+)
 _pods_given_up = Counter(
     "stargate_pods_given_up",
     "Pods whose objects were removed because their node is lost.",
@@ -210,6 +225,18 @@ def unready_nodes(count: int) -> None:
 
 def pod_given_up() -> None:
     _pods_given_up.inc()
+
+
+def block_written(outcome: Literal["written", "refused"]) -> None:
+    _blocks_written.labels(outcome).inc()
+
+
+def block_counted(seconds: float) -> None:
+    _block_seconds.observe(seconds)
+
+
+def foreign_pods(count: int) -> None:
+    _foreign_pods.set(count)
 
 
 def watch_restarted(resource: str) -> None:

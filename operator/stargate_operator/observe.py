@@ -6,9 +6,10 @@ from datetime import datetime
 from itertools import chain
 
 from stargate_operator.cluster import Cluster
+from stargate_operator.compute.placing import Placing
 from stargate_operator.decide.observed import Contention, Observed
 from stargate_operator.desired.blueprint import Blueprint, Refusal, resolve
-from stargate_operator.gang import Roll
+from stargate_operator.gang import Gang, Roll
 from stargate_operator.jobs import Catalogue
 from stargate_operator.memory import Memory
 from stargate_operator.pod import Pod
@@ -28,6 +29,7 @@ class Surroundings:
     heard_since: datetime
     cluster: Callable[[Iterable[Pod], Iterable[str]], Cluster]
     """Of these pods, and of the nodes of these names that the job avoids."""
+    placing: Placing
 
 
 def observe(
@@ -44,10 +46,11 @@ def observe(
     gang, remains = roll.gang(attempt=job.status.attempt, size=size, creating=creating)
     memory.note_failures(gang, now)
     memory.note_timeout(job, now)
+    blueprint = _blueprint(job, memory, around)
     return Observed(
         job=job,
         now=now,
-        blueprint=_blueprint(job, memory, around.catalogue),
+        blueprint=blueprint,
         gang=gang,
         remains=remains,
         reports=reports,
@@ -60,7 +63,8 @@ def observe(
         failed_since=memory.failed_since,
         heard_since=max(around.heard_since, memory.timeout_counts_from or around.heard_since),
         report_interval=interval_seconds(job.world_size, job.report_timeout),
-        pue=around.catalogue.pue,
+        pue=around.catalogue.pue_in(_block(job)),
+        never_fits=_never_fits(job, gang, blueprint, around.placing),
         native_gangs=around.native_gangs,
         missing_companions=around.missing_companions,
     )
@@ -71,7 +75,27 @@ def _world_size(job: StargateJob) -> int:
     return attempts[-1].world_size if attempts else job.world_size
 
 
-def _blueprint(job: StargateJob, memory: Memory, catalogue: Catalogue) -> Blueprint | Refusal:
+def _block(job: StargateJob) -> str | None:
+    """Name of the block that the current attempt was put into."""
+    attempts = job.status.attempts
+    block = attempts[-1].block if attempts else None
+    return block.partition("/")[0] if block else None
+
+
+def _blueprint(job: StargateJob, memory: Memory, around: Surroundings) -> Blueprint | Refusal:
     """The attempt's own, while it is remembered: a later edit never touches a gang."""
     remembered = memory.blueprint_of(job.status.attempt)
-    return remembered or resolve(job, runtimes=catalogue.runtimes, classes=catalogue.classes)
+    if remembered is not None:
+        return remembered
+    known = around.catalogue
+    found = resolve(job, runtimes=known.runtimes, classes=known.classes)
+    return found if isinstance(found, Refusal) else around.placing.placed(job, found)
+
+
+def _never_fits(
+    job: StargateJob, gang: Gang, blueprint: Blueprint | Refusal, placing: Placing
+) -> str:
+    """Asked only where the scheduler has found no node for a rank."""
+    if not gang.short_of_nodes or isinstance(blueprint, Refusal):
+        return ""
+    return placing.never(job, blueprint)

@@ -16,6 +16,9 @@ import structlog
 from stargate_operator import metrics
 from stargate_operator.circle import Circle
 from stargate_operator.companions import Companions
+from stargate_operator.compute.accountant import Accountant
+from stargate_operator.compute.fleet import Fleet
+from stargate_operator.compute.placing import Placing
 from stargate_operator.constants import FIELD_MANAGER
 from stargate_operator.contention import Rivals
 from stargate_operator.desired.environment import ReportTarget
@@ -23,6 +26,7 @@ from stargate_operator.handlers import PLURALS, kopf_settings, register
 from stargate_operator.jobs import Catalogue, Jobs
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.config import Endpoint, load_endpoint
+from stargate_operator.kube.foreign_pods import ForeignPods
 from stargate_operator.kube.informer import SERVICES, Follower, Informer
 from stargate_operator.kube.leadership import Leadership
 from stargate_operator.kube.nodes import Node, NodeInformer
@@ -90,6 +94,8 @@ class Replica:
         )
         self.node_informer = NodeInformer(self.client, on_change=self._node_changed)
         self._node_news: set[str] = set()
+        self.fleet = Fleet(time.monotonic)
+        self.foreign_pods = ForeignPods(self.client, on_change=self.fleet.held)
         self.pods = Informer(self.client, on_change=self._pod_changed)
         self.services = Informer(self.client, path=SERVICES, on_change=self._companion_changed)
         self.pod_groups: Informer | None = None
@@ -98,6 +104,7 @@ class Replica:
         self._leading = asyncio.Event()
 
     def _pod_changed(self, uid: str, old: Pod | None, new: Pod | None) -> None:
+        self.fleet.pod_changed(old, new)
         self.circle.pod_changed(uid, old, new)
 
     def _every_pod(self) -> Iterator[Pod]:
@@ -105,6 +112,7 @@ class Replica:
 
     def _node_changed(self, old: Node | None, new: Node | None) -> None:
         """Many nodes fail together, and whom it concerns is found by a look at every pod."""
+        self.fleet.node_changed(old, new)
         changed = new or old
         if changed is None or not self.nodes.take(new, old):
             return
@@ -144,8 +152,24 @@ class Replica:
         self.hearing.begin()
         metrics.leading(True)
         log.info("leading", identity=self.settings.leader_identity, native_gangs=group_version)
+        await self._until_a_part_fails()
+
+    async def _until_a_part_fails(self) -> None:
         assert self.circle.failure is not None
-        await self.circle.failure
+        accounting = asyncio.ensure_future(self._accountant().run())
+        try:
+            await first_failure(self.circle.failure, accounting)
+        finally:
+            accounting.cancel()
+
+    def _accountant(self) -> Accountant:
+        return Accountant(
+            self.client,
+            self.catalogue,
+            self.fleet,
+            seconds=self.settings.compute_seconds,
+            clock=now,
+        )
 
     async def _follow_pod_groups(self) -> str | None:
         if self.settings.native_gangs == "off":
@@ -166,6 +190,7 @@ class Replica:
     def informers(self) -> list[Follower[Any]]:
         return [
             self.pods,
+            self.foreign_pods,
             self.node_informer,
             self.services,
             *([self.pod_groups] if self.pod_groups is not None else []),
@@ -187,6 +212,7 @@ class Replica:
             ledger=self.ledger,
             hearing=self.hearing,
             rivals=Rivals(self.jobs),
+            placing=Placing(self.fleet, self.catalogue, self.jobs),
             teller=self.teller,
             target=ReportTarget(
                 base_url=self.settings.reports_url, ca_bundle=self.settings.reports_ca.read_text()
@@ -235,6 +261,13 @@ class Replica:
             standalone=True,
             stop_flag=stop,
         )
+
+
+async def first_failure(*parts: asyncio.Future[None]) -> None:
+    """Raises what the first of them ended with."""
+    done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+    for each in done:
+        each.result()
 
 
 def _count_request(verb: str, code: int, seconds: float) -> None:
@@ -288,7 +321,8 @@ def _endless(replica: Replica, watchdog: Watchdog) -> list[Coroutine[Any, Any, A
         replica.services.run(),
         replica.hearing.run(),
         replica.teller.run(),
-        keep_gauges(replica.jobs, replica.pods, replica.client),
+        replica.foreign_pods.run(),
+        keep_gauges(replica.jobs, replica.pods, replica.foreign_pods, replica.client),
         watchdog.run(),
         replica.leadership.run(replica.lead),
     ]

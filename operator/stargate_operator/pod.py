@@ -3,6 +3,8 @@
 Times are seconds since the epoch (UTC) as the API server wrote them.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -15,6 +17,8 @@ TERMINAL: Final = frozenset({SUCCEEDED, FAILED})
 
 ORDINARY_WAITING: Final = frozenset({"", "ContainerCreating", "PodInitializing"})
 """Waiting that every container goes through; any other reason means that it cannot start."""
+
+NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
 
 
 class Termination(msgspec.Struct, frozen=True, gc=False):
@@ -40,6 +44,8 @@ class Pod(msgspec.Struct, frozen=True, gc=False):
     rank: int
     owner_uid: str = ""
     node: str = ""
+    requests: Mapping[str, int] = NOTHING
+    """Of its node, once it has one: thousandths of a CPU, bytes, whole devices."""
     service_account: str = ""
     phase: str = PENDING
     created: float = 0.0

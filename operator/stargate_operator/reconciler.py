@@ -14,6 +14,7 @@ import structlog
 from stargate_operator import measure, metrics
 from stargate_operator.apply import Hands
 from stargate_operator.companions import Companions, NameTaken
+from stargate_operator.compute.placing import Placing
 from stargate_operator.contention import Rivals
 from stargate_operator.decide.chain import decide
 from stargate_operator.decide.effects import Effects, effects
@@ -61,6 +62,7 @@ class World:
     ledger: Ledger
     hearing: Hearing
     rivals: Rivals
+    placing: Placing
     teller: Teller
     target: ReportTarget
     clock: Callable[[], datetime]
@@ -138,6 +140,7 @@ class Reconciler:
             missing_companions=world.companions.missing(job) if job.status.attempt else (),
             heard_since=world.hearing.since,
             cluster=world.nodes.about,
+            placing=world.placing,
         )
         return observe(
             job,

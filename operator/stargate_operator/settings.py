@@ -66,6 +66,11 @@ class Settings(BaseSettings):
     avoid_lost_nodes_seconds: Annotated[int, Field(ge=0, le=604_800)] = Field(
         default=600, description="How long the attempts of a job that lost a node avoid that node."
     )
+    compute_seconds: Annotated[float, Field(ge=0.1, le=30)] = Field(
+        default=10,
+        description="How often compute blocks are counted anew where something changed, and at most"
+        " written.",
+    )
     reports_host: str = Field(
         default="", description="Address the report server listens on; all by default."
     )

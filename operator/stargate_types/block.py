@@ -1,12 +1,15 @@
 """ComputeBlock: nodes that sit close together."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from stargate_types.base import Model, ObjectMeta, Time
 from stargate_types.job import AcceleratorType
 from stargate_types.podparts import LabelKey, LabelValue
+
+MAX_GROUPS = 64
+"""Of nodes that are alike, in a status; what is more varied is told more coarsely."""
 
 
 class ComputeBlockSpec(Model):
@@ -25,29 +28,63 @@ class ComputeBlockSpec(Model):
         default=None,
         description="Power usage effectiveness of the site: total power by computing power.",
     )
+    accounting: Literal["Operator", "External"] = Field(
+        default="Operator",
+        description="Who writes the status: the operator, which counts nodes and everyone's pods,"
+        " or External, a tool of yours; the operator then reads the status and never writes it.",
+    )
 
 
-class FreeDevices(Model):
-    devices: int = Field(ge=0, description="Free devices on a node.")
-    nodes: int = Field(ge=0, description="Nodes with that many free devices.")
+class NodeGroup(Model):
+    """Nodes that are alike, by what one of them has. What is absent does not bound anything."""
+
+    devices: int = Field(ge=0, description="Devices on each of them.")
+    memory_gb: int | None = Field(
+        default=None, ge=0, description="Memory on each of them, in whole decimal gigabytes."
+    )
+    cpus: float | None = Field(default=None, ge=0, description="CPUs on each of them.")
+    workers: int | None = Field(
+        default=None,
+        ge=0,
+        description="At most so many workers on each of them, where pods or the class's"
+        " extraResources bound it more closely than devices.",
+    )
+    nodes: int = Field(ge=0, description="How many such nodes there are.")
 
 
 class AcceleratorCapacity(Model):
     accelerator_type: AcceleratorType = Field(description="The hardware.")
     nodes: int = Field(ge=0, description="Usable nodes with this hardware.")
     free_nodes: int = Field(ge=0, description="Usable nodes of which no device is taken.")
-    gpu_equivalents: int = Field(ge=0, description="GPU equivalents of those nodes.")
+    unavailable_nodes: int = Field(
+        default=0,
+        ge=0,
+        description="Nodes with this hardware that are not ready, cordoned, or have a taint that"
+        " the class does not tolerate.",
+    )
+    gpu_equivalents: int = Field(ge=0, description="GPU equivalents of the usable nodes.")
     free_gpu_equivalents: int = Field(ge=0, description="GPU equivalents that nobody uses.")
-    allocatable_memory_gb: int = Field(ge=0, description="Free memory, in decimal gigabytes.")
-    histogram: Annotated[list[FreeDevices], Field(max_length=64)] = Field(
-        default_factory=list, description="How many nodes have how many free devices."
+    allocatable_memory_gb: int = Field(
+        ge=0,
+        description="Memory of the usable nodes that no pod has requested, in decimal gigabytes.",
+    )
+    histogram: Annotated[list[NodeGroup], Field(max_length=MAX_GROUPS)] = Field(
+        default_factory=list,
+        description="What is free on how many usable nodes.",
+    )
+    machines: Annotated[list[NodeGroup], Field(max_length=MAX_GROUPS)] = Field(
+        default_factory=list,
+        description="What could be free on how many nodes: everything allocatable, those nodes"
+        " included that are unavailable now.",
     )
 
 
 class ComputeBlockStatus(Model):
     """Capacity as counted from nodes and everyone's pods."""
 
-    observed_time: Time | None = Field(default=None, description="When this was counted.")
+    observed_time: Time | None = Field(
+        default=None, description="When these numbers were counted; they hold until the next."
+    )
     accelerators: Annotated[list[AcceleratorCapacity], Field(max_length=64)] = Field(
         default_factory=list,
         description="Capacity of each accelerator type.",

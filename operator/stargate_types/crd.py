@@ -144,6 +144,9 @@ BLOCK = Kind(
     "computeblocks",
     "cb",
     columns=(
+        Column("Accelerators", "string", ".status.accelerators[*].acceleratorType", "Types."),
+        Column("Nodes", "string", ".status.accelerators[*].nodes", "Usable, of each type."),
+        Column("Free", "string", ".status.accelerators[*].freeNodes", "Wholly, of each type."),
         Column("Latency", "number", ".spec.maxLatencyMs", "Between two nodes, in ms."),
         Column("Bandwidth", "number", ".spec.bandwidthGbps", "Of each node, in Gbit/s."),
         Column("PUE", "number", ".spec.pue", "Power usage effectiveness."),

@@ -179,6 +179,31 @@ class RestartPolicy(Model):
     )
 
 
+class Placement(Model):
+    """Where the gang is put: whole into one ComputeBlock that has room for it."""
+
+    rules = (
+        Rule(
+            "has(self.computeBlock) || has(self.maxLatencyMs) || has(self.topologyKey)",
+            "spec.scheduling.placement must state computeBlock, maxLatencyMs or topologyKey; leave it"
+            " out to let the gang run on any nodes",
+        ),
+    )
+    compute_block: ObjectName | None = Field(
+        default=None, description="Name of the ComputeBlock; any that fits where absent."
+    )
+    max_latency_ms: Annotated[float, Field(ge=0, le=60_000)] | None = Field(
+        default=None,
+        description="Only a block that states at most this latency between its nodes, in"
+        " milliseconds.",
+    )
+    topology_key: LabelKey | None = Field(
+        default=None,
+        description="Label of nodes, such as topology.kubernetes.io/zone, of which all ranks' nodes"
+        " have the same value.",
+    )
+
+
 class Scheduling(Model):
     """How the gang gets its nodes."""
 
@@ -188,6 +213,9 @@ class Scheduling(Model):
         le=86_400,
         description="Seconds since the last rank got a node after which a partly scheduled gang"
         " gives all nodes back and waits.",
+    )
+    placement: Placement | None = Field(
+        default=None, description="Where the gang is put; any nodes where absent."
     )
 
 
@@ -338,6 +366,10 @@ class StargateJob(Model):
     @property
     def key(self) -> str:
         return f"{self.metadata.namespace}/{self.metadata.name}"
+
+    @property
+    def placement(self) -> Placement | None:
+        return self.spec.scheduling.placement
 
     @property
     def report_timeout(self) -> int | None:

@@ -174,6 +174,12 @@ class AttemptStatus(Model):
     accelerator_class: Name | None = Field(
         default=None, alias="class", description="Accelerator class as name/uid/generation."
     )
+    block: Name | None = Field(
+        default=None, description="Compute block that it was put into, as name/uid/generation."
+    )
+    domain: Annotated[str, Field(max_length=512)] | None = Field(
+        default=None, description="Label that all its nodes share, as key=value."
+    )
 
 
 class AvoidedNode(Model):

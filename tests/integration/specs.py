@@ -141,6 +141,11 @@ FULL: dict[str, Json] = {
         "spec.checkpoint": {"uri": "s3://b/c", "retain": 2, "restoreFrom": "s3://b/old/40"},
         "spec.restartPolicy.maxRestarts": 0,
         "spec.scheduling.startTimeoutSeconds": 60,
+        "spec.scheduling.placement": {
+            "computeBlock": "row-a",
+            "maxLatencyMs": 0.5,
+            "topologyKey": "topology.kubernetes.io/zone",
+        },
         "spec.hang": {"reportTimeoutSeconds": 600},
         "spec.rendezvous.hostnames": "All",
         "spec.suspend": True,
@@ -194,6 +199,7 @@ FULL: dict[str, Json] = {
             "maxLatencyMs": 0.5,
             "bandwidthGbps": 400,
             "pue": 1.12,
+            "accounting": "External",
         }
     },
 }
@@ -301,6 +307,36 @@ OPTIONS = [
         {"spec.restartPolicy.maxRestarts": 1001},
         "spec.restartPolicy.maxRestarts",
         "less than or equal to 1000",
+    ),
+    job(
+        "a place that is none",
+        {"spec.scheduling.placement": {}},
+        "spec.scheduling.placement",
+        "must state computeBlock, maxLatencyMs or topologyKey",
+    ),
+    job(
+        "a block in capitals",
+        {"spec.scheduling.placement.computeBlock": "Row-A"},
+        "spec.scheduling.placement.computeBlock",
+        "must be the name of an object",
+    ),
+    job(
+        "before it was sent",
+        {"spec.scheduling.placement.maxLatencyMs": -1},
+        "spec.scheduling.placement.maxLatencyMs",
+        "equal to 0",
+    ),
+    job(
+        "a topology that is no label",
+        {"spec.scheduling.placement.topologyKey": "my zone"},
+        "spec.scheduling.placement.topologyKey",
+        "must be a name of at most 63",
+    ),
+    job(
+        "a place by an unknown word",
+        {"spec.scheduling.placement.block": "row-a"},
+        "spec.scheduling.placement.block",
+        "unknown field",
     ),
     job(
         "no time to start",
@@ -758,6 +794,12 @@ BLOCKS = [
     ),
     block(
         "selector key", {"spec.nodeSelector": {"a b": "v"}}, "spec.nodeSelector", "every key must"
+    ),
+    block(
+        "nobody counts",
+        {"spec.accounting": "Nobody"},
+        "spec.accounting",
+        'supported values: "Operator", "External"',
     ),
     block("unknown field", {"spec.nodes": 5}, "spec.nodes", "unknown field"),
 ]

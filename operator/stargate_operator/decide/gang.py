@@ -9,6 +9,8 @@ from stargate_operator.decide.shortage import start_timeout_at
 from stargate_operator.desired.blueprint import Refusal
 from stargate_types.status import Cause, Phase
 
+_LOOK_AGAIN = timedelta(seconds=10)
+"""For room in a compute block: what others take and give back wakes nobody."""
 _BACK_OFF_STEP = timedelta(seconds=10)
 _BACK_OFF_CAP = timedelta(seconds=300)
 
@@ -35,7 +37,9 @@ def _refused(observed: Observed) -> Plan | None:
     refusal = observed.blueprint
     if not isinstance(refusal, Refusal):
         return None
-    return Plan(Phase.PENDING, reason=refusal.reason, message=refusal.message)
+    due = observed.now + _LOOK_AGAIN if refusal.reason == Reasons.NO_BLOCK_FITS else None
+    phase = Phase.QUEUED if refusal.waits else Phase.PENDING
+    return Plan(phase, reason=refusal.reason, message=refusal.message, wake_at=due)
 
 
 def _accept() -> Plan:
@@ -120,11 +124,20 @@ def _start(observed: Observed) -> Plan:
     if gang.missing_ranks and isinstance(refusal, Refusal):
         due = start_timeout_at(observed)
         return Plan(Phase.STARTING, reason=refusal.reason, message=refusal.message, wake_at=due)
+    if observed.never_fits:
+        return _never_fits(observed)
     if gang.short_of_nodes and not gang.scheduled:
         message = gang.unschedulable.unschedulable_message if gang.unschedulable else ""
         return Plan(Phase.QUEUED, reason=Reasons.WAITING_FOR_NODES, message=message)
     reason = Reasons.WAITING_FOR_NODES if gang.short_of_nodes else Reasons.CREATING
     return Plan(Phase.STARTING, reason=reason, wake_at=start_timeout_at(observed))
+
+
+def _never_fits(observed: Observed) -> Plan:
+    """Its pods stay: a cluster that grows by itself needs to see them."""
+    phase = Phase.STARTING if observed.gang.scheduled else Phase.QUEUED
+    message, due = observed.never_fits, start_timeout_at(observed)
+    return Plan(phase, reason=Reasons.NEVER_FITS, message=message, wake_at=due)
 
 
 def _soonest(*times: datetime | None) -> datetime | None:

@@ -61,6 +61,8 @@ class Observed:
     report_interval: float = 0.0
     """Seconds that a rank may take from one report to the next."""
     pue: float = 1.0
+    never_fits: str = ""
+    """Why the gang can never have all its nodes as the cluster stands, whatever else runs there."""
     native_gangs: bool = False
     """Whether the scheduler itself keeps all or nothing (PodGroups)."""
     missing_companions: tuple[str, ...] = field(default=())

@@ -1,9 +1,9 @@
-"""A gang is made from one runtime and one class: if either changed before all its pods were made,
-and nobody remembers the old one, the attempt begins anew from the new one."""
+"""A gang is made from one runtime, class and compute block: if one of them changed before all its
+pods were made, and nobody remembers the old one, the attempt begins anew from the new one."""
 
 from stargate_operator.decide.observed import Observed
 from stargate_operator.decide.plan import Ending, Plan
-from stargate_operator.desired.blueprint import Refusal
+from stargate_operator.desired.blueprint import Blueprint, Refusal
 from stargate_types.status import AttemptStatus, Cause, Phase
 
 
@@ -13,9 +13,10 @@ def upgrade(observed: Observed) -> Plan | None:
         return None
     if not observed.starting or not observed.gang.missing_ranks:
         return None
-    if _made_from(attempt, blueprint.runtime_id, blueprint.class_id):
+    if _made_from(attempt, blueprint):
         return None
-    message = f"the runtime or class changed to {blueprint.runtime_id}, {blueprint.class_id}"
+    made_from = [blueprint.runtime_id, blueprint.class_id, blueprint.block_id]
+    message = f"the runtime, class or block changed to {', '.join(filter(None, made_from))}"
     return Plan(
         Phase.RESTARTING,
         reason=Cause.RUNTIME_CHANGED,
@@ -25,5 +26,6 @@ def upgrade(observed: Observed) -> Plan | None:
     )
 
 
-def _made_from(attempt: AttemptStatus, runtime: str, accelerator_class: str) -> bool:
-    return attempt.runtime == runtime and attempt.accelerator_class == accelerator_class
+def _made_from(attempt: AttemptStatus, blueprint: Blueprint) -> bool:
+    recorded = (attempt.runtime, attempt.accelerator_class, attempt.block)
+    return recorded == (blueprint.runtime_id, blueprint.class_id, blueprint.block_id)

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from stargate_feasibility.need import worker_resources
 from stargate_operator.constants import (
     LABEL_ATTEMPT,
     LABEL_JOB_NAME,
@@ -140,8 +141,9 @@ def _metadata(job: StargateJob, *, name: str, attempt: int, rank: str) -> Manife
 def _placement(job: StargateJob, blueprint: Blueprint, placement: Placement) -> Manifest:
     accelerator, template = blueprint.accelerator.spec, job.spec.template
     placed: Manifest = {}
-    if accelerator.node_selector:
-        placed["nodeSelector"] = dict(accelerator.node_selector)
+    selector = {**(accelerator.node_selector or {}), **_of_place(blueprint)}
+    if selector:
+        placed["nodeSelector"] = selector
     if placement.avoided:
         placed["affinity"] = {"nodeAffinity": _anywhere_but(placement.avoided)}
     tolerations = [
@@ -156,6 +158,11 @@ def _placement(job: StargateJob, blueprint: Blueprint, placement: Placement) -> 
     if placement.pod_group:
         placed["schedulingGroup"] = {"podGroupName": placement.pod_group}
     return placed
+
+
+def _of_place(blueprint: Blueprint) -> dict[str, str]:
+    """A block whose labels contradict the class's has no node of that class, and is never chosen."""
+    return blueprint.place.node_selector if blueprint.place else {}
 
 
 def _anywhere_but(nodes: Iterable[str]) -> Manifest:
@@ -207,7 +214,7 @@ def _worker(
     job: StargateJob, blueprint: Blueprint, *, attempt: int, rank: str, target: ReportTarget
 ) -> Manifest:
     template, runtime = job.spec.template, blueprint.runtime.spec
-    resources = _resources(job, blueprint)
+    resources = worker_resources(job, blueprint)
     log_lines = runtime.log_lines_in_status
     container: Manifest = {
         "name": WORKER_CONTAINER,
@@ -233,25 +240,6 @@ def _env_from(job: StargateJob, blueprint: Blueprint) -> list[Manifest]:
     return [each.model_dump(by_alias=True, exclude_none=True) for each in sources]
 
 
-def _resources(job: StargateJob, blueprint: Blueprint) -> dict[str, str]:
-    """Requests and limits alike: what the spec says is what a worker gets, no less and no more."""
-    template, runtime, accelerator = (
-        job.spec.template,
-        blueprint.runtime.spec,
-        blueprint.accelerator,
-    )
-    asked = {
-        "cpu": (template and template.cpu) or runtime.cpu,
-        "ephemeral-storage": (template and template.ephemeral_storage) or runtime.ephemeral_storage,
-    }
-    return {
-        **{name: amount for name, amount in asked.items() if amount},
-        "memory": f"{job.spec.resource_allocation.memory_gb_per_node}G",
-        accelerator.spec.resource_name: str(blueprint.devices_per_node),
-        **(accelerator.spec.extra_resources or {}),
-    }
-
-
 def _container_security(blueprint: Blueprint) -> Manifest:
     if blueprint.runtime.spec.pod_security != "Restricted":
         return {}
@@ -269,7 +257,7 @@ def _init_containers(job: StargateJob, blueprint: Blueprint) -> Manifest:
         *(blueprint.runtime.spec.init_containers or ()),
         *((template and template.init_containers) or ()),
     ]
-    worker = _resources(job, blueprint)
+    worker = worker_resources(job, blueprint)
     shared = {name: amount for name, amount in worker.items() if name in ("cpu", "memory")}
     found = [_init_container(each, blueprint, shared) for each in asked]
     return {"initContainers": found} if found else {}

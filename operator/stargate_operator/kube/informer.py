@@ -105,6 +105,7 @@ class Follower(ABC, Generic[W]):
         path: str,
         clock: Callable[[], float],
         selector: str = "",
+        fields: str = "",
     ) -> None:
         self.synced = asyncio.Event()
         self.last_heard = clock()
@@ -116,7 +117,8 @@ class Follower(ABC, Generic[W]):
         self._decode = msgspec.json.Decoder(_Event[wire]).decode  # type: ignore[valid-type]
         self._list_type = _List[wire]  # type: ignore[valid-type]
         self._path = path
-        self._selected = {"labelSelector": selector} if selector else {}
+        asked = {"labelSelector": selector, "fieldSelector": fields}
+        self._selected = {key: each for key, each in asked.items() if each}
         self._version: int | None = None
         self._highest = 0
         self._can_stream_lists = True

@@ -1,12 +1,15 @@
-"""The cluster's nodes as they stand: of each, whether it is ready, and no more.
+"""The cluster's nodes as they stand: of each, whether it is ready, what it has, and what it is called.
 
-A node's object is some ten kilobytes and is written every few minutes; what is kept of it is a line.
+A node's object is some ten kilobytes and is written every few minutes; what is kept of it is a line:
+equal labels, taints and capacities of thousands of nodes are one object each.
 """
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
+from functools import lru_cache
 
 import msgspec
 
@@ -14,8 +17,19 @@ from stargate_operator.kube.client import Client
 from stargate_operator.kube.informer import Follower
 from stargate_operator.kube.meta import ObjectMeta
 from stargate_operator.kube.pod_wire import number
+from stargate_operator.kube.requests import Amounts, amounts
+from stargate_operator.pod import NOTHING
 
 NODES = "/api/v1/nodes"
+
+
+Label = tuple[str, str]
+
+
+class Taint(msgspec.Struct, frozen=True, gc=False):
+    key: str
+    effect: str
+    value: str = ""
 
 
 class Node(msgspec.Struct, frozen=True, gc=False):
@@ -26,6 +40,13 @@ class Node(msgspec.Struct, frozen=True, gc=False):
     resource_version: int
     ready: bool
     silent: bool
+    labels: tuple[Label, ...] = ()
+    taints: tuple[Taint, ...] = ()
+    """Those that keep pods away; a cordon is one of them."""
+    allocatable: Amounts = NOTHING
+
+    def label(self, key: str) -> str | None:
+        return next((value for name, value in self.labels if name == key), None)
 
 
 OnNode = Callable[[Node | None, Node | None], None]
@@ -38,11 +59,23 @@ class _Condition(msgspec.Struct, frozen=True, gc=False):
 
 class _Status(msgspec.Struct, frozen=True, gc=False):
     conditions: list[_Condition] | None = None
+    allocatable: dict[str, str | int] | None = None
+
+
+class _Spec(msgspec.Struct, frozen=True, gc=False):
+    unschedulable: bool = False
+    taints: list[Taint] | None = None
 
 
 class WireNode(msgspec.Struct, frozen=True, gc=False):
     metadata: ObjectMeta
+    spec: _Spec = _Spec()
     status: _Status = _Status()
+
+
+_KEEP_AWAY = ("NoSchedule", "NoExecute")
+CORDON = Taint("node.kubernetes.io/unschedulable", "NoSchedule")
+"""What `kubectl cordon` means; a controller writes the taint a moment later."""
 
 
 def node_of(wire: WireNode) -> Node:
@@ -53,7 +86,27 @@ def node_of(wire: WireNode) -> Node:
         resource_version=number(wire.metadata.resource_version),
         ready=said == "True",
         silent=said not in ("True", "False"),
+        labels=tuple(_label(*each) for each in (wire.metadata.labels or {}).items()),
+        taints=_taints(wire.spec),
+        allocatable=amounts(tuple((wire.status.allocatable or {}).items())),
     )
+
+
+@lru_cache(maxsize=65_536)
+def _label(key: str, value: str) -> Label:
+    return sys.intern(key), value
+
+
+def _taints(spec: _Spec) -> tuple[Taint, ...]:
+    found = [each for each in spec.taints or () if each.effect in _KEEP_AWAY]
+    if spec.unschedulable and all(each.key != CORDON.key for each in found):
+        found.append(CORDON)
+    return _one(tuple(found))
+
+
+@lru_cache(maxsize=4096)
+def _one(taints: tuple[Taint, ...]) -> tuple[Taint, ...]:
+    return taints
 
 
 class NodeStore:
@@ -68,7 +121,7 @@ class NodeStore:
         if known is not None and known.resource_version >= node.resource_version:
             return
         self._nodes[node.uid] = node
-        if known is None or (known.ready, known.silent) != (node.ready, node.silent):
+        if known is None or _aged(known, node.resource_version) != node:
             self._on_change(known, node)
 
     def remove(self, uid: str) -> None:
@@ -85,6 +138,10 @@ class NodeStore:
     def clear_versions(self) -> None:
         for uid, node in self._nodes.items():
             self._nodes[uid] = msgspec.structs.replace(node, resource_version=0)
+
+
+def _aged(node: Node, version: int) -> Node:
+    return msgspec.structs.replace(node, resource_version=version)
 
 
 class NodeInformer(Follower[WireNode]):

@@ -13,10 +13,11 @@ import msgspec
 
 from stargate_operator import constants
 from stargate_operator.kube.meta import ObjectMeta
-from stargate_operator.pod import ORDINARY_WAITING, Pod, Termination
+from stargate_operator.kube.requests import Asking, requests_of
+from stargate_operator.pod import NOTHING, ORDINARY_WAITING, Pod, Termination
 
 
-class _Spec(msgspec.Struct, rename="camel", frozen=True, gc=False):
+class _Spec(Asking, rename="camel", frozen=True, gc=False):
     node_name: str = ""
     service_account_name: str = ""
 
@@ -96,6 +97,7 @@ def pod_of(wire: WirePod) -> Pod:
         owner_uid=sys.intern(meta.controller_uid),
         created=_epoch(meta.creation_timestamp) or 0.0,
         node=spec.node_name,
+        requests=requests_of(spec) if spec.node_name else NOTHING,
         service_account=sys.intern(spec.service_account_name),
         phase=sys.intern(status.phase),
         scheduled_at=_epoch(scheduled.last_transition_time) if scheduled and is_scheduled else None,

@@ -35,6 +35,8 @@ def resolved(
         update={
             "runtime": blueprint.runtime_id,
             "accelerator_class": blueprint.class_id,
+            "block": blueprint.block_id,
+            "domain": blueprint.domain,
             "restored_epoch": point.epoch if point else None,
         }
     )

@@ -60,7 +60,7 @@ def conditions(observed: Observed, plan: Plan) -> list[Condition]:
 def _accepted(found: ConditionSet, observed: Observed) -> None:
     """A change or a deletion of the runtime or class says nothing about a gang that stands."""
     refusal, complete = observed.blueprint, observed.resolved and not observed.gang.absent_ranks
-    if not isinstance(refusal, Refusal):
+    if not isinstance(refusal, Refusal) or refusal.waits:
         found.set(Conditions.ACCEPTED, True, Reasons.ACCEPTED, "the job can run on this cluster")
     elif not observed.has_run and not complete:
         found.set(Conditions.ACCEPTED, False, refusal.reason, refusal.message)

@@ -24,6 +24,9 @@ from stargate_operator.status.describe import describe
 from stargate_types import (
     AcceleratorClass,
     AcceleratorClassSpec,
+    ComputeBlock,
+    ComputeBlockSpec,
+    ComputeBlockStatus,
     StargateJob,
     StargateJobSpec,
     StargateJobStatus,
@@ -359,6 +362,17 @@ def accelerator_class(name: str = "stargate-silicon-v2", **spec: Any) -> Acceler
     )
 
 
+def compute_block(
+    name: str = "cluster", *, told: ComputeBlockStatus | None = None, **spec: Any
+) -> ComputeBlock:
+    """Over all nodes, unless `spec` says otherwise; counted as `told`, if at all."""
+    return ComputeBlock(
+        metadata=ObjectMeta(name=name, uid=f"{name}-uid", generation=1, resource_version="1"),
+        spec=ComputeBlockSpec(**spec),
+        status=told or ComputeBlockStatus(),
+    )
+
+
 def blueprint(
     job: StargateJob,
     *,
@@ -440,6 +454,7 @@ def observed(
     heard_since: float = -1000.0,
     cluster: Cluster | None = None,
     pue: float = 1.0,
+    never_fits: str = "",
     native_gangs: bool = False,
     missing_companions: tuple[str, ...] = (),
 ) -> Observed:
@@ -464,6 +479,7 @@ def observed(
         heard_since=at(heard_since),
         report_interval=10.0,
         pue=pue,
+        never_fits=never_fits,
         native_gangs=native_gangs,
         missing_companions=missing_companions,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from math import ceil
 
 import msgspec
 
@@ -68,8 +69,8 @@ def _stated(quantities: Mapping[str, str | int] | None) -> _Stated:
 
 
 def _whole(name: str, quantity: str | int) -> int:
-    exact = amount(quantity) * (1000 if name == "cpu" else 1)
-    return -int(-exact // 1)  # up, as the scheduler does
+    """Rounded up, as the scheduler does."""
+    return ceil(amount(quantity) * (1000 if name == "cpu" else 1))
 
 
 @lru_cache(maxsize=4096)

@@ -164,3 +164,26 @@ def test_or_as_soon_as_another_gang_gave_nodes_back() -> None:
     given = job(start_timeout=60).queued(ended=-10)
     assert planned(given, released_at=at(-5)).resolve
     assert not planned(given, released_at=at(-15)).resolve
+
+
+def test_a_gang_that_waits_for_room_in_a_block_is_queued_and_looks_again() -> None:
+    full = Refusal("NoBlockFits", "waits for room for 4 workers in ComputeBlock a", waits=True)
+    plan = planned(job(), blueprint_=full)
+    assert (plan.phase, plan.reason, plan.next_attempt) == (Phase.QUEUED, "NoBlockFits", False)
+    assert plan.wake_at == at(10)
+
+
+def test_one_that_fits_into_no_block_is_pending_and_looks_again_too() -> None:
+    plan = planned(job(), blueprint_=Refusal("NoBlockFits", "fits into no ComputeBlock"))
+    assert (plan.phase, plan.wake_at) == (Phase.PENDING, at(10))
+
+
+def test_a_gang_that_can_never_fit_is_told_so_and_keeps_its_pods() -> None:
+    words = "spec.resourceAllocation.nodes: 4 workers, and room for 3 if nothing else ran"
+    waiting = starting_gang(4, pod(0).unschedulable())
+    plan = planned(job().starting(), waiting, never_fits=words)
+    assert (plan.phase, plan.reason, plan.message) == (Phase.QUEUED, "NeverFits", words)
+    partly = starting_gang(4, pod(0).unschedulable(), pod(1).scheduled())
+    plan = planned(job().starting(), partly, never_fits=words)
+    assert (plan.phase, plan.reason) == (Phase.STARTING, "NeverFits")
+    assert plan.wake_at == at(600 - 100), "its start timeout runs as ever"

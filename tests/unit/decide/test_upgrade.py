@@ -1,12 +1,13 @@
-"""A gang is made from one runtime and one class."""
+"""A gang is made from one runtime, one class, and for one compute block."""
 
 import pytest
 
-from stargate_operator.desired.blueprint import Blueprint
+from stargate_operator.desired.blueprint import Blueprint, Place
 from stargate_types.status import Cause, Phase
 from tests.builders import (
     accelerator_class,
     blueprint,
+    compute_block,
     described,
     gang,
     job,
@@ -56,3 +57,20 @@ def test_the_next_attempt_is_made_from_the_change() -> None:
     status = described(job().restarting(ended=-1), blueprint_=edited("runtime"))
     assert status.attempts[-1].runtime == "default/runtime-uid/2"
     assert status.attempts[0].runtime == "default/runtime-uid/1"
+
+
+def test_the_block_and_domain_that_an_attempt_was_put_into_are_recorded() -> None:
+    place = Place(compute_block("row-a"), ("zone", "1"))
+    status = described(job(), blueprint_=blueprint(job()).at(place))
+    assert (status.attempts[0].block, status.attempts[0].domain) == ("row-a/row-a-uid/1", "zone=1")
+
+
+def test_a_block_that_is_drawn_anew_while_ranks_are_missing_begins_the_attempt_anew() -> None:
+    put = blueprint(job()).at(Place(compute_block("row-a")))
+    given = job().now(described(job(), blueprint_=put))
+    assert planned(given, blueprint_=put).ending is None
+    meta = compute_block("row-a").metadata.model_copy(update={"generation": 2})
+    drawn_anew = compute_block("row-a").model_copy(update={"metadata": meta})
+    plan = planned(given, blueprint_=put.at(Place(drawn_anew)))
+    assert (plan.reason, plan.next_attempt) == ("RuntimeChanged", True)
+    assert "row-a/row-a-uid/2" in plan.message

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from stargate_operator.desired.blueprint import Place
 from stargate_operator.desired.pods import Placement, pod_stamp, worker_pod
 from stargate_types import AcceleratorClass, StargateRuntime
 from stargate_types.job import WorkerTemplate
@@ -25,6 +26,7 @@ from tests.builders import (
     GivenJob,
     accelerator_class,
     blueprint,
+    compute_block,
     job,
     runtime,
 )
@@ -303,3 +305,10 @@ def test_a_stamped_pod_is_the_pod_built_in_full(rank: int, group: str | None) ->
     if group:
         full["spec"]["schedulingGroup"] = {"podGroupName": group}
     assert json.loads(stamp.of_rank(rank)) == full
+
+
+def test_a_gang_that_was_put_into_a_block_has_its_labels_and_its_domain_s() -> None:
+    place = Place(compute_block("row-a", node_selector={"row": "a"}), ("zone", "1"))
+    made_for = blueprint(job(), class_=accelerator_class(node_selector={"gpu": "v2"})).at(place)
+    made = worker_pod(job(), made_for, attempt=1, rank="0", target=TARGET)
+    assert made["spec"]["nodeSelector"] == {"gpu": "v2", "row": "a", "zone": "1"}

@@ -82,3 +82,41 @@ async def test_the_informer_follows_nodes_without_a_selector() -> None:
         running.cancel()
         with suppress(asyncio.CancelledError):
             await running
+
+
+def test_what_a_node_has_and_is_called_is_kept_and_shared() -> None:
+    def read_with(name: str) -> Node:
+        body = wire(name, 1)
+        body["metadata"]["labels"] = {"zone": "a", "kubernetes.io/hostname": name}
+        taint = {"key": "team", "value": "a", "effect": "NoSchedule"}
+        body["spec"] = {"taints": [taint, {"key": "soft", "effect": "PreferNoSchedule"}]}
+        body["status"]["allocatable"] = {"cpu": "63900m", "memory": "1Gi", "example.com/gpu": "8"}
+        return node_of(msgspec.convert(body, WireNode))
+
+    one, other = read_with("a"), read_with("b")
+    assert one.label("zone") == "a"
+    assert one.label("rack") is None
+    assert [taint.key for taint in one.taints] == ["team"]
+    assert one.allocatable == {"cpu": 63_900, "memory": 2**30, "example.com/gpu": 8}
+    assert one.allocatable is other.allocatable
+    assert one.taints is other.taints
+    assert one.labels[0] is other.labels[0]
+
+
+def test_a_cordon_is_a_taint_before_a_controller_says_so() -> None:
+    body = wire("a", 1)
+    body["spec"] = {"unschedulable": True}
+    [taint] = node_of(msgspec.convert(body, WireNode)).taints
+    assert (taint.key, taint.effect) == ("node.kubernetes.io/unschedulable", "NoSchedule")
+
+
+def test_a_change_of_labels_or_capacity_is_told() -> None:
+    told: list[Node | None] = []
+    store = NodeStore(lambda _, new: told.append(new))
+    body = wire("a", 1)
+    store.put(node_of(msgspec.convert(body, WireNode)))
+    body["metadata"] |= {"resourceVersion": "2", "labels": {"zone": "b"}}
+    store.put(node_of(msgspec.convert(body, WireNode)))
+    body["metadata"]["resourceVersion"] = "3"
+    store.put(node_of(msgspec.convert(body, WireNode)))
+    assert len(told) == 2

@@ -181,3 +181,17 @@ def test_no_condition_moves_with_every_pod(given: GivenJob) -> None:
         for alive in (1, 2, 3)
     }
     assert len(told) == 1
+
+
+def test_a_job_that_waits_for_room_in_a_block_is_accepted_and_says_what_it_waits_for() -> None:
+    full = Refusal("NoBlockFits", "waits for room for 4 workers in ComputeBlock a", waits=True)
+    found = described(job(), blueprint_=full)
+    assert condition(found, "Accepted").status == "True"
+    scheduled = condition(found, "Scheduled")
+    assert (scheduled.status, scheduled.reason) == ("False", "NoBlockFits")
+    assert scheduled.message == full.message
+
+
+def test_one_that_fits_into_no_block_is_not_accepted() -> None:
+    never = Refusal("NoBlockFits", "fits into no ComputeBlock: a: 8 ms > 5 ms")
+    assert condition(described(job(), blueprint_=never), "Accepted").status == "False"

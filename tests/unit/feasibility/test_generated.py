@@ -1,0 +1,64 @@
+"""Over generated fleets and jobs: what `check` says of a block's status is what is so, and where the
+operator puts the gang is a block of which it says yes."""
+
+from hypothesis import HealthCheck, event, given, settings
+
+from stargate_feasibility import Answer, Feasibility, check
+from stargate_operator.compute.placing import Placing
+from stargate_operator.desired.blueprint import Blueprint, Refusal, resolve
+from stargate_operator.jobs import Catalogue, Jobs
+from tests.unit.feasibility import oracle
+from tests.unit.feasibility.worlds import LATENCY, World, worlds
+
+many = settings(max_examples=700, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def checked(world: World) -> Feasibility:
+    wanted = world.wanted
+    return check(
+        wanted.job,
+        blocks=world.blocks(),
+        classes=world.classified(),
+        runtimes=[wanted.runtime],
+    )
+
+
+@many
+@given(worlds())
+def test_check_tells_what_is_so(world: World) -> None:
+    found = checked(world)
+    event(found.answer.value)
+    assert found.answer == oracle.answer(world)
+    assert bool(found.reasons) is (found.answer is not Answer.YES)
+    for each in found.blocks:
+        assert each.answer == oracle.answer_in(world, each.block), each
+        assert bool(each.reasons) is (each.answer is not Answer.YES)
+
+
+@many
+@given(worlds())
+def test_the_operator_puts_a_gang_where_check_says_yes(world: World) -> None:
+    found, placed = checked(world), put(world)
+    if isinstance(placed, Refusal):
+        expected = Answer.NOT_NOW if placed.waits else Answer.NEVER
+        assert found.answer is expected
+    elif placed.place is None:
+        assert world.wanted.job.placement is None
+    else:
+        chosen = placed.place.block.metadata.name
+        assert {each.block: each.answer for each in found.blocks}[chosen] is Answer.YES
+        assert found.answer is Answer.YES
+
+
+def put(world: World) -> Blueprint | Refusal:
+    wanted, catalogue = world.wanted, Catalogue()
+    for block in world.blocks():
+        catalogue.put_block(block.model_dump(by_alias=True, mode="json", exclude_none=True))
+    blueprint = resolve(wanted.job, runtimes=[wanted.runtime], classes=world.classified())
+    if isinstance(blueprint, Refusal):
+        return blueprint
+    return Placing(world.fleet, catalogue, Jobs()).placed(wanted.job, blueprint)
+
+
+def test_every_block_is_answered_for() -> None:
+    assert set(LATENCY) == {"cluster", "a", "b"}

@@ -18,6 +18,7 @@ from stargate_lab.fleet import Fleet
 from stargate_lab.kwok_config import PlaneOptions
 from stargate_lab.operator_process import OperatorProcess
 from stargate_lab.paths import REPO
+from tests.integration.blocks import Blocks
 from tests.integration.people import People
 from tests.integration.racks import Racks
 from tests.integration.story import Story, free
@@ -26,7 +27,11 @@ from tests.recorder.checks import SECRET
 
 HERE = Path(__file__).parent
 NODES = 120
-IMPATIENT = {"STARGATE_NODE_LOST_SECONDS": "3", "STARGATE_AVOID_LOST_NODES_SECONDS": "8"}
+IMPATIENT = {
+    "STARGATE_NODE_LOST_SECONDS": "3",
+    "STARGATE_AVOID_LOST_NODES_SECONDS": "8",
+    "STARGATE_COMPUTE_SECONDS": "2",
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -66,6 +71,13 @@ def racks(plane: ControlPlane) -> Iterator[Racks]:
     racks = Racks(plane.api)
     yield racks
     racks.clear()
+
+
+@pytest.fixture
+def blocks(plane: ControlPlane) -> Iterator[Blocks]:
+    blocks = Blocks(plane.api)
+    yield blocks
+    blocks.clear()
 
 
 @pytest.fixture

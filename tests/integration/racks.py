@@ -31,11 +31,29 @@ class Racks:
         self._classes.append(name)
         return name
 
-    def add(self, name: str, nodes: int) -> None:
-        prefix = f"{name}-{len(self._built)}"
-        rack = Fleet(nodes, prefix, resource=f"stargate.dev/{name}", accelerator=name)
+    def add(self, name: str, nodes: int, *, memory: str = "512G", **labels: str) -> list[str]:
+        """Their names. They are alike, but for what `labels` and the fleet's own zones say."""
+        rack = Fleet(
+            nodes,
+            f"{name}-{len(self._built)}",
+            resource=f"stargate.dev/{name}",
+            accelerator=name,
+            memory=memory,
+            labels=labels,
+        )
         self._built.append(rack)
         fleet.create(rack, self.api.credentials)
+        return rack.names
+
+    def cordon(self, node: str) -> None:
+        self.api.patch(f"{_NODES}/{node}", {"spec": {"unschedulable": True}})
+
+    def uncordon(self, node: str) -> None:
+        self.api.patch(f"{_NODES}/{node}", {"spec": {"unschedulable": None}})
+
+    def taint(self, node: str) -> None:
+        taint = {"key": "team", "value": "other", "effect": "NoSchedule"}
+        self.api.patch(f"{_NODES}/{node}", {"spec": {"taints": [taint]}})
 
     def says(self, node: str, ready: str) -> None:
         """What stands of a node: `True`, `False`, or `Unknown` where its kubelet has gone silent."""

@@ -4,9 +4,11 @@
     job_id = client.submit_training_job(config)
     client.get_job_status(job_id)["state"]
     client.query_available_compute(min_nodes=100, max_latency_ms=5)
+    client.check(config).answer
 
 `AsyncClient` has the same calls for an event loop. It needs `kubernetes` and `pydantic` and nothing
-of the operator: what it knows of the resources it knows from `stargate_types`.
+of the operator: what it knows of the resources it knows from `stargate_types`, and what can run
+from `stargate_feasibility`.
 """
 
 from stargate_api.async_client import AsyncClient
@@ -24,17 +26,22 @@ from stargate_api.errors import (
     Unreachable,
 )
 from stargate_api.job_status import JobStatus
+from stargate_feasibility import Answer, BlockAnswer, Feasibility, Reason
 
 __all__ = [
+    "Answer",
     "AsyncClient",
     "AvailableCompute",
+    "BlockAnswer",
     "Client",
     "Conflict",
+    "Feasibility",
     "InvalidConfig",
     "JobStatus",
     "NotAuthorised",
     "NotFound",
     "Problem",
+    "Reason",
     "Refused",
     "StargateError",
     "Timeout",

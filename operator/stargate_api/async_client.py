@@ -18,6 +18,7 @@ from stargate_api.compute import AvailableCompute
 from stargate_api.exchange import Call, T, settle_async, stream_async
 from stargate_api.face import Face
 from stargate_api.job_status import JobStatus
+from stargate_feasibility import Feasibility
 
 _AT_ONCE = 32
 _THREADS = "stargate_api"
@@ -81,6 +82,10 @@ class AsyncClient(Face):
         accelerator_type: str | None = None,
     ) -> list[AvailableCompute]:
         return await self._settle(self._calls.compute(min_nodes, max_latency_ms, accelerator_type))
+
+    @_as(Client.check)
+    async def check(self, config: Config, *, namespace: str | None = None) -> Feasibility:
+        return await self._settle(self._calls.check(config, namespace))
 
     @_as(Client.suspend)
     async def suspend(self, job_id: str) -> JobStatus:

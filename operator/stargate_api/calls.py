@@ -16,7 +16,16 @@ from stargate_api.job_status import JobStatus
 from stargate_api.naming import JobId
 from stargate_api.patience import Patience, ask
 from stargate_api.refusal import accepted, error_of
-from stargate_types import API_VERSION, GROUP
+from stargate_feasibility import Feasibility, Quota, check
+from stargate_types import (
+    API_VERSION,
+    GROUP,
+    AcceleratorClass,
+    ComputeBlock,
+    StargateJob,
+    StargateRuntime,
+)
+from stargate_types.base import ObjectMeta
 
 ROOT = f"/apis/{API_VERSION}"
 MERGE = "application/merge-patch+json"
@@ -91,9 +100,45 @@ class Calls:
             accelerator_type=accelerator_type,
         )
 
+    def check(self, config: Config, namespace: str | None) -> Call[Feasibility]:
+        """By what a researcher may read. One who may not read quotas is told so."""
+        job = self._wanted(config, namespace)
+        blocks = yield from self._list("/computeblocks")
+        classes = yield from self._list("/acceleratorclasses")
+        runtimes = yield from self._list("/stargateruntimes")
+        quotas = yield from self._quotas(job.metadata.namespace)
+        found = check(
+            job,
+            blocks=[ComputeBlock.model_validate(each) for each in blocks],
+            classes=[AcceleratorClass.model_validate(each) for each in classes],
+            runtimes=[StargateRuntime.model_validate(each) for each in runtimes],
+            quotas=[Quota.of(each) for each in quotas or ()],
+        )
+        unread = (
+            f"that no quota stands against it: you may not read those of {job.metadata.namespace}"
+        )
+        return found if quotas is not None else found.assuming(unread)
+
     def version(self) -> Call[str]:
         answer = yield from ask(Request("GET", "/version"), self.patience)
         return str(accepted(answer)["gitVersion"])
+
+    def _wanted(self, config: Config, namespace: str | None) -> StargateJob:
+        """As it would be submitted: a config, or a StargateJob's manifest."""
+        if "apiVersion" in config or "kind" in config:
+            spec = training_config.read_manifest(config)
+            within = self._manifest_namespace(dict(config.get("metadata") or {}), namespace)
+        else:
+            spec, within = training_config.read(config), self._namespace(namespace)
+        return StargateJob(metadata=ObjectMeta(namespace=within), spec=spec)
+
+    def _quotas(self, namespace: str) -> Call[list[Json] | None]:
+        """None: not for this caller to read."""
+        path = f"/api/v1/namespaces/{namespace}/resourcequotas"
+        answer = yield from ask(Request("GET", path), self.patience)
+        if answer.status == 403:
+            return None
+        return list(accepted(answer)["items"])
 
     def _earlier(self, asked: "_Asked") -> Call[str | None]:
         """The job of this request; under another name, if its model's name was another."""

@@ -14,6 +14,7 @@ from stargate_api.compute import AvailableCompute
 from stargate_api.exchange import Call, T, settle, stream
 from stargate_api.face import Face
 from stargate_api.job_status import JobStatus
+from stargate_feasibility import Feasibility
 
 
 class Client(Face):
@@ -66,6 +67,12 @@ class Client(Face):
         much latency between any two of them; the one with most free nodes first. A block that
         states no latency fits no bound on it."""
         return self._settle(self._calls.compute(min_nodes, max_latency_ms, accelerator_type))
+
+    def check(self, config: Config, *, namespace: str | None = None) -> Feasibility:
+        """Whether this config, or StargateJob manifest, would start now, later or never, in which
+        block, and why: by the rule by which the operator decides. True where it would start now.
+        Submits nothing; who fits now may not fit in a minute."""
+        return self._settle(self._calls.check(config, namespace))
 
     def suspend(self, job_id: str) -> JobStatus:
         """Frees the job's nodes and keeps its checkpoints; `resume` goes on from the last."""

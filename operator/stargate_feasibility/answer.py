@@ -1,6 +1,6 @@
 """The answer to "can this job run?", for a program to read and for a person."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from stargate_feasibility.reasons import Reason
@@ -40,6 +40,9 @@ class Feasibility:
     reasons: tuple[Reason, ...] = ()
     blocks: tuple[BlockAnswer, ...] = ()
     assumptions: tuple[str, ...] = field(default=())
+
+    def assuming(self, what: str) -> "Feasibility":
+        return replace(self, assumptions=(*self.assumptions, what))
 
     def __bool__(self) -> bool:
         """Whether it would start now."""

@@ -7,6 +7,7 @@ that does not answer, 1 for every other no.
 
 import json
 import sys
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ import typer
 import yaml
 
 from stargate_api import (
+    Answer,
     Client,
     InvalidConfig,
     NotAuthorised,
@@ -40,6 +42,9 @@ app = typer.Typer(
 )
 
 
+_CODES = {Answer.YES: 0, Answer.NOT_NOW: 6, Answer.NEVER: 7}
+
+
 class Output(StrEnum):
     JSON = "json"
     YAML = "yaml"
@@ -61,6 +66,15 @@ Job = Annotated[
     str,
     typer.Argument(metavar="JOB", help="Its name, or namespace/name.", autocompletion=job_names),
 ]
+File = Annotated[
+    str,
+    typer.Option(
+        "--file",
+        "-f",
+        metavar="FILE",
+        help="A StargateJob in YAML, or a training config in JSON or YAML; - is stdin.",
+    ),
+]
 Namespace = Annotated[
     str | None, typer.Option("--namespace", "-n", help="Default: the context's own.")
 ]
@@ -72,15 +86,7 @@ Whole = Annotated[Shape | None, typer.Option("--output", "-o", help="Default: on
 
 @app.command()
 def submit(
-    file: Annotated[
-        str,
-        typer.Option(
-            "--file",
-            "-f",
-            metavar="FILE",
-            help="A StargateJob in YAML, or a training config in JSON or YAML; - is stdin.",
-        ),
-    ],
+    file: File,
     request_id: Annotated[
         str | None,
         typer.Option(help="Submit a config once, however often this is run with the same id."),
@@ -109,6 +115,27 @@ def submit(
             show.text(f"{job_id} submitted")
         if follow:
             _exit_as(show.follow(client, job_id))
+
+
+@app.command()
+def check(
+    file: File,
+    output: Whole = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Ask whether a job would start now, in which block, and if not, why. Submits nothing.
+
+    Ends with 0 if it would, with 6 if not now, and with 7 if never."""
+    wanted = _read(file)
+    with _client(namespace, context, kubeconfig) as client:
+        found = client.check(wanted, namespace=namespace)
+        if output:
+            show.document(json.loads(json.dumps(asdict(found))), output)
+        else:
+            show.feasibility(found)
+        raise typer.Exit(_CODES[found.answer])
 
 
 @app.command("list")

@@ -14,6 +14,7 @@ from stargate_api import AvailableCompute, Client, JobStatus
 from stargate_api.cli import tables
 from stargate_api.cli.screen import COLOURS, WIDTH, screen
 from stargate_api.cli.words import one_line
+from stargate_feasibility import Feasibility
 
 _REFRESH = 2.0
 
@@ -49,6 +50,11 @@ def jobs(found: Sequence[JobStatus], *, wide: bool, namespaces: bool) -> None:
 
 def blocks(found: Iterable[AvailableCompute], *, wide: bool) -> None:
     _columns(tables.blocks(found, now(), wide=wide))
+
+
+def feasibility(found: Feasibility) -> None:
+    for line in tables.feasibility(found):
+        text(line)
 
 
 def job(found: JobStatus) -> None:

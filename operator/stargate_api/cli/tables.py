@@ -1,17 +1,21 @@
 """Jobs and compute blocks as columns. Pure: cells in, text out, as kubectl writes it."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from stargate_api.cli.words import duration, since
 from stargate_api.compute import AvailableCompute
 from stargate_api.job_status import JobStatus
+from stargate_feasibility import Answer, BlockAnswer, Feasibility
 from stargate_types.block import AcceleratorCapacity
 
 _JOBS = ("NAME", "PHASE", "READY", "EPOCH", "PERCENT", "CHECKPOINT", "RESTARTS", "AGE")
 _JOBS_WIDE = ("REMAINING", "ATTEMPT", "MODEL", "ACCELERATOR", "GOODPUT")
 _BLOCKS = ("BLOCK", "ACCELERATOR", "FREE", "NODES", "FREE-GPU", "LATENCY", "BANDWIDTH")
 _BLOCKS_WIDE = ("PUE", "MEMORY", "FREE-DEVICES", "COUNTED")
+_ANSWERS = ("BLOCK", "ANSWER", "ROOM", "CAPACITY", "WHY")
+ANSWERS = {Answer.YES: "Yes", Answer.NOT_NOW: "Not now", Answer.NEVER: "Never"}
 Table = list[list[str]]
 
 
@@ -35,6 +39,32 @@ def blocks(found: Iterable[AvailableCompute], now: datetime, *, wide: bool) -> T
         for each in _capacities(block)
     ]
     return [[*_BLOCKS, *(_BLOCKS_WIDE if wide else ())], *rows]
+
+
+def answers(found: Iterable[BlockAnswer]) -> Table:
+    rows = [
+        [
+            each.block,
+            ANSWERS[each.answer].lower(),
+            _or_dash(each.room),
+            _or_dash(each.capacity),
+            "; ".join(reason.message for reason in each.reasons) or "-",
+        ]
+        for each in found
+    ]
+    return [list(_ANSWERS), *rows]
+
+
+def feasibility(found: Feasibility) -> list[str]:
+    """The answer, why, what it rests on, and the same block by block."""
+    said = {
+        Answer.YES: "Yes: it would start now.",
+        Answer.NOT_NOW: "Not now:",
+        Answer.NEVER: "Never, as the job and the cluster are:",
+    }
+    lines = [said[found.answer], *(f"  {reason.message}" for reason in found.reasons)]
+    lines += [f"This assumes {each}." for each in found.assumptions]
+    return [*lines, "", *columns(answers(found.blocks))] if found.blocks else lines
 
 
 def columns(table: Sequence[Sequence[str]]) -> list[str]:
@@ -100,8 +130,10 @@ def _more_of_block(
 
 def _histogram(capacity: AcceleratorCapacity) -> str:
     """`120×8,30×4`: 120 nodes with 8 free devices, 30 with 4."""
-    entries = sorted(capacity.histogram, key=lambda entry: -entry.devices)
-    return ",".join(f"{entry.nodes}×{entry.devices}" for entry in entries) or "-"
+    nodes = Counter[int]()
+    for entry in capacity.histogram:
+        nodes[entry.devices] += entry.nodes
+    return ",".join(f"{nodes[each]}×{each}" for each in sorted(nodes, reverse=True)) or "-"
 
 
 def _or_dash(value: float | None) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from stargate_api import Conflict, InvalidConfig, NotAuthorised, NotFound, Refused
+from stargate_api import Answer, Conflict, InvalidConfig, NotAuthorised, NotFound, Refused
 from stargate_api.exchange import Json, Request, settle
 from tests.unit.api.given import (
     ARTICLE,
@@ -285,3 +285,76 @@ def test_a_namespace_that_does_not_exist_is_told_so(time: Time) -> None:
     details = {"kind": "namespaces", "name": "team"}
     with pytest.raises(NotFound, match='"team" not found: create it'):
         submit(answers(no(404, 'namespaces "team" not found', details=details)), time)
+
+
+CLASS: Json = {
+    "metadata": {"name": "silicon"},
+    "spec": {"acceleratorType": "stargate_silicon_v2", "resourceName": "example.com/silicon"},
+}
+RUNTIME: Json = {
+    "metadata": {"name": "default"},
+    "spec": {"isDefault": True, "image": "i", "checkpoint": {"uriPrefix": "s3://b"}},
+}
+QUOTA: Json = {
+    "metadata": {"name": "team"},
+    "spec": {"hard": {"pods": "2"}},
+    "status": {"hard": {"pods": "2"}, "used": {"pods": "0"}},
+}
+
+
+def catalogue(free: int, quotas: Any) -> Script:
+    blocks = listed(block("row-a", stargate_silicon_v2=free))
+    return answers(blocks, listed(CLASS), listed(RUNTIME), quotas)
+
+
+def wanted(nodes: int) -> Json:
+    return config(
+        resource_allocation={
+            "nodes": nodes,
+            "gpu_equivalents_per_node": 8,
+            "memory_gb_per_node": 256,
+        }
+    )
+
+
+def test_check_reads_what_a_researcher_may_and_submits_nothing(time: Time) -> None:
+    server = catalogue(3, listed(QUOTA))
+    found = settle(calls(time).check(wanted(3), None), server)
+    assert found.answer is Answer.NEVER
+    assert [each.reason for each in found.reasons] == ["QuotaTooSmall"]
+    assert [(each.block, each.answer, each.room) for each in found.blocks] == [
+        ("row-a", Answer.YES, 3)
+    ]
+    assert server.asked == [
+        "GET /apis/stargate.dev/v1alpha1/computeblocks",
+        "GET /apis/stargate.dev/v1alpha1/acceleratorclasses",
+        "GET /apis/stargate.dev/v1alpha1/stargateruntimes",
+        "GET /api/v1/namespaces/team/resourcequotas",
+    ]
+
+
+def test_check_takes_a_manifest_too_in_its_own_namespace(time: Time) -> None:
+    server = catalogue(3, listed())
+    manifest = {
+        "apiVersion": "stargate.dev/v1alpha1",
+        "kind": "StargateJob",
+        "metadata": {"namespace": "other"},
+        "spec": SPEC,
+    }
+    found = settle(calls(time).check(manifest, None), server)
+    assert found.answer is Answer.NOT_NOW
+    assert server.asked[-1] == "GET /api/v1/namespaces/other/resourcequotas"
+
+
+def test_one_who_may_not_read_quotas_is_told_that_the_answer_assumes_none(time: Time) -> None:
+    server = catalogue(3, no(403, "forbidden"))
+    found = settle(calls(time).check(wanted(3), None), server)
+    assert found
+    assert "you may not read those of team" in found.assumptions[0]
+
+
+def test_check_refuses_a_bad_config_before_it_asks(time: Time) -> None:
+    server = answers()
+    with pytest.raises(InvalidConfig):
+        settle(calls(time).check({}, None), server)
+    assert server.asked == []

@@ -15,7 +15,9 @@ import yaml
 
 from stargate_lab import binaries
 from stargate_lab.control_plane import ControlPlane
+from tests.integration.blocks import Blocks
 from tests.integration.people import People, Person
+from tests.integration.racks import Racks
 from tests.integration.story import Story, manifest
 from tests.integration.test_client import config
 
@@ -258,3 +260,39 @@ def _read(terminal: int) -> bytes:
         return os.read(terminal, 65536)
     except OSError:
         return b""
+
+
+def test_check_says_whether_where_and_why_before_anything_is_submitted(
+    shell: Shell, story: Story, racks: Racks, blocks: Blocks
+) -> None:
+    rack = racks.build(2)
+    blocks.wait(blocks.of(rack), rack, free_nodes=2)
+
+    def asking(nodes: int, **more: Any) -> str:
+        return json.dumps(config(nodes, accelerator_type=rack, **more))
+
+    place = {"placement": {"compute_block": rack}}
+    said = shell.says("check", "-f", "-", stdin=asking(2, scheduling=place))
+    assert said.startswith("Yes: it would start now.")
+    assert f"{rack}   yes      2" in said
+
+    never = shell.run("check", "-f", "-", "-o", "json", stdin=asking(3, scheduling=place))
+    assert never.returncode == 7
+    found = json.loads(never.stdout)
+    assert found["answer"] == "Never"
+    assert [(each["reason"], each["found"]) for each in found["reasons"]] == [("TooFewNodes", 2)]
+
+    story.apply("tenant", nodes=1, acceleratorType=rack).wait_phase("Running")
+    blocks.wait(rack, rack, free_nodes=1)
+    full = shell.run("check", "-f", "-", stdin=asking(2))
+    assert full.returncode == 6
+    assert full.stdout.startswith("Not now:\n")
+    assert "room for 1 of 2 workers now, for 2 if nothing else ran" in full.stdout
+
+
+def test_check_names_the_accelerator_type_that_was_meant(shell: Shell, story: Story) -> None:
+    wrong = config(1, accelerator_type="stargate_silicon_v3")
+    done = shell.run("check", "-f", "-", stdin=json.dumps(wrong))
+    assert done.returncode == 7
+    assert "did you mean 'stargate_silicon_v2'?" in done.stdout
+    assert story.namespace

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from stargate_api import AvailableCompute, JobStatus
+from stargate_api import Answer, AvailableCompute, BlockAnswer, Feasibility, JobStatus, Reason
 from stargate_api.cli.screen import screen
-from stargate_api.cli.tables import blocks, columns, jobs
+from stargate_api.cli.tables import blocks, columns, feasibility, jobs
 from stargate_api.cli.words import CAUSES, duration, one_line, size
 from stargate_types.status import Cause
 from tests.unit.api.given import block, job, progress
@@ -191,6 +191,43 @@ def test_the_blocks(wide: bool) -> None:
     found.append({"metadata": {"name": "uncounted"}, "spec": {"bandwidthGbps": 400, "pue": 1.1}})
     table = blocks(map(AvailableCompute, found), NOW, wide=wide)
     looks_as_before("blocks-wide" if wide else "blocks", "\n".join(columns(table)) + "\n")
+
+
+FAR = Reason(
+    "LatencyTooHigh",
+    "spec.scheduling.placement.maxLatencyMs: 8 ms > 5 ms",
+    "spec.scheduling.placement.maxLatencyMs",
+    5,
+    8,
+)
+FULL = Reason(
+    "NotEnoughFree",
+    "spec.resourceAllocation.nodes: room for 96 of 100 workers now, for 120 if nothing else ran",
+    "spec.resourceAllocation.nodes",
+    100,
+    96,
+)
+ANSWERS = {
+    "check-yes": Feasibility(
+        Answer.YES,
+        blocks=(BlockAnswer("row-a", Answer.YES, room=120, capacity=120),),
+        assumptions=("that all these nodes have one value of the label rack",),
+    ),
+    "check-not-now": Feasibility(
+        Answer.NOT_NOW,
+        (FULL,),
+        (
+            BlockAnswer("hall-2", Answer.NEVER, (FAR,)),
+            BlockAnswer("row-a", Answer.NOT_NOW, (FULL,), 96, 120),
+        ),
+    ),
+    "check-never": Feasibility(Answer.NEVER, (FAR,)),
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_whether_a_job_would_start(name: str) -> None:
+    looks_as_before(name, "\n".join(feasibility(ANSWERS[name])) + "\n")
 
 
 def test_a_line_for_a_log() -> None:

@@ -17,7 +17,11 @@ from stargate_lab.paths import REPO, RUN_DIR
 
 RESULTS = RUN_DIR / "bench.jsonl"
 COUNTED_SIZE = 500
-REPORTS = REPO / "bench" / "reports.py"
+SCRIPTS = {
+    "reports": "5,000 ranks reporting",
+    "compute": "Knowing what is free: 5,000 nodes, 50,000 pods of others",
+}
+"""By the file in this folder that measures it."""
 
 
 def main() -> int:
@@ -49,7 +53,11 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--contenders", type=_names, default=NAMES, metavar=",".join(NAMES))
     parser.add_argument("--no-count", action="store_true", help="leave out the audited round")
-    parser.add_argument("--no-reports", action="store_true", help="leave out the ranks' reports")
+    parser.add_argument(
+        "--no-reports",
+        action="store_true",
+        help="leave out the ranks' reports and the count of what is free",
+    )
     parser.add_argument("--append", action="store_true", help="to the results of the last run")
     parser.add_argument("--results", type=Path, default=RESULTS, metavar="FILE")
     parser.add_argument("--name", default=PLANE, help="of the control plane")
@@ -79,7 +87,8 @@ async def _run(options: argparse.Namespace) -> None:
         if not options.no_count:
             await _count(shared, options)
     if not options.no_reports:
-        _reports_file(options).write_text(await asyncio.to_thread(_reports))
+        for name in SCRIPTS:
+            _script_file(options, name).write_text(await asyncio.to_thread(_script, name))
 
 
 async def _warm_up(shared: Arena) -> None:
@@ -119,12 +128,11 @@ def _tell(results: Path, entry: Entry) -> None:
         print(f"{entry.size:>5} {entry.contender:<10} {entry.phase:<8} counted", flush=True)
 
 
-def _reports() -> str:
-    done = subprocess.run(
-        [sys.executable, str(REPORTS)], capture_output=True, text=True, check=False
-    )
+def _script(name: str) -> str:
+    path = REPO / "bench" / f"{name}.py"
+    done = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"{REPORTS.name} failed:\n{done.stderr[-2000:]}")
+        raise RuntimeError(f"{path.name} failed:\n{done.stderr[-2000:]}")
     return done.stdout
 
 
@@ -136,9 +144,10 @@ def _show(options: argparse.Namespace) -> int:
         f"Measured on {_about(options).read_text()}; medians of the rounds.",
         tables.results(record.measurements(entries), record.writes(entries)),
     ]
-    if _reports_file(options).exists():
-        reports = _reports_file(options).read_text().strip()
-        parts.append(f"### 5,000 ranks reporting\n\n```\n{reports}\n```")
+    for name, heading in SCRIPTS.items():
+        if _script_file(options, name).exists():
+            found = _script_file(options, name).read_text().strip()
+            parts.append(f"### {heading}\n\n```\n{found}\n```")
     text = "\n\n".join(parts)
     print(f"\n{text}")
     if options.write:
@@ -151,8 +160,8 @@ def _about(options: argparse.Namespace) -> Path:
     return file
 
 
-def _reports_file(options: argparse.Namespace) -> Path:
-    file: Path = options.results.with_suffix(".reports")
+def _script_file(options: argparse.Namespace, name: str) -> Path:
+    file: Path = options.results.with_suffix(f".{name}")
     return file
 
 

@@ -455,6 +455,7 @@ def observed(
     cluster: Cluster | None = None,
     pue: float = 1.0,
     never_fits: str = "",
+    has_room: bool = False,
     native_gangs: bool = False,
     missing_companions: tuple[str, ...] = (),
 ) -> Observed:
@@ -480,6 +481,7 @@ def observed(
         report_interval=10.0,
         pue=pue,
         never_fits=never_fits,
+        has_room=has_room,
         native_gangs=native_gangs,
         missing_companions=missing_companions,
     )

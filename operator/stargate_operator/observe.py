@@ -16,6 +16,7 @@ from stargate_operator.pod import Pod
 from stargate_operator.reported import Reports
 from stargate_operator.reports.cadence import interval_seconds
 from stargate_types import StargateJob
+from stargate_types.status import Phase
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ def observe(
         heard_since=max(around.heard_since, memory.timeout_counts_from or around.heard_since),
         report_interval=interval_seconds(job.world_size, job.report_timeout),
         pue=around.catalogue.pue_in(_block(job)),
+        has_room=_has_room(job, blueprint, around.placing),
         never_fits=_never_fits(job, gang, blueprint, around.placing),
         native_gangs=around.native_gangs,
         missing_companions=around.missing_companions,
@@ -90,6 +92,15 @@ def _blueprint(job: StargateJob, memory: Memory, around: Surroundings) -> Bluepr
     known = around.catalogue
     found = resolve(job, runtimes=known.runtimes, classes=known.classes)
     return found if isinstance(found, Refusal) else around.placing.placed(job, found)
+
+
+def _has_room(job: StargateJob, blueprint: Blueprint | Refusal, placing: Placing) -> bool:
+    """Asked only of a gang that waits for it."""
+    attempts = job.status.attempts
+    waits = job.status.phase is Phase.QUEUED and attempts and not attempts[-1].accelerator_class
+    if not waits or isinstance(blueprint, Refusal):
+        return False
+    return placing.has_room(job, blueprint)
 
 
 def _never_fits(

@@ -50,6 +50,13 @@ class Placing:
         reason = never_fits(need, machines, workers_on(machines, need))
         return reason.message if reason else ""
 
+    def has_room(self, job: StargateJob, blueprint: Blueprint) -> bool:
+        """Whether all of the gang would find nodes at this moment."""
+        if blueprint.place is not None:
+            return True
+        counted = self._fleet.count(None, blueprint.accelerator)
+        return fit("", need_of(job, blueprint), counted.supply).answer is Answer.YES
+
     def _recorded(self, attempt: AttemptStatus, blueprint: Blueprint) -> Blueprint | Refusal:
         if attempt.block is None:
             return blueprint

@@ -10,7 +10,9 @@ from stargate_operator.desired.blueprint import Refusal
 from stargate_types.status import Cause, Phase
 
 _LOOK_AGAIN = timedelta(seconds=10)
-"""For room in a compute block: what others take and give back wakes nobody."""
+"""For room: what others take and give back wakes nobody."""
+_PATIENCE = timedelta(seconds=30)
+"""Before a gang that gave its nodes back goes by what looks free: a scheduler may know better."""
 _BACK_OFF_STEP = timedelta(seconds=10)
 _BACK_OFF_CAP = timedelta(seconds=300)
 
@@ -75,8 +77,8 @@ def _not_yet(observed: Observed) -> Plan | None:
         _waiting_phase(observed),
         reason=Reasons.QUEUED if queued else Reasons.BACKING_OFF,
         message=f"tries again at {due:%Y-%m-%dT%H:%M:%SZ}"
-        + (", or as soon as a gang gives nodes back" if queued else ""),
-        wake_at=due,
+        + (", or as soon as enough nodes are free" if queued else ""),
+        wake_at=min(due, observed.now + _LOOK_AGAIN) if queued else due,
     )
 
 
@@ -99,6 +101,8 @@ def _not_before(observed: Observed) -> datetime | None:
     others = observed.contention
     released = others.released_at is not None and others.released_at > previous.end
     if released or (others.alone and previous.cause is Cause.YIELDED):
+        return None
+    if observed.has_room and observed.now >= previous.end + _PATIENCE:
         return None
     return previous.end + timedelta(seconds=observed.job.spec.scheduling.start_timeout_seconds)
 

@@ -63,6 +63,8 @@ class Observed:
     pue: float = 1.0
     never_fits: str = ""
     """Why the gang can never have all its nodes as the cluster stands, whatever else runs there."""
+    has_room: bool = False
+    """Whether a gang that gave its nodes back would find nodes for all its ranks now."""
     native_gangs: bool = False
     """Whether the scheduler itself keeps all or nothing (PodGroups)."""
     missing_companions: tuple[str, ...] = field(default=())

@@ -170,3 +170,13 @@ def test_what_no_node_could_ever_hold_is_said_whatever_else_runs() -> None:
     assert "256G > 240G allocatable" in never(job(nodes=1), fleet)
     assert "3 workers, and room for 2" in never(job(nodes=3), machines({"a": 2}))
     assert never(job(nodes=2), machines({"a": 2})) == ""
+
+
+def test_there_is_room_when_all_ranks_would_find_a_node() -> None:
+    def has_room(nodes: int) -> bool:
+        fleet, wanted = machines({"a": 3}), job(nodes=nodes)
+        fleet.runs("a-0", devices="1")
+        return Placing(fleet, catalogue(), Jobs()).has_room(wanted, blueprint(wanted))
+
+    assert has_room(2)
+    assert not has_room(3)

@@ -187,3 +187,20 @@ def test_a_gang_that_can_never_fit_is_told_so_and_keeps_its_pods() -> None:
     plan = planned(job().starting(), partly, never_fits=words)
     assert (plan.phase, plan.reason) == (Phase.STARTING, "NeverFits")
     assert plan.wake_at == at(600 - 100), "its start timeout runs as ever"
+
+
+def test_a_gang_that_gave_back_tries_again_when_enough_nodes_are_free() -> None:
+    given = job().queued(Cause.START_TIMEOUT, ended=-30)
+    assert planned(given, has_room=True).resolve
+    waiting = planned(given, has_room=False)
+    assert (waiting.phase, waiting.wake_at) == (Phase.QUEUED, at(10))
+    assert "or as soon as enough nodes are free" in waiting.message
+
+
+def test_but_not_at_once_for_the_scheduler_may_know_better() -> None:
+    assert not planned(job().queued(ended=-29), has_room=True).resolve
+
+
+def test_an_older_gang_that_waits_comes_first_all_the_same() -> None:
+    given = job().queued(ended=-30)
+    assert not planned(given, has_room=True, older="team-b/older").resolve

@@ -1,14 +1,16 @@
 """What gangs on the same hardware mean for each other where the scheduler knows no gangs.
 
 While nodes are short, a gang that is partly scheduled yields to an older one that is so too, and to
-one that is whole; a gang that gives nodes back lets those that wait try again.
+one that is whole; a gang that gives nodes back lets those that wait try again. Gangs that were put into
+compute blocks without a common node mean nothing for each other.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from stargate_operator.decide.observed import Contention, Observed
+from stargate_operator.desired.blueprint import Blueprint, Refusal
 from stargate_types import StargateJob
 from stargate_types.status import Phase
 
@@ -27,6 +29,8 @@ class _Standing:
     short: bool
     whole: bool
     holding: int
+    where: Mapping[str, str] = field(default_factory=dict)
+    """Labels of the nodes of the place that it was put into."""
 
     @property
     def holds(self) -> bool:
@@ -51,10 +55,13 @@ class Rivals:
         self._released: dict[str, tuple[str, datetime]] = {}
 
     def seen_by(self, job: StargateJob) -> Contention:
+        mine = self._standings.get(job.uid)
+        where = mine.where if mine else {}
         others = [
             each
             for uid, each in self._standings.items()
             if uid != job.uid and each.hardware == _hardware(job)
+            if not _apart(each.where, where)
         ]
         partly = [each for each in others if each.partly and each.age < _age(job)]
         older = min(partly, key=lambda each: (not each.short, each.age), default=None)
@@ -124,7 +131,19 @@ def _standing(observed: Observed) -> _Standing:
         short=gang.short_of_nodes,
         whole=observed.phase in _HOLDING and gang.all_scheduled and gang.alive > 0,
         holding=gang.alive + len(observed.remains.alive),
+        where=_where(observed.blueprint),
     )
+
+
+def _where(blueprint: Blueprint | Refusal) -> Mapping[str, str]:
+    if isinstance(blueprint, Refusal) or blueprint.place is None:
+        return {}
+    return blueprint.place.node_selector
+
+
+def _apart(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    """No node has both."""
+    return any(key in other and other[key] != value for key, value in one.items())
 
 
 def _gave_back(before: _Standing, after: _Standing) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from stargate_operator.contention import Rivals
 from stargate_operator.decide.observed import Observed
+from stargate_operator.desired.blueprint import Place
 from stargate_operator.pod import Pod
 from tests.builders import (
     NOW,
@@ -11,6 +12,7 @@ from tests.builders import (
     accelerator_class,
     at,
     blueprint,
+    compute_block,
     gang,
     job,
     observed,
@@ -25,9 +27,13 @@ def named(name: str, *, born: float = 0.0, hardware: str = "silicon") -> GivenJo
     return given.model_copy(update={"metadata": meta})
 
 
-def seen(given: GivenJob, pods: Iterable[Pod] = ()) -> Observed:
+def seen(given: GivenJob, pods: Iterable[Pod] = (), row: str | None = None) -> Observed:
+    """`row` is that of the compute block that it was put into."""
     hardware = accelerator_class(accelerator_type=given.spec.accelerator_type)
-    return observed(given, pods, blueprint_=blueprint(given, class_=hardware))
+    made_from = blueprint(given, class_=hardware)
+    if row is not None:
+        made_from = made_from.at(Place(compute_block(row, node_selector={"row": row})))
+    return observed(given, pods, blueprint_=made_from)
 
 
 HALF = starting_gang(4, pod(0).scheduled(), pod(1).scheduled(), pod(2).unschedulable())
@@ -67,6 +73,22 @@ def test_gangs_on_other_hardware_are_no_rivals() -> None:
     assert rivals.seen_by(YOUNGER).older is None
     assert rivals.gone(other.uid, NOW) == []
     assert rivals.seen_by(YOUNGER).released_at is None
+
+
+def test_gangs_in_blocks_without_a_common_node_are_no_rivals() -> None:
+    rivals = Rivals()
+    rivals.note(seen(OLDER.starting(), HALF, row="a"))
+    rivals.note(seen(YOUNGER.starting(), HALF, row="b"))
+    assert rivals.seen_by(YOUNGER).older is None
+    rivals.note(seen(YOUNGER.starting(), HALF, row="a"))
+    assert rivals.seen_by(YOUNGER).older == OLDER.key
+
+
+def test_one_that_may_run_anywhere_is_a_rival_of_one_in_a_block() -> None:
+    rivals = Rivals()
+    rivals.note(seen(OLDER.starting(), HALF))
+    rivals.note(seen(YOUNGER.starting(), HALF, row="b"))
+    assert rivals.seen_by(YOUNGER).older == OLDER.key
 
 
 def test_who_waits_is_woken_when_nodes_are_given_back() -> None:

@@ -37,9 +37,7 @@ def architecture() -> str:
     return docker("version", "--format", "{{.Server.Arch}}")
 
 
-def _run(
-    arguments: tuple[str, ...], seconds: float | None
-) -> "subprocess.CompletedProcess[str]":
+def _run(arguments: tuple[str, ...], seconds: float | None) -> "subprocess.CompletedProcess[str]":
     command = ["docker", *arguments]
     try:
         return subprocess.run(

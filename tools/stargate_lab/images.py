@@ -62,13 +62,16 @@ class Image:
 
 
 OPERATOR = Image("operator", "operator", ("ca-certificates", "python3"))
-IMAGES = (OPERATOR,)
+TRAINER = Image("trainer", "worker", ("ca-certificates", "python3", "python3-torch"))
+IMAGES = (OPERATOR, TRAINER)
 
 
 def build(image: Image, say: Say) -> None:
     base = _base(image, say)
     context = _stage(image, base)
-    docker("build", "--network", "none", "--build-arg", f"BASE={base}", "-t", image.tag, str(context))
+    docker(
+        "build", "--network", "none", "--build-arg", f"BASE={base}", "-t", image.tag, str(context)
+    )
     say(f"{image.tag}: {_megabytes(image.tag)} MB, on {base}")
 
 
@@ -113,7 +116,9 @@ def _python_of(base: str) -> str:
     """Its minor version: what wheels are chosen by."""
     asked = "import sys; print('%d.%d' % sys.version_info[:2])"
     try:
-        return docker("run", "--rm", "--network", "none", "--entrypoint", "python3", base, "-c", asked)
+        return docker(
+            "run", "--rm", "--network", "none", "--entrypoint", "python3", base, "-c", asked
+        )
     except DockerError as error:
         raise ImageError(f"the base {base} has no python3 that runs: {error}") from error
 

@@ -66,7 +66,7 @@ class Site(Scene):
 
     def checkpoints(self, job: JobStory) -> Path:
         """The job's own folder of them, of all its attempts."""
-        return self.storage / "checkpoints" / self.namespace / f"{job.name}-{job.uid}"
+        return self.place(job.now.status["checkpoints"]["folder"]).parent
 
     def place(self, uri: str) -> Path:
         """Where this machine has what a worker reported under that URI."""

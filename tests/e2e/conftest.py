@@ -13,9 +13,8 @@ from stargate_lab.installation import apply
 from stargate_lab.kind import KindCluster
 from tests.e2e import recovery
 from tests.e2e.deployment import DeployedOperator
-from tests.e2e.faults import mend_nodes
 from tests.e2e.nodes import Node
-from tests.e2e.site import Site, a_namespace
+from tests.e2e.site import Site, Undisturbed, a_namespace
 from tests.recorder import Recorder, audit, recording
 from tests.recorder.checks import SECRET
 
@@ -73,8 +72,6 @@ def site(
     return Site(cluster.api, namespace, recorder, cluster, operator)
 
 
-@pytest.fixture
-def mended(site: Site) -> Iterator[None]:
-    """For a test that takes a node away."""
-    yield
-    mend_nodes(site)
+@pytest.fixture(scope="session")
+def undisturbed() -> Undisturbed:
+    return Undisturbed()

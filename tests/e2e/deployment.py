@@ -17,6 +17,8 @@ from stargate_lab.paths import REPO
 from tests.e2e.nodes import Node
 
 READY_SECONDS = 90.0
+QUICKER = {"STARGATE_NODE_LOST_SECONDS": "10"}
+"""Than it is shipped with: the tests have no time to be patient with a node."""
 _PODS = (
     f"/api/v1/namespaces/{NAMESPACE}/pods?labelSelector=app.kubernetes.io/name=stargate-operator"
 )
@@ -83,6 +85,7 @@ class DeployedOperator:
             pod = document["spec"]["template"]["spec"]
             pod["nodeName"] = self.cluster.control_plane
             pod["containers"][0] |= {"image": OPERATOR.tag, "imagePullPolicy": "Never"}
+            pod["containers"][0]["env"] += [{"name": n, "value": v} for n, v in QUICKER.items()]
         return document
 
     def _apply(self, *documents: Json) -> None:

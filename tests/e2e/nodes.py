@@ -68,6 +68,12 @@ class Node:
         container = pod["status"]["containerStatuses"][0]["containerID"].rpartition("/")[2]
         return self.run("sh", "-c", _FIRST_PROCESS, "sh", container)
 
+    def runs(self, namespace: str, pods: list[str]) -> bool:
+        """Whether any of these still has a process, whatever the API server thinks."""
+        found = self.run("sh", "-c", "cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'")
+        here = {line.removeprefix("HOSTNAME=") for line in found.splitlines()}
+        return f"STARGATE_NAMESPACE={namespace}" in here and bool(here & set(pods))
+
     def run(self, *command: str) -> str:
         return docker("exec", self.name, *command)
 

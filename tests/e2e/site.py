@@ -8,7 +8,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -51,6 +51,11 @@ class Site(Scene):
     def workers(self) -> list[Node]:
         return [Node(name, self.api) for name in self.cluster.workers]
 
+    def processes_of(self, pods: list[Pod]) -> bool:
+        """Whether any of these still runs, whatever the API server thinks."""
+        names = [pod.name for pod in pods]
+        return any(node.runs(self.namespace, names) for node in self.workers())
+
     def order(self, pod: Pod, what: str) -> None:
         """For the saboteur in it."""
         (self.storage / "orders" / pod.name).write_text(what)
@@ -71,6 +76,23 @@ class Site(Scene):
     def place(self, uri: str) -> Path:
         """Where this machine has what a worker reported under that URI."""
         return self.storage / uri.partition("://")[2]
+
+
+@dataclass
+class Undisturbed:
+    """What each training ends with when nothing befalls it: a run of its own, once."""
+
+    _results: dict[str, Any] = field(default_factory=dict)
+
+    def note(self, training: Training, result: Any) -> None:
+        self._results[training.name] = result
+
+    def result(self, site: Site, training: Training) -> Any:
+        if training.name not in self._results:
+            job = site.train(training, "undisturbed")
+            ends(job)
+            self.note(training, training.result(site.checkpoints(job)))
+        return self._results[training.name]
 
 
 def ends(job: JobStory, seconds: float = 3 * SECONDS) -> Job:

@@ -1,16 +1,17 @@
 """Every fault ends in the model that would have come out without it."""
 
 import time
+from pathlib import Path
 
 import pytest
 
 from tests.e2e import recovery
-from tests.e2e.faults import FAULTS, OUT_OF_MEMORY, Fault
-from tests.e2e.site import Site, ends, trains_past
-from tests.e2e.training import PLAIN, TRAININGS, Training
-from tests.recorder.history import Job, Json
+from tests.e2e.faults import FAULTS, Fault, kill_the_process, run_out_of_memory
+from tests.e2e.site import SECONDS, Site, Undisturbed, ends, eventually, trains_past
+from tests.e2e.training import PLAIN, PYTORCH, TRAININGS, Training
+from tests.integration.story import JobStory
+from tests.recorder.history import Job, Json, Pod
 
-RANKS = 4
 VICTIM = 2
 
 
@@ -18,30 +19,100 @@ def ending(job: Job, attempt: int = 1) -> Json:
     return next(each for each in job.attempts if each["number"] == attempt)
 
 
-@pytest.mark.parametrize("training", TRAININGS, ids=lambda training: training.name)
+@pytest.mark.parametrize("training", TRAININGS, ids=str)
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
-def test_a_rank_fails(site: Site, fault: Fault, training: Training) -> None:
-    job = site.train(training)
-    trains_past(job, training.interval)
-    victim = job.rank(VICTIM)
-    saved = job.now.newest_complete
-    assert saved is not None
+def test_a_rank_fails(
+    site: Site, fault: Fault, training: Training, undisturbed: Undisturbed
+) -> None:
+    expected = undisturbed.result(site, training)
+    job = site.train(training, **fault.spec)
+    saved = trains_past(job, training.interval).newest_complete
+    pods = job.pods()
+    victim = job.rank(fault.rank)
 
-    struck = fault.strike(site, job, VICTIM)
-    again = job.wait_phase("Running", attempt=2, seconds=90)
-
-    told = ending(again)
-    assert (told["cause"], told.get("rank")) == (fault.cause, VICTIM)
-    assert told.get("exitCode") == fault.exit_code
-    assert fault.says in told["message"]
-    if fault.exit_code is not None:
-        assert told["node"] == victim.node
-    assert again.restored_from is not None
-    assert again.restored_from["epoch"] >= saved["epoch"]
+    struck = time.time()
+    mend = fault.strike(site, job, fault.rank)
+    try:
+        again = job.wait_phase("Running", attempt=2, seconds=2 * SECONDS)
+        tells_of(again, fault, victim)
+        resumes_from(again, saved)
+        if fault.takes_node:
+            avoids(job, victim.node)
+    finally:
+        mend()
     done = ends(job)
-    assert done.restarts == 1
-    assert training.result(site.checkpoints(job)) == training.expected(RANKS)
+
+    assert (done.attempt, done.restarts) == (2, 1)
+    assert training.result(site.checkpoints(job)) == expected
+    if fault.takes_node:
+        leaves_no_straggler(site, job, pods)
     recovery.record(recovery.measured(job, struck, fault=fault.title, training=training.name))
+
+
+def tells_of(job: Job, fault: Fault, victim: Pod) -> None:
+    told = ending(job)
+    assert told["cause"] == fault.cause
+    assert fault.says in told["message"]
+    assert told.get("exitCode") == fault.exit_code
+    if fault.exit_code is not None:
+        assert told["rank"] == fault.rank
+    if fault.exit_code is not None or fault.takes_node:
+        assert told["node"] == victim.node
+
+
+def resumes_from(job: Job, saved: Json | None) -> None:
+    """What stood when the blow fell, or something newer."""
+    assert saved is not None
+    assert job.restored_from is not None
+    assert job.restored_from["epoch"] >= saved["epoch"]
+
+
+def avoids(job: JobStory, node: str) -> None:
+    assert node not in {pod.node for pod in job.pods(attempt=2)}
+
+
+def leaves_no_straggler(site: Site, job: JobStory, pods: list[Pod]) -> None:
+    """It never wrote what counts, and its processes have been ended."""
+    written = [each for each in job.now.checkpoints if each["attempt"] == 1]
+    restored = job.now.restored_from
+    assert restored is not None
+    assert max(each["epoch"] for each in written) <= restored["epoch"]
+    assert site.place(restored["uri"]).exists()
+    eventually(lambda: not site.processes_of(pods), "the end of the old attempt's processes")
+
+
+@pytest.mark.parametrize("damage", ["flipped byte", "torn"])
+def test_a_damaged_checkpoint_is_never_resumed_from(
+    site: Site, damage: str, undisturbed: Undisturbed
+) -> None:
+    expected = undisturbed.result(site, PYTORCH)
+    job = site.train(PYTORCH)
+    trains_past(job, 2 * PYTORCH.interval)
+    struck = time.time()
+    kill_the_process(site, job, VICTIM)
+    chosen = job.wait(lambda job: job.attempt == 2 and job.restored_from, "the resume point")
+    assert chosen.restored_from is not None
+    spoil(site.place(chosen.restored_from["uri"]), damage)
+
+    again = job.wait_phase("Running", attempt=3, seconds=2 * SECONDS)
+
+    assert ending(again, 2)["cause"] == "CheckpointDamaged"
+    assert again.restored_from is not None
+    assert again.restored_from["epoch"] < chosen.restored_from["epoch"]
+    ends(job)
+    assert PYTORCH.result(site.checkpoints(job)) == expected
+    fault = f"checkpoint damaged ({damage})"
+    recovery.record(recovery.measured(job, struck, fault=fault, training=PYTORCH.name))
+
+
+def spoil(checkpoint: Path, damage: str) -> None:
+    shard = next(file for file in sorted(checkpoint.glob("shard-*")) if not file.suffix)
+    content = bytearray(shard.read_bytes())
+    if damage == "torn":
+        content = content[: len(content) // 2]
+    else:
+        content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
 
 
 def test_the_last_words_of_a_rank_that_ran_out_of_memory(site: Site) -> None:
@@ -49,8 +120,8 @@ def test_the_last_words_of_a_rank_that_ran_out_of_memory(site: Site) -> None:
     trains_past(job, PLAIN.interval)
     victim = job.rank(VICTIM)
 
-    OUT_OF_MEMORY.strike(site, job, VICTIM)
-    again = job.wait_phase("Running", attempt=2, seconds=90)
+    run_out_of_memory(site, job, VICTIM)
+    again = job.wait_phase("Running", attempt=2, seconds=2 * SECONDS)
 
     assert "ordered: memory" in ending(again)["message"]
     assert "ordered: memory" in site.logs(victim.name)
@@ -64,6 +135,6 @@ def test_a_worker_that_ignores_sigterm_delays_nothing_beyond_its_grace(site: Sit
 
     asked = time.monotonic()
     job.suspend()
-    job.wait_condition("Suspended", "True", "Suspended", seconds=90)
+    job.wait_condition("Suspended", "True", "Suspended", seconds=2 * SECONDS)
 
     assert grace <= time.monotonic() - asked < grace + 5

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.e2e.site import Site, ends
+from tests.e2e.site import Site, Undisturbed, ends
 from tests.e2e.training import TRAININGS, Training
 from tests.integration.story import JobStory
 
@@ -16,8 +16,10 @@ def cgroup(site: Site, pod: str, *files: str) -> int:
     return int(found.split()[0])
 
 
-@pytest.mark.parametrize("training", TRAININGS, ids=lambda training: training.name)
-def test_a_gang_over_two_nodes_trains_to_the_end(site: Site, training: Training) -> None:
+@pytest.mark.parametrize("training", TRAININGS, ids=str)
+def test_a_gang_over_two_nodes_trains_to_the_end(
+    site: Site, training: Training, undisturbed: Undisturbed
+) -> None:
     job = site.train(training)
     running = job.wait_phase("Running", seconds=90)
     pods = job.pods()
@@ -31,7 +33,7 @@ def test_a_gang_over_two_nodes_trains_to_the_end(site: Site, training: Training)
     assert done.newest_complete is not None
     assert done.newest_complete["epoch"] == training.epochs
     assert len(done.checkpoints) >= 3
-    assert training.result(site.checkpoints(job)) == training.expected(RANKS)
+    undisturbed.note(training, training.result(site.checkpoints(job)))
     losses = loss_of(job)
     assert losses[-1] < losses[0]
 
@@ -48,13 +50,13 @@ def test_memory_and_cpu_are_limited_as_the_spec_says(site: Site) -> None:
     pod = job.rank(0)
 
     limits = pod.raw["spec"]["containers"][0]["resources"]["limits"]
-    assert (limits["memory"], limits["cpu"]) == ("1G", "100m")
+    assert (limits["memory"], limits["cpu"]) == ("1G", "450m")
     memory = cgroup(
         site, pod.name, "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"
     )
     quota = cgroup(site, pod.name, "/sys/fs/cgroup/cpu.max", "/sys/fs/cgroup/cpu/cpu.cfs_quota_us")
     assert memory == pytest.approx(GIGABYTE, abs=4096)
-    assert quota == 10_000  # of the 100 ms in which it is counted
+    assert quota == 45_000  # of the 100 ms in which it is counted
 
 
 def test_the_workers_are_restricted_and_hold_no_rights(site: Site) -> None:

@@ -92,7 +92,10 @@ class Worker:
 
 @dataclass
 class Reporter:
-    """From a thread of its own: training goes on while the operator is away."""
+    """From a thread of its own: training goes on while the operator is away.
+
+    It speaks when there is news: a training that hangs falls silent.
+    """
 
     worker: Worker
     epoch: int = 0
@@ -120,9 +123,9 @@ class Reporter:
 
     def _run(self) -> None:
         while not self._done or self._complete:
-            self._news.wait(1.0)
-            self._news.clear()
-            self._tell()
+            if self._news.wait(1.0) or self._complete:
+                self._news.clear()
+                self._tell()
 
     def _tell(self) -> None:
         body: Json = {"epoch": self.epoch, "step": self.epoch}

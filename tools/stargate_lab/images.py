@@ -67,7 +67,7 @@ IMAGES = (OPERATOR, TRAINER)
 
 
 def build(image: Image, say: Say) -> None:
-    base = _base(image, say)
+    base = base_of(image, say)
     context = _stage(image, base)
     docker(
         "build", "--network", "none", "--build-arg", f"BASE={base}", "-t", image.tag, str(context)
@@ -75,7 +75,7 @@ def build(image: Image, say: Say) -> None:
     say(f"{image.tag}: {_megabytes(image.tag)} MB, on {base}")
 
 
-def _base(image: Image, say: Say) -> str:
+def base_of(image: Image, say: Say) -> str:
     asked = os.environ.get(image.base_variable)
     if asked:
         return asked

@@ -26,6 +26,8 @@ class Fault:
     exit_code: int | None = None
     says: str = ""
     rank: int = 2
+    last_words: str = ""
+    """In its log."""
     spec: dict[str, Any] = field(default_factory=dict)
     takes_node: bool = False
 
@@ -62,8 +64,8 @@ def stop_the_process(site: Site, job: JobStory, rank: int) -> Mend:
 
 
 def delete_the_pod(site: Site, job: JobStory, rank: int) -> Mend:
-    """By hand."""
-    site.api.delete(f"{site.core}/pods/{job.rank(rank).name}")
+    """By hand, and in a hurry."""
+    site.api.delete(f"{site.core}/pods/{job.rank(rank).name}", {"gracePeriodSeconds": 1})
     return nothing_to_mend
 
 
@@ -96,8 +98,17 @@ def _await_ready(node: Node) -> None:
 
 
 FAULTS = (
-    Fault("out of memory", run_out_of_memory, "OOMKilled", 137, "ran out of memory"),
-    Fault("exits with 1", exit_with_an_error, "Exit", 1, "exited with 1"),
+    Fault(
+        "out of memory",
+        run_out_of_memory,
+        "OOMKilled",
+        137,
+        "out of memory",
+        last_words="ordered: memory",
+    ),
+    Fault(
+        "exits with 1", exit_with_an_error, "Exit", 1, "exited with 1", last_words="ordered: exit"
+    ),
     Fault("killed with SIGKILL", kill_the_process, "Signal", 137, "SIGKILL"),
     Fault(
         "stopped with SIGSTOP",

@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 
 from stargate_lab.api import Api, Json
-from stargate_lab.docker import docker
+from stargate_lab.docker import docker, succeeds
 
 NETWORK = "kind"
 DEVICES = 64
@@ -48,7 +48,10 @@ class Node:
         return address
 
     def reconnect(self, address: str) -> None:
-        docker("network", "connect", "--ip", address, NETWORK, self.name)
+        """Where an address cannot be asked for, the one that it left is the next that is free."""
+        connect = ("network", "connect")
+        if not succeeds(*connect, "--ip", address, NETWORK, self.name):
+            docker(*connect, NETWORK, self.name)
 
     @property
     def ready(self) -> bool:

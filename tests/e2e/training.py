@@ -84,7 +84,8 @@ PYTORCH = Training(
     ["-m", "stargate_trainer"],
     result=_weights,
     provide=_text,
-    env={"TRAINER_STEP_SECONDS": "0.05"},
+    env={"TRAINER_BATCH_SIZE": "32", "TRAINER_STEP_SECONDS": "0.1"},
     dataset=f"stargate_storage://datasets/{_DATA.name}",
+    epochs=8,
 )
 TRAININGS = (PLAIN, PYTORCH)

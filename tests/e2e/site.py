@@ -120,7 +120,7 @@ def folder(cluster: KindCluster, namespace: str) -> Path:
 def a_namespace(cluster: KindCluster) -> Iterator[str]:
     """Restricted Pod Security, and a claim on the shared folder."""
     name = f"test-{uuid4().hex[:8]}"
-    _make_folder(folder(cluster, name))
+    make_folder(folder(cluster, name))
     _create_namespace(cluster.api, name)
     _create_claim(cluster.api, name)
     try:
@@ -129,7 +129,7 @@ def a_namespace(cluster: KindCluster) -> Iterator[str]:
         _free(cluster.api, name)
 
 
-def _make_folder(path: Path) -> None:
+def make_folder(path: Path) -> None:
     """The workers are no user of this machine."""
     shutil.copytree(PROGRAMS, path / "programs", ignore=shutil.ignore_patterns("__pycache__"))
     for each in (path / "orders", path / "checkpoints", path / "datasets"):

@@ -134,6 +134,7 @@ def _install(image: Image, site: Path, python: str) -> None:
     into = ["pip", "install", *where, "--no-deps", "--only-binary", ":all:"]
     _uv(*into, "--require-hashes", "-r", str(locked))
     _uv(*into, *map(str, wheels.glob("*.whl")))
+    (site / ".lock").unlink(missing_ok=True)
     for unused in _UNUSED:
         shutil.rmtree(site / unused, ignore_errors=True)
 

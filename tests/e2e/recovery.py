@@ -22,7 +22,7 @@ END = "<!-- to here -->"
 @dataclass(frozen=True)
 class Recovery:
     """Seconds from the blow. `detected`: the operator has written that the attempt has ended;
-    `training`: rank 0 of the next one has reported. `lost`: epochs trained that are trained again."""
+    `training`: rank 0 has reported a step of the attempt that then trains. `lost`: epochs trained that are trained again."""
 
     fault: str
     training_of: str
@@ -33,19 +33,20 @@ class Recovery:
     resumed: int
 
 
-def measured(job: JobStory, struck: float, *, fault: str, training: str) -> Recovery:
-    """`job` trains again, in the attempt after the one that the blow ended."""
+def measured(
+    job: JobStory, struck: float, *, fault: str, training: str, attempts: int = 1
+) -> Recovery:
+    """`attempts` after the one that the blow ended, `job` trains again."""
     writes = [write for write in job.story.recorder.writes() if write.uid == job.uid]
     before = [each.job for each in writes if each.job and each.at <= struck]
     number = before[-1].attempt
     after = [write for write in writes if write.at > struck]
     ended = next(write for write in after if _ending(write, number))
-    resumed = _resumed(after, number + 1)
-    assert ended.job is not None
+    resumed = _resumed(after, number + attempts)
     return Recovery(
         fault=fault,
         training_of=training,
-        cause=str(_attempt(ended.job, number)["cause"]),
+        cause=str(resumed.attempts[-2]["cause"]),
         detected=round(ended.at - struck, 1),
         training=round(_last_report(resumed) - struck, 1),
         lost=max(_epoch(each) for each in _of_attempt(writes, number)) - _restored(resumed),
@@ -90,13 +91,9 @@ def _ending(write: Write, number: int) -> bool:
 
 
 def _resumed(writes: list[Write], number: int) -> Job:
-    """The first status that tells of a report of that attempt's rank 0."""
-
-    def trains(job: Job | None) -> bool:
-        started = job and job.attempt == number and _attempt(job, number).get("start")
-        return bool(started) and _last_report(job) > _seconds(str(started))  # type: ignore[arg-type]
-
-    return next(write.job for write in writes if write.job and trains(write.job))
+    """The first status that tells of a step of that attempt."""
+    jobs = (write.job for write in writes if write.job and write.job.attempt == number)
+    return next(job for job in jobs if (job.status.get("progress") or {}).get("step") is not None)
 
 
 def _of_attempt(writes: list[Write], number: int) -> Iterator[Job]:
@@ -116,12 +113,7 @@ def _restored(job: Job) -> int:
 
 
 def _last_report(job: Job) -> float:
-    stamp = (job.status.get("progress") or {}).get("lastReportTime")
-    return _seconds(stamp) if stamp else 0.0
-
-
-def _seconds(stamp: str) -> float:
-    return datetime.fromisoformat(stamp).timestamp()
+    return datetime.fromisoformat(job.status["progress"]["lastReportTime"]).timestamp()
 
 
 def main() -> None:

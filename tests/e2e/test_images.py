@@ -25,7 +25,7 @@ def test_the_user_is_a_number_and_not_root(image: Image) -> None:
     ("image", "arguments", "says"),
     [
         (OPERATOR, ["run", "--help"], "stargate-operator run"),
-        (TRAINER, [], "STARGATE_JOB is not set"),
+        (TRAINER, [], "STARGATE_REPORT_URL is not set"),
     ],
     ids=["operator", "trainer"],
 )

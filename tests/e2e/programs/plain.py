@@ -185,7 +185,6 @@ def wait_for(file: Path) -> None:
 def train(worker: Worker, reporter: Reporter) -> bool:
     """Whether it came to the last epoch."""
     epoch, state = worker.load()
-    reporter.reached(epoch)
     print(f"rank {worker.rank} of {worker.world} begins after epoch {epoch}", flush=True)
     while epoch < worker.epochs:
         time.sleep(worker.epoch_seconds)

@@ -22,7 +22,8 @@ END = "<!-- to here -->"
 @dataclass(frozen=True)
 class Recovery:
     """Seconds from the blow. `detected`: the operator has written that the attempt has ended;
-    `training`: rank 0 has reported a step of the attempt that then trains. `lost`: epochs trained that are trained again."""
+    `training`: rank 0 has reported a step of the attempt that then trains. `lost`: epochs
+    trained that are trained again."""
 
     fault: str
     training_of: str

@@ -147,7 +147,8 @@ def test_also_by_the_very_last_pod_to_go() -> None:
 
 
 def test_an_echo_is_revised_whenever_the_first_failure_turns_up() -> None:
-    echo = described(job().running(), gang(4, pod(0).failed(75, finished=-3)), now=at(2))
+    first = gang(4, pod(0).failed(75, finished=-3))
+    echo = described(job().running(), first, now=at(2), failed_since=at(-3))
     late = [pod(2).failed(1), pod(3).running().deleted()]
     status = described(job().now(echo), late, now=at(4))
     assert (last_but_one(status).rank, last_but_one(status).exit_code) == (2, 1)

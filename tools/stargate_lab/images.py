@@ -33,12 +33,13 @@ class ImageError(RuntimeError):
 
 @dataclass(frozen=True)
 class Image:
-    """`extra` is what of the distribution it holds, `debian` what its base is made of where no
-    registry is reached."""
+    """`extra` is what of the distribution it holds, but for the dependencies `without`, and `debian`
+    what its base is made of where no registry is reached."""
 
     name: str
     extra: str
     debian: tuple[str, ...]
+    without: tuple[str, ...] = ()
 
     @property
     def tag(self) -> str:
@@ -62,7 +63,12 @@ class Image:
 
 
 OPERATOR = Image("operator", "operator", ("ca-certificates", "python3"))
-TRAINER = Image("trainer", "worker", ("ca-certificates", "python3", "python3-torch"))
+TRAINER = Image(
+    "trainer",
+    "worker",
+    ("ca-certificates", "python3", "python3-torch"),
+    without=("kubernetes", "pydantic"),  # the client's; the worker's library needs neither
+)
 IMAGES = (OPERATOR, TRAINER)
 
 
@@ -128,7 +134,8 @@ def _install(image: Image, site: Path, python: str) -> None:
     locked = site.with_name("requirements.txt")
     wheels = site.with_name("wheel")
     extra = ["--extra", image.extra, "--no-dev", "--no-emit-project", "--no-header"]
-    _uv("export", "--locked", *extra, "--output-file", str(locked))
+    pruned = [argument for name in image.without for argument in ("--prune", name)]
+    _uv("export", "--locked", *extra, *pruned, "--output-file", str(locked))
     _uv("build", "--wheel", "--out-dir", str(wheels))
     where = ["--target", str(site), "--python-version", python, "--python-platform", _platform()]
     into = ["pip", "install", *where, "--no-deps", "--only-binary", ":all:"]

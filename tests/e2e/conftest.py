@@ -3,6 +3,7 @@
 The recorder is on in every test: whatever befalls the gang, the invariants hold.
 """
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,7 +35,8 @@ def cluster() -> Iterator[KindCluster]:
     docker.require()
     cluster = KindCluster(HERE / "kind.yaml")
     for path in (cluster.directory / "storage", cluster.directory / "audit"):
-        path.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(path, ignore_errors=True)  # another run's
+        path.mkdir(parents=True)
     audit.flags(cluster.directory / "audit")
     with kind.running(cluster):
         cluster.load(images.OPERATOR.tag, [cluster.control_plane])

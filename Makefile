@@ -8,10 +8,10 @@ export PYTHONPATH := $(CURDIR)/tools
 TYPED := $(wildcard operator tools images/trainer tests bench)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test trainer-check lint format manifests bench up down
+.PHONY: help demo test trainer-check lint format manifests images e2e recovery bench up down
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## The article's job on a simulated fleet, through a failure (NODES=200 is quick, KEEP=1 stays)
 	$(PYTHON) -m stargate_lab demo
@@ -34,6 +34,15 @@ format: ## Rewrite the code in the project's style
 
 manifests: ## Write crds/ from operator/stargate_types
 	$(PYTHON) -m stargate_types.crd crds/
+
+images: ## Build the container images (needs Docker)
+	$(PYTHON) -m stargate_lab images
+
+e2e: images ## Real containers on kind, through every failure (needs Docker)
+	$(RUN) pytest tests/e2e --timeout 600 $(ARGS)
+
+recovery: ## Write what the last `make e2e` measured into docs/recovery.md
+	$(PYTHON) -m tests.e2e.recovery
 
 bench: ## Measure against the floor and an Indexed Job
 	$(PYTHON) -m bench $(ARGS)

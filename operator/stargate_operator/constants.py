@@ -19,6 +19,9 @@ REPORT_AUDIENCE = "stargate.dev"
 TOKEN_DIRECTORY = "/var/run/secrets/stargate.dev"
 TOKEN_EXPIRATION_SECONDS = 43_200
 
+PEER_LOST_EXIT_CODE = 75
+"""EX_TEMPFAIL of sysexits.h: with it a worker says that it ends only because another one is gone."""
+
 KILL_GRACE_SECONDS = 2
 """Grace of a restart's deletes: never 0 on a live node; a Python PID 1 ignores SIGTERM anyway."""
 GIVEN_UP_GRACE_SECONDS = 0

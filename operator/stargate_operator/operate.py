@@ -259,6 +259,8 @@ class Replica:
             settings=kopf_settings(),
             clusterwide=True,
             standalone=True,
+            # kopf's own asks for the user's name, which a container's has not.
+            identity=self.settings.leader_identity,  # type: ignore[arg-type]  # a str by another name
             stop_flag=stop,
         )
 

@@ -47,13 +47,12 @@ def manifest(name: str = "job", nodes: int = 2, **spec: Any) -> Json:
 
 
 @dataclass
-class Story:
+class Scene:
     """A namespace, its recorder, and the administrator's way to the API server."""
 
     api: Api
     namespace: str
     recorder: Recorder
-    operator: OperatorProcess
 
     @property
     def jobs(self) -> str:
@@ -80,10 +79,17 @@ class Story:
 
 
 @dataclass
+class Story(Scene):
+    """With an operator that this machine runs."""
+
+    operator: OperatorProcess
+
+
+@dataclass
 class JobStory:
     """One job: this object, not its name."""
 
-    story: Story
+    story: Scene
     name: str
     uid: str
 
@@ -282,4 +288,4 @@ def _container(pod: Pod, state: Json) -> Json:
     }
 
 
-__all__ = ["JobStory", "Story", "condition", "eventually", "exists", "manifest"]
+__all__ = ["JobStory", "Scene", "Story", "condition", "eventually", "exists", "manifest"]

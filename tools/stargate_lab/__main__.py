@@ -35,6 +35,9 @@ def _parser() -> argparse.ArgumentParser:
     stop.add_argument("names", nargs="*", metavar="NAME")
     stop.set_defaults(run=_down)
 
+    images = commands.add_parser("images", help="build the container images (needs Docker)")
+    images.set_defaults(run=_images)
+
     _add_demo(commands.add_parser("demo", help="the article's job, on a simulated fleet"))
     _add_trainer(commands.add_parser("trainer", help="train every gang that runs, until killed"))
     return parser
@@ -69,6 +72,17 @@ def _binaries(options: argparse.Namespace) -> int:
 
     for path in ensure(options.names or CONTROL_PLANE).values():
         print(path)
+    return 0
+
+
+def _images(options: argparse.Namespace) -> int:
+    from stargate_lab import docker, images
+    from stargate_lab.binaries import say_on_stderr
+
+    del options
+    docker.require()
+    for image in images.IMAGES:
+        images.build(image, say_on_stderr)
     return 0
 
 

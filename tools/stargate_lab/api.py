@@ -1,11 +1,13 @@
 """A small synchronous client of the API server: for set-up and checks, never for what is timed."""
 
+import base64
 import http.client
 import json
 import ssl
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -45,9 +47,9 @@ class Credentials:
         context = _named(config["contexts"], config["current-context"])["context"]
         cluster = _named(config["clusters"], context["cluster"])["cluster"]
         user = _named(config["users"], context["user"])["user"]
-        trust = ssl.create_default_context(cafile=cluster["certificate-authority"])
-        if "client-certificate" in user:
-            trust.load_cert_chain(user["client-certificate"], user["client-key"])
+        trust = ssl.create_default_context(cadata=_pem(cluster, "certificate-authority"))
+        if "token" not in user:
+            _identify(trust, _pem(user, "client-certificate"), _pem(user, "client-key"))
         return cls(cluster["server"], trust, user.get("token", ""))
 
 
@@ -111,6 +113,21 @@ class Api:
             return answer.status, answer.read()
         finally:
             connection.close()
+
+
+def _pem(entry: Json, name: str) -> str:
+    """A file's, or what stands in the kubeconfig itself."""
+    if inline := entry.get(f"{name}-data"):
+        return base64.b64decode(inline).decode()
+    return Path(entry[name]).read_text()
+
+
+def _identify(trust: ssl.SSLContext, certificate: str, key: str) -> None:
+    """The ssl module takes them from a file alone."""
+    with NamedTemporaryFile("w", suffix=".pem") as file:
+        file.write(certificate + key)
+        file.flush()
+        trust.load_cert_chain(file.name)
 
 
 def _named(entries: list[Json], name: str) -> Json:

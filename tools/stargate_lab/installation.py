@@ -6,12 +6,12 @@ first.
 
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import yaml
 
 from stargate_lab import binaries
-from stargate_lab.control_plane import ControlPlane
+from stargate_lab.api import Api
 from stargate_lab.paths import REPO
 
 NAMESPACE = "stargate-system"
@@ -24,7 +24,17 @@ class KubectlError(RuntimeError):
     """kubectl said no; the message holds its words."""
 
 
-def install(plane: ControlPlane) -> None:
+class Plane(Protocol):
+    """A cluster that we administer, however it was started."""
+
+    @property
+    def kubeconfig(self) -> Path: ...
+
+    @property
+    def api(self) -> Api: ...
+
+
+def install(plane: Plane) -> None:
     """Idempotent; the CRDs are served when it returns."""
     crds = REPO / "crds"
     apply(plane, crds, REPO / "config" / "rbac.yaml")
@@ -33,12 +43,12 @@ def install(plane: ControlPlane) -> None:
         plane.api.get(f"/apis/stargate.dev/v1alpha1/{plural}")
 
 
-def apply(plane: ControlPlane, *paths: Path) -> None:
+def apply(plane: Plane, *paths: Path) -> None:
     files = [argument for path in paths for argument in ("-f", str(path))]
     kubectl(plane, "apply", "--server-side", "--force-conflicts", *files)
 
 
-def kubectl(plane: ControlPlane, *arguments: str, stdin: str | None = None) -> str:
+def kubectl(plane: Plane, *arguments: str, stdin: str | None = None) -> str:
     """As the administrator."""
     program = str(binaries.ensure(["kubectl"])["kubectl"])
     done = subprocess.run(
@@ -54,17 +64,17 @@ def kubectl(plane: ControlPlane, *arguments: str, stdin: str | None = None) -> s
     return done.stdout
 
 
-def operator_kubeconfig(plane: ControlPlane, to: Path) -> Path:
+def operator_kubeconfig(plane: Plane, to: Path) -> Path:
     return service_account_kubeconfig(plane, NAMESPACE, SERVICE_ACCOUNT, to)
 
 
-def service_account_kubeconfig(plane: ControlPlane, namespace: str, account: str, to: Path) -> Path:
+def service_account_kubeconfig(plane: Plane, namespace: str, account: str, to: Path) -> Path:
     to.touch(mode=0o600)
     to.write_text(yaml.safe_dump(_kubeconfig(plane, namespace, _token(plane, namespace, account))))
     return to
 
 
-def _token(plane: ControlPlane, namespace: str, account: str) -> str:
+def _token(plane: Plane, namespace: str, account: str) -> str:
     path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token"
     request = {
         "apiVersion": "authentication.k8s.io/v1",
@@ -74,7 +84,7 @@ def _token(plane: ControlPlane, namespace: str, account: str) -> str:
     return str(plane.api.create(path, request)["status"]["token"])
 
 
-def _kubeconfig(plane: ControlPlane, namespace: str, token: str) -> dict[str, Any]:
+def _kubeconfig(plane: Plane, namespace: str, token: str) -> dict[str, Any]:
     admin = yaml.safe_load(plane.kubeconfig.read_text())
     context = {"cluster": "lab", "user": "operator", "namespace": namespace}
     return {

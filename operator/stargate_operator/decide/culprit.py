@@ -1,13 +1,15 @@
 """Which failed rank ended an attempt, and why.
 
 One dead rank makes the others crash, so the first to finish is the one to blame. A container's
-finishedAt has whole seconds: within one second the graver cause wins, because it explains the rest.
+finishedAt has whole seconds: within one second the graver cause wins, because it explains the rest. A
+worker that exits with 75 says that it is not the one.
 """
 
 import signal
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from stargate_operator.constants import PEER_LOST_EXIT_CODE
 from stargate_operator.decide.plan import Ending
 from stargate_operator.pod import Pod
 from stargate_types.status import Cause
@@ -81,18 +83,27 @@ def first_failure(pods: Iterable[Pod], now: datetime) -> Ending | None:
     return _ending(first, now) if first else None
 
 
-def _order(pod: Pod, latest: float) -> tuple[int, int, int]:
-    finished = (pod.terminated and pod.terminated.finished_at) or latest
-    return (int(min(latest, finished)), gravity(cause_of(pod)), pod.rank)
+def _order(pod: Pod, latest: float) -> tuple[bool, int, int, int]:
+    cause, ended = cause_of(pod), pod.terminated
+    finished = (ended and ended.finished_at) or latest
+    echo = _is_echo(cause, ended.exit_code if ended else None)
+    return (echo, int(min(latest, finished)), gravity(cause), pod.rank)
 
 
 def precedes(one: Ending, other: Ending) -> bool:
-    """Whether it explains the other: it was earlier, or graver within the same second."""
+    """Whether it explains the other: that is an echo, or was later, or is less grave and of the same
+    second."""
     return _rank_of(one) < _rank_of(other)
 
 
-def _rank_of(ending: Ending) -> tuple[int, int]:
-    return (int(ending.at.timestamp()), gravity(ending.cause))
+def _rank_of(ending: Ending) -> tuple[bool, int, int]:
+    echo = _is_echo(ending.cause, ending.exit_code)
+    return (echo, int(ending.at.timestamp()), gravity(ending.cause))
+
+
+def _is_echo(cause: Cause, exit_code: int | None) -> bool:
+    """The worker itself says that another one failed first, whatever the clocks of the nodes say."""
+    return cause is Cause.EXIT and exit_code == PEER_LOST_EXIT_CODE
 
 
 def finished_at(pod: Pod, now: datetime) -> datetime:

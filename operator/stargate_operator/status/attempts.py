@@ -79,7 +79,7 @@ def revised(attempt: AttemptStatus, remains: Remains, now: datetime) -> Revision
     """While an ended attempt's pods go, an earlier or graver failure than the known may turn up."""
     if attempt.cause is None or attempt.cause in _CERTAIN or attempt.end is None:
         return None
-    known = Ending(attempt.cause, attempt.end)
+    known = Ending(attempt.cause, attempt.end, exit_code=attempt.exit_code)
     candidates = [pod for pod in remains.failed if _may_be_first(pod, attempt)]
     better = first_failure(candidates, now)
     if better is None or not precedes(better, known):

@@ -87,6 +87,9 @@ def test_log_lines_are_kept_apart() -> None:
         ([pod(1).oom_killed(), pod(2).lost()], 2),
         ([pod(1).failed(), pod(2).failed().deleted()], 2),
         ([pod(7).failed(), pod(3).failed()], 3),
+        ([pod(0).failed(75), pod(2).failed(1)], 2),
+        ([pod(0).failed(75, finished=-3), pod(2).failed(1)], 2),
+        ([pod(4).failed(75, finished=-1), pod(2).failed(75, finished=-3)], 2),
         ([pod(1).lost(), pod(2).failed(finished=-1)], 2),
     ],
     ids=[
@@ -97,6 +100,9 @@ def test_log_lines_are_kept_apart() -> None:
         "a lost node before OOM",
         "a deletion before an exit",
         "the lower rank of equals",
+        "the one whose end the others tell of",
+        "also where a clock is behind",
+        "the earlier of those that tell of another",
         "an exit a second before the loss was seen",
     ],
 )

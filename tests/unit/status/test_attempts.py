@@ -146,6 +146,14 @@ def test_also_by_the_very_last_pod_to_go() -> None:
     assert last_but_one(status).cause is Cause.OOM_KILLED
 
 
+def test_an_echo_is_revised_whenever_the_first_failure_turns_up() -> None:
+    first = gang(4, pod(0).failed(75, finished=-3))
+    echo = described(job().running(), first, now=at(2), failed_since=at(-3))
+    late = [pod(2).failed(1), pod(3).running().deleted()]
+    status = described(job().now(echo), late, now=at(4))
+    assert (last_but_one(status).rank, last_but_one(status).exit_code) == (2, 1)
+
+
 def test_once_the_next_attempt_may_make_pods_it_is_final() -> None:
     given = job().starting(2)
     status = described(given, [pod(2).oom_killed(finished=-500)])

@@ -1,0 +1,84 @@
+"""One cluster for all end-to-end tests, with the operator in it; a restricted namespace for each.
+
+The recorder is on in every test: whatever befalls the gang, the invariants hold.
+"""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stargate_lab import docker, images, kind
+from stargate_lab.installation import apply
+from stargate_lab.kind import KindCluster
+from tests.e2e import recovery
+from tests.e2e.deployment import DeployedOperator
+from tests.e2e.nodes import Node
+from tests.e2e.site import Site, Undisturbed, a_namespace
+from tests.recorder import Recorder, audit, recording
+from tests.recorder.checks import SECRET
+
+HERE = Path(__file__).parent
+SLOWER = 4.0
+"""A status may be so many times later than in the lab: the kubelets' own work shares two cores."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What every other end is compared with comes first."""
+    items.sort(key=lambda item: item.path.name != "test_training.py")
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[KindCluster]:
+    """Its nodes advertise accelerators, and hold the images."""
+    docker.require()
+    cluster = KindCluster(HERE / "kind.yaml")
+    for path in (cluster.directory / "storage", cluster.directory / "audit"):
+        shutil.rmtree(path, ignore_errors=True)  # another run's
+        path.mkdir(parents=True)
+    audit.flags(cluster.directory / "audit")
+    with kind.running(cluster):
+        cluster.load(images.OPERATOR.tag, [cluster.control_plane])
+        cluster.load(images.TRAINER.tag, cluster.workers)
+        for name in cluster.workers:
+            Node(name, cluster.api).advertise()
+        recovery.ROWS.unlink(missing_ok=True)
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def operator(cluster: KindCluster) -> Iterator[DeployedOperator]:
+    operator = DeployedOperator(cluster)
+    operator.install()
+    apply(cluster, HERE / "catalog.yaml")
+    yield operator
+    said = operator.logs()
+    assert not SECRET.search(said), "the operator's log holds a token or a key"
+    assert "Traceback" not in said, f"the operator stumbled:\n{said[-6000:]}"
+
+
+@pytest.fixture
+def recorder(namespace: str, cluster: KindCluster) -> Iterator[Recorder]:
+    log = audit.log_in(cluster.directory / "audit")
+    with recording(cluster.api.credentials, namespace, log) as recorder:
+        recorder.history.patience = SLOWER
+        yield recorder
+
+
+@pytest.fixture
+def namespace(cluster: KindCluster) -> Iterator[str]:
+    with a_namespace(cluster) as name:
+        yield name
+
+
+@pytest.fixture
+def site(
+    cluster: KindCluster, operator: DeployedOperator, namespace: str, recorder: Recorder
+) -> Site:
+    return Site(cluster.api, namespace, recorder, cluster, operator)
+
+
+@pytest.fixture(scope="session")
+def undisturbed() -> Undisturbed:
+    return Undisturbed()

@@ -1,0 +1,130 @@
+"""One function a fault: it befalls one rank of a job that trains, whatever that job trains.
+
+Each strikes, and gives back how to mend what it broke of the cluster; a job mends itself.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.e2e.nodes import Node
+from tests.e2e.site import Site, eventually
+from tests.integration.story import JobStory
+
+Mend = Callable[[], None]
+Blow = Callable[[Site, JobStory, int], Mend]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`cause`, `exit_code` and `says`, a part of its message, are what the attempt must tell of it;
+    `spec` is what the job must ask for so that it is found."""
+
+    title: str
+    strike: Blow
+    cause: str
+    exit_code: int | None = None
+    says: str = ""
+    rank: int = 2
+    last_words: str = ""
+    """In its log."""
+    spec: dict[str, Any] = field(default_factory=dict)
+    takes_node: bool = False
+
+    def __str__(self) -> str:
+        return self.title.replace(" ", "-")
+
+
+def nothing_to_mend() -> None:
+    """The cluster is whole."""
+
+
+def run_out_of_memory(site: Site, job: JobStory, rank: int) -> Mend:
+    """Of its own limit: the kernel kills it."""
+    site.order(job.rank(rank), "memory")
+    return nothing_to_mend
+
+
+def exit_with_an_error(site: Site, job: JobStory, rank: int) -> Mend:
+    site.order(job.rank(rank), "exit")
+    return nothing_to_mend
+
+
+def kill_the_process(site: Site, job: JobStory, rank: int) -> Mend:
+    pod = job.rank(rank)
+    site.node(pod).signal(pod.raw, "KILL")
+    return nothing_to_mend
+
+
+def stop_the_process(site: Site, job: JobStory, rank: int) -> Mend:
+    """It lives, holds its connections, and does nothing."""
+    pod = job.rank(rank)
+    site.node(pod).signal(pod.raw, "STOP")
+    return nothing_to_mend
+
+
+def delete_the_pod(site: Site, job: JobStory, rank: int) -> Mend:
+    """By hand, and in a hurry."""
+    site.api.delete(f"{site.core}/pods/{job.rank(rank).name}", {"gracePeriodSeconds": 1})
+    return nothing_to_mend
+
+
+def kill_the_node(site: Site, job: JobStory, rank: int) -> Mend:
+    node = site.node(job.rank(rank))
+    node.kill()
+
+    def mend() -> None:
+        node.start()
+        _await_ready(node)
+        node.advertise()
+
+    return mend
+
+
+def cut_the_node_off(site: Site, job: JobStory, rank: int) -> Mend:
+    """Its workers go on, and know nothing of it."""
+    node = site.node(job.rank(rank))
+    address = node.cut_off()
+
+    def mend() -> None:
+        node.reconnect(address)
+        _await_ready(node)
+
+    return mend
+
+
+def _await_ready(node: Node) -> None:
+    eventually(lambda: node.ready, f"{node.name} ready again")
+
+
+FAULTS = (
+    Fault(
+        "out of memory",
+        run_out_of_memory,
+        "OOMKilled",
+        137,
+        "out of memory",
+        last_words="ordered: memory",
+    ),
+    Fault(
+        "exits with 1", exit_with_an_error, "Exit", 1, "exited with 1", last_words="ordered: exit"
+    ),
+    Fault("killed with SIGKILL", kill_the_process, "Signal", 137, "SIGKILL"),
+    Fault(
+        "stopped with SIGSTOP",
+        stop_the_process,
+        "Hang",
+        says="no rank has reported for 8 s",
+        spec={"hang": {"reportTimeoutSeconds": 8}},
+    ),
+    Fault("pod deleted by hand", delete_the_pod, "Deleted"),
+    Fault("node killed", kill_the_node, "NodeLost", says="lost with its node", takes_node=True),
+    Fault(
+        "node cut off",
+        cut_the_node_off,
+        "NodeLost",
+        says="lost with its node",
+        rank=0,
+        takes_node=True,
+    ),
+)

@@ -1,0 +1,85 @@
+"""What happens to machines: killed, cut off, brought back; and to a container's process on them.
+
+A node is a Docker container. A container's first process cannot be killed from inside, so it is found
+on its node, by the id that the kubelet tells.
+"""
+
+import json
+from dataclasses import dataclass
+
+from stargate_lab.api import Api, Json
+from stargate_lab.docker import docker, succeeds
+
+NETWORK = "kind"
+DEVICES = 64
+"""Room for a whole gang on either node."""
+_RESOURCE = "stargate.dev/silicon-v2"
+
+_FIRST_PROCESS = """
+for each in $(grep -ls "$1" /proc/[0-9]*/cgroup); do
+  set -- "$1" $(awk '/^NSpid:/ { print $2, $NF }' "${each%/cgroup}/status" 2>/dev/null)
+  [ "$3" = 1 ] && echo "$2" && exit
+done
+exit 1
+"""
+"""The pid, on the node, of what is pid 1 in the container whose id is given."""
+
+
+@dataclass(frozen=True)
+class Node:
+    name: str
+    api: Api
+
+    def advertise(self) -> None:
+        """A kubelet that starts anew forgets what nobody's device plugin tells it."""
+        devices = {_RESOURCE: str(DEVICES)}
+        self.api.patch(f"/api/v1/nodes/{self.name}/status", {"status": {"capacity": devices}})
+
+    def kill(self) -> None:
+        docker("kill", self.name)
+
+    def start(self) -> None:
+        docker("start", self.name)
+
+    def cut_off(self) -> str:
+        """The address that it has to come back with."""
+        address = self._address()
+        docker("network", "disconnect", NETWORK, self.name)
+        return address
+
+    def reconnect(self, address: str) -> None:
+        """Where an address cannot be asked for, the one that it left is the next that is free."""
+        connect = ("network", "connect")
+        if not succeeds(*connect, "--ip", address, NETWORK, self.name):
+            docker(*connect, NETWORK, self.name)
+
+    @property
+    def ready(self) -> bool:
+        conditions = self.api.get(f"/api/v1/nodes/{self.name}")["status"]["conditions"]
+        return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+    @property
+    def devices(self) -> int:
+        found = self.api.get(f"/api/v1/nodes/{self.name}")["status"]["allocatable"]
+        return int(found.get(_RESOURCE, 0))
+
+    def signal(self, pod: Json, name: str) -> None:
+        """To the first process of the pod's first container; SIGKILL and SIGSTOP work too."""
+        self.run("kill", "-s", name, self.first_process(pod))
+
+    def first_process(self, pod: Json) -> str:
+        container = pod["status"]["containerStatuses"][0]["containerID"].rpartition("/")[2]
+        return self.run("sh", "-c", _FIRST_PROCESS, "sh", container)
+
+    def runs(self, namespace: str, pods: list[str]) -> bool:
+        """Whether any of these still has a process, whatever the API server thinks."""
+        found = self.run("sh", "-c", "cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'")
+        here = {line.removeprefix("HOSTNAME=") for line in found.splitlines()}
+        return f"STARGATE_NAMESPACE={namespace}" in here and bool(here & set(pods))
+
+    def run(self, *command: str) -> str:
+        return docker("exec", self.name, *command)
+
+    def _address(self) -> str:
+        found = json.loads(docker("inspect", "--format", "{{json .NetworkSettings}}", self.name))
+        return str(found["Networks"][NETWORK]["IPAddress"])

@@ -1,0 +1,50 @@
+"""Runs a program as this very process, and lets it fail when a test orders so.
+
+    python3 saboteur.py FILE | python3 saboteur.py -m MODULE
+
+An order is a file named after the pod in the folder `orders` beside this one's. It lies on the shared
+storage, where the worker sees it within a moment; the program itself knows nothing of it.
+"""
+
+import os
+import runpy
+import sys
+import threading
+import time
+from pathlib import Path
+
+ORDERS = Path(__file__).resolve().parent.parent / "orders"
+_CHUNK = 16 << 20
+
+
+def main(arguments: list[str]) -> None:
+    threading.Thread(target=_await_order, name="saboteur", daemon=True).start()
+    if arguments[0] == "-m":
+        sys.argv = arguments[1:]
+        runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = arguments
+        runpy.run_path(arguments[0], run_name="__main__")
+
+
+def _await_order() -> None:
+    file = ORDERS / os.uname().nodename
+    while not file.exists():
+        time.sleep(0.05)
+    order = file.read_text()
+    print(f"ordered: {order}", flush=True)
+    if order == "exit":
+        os._exit(1)
+    if order == "memory":
+        _run_out_of_memory()
+
+
+def _run_out_of_memory() -> None:
+    """Written, not only reserved: memory counts once it is touched."""
+    eaten = []
+    while True:
+        eaten.append(b"\x01" * _CHUNK)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,36 @@
+"""The images run as nobody in particular, and write nowhere."""
+
+import subprocess
+
+import pytest
+
+from stargate_lab import docker
+from stargate_lab.docker import docker as run
+from stargate_lab.images import IMAGES, OPERATOR, TRAINER, Image
+
+
+@pytest.fixture(autouse=True)
+def _engine() -> None:
+    docker.require()
+
+
+@pytest.mark.parametrize("image", IMAGES, ids=lambda image: image.name)
+def test_the_user_is_a_number_and_not_root(image: Image) -> None:
+    """The kubelet cannot tell that a name is not root's."""
+    user = run("image", "inspect", "--format", "{{.Config.User}}", image.tag)
+    assert int(user.partition(":")[0]) > 0
+
+
+@pytest.mark.parametrize(
+    ("image", "arguments", "says"),
+    [
+        (OPERATOR, ["run", "--help"], "stargate-operator run"),
+        (TRAINER, [], "STARGATE_REPORT_URL is not set"),
+    ],
+    ids=["operator", "trainer"],
+)
+def test_it_runs_on_a_read_only_file_system(image: Image, arguments: list[str], says: str) -> None:
+    command = ["docker", "run", "--rm", "--read-only", "--network", "none", image.tag, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert says in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr

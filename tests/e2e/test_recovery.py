@@ -1,0 +1,131 @@
+"""Every fault ends in the model that would have come out without it."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.e2e import recovery
+from tests.e2e.faults import FAULTS, Fault, kill_the_process
+from tests.e2e.site import SECONDS, Site, Undisturbed, ends, eventually, trains_past
+from tests.e2e.training import PLAIN, PYTORCH, TRAININGS, Training
+from tests.integration.story import JobStory
+from tests.recorder.history import Job, Json, Pod
+
+VICTIM = 2
+
+
+def ending(job: Job, attempt: int = 1) -> Json:
+    return next(each for each in job.attempts if each["number"] == attempt)
+
+
+@pytest.mark.parametrize("training", TRAININGS, ids=str)
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+def test_a_rank_fails(
+    site: Site, fault: Fault, training: Training, undisturbed: Undisturbed
+) -> None:
+    expected = undisturbed.result(site, training)
+    job = site.train(training, **fault.spec)
+    saved = trains_past(job, training.interval).newest_complete
+    pods = job.pods()
+    victim = job.rank(fault.rank)
+
+    struck = time.time()
+    mend = fault.strike(site, job, fault.rank)
+    try:
+        again = job.wait_phase("Running", attempt=2, seconds=2 * SECONDS)
+        tells_of(again, fault, victim)
+        if fault.last_words:
+            assert fault.last_words in ending(again)["message"]
+            assert fault.last_words in site.logs(victim.name)
+        resumes_from(again, saved)
+        if fault.takes_node:
+            avoids(job, victim.node)
+    finally:
+        mend()
+    done = ends(job)
+
+    assert (done.attempt, done.restarts) == (2, 1)
+    assert training.result(site.checkpoints(job)) == expected
+    if fault.takes_node:
+        leaves_no_straggler(site, job, pods)
+    recovery.record(recovery.measured(job, struck, fault=fault.title, training=training.name))
+
+
+def tells_of(job: Job, fault: Fault, victim: Pod) -> None:
+    told = ending(job)
+    assert told["cause"] == fault.cause
+    assert fault.says in told["message"]
+    if fault.exit_code is not None:
+        assert (told["rank"], told["exitCode"]) == (fault.rank, fault.exit_code)
+    if fault.exit_code is not None or fault.takes_node:
+        assert told["node"] == victim.node
+
+
+def resumes_from(job: Job, saved: Json | None) -> None:
+    """What stood when the blow fell, or something newer."""
+    assert saved is not None
+    assert job.restored_from is not None
+    assert job.restored_from["epoch"] >= saved["epoch"]
+
+
+def avoids(job: JobStory, node: str) -> None:
+    assert node not in {pod.node for pod in job.pods(attempt=2)}
+
+
+def leaves_no_straggler(site: Site, job: JobStory, pods: list[Pod]) -> None:
+    """Nothing that it reported later counts, it deleted nothing, and its processes have been ended."""
+    late = [each for version in job.history if version.attempt > 1 for each in version.checkpoints]
+    restored = job.now.restored_from
+    assert restored is not None
+    assert not [each for each in late if each["attempt"] == 1 and each["epoch"] > restored["epoch"]]
+    assert all(site.place(each["uri"]).exists() for each in job.now.checkpoints)
+    eventually(lambda: not site.processes_of(pods), "the end of the old attempt's processes")
+
+
+@pytest.mark.parametrize("damage", ["flipped byte", "torn"])
+def test_a_damaged_checkpoint_is_never_resumed_from(
+    site: Site, damage: str, undisturbed: Undisturbed
+) -> None:
+    expected = undisturbed.result(site, PYTORCH)
+    job = site.train(PYTORCH)
+    trains_past(job, 2 * PYTORCH.interval)
+    struck = time.time()
+    kill_the_process(site, job, VICTIM)
+    chosen = job.wait(lambda job: job.attempt == 2 and job.restored_from, "the resume point")
+    assert chosen.restored_from is not None
+    spoil(site.place(chosen.restored_from["uri"]), damage)
+
+    again = job.wait_phase("Running", attempt=3, seconds=2 * SECONDS)
+
+    assert ending(again, 2)["cause"] == "CheckpointDamaged"
+    assert again.restored_from is not None
+    assert again.restored_from["epoch"] < chosen.restored_from["epoch"]
+    ends(job)
+    assert PYTORCH.result(site.checkpoints(job)) == expected
+    fault = f"checkpoint damaged ({damage})"
+    row = recovery.measured(job, struck, fault=fault, training=PYTORCH.name, attempts=2)
+    recovery.record(row)
+
+
+def spoil(checkpoint: Path, damage: str) -> None:
+    shard = next(file for file in sorted(checkpoint.glob("shard-*")) if not file.suffix)
+    content = bytearray(shard.read_bytes())
+    if damage == "torn":
+        content = content[: len(content) // 2]
+    else:
+        content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+
+
+def test_a_worker_that_ignores_sigterm_delays_nothing_beyond_its_grace(site: Site) -> None:
+    grace = 5
+    template = PLAIN.template(PLAIN_DEAF="1") | {"terminationGracePeriodSeconds": grace}
+    job = site.train(PLAIN, template=template)
+    trains_past(job, PLAIN.interval)
+
+    asked = time.monotonic()
+    job.suspend()
+    job.wait_condition("Suspended", "True", "Suspended", seconds=2 * SECONDS)
+
+    assert grace <= time.monotonic() - asked < grace + 5

@@ -1,0 +1,61 @@
+"""On which base an image is built, and what is said where none can be had."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from stargate_lab import docker, images
+from stargate_lab.docker import DockerError
+from stargate_lab.images import IMAGES, OPERATOR, TRAINER, ImageError
+
+
+@pytest.fixture
+def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A `docker` that has the images named in a file, and reaches no registry."""
+    held = tmp_path / "images"
+    held.touch()
+    script = f"""#!/bin/sh
+case "$1 $2" in
+  "image inspect") grep -qxF "$3" {held} ;;
+  "pull --quiet") exit 1 ;;
+esac
+"""
+    program = tmp_path / "docker"
+    program.write_text(script)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    return held
+
+
+@pytest.mark.parametrize("image", IMAGES, ids=lambda image: image.name)
+def test_the_public_base_is_the_one_that_the_dockerfile_names(image: images.Image) -> None:
+    assert image.public_base in (image.sources / "Dockerfile").read_text()
+    assert ":" in image.public_base, "a version, not whatever is latest"
+
+
+def test_the_environment_may_name_another_base(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPERATOR_BASE", "example.org/python:3.12")
+    assert images.base_of(OPERATOR, print) == "example.org/python:3.12"
+
+
+def test_a_public_base_that_is_there_already_is_taken(engine: Path) -> None:
+    engine.write_text(TRAINER.public_base)
+    assert images.base_of(TRAINER, print) == TRAINER.public_base
+
+
+@pytest.mark.usefixtures("engine")
+def test_without_registry_and_root_it_says_what_would_help(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(ImageError, match="OPERATOR_BASE"):
+        images.base_of(OPERATOR, print)
+
+
+def test_without_docker_it_says_so_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(DockerError) as error:
+        docker.require()
+    assert "install Docker" in str(error.value)
+    assert "\n" not in str(error.value)

@@ -1,0 +1,52 @@
+"""config/operator.yaml fits what the operator expects of its surroundings."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from stargate_lab.paths import REPO
+from stargate_operator.constants import LABEL_LEADER
+from stargate_operator.settings import Settings
+
+DOCUMENTS = list(yaml.safe_load_all((REPO / "config" / "operator.yaml").read_text()))
+SETTINGS = Settings()
+
+
+def of_kind(kind: str) -> Any:
+    (found,) = [each for each in DOCUMENTS if each["kind"] == kind]
+    return found
+
+
+@pytest.fixture
+def container() -> Any:
+    (found,) = of_kind("Deployment")["spec"]["template"]["spec"]["containers"]
+    return found
+
+
+def test_workers_find_the_leader_under_the_default_report_url() -> None:
+    service = of_kind("Service")
+    meta, port = service["metadata"], service["spec"]["ports"][0]["port"]
+    assert SETTINGS.reports_url == f"https://{meta['name']}.{meta['namespace']}.svc:{port}"
+    assert service["spec"]["selector"][LABEL_LEADER] == "true"
+
+
+def test_it_listens_on_its_default_ports(container: Any) -> None:
+    ports = {each["name"]: each["containerPort"] for each in container["ports"]}
+    assert ports == {"reports": SETTINGS.reports_port, "probes": SETTINGS.probes_port}
+
+
+def test_its_certificate_is_where_it_looks(container: Any) -> None:
+    mount = container["volumeMounts"][0]["mountPath"]
+    files = (SETTINGS.reports_certificate, SETTINGS.reports_key, SETTINGS.reports_ca)
+    assert {str(each.parent) for each in files} == {mount}
+
+
+def test_it_is_restricted_and_writes_nowhere(container: Any) -> None:
+    security = container["securityContext"]
+    assert security["readOnlyRootFilesystem"]
+    assert not security["allowPrivilegeEscalation"]
+    assert security["capabilities"] == {"drop": ["ALL"]}
+    pod = of_kind("Deployment")["spec"]["template"]["spec"]
+    assert pod["securityContext"]["runAsNonRoot"]
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}

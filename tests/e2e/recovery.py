@@ -43,13 +43,14 @@ def measured(
     number = before[-1].attempt
     after = [write for write in writes if write.at > struck]
     ended = next(write for write in after if _ending(write, number))
-    resumed = _resumed(after, number + attempts)
+    last_ended = next(write for write in after if _ending(write, number + attempts - 1))
+    resumed, at = _resumed(after, number + attempts, since=last_ended.at)
     return Recovery(
         fault=fault,
         training_of=training,
         cause=str(resumed.attempts[-2]["cause"]),
         detected=round(ended.at - struck, 1),
-        training=round(_last_report(resumed) - struck, 1),
+        training=round(at - struck, 1),
         lost=max(_epoch(each) for each in _of_attempt(writes, number)) - _restored(resumed),
         resumed=_restored(resumed),
     )
@@ -91,10 +92,22 @@ def _ending(write: Write, number: int) -> bool:
     return write.job is not None and bool(_attempt(write.job, number).get("end"))
 
 
-def _resumed(writes: list[Write], number: int) -> Job:
-    """The first status that tells of a step of that attempt."""
-    jobs = (write.job for write in writes if write.job and write.job.attempt == number)
-    return next(job for job in jobs if (job.status.get("progress") or {}).get("step") is not None)
+def _resumed(writes: list[Write], number: int, *, since: float) -> tuple[Job, float]:
+    """The first status that tells of a step of that attempt, and when the step was reported.
+
+    A new attempt's first statuses still hold the last words of the one before. Reports are told to
+    the whole second, and written a little later.
+    """
+    for write in writes:
+        job = write.job
+        if job is not None and job.attempt == number and _steps_since(job, since):
+            return job, min(write.at, _last_report(job) + 1.0)
+    raise AssertionError(f"attempt {number} has never reported a step")
+
+
+def _steps_since(job: Job, since: float) -> bool:
+    told = job.status.get("progress") or {}
+    return told.get("step") is not None and _last_report(job) > since
 
 
 def _of_attempt(writes: list[Write], number: int) -> Iterator[Job]:

@@ -39,6 +39,13 @@ def measured(
 ) -> Recovery:
     """`attempts` after the one that the blow ended, `job` trains again."""
     writes = [write for write in job.story.recorder.writes() if write.uid == job.uid]
+    return from_writes(writes, struck, fault=fault, training=training, attempts=attempts)
+
+
+def from_writes(
+    writes: list[Write], struck: float, *, fault: str, training: str, attempts: int = 1
+) -> Recovery:
+    """`writes` are the job's."""
     before = [each.job for each in writes if each.job and each.at <= struck]
     number = before[-1].attempt
     after = [write for write in writes if write.at > struck]

@@ -1,8 +1,12 @@
 """What `make e2e` measured, as docs/recovery.md shows it."""
 
+from datetime import UTC, datetime
+from typing import Any
+
 import pytest
 
-from tests.e2e.recovery import BEGIN, END, PAGE, Recovery, table, with_table
+from tests.e2e.recovery import BEGIN, END, PAGE, Recovery, from_writes, table, with_table
+from tests.unit.recorder.stage import Stage
 
 ROW = Recovery(
     fault="out of memory",
@@ -13,6 +17,33 @@ ROW = Recovery(
     lost=1,
     resumed=4,
 )
+
+
+def moment(seconds: float) -> str:
+    return datetime.fromtimestamp(1000 + seconds, UTC).isoformat()
+
+
+def told(epoch: int, at: float, step: int | None = 1) -> dict[str, Any]:
+    return {"epoch": epoch, "step": step, "lastReportTime": moment(at)}
+
+
+def test_training_again_is_the_first_step_that_the_next_attempt_tells_of() -> None:
+    first: dict[str, Any] = {"number": 1, "start": moment(0), "worldSize": 2}
+    ended = first | {"end": moment(12), "cause": "OOMKilled"}
+    second = {"number": 2, "start": moment(13), "worldSize": 2}
+    stage = Stage()
+    stage.job(attempt=1, attempts=[first], progress=told(5, at=9)).wait(13)
+    stage.job(attempt=2, attempts=[ended, second]).wait(2)
+    stage.job(checkpoints={"restoredFrom": {"epoch": 4}}, progress=told(4, at=9, step=None)).wait(1)
+    stage.job(progress=told(4, at=15, step=None)).wait(1)
+    stage.job(progress=told(4, at=17)).wait(5)
+    stage.job(progress=told(5, at=22))
+
+    row = from_writes(stage.history.writes, 1010.0, fault="out of memory", training="plain")
+
+    assert (row.cause, row.lost, row.resumed) == ("OOMKilled", 1, 4)
+    assert row.detected == pytest.approx(3, abs=0.5)
+    assert row.training == pytest.approx(7, abs=0.5)
 
 
 def test_a_row_is_a_fault() -> None:

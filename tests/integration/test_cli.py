@@ -198,6 +198,7 @@ def test_on_a_terminal_a_watch_is_a_screen_that_ctrl_c_leaves(shell: Shell, stor
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
+        preexec_fn=_heed_ctrl_c,
     )
     os.close(theirs)
     seen = b""
@@ -211,6 +212,11 @@ def test_on_a_terminal_a_watch_is_a_screen_that_ctrl_c_leaves(shell: Shell, stor
     assert watching.wait(20) == 130
     assert b"\x1b[32m" in seen
     assert b"Traceback" not in seen
+
+
+def _heed_ctrl_c() -> None:
+    """As on every terminal, also where the tests run in a background that ignores it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_logs_that_no_kubelet_has_are_explained(shell: Shell, story: Story) -> None:

@@ -56,6 +56,12 @@ def kill_the_process(site: Site, job: JobStory, rank: int) -> Mend:
     return nothing_to_mend
 
 
+def tear_a_checkpoint(site: Site, job: JobStory, rank: int) -> Mend:
+    """It dies in the middle of writing its part of the next one."""
+    site.order(job.rank(rank), "tear")
+    return nothing_to_mend
+
+
 def stop_the_process(site: Site, job: JobStory, rank: int) -> Mend:
     """It lives, holds its connections, and does nothing."""
     pod = job.rank(rank)
@@ -110,6 +116,7 @@ FAULTS = (
         "exits with 1", exit_with_an_error, "Exit", 1, "exited with 1", last_words="ordered: exit"
     ),
     Fault("killed with SIGKILL", kill_the_process, "Signal", 137, "SIGKILL"),
+    Fault("killed in the middle of a save", tear_a_checkpoint, "Signal", 137, "SIGKILL"),
     Fault(
         "stopped with SIGSTOP",
         stop_the_process,

@@ -37,6 +37,8 @@ def _await_order() -> None:
         os._exit(1)
     if order == "memory":
         _run_out_of_memory()
+    if order == "tear":
+        _tear_the_next_file()
 
 
 def _run_out_of_memory() -> None:
@@ -44,6 +46,17 @@ def _run_out_of_memory() -> None:
     eaten = []
     while True:
         eaten.append(b"\x01" * _CHUNK)
+
+
+def _tear_the_next_file() -> None:
+    """Half of it is written when the process is gone; PID 1 cannot kill itself, so it says it was."""
+
+    def torn(path: Path, target: object) -> None:
+        del target
+        os.truncate(path, path.stat().st_size // 2)
+        os._exit(137)
+
+    Path.rename = torn  # type: ignore[assignment,method-assign]
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ from tests.recorder.history import Job
 
 RANKS = 6
 MIDDLE = 4
+MORE_RANKS = 40
+"""The garbage collector deletes 20 pods a second: so many are left for the operator to find."""
 
 
 def status(asked: Asked) -> Job | None:
@@ -98,7 +100,7 @@ def crash(story: Story, tap: Tap, point: Point) -> Iterator[None]:
 
     def strike() -> None:
         try:
-            tap.await_halt(30)
+            tap.await_halt(60)
             with recorder.interrupted():
                 operator.kill()
                 tap.go_on()
@@ -109,14 +111,14 @@ def crash(story: Story, tap: Tap, point: Point) -> Iterator[None]:
     striker = threading.Thread(target=strike, name=f"crash {point}", daemon=True)
     striker.start()
     yield
-    striker.join(60)
+    striker.join(90)
     assert not striker.is_alive(), f"{point}: the operator did not come back"
     if trouble:
         raise trouble[0]
 
 
-def apply(story: Story, racks: Racks) -> JobStory:
-    return story.apply("job", RANKS, acceleratorType=racks.build(nodes=RANKS))
+def apply(story: Story, racks: Racks, ranks: int = RANKS) -> JobStory:
+    return story.apply("job", ranks, acceleratorType=racks.build(nodes=ranks))
 
 
 def ends_well(job: JobStory, *, attempt: int = 1, restarts: int = 0) -> None:
@@ -189,7 +191,7 @@ def test_a_crash_around_a_suspension(story: Story, racks: Racks, tap: Tap, point
 
 @pytest.mark.parametrize("point", END, ids=str)
 def test_a_crash_at_the_end(story: Story, racks: Racks, tap: Tap, point: Point) -> None:
-    job = apply(story, racks)
+    job = apply(story, racks, MORE_RANKS)
     job.wait_phase("Running")
     with crash(story, tap, point):
         ends_well(job)

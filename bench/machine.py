@@ -12,7 +12,7 @@ def describe() -> str:
     """One sentence, as of now."""
     return (
         f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores ({_cpu()}), {_memory_gib():.0f} GiB"
-        f" of memory, Linux {platform.release()}; Kubernetes {kubernetes_version()},"
+        f" of memory, Linux {platform.release().partition('-')[0]}; Kubernetes {kubernetes_version()},"
         f" etcd {tool('etcd').version}, kwok {tool('kwok').version},"
         f" Python {platform.python_version()}; load average at the start {os.getloadavg()[0]:.1f}"
     )

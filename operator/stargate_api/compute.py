@@ -5,12 +5,12 @@ nothing else: no nodes and nobody's pods, which a researcher may not read. Numbe
 in `observed_time`; who fits now may not fit in a minute.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from functools import cached_property
-from typing import Any
 
 from stargate_api.exchange import Json
+from stargate_api.telling import Telling
 from stargate_types import ComputeBlock
 from stargate_types.block import AcceleratorCapacity
 
@@ -28,25 +28,15 @@ _KEYS = (
 )
 
 
-class AvailableCompute(Mapping[str, Any]):
+class AvailableCompute(Telling):
     """One block. Sums are over its accelerator types, or of the one that was asked for."""
+
+    keys_told = _KEYS
 
     def __init__(self, manifest: Json, accelerator_type: str | None = None) -> None:
         self.manifest = manifest
         self.block = ComputeBlock.model_validate(manifest)
         self._asked = accelerator_type
-
-    def __getitem__(self, key: str) -> Any:
-        value = getattr(self, key) if key in _KEYS else None
-        if value is None:
-            raise KeyError(key)
-        return value
-
-    def __iter__(self) -> Iterator[str]:
-        return (key for key in _KEYS if getattr(self, key) is not None)
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
 
     def __repr__(self) -> str:
         return f"<AvailableCompute {self.name} {self.free_nodes} of {self.nodes} nodes free>"

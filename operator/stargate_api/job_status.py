@@ -5,7 +5,6 @@ is known, so that `.get` has its meaning. Nothing is computed here that the reso
 """
 
 import copy
-from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from stargate_api.exchange import Json
+from stargate_api.telling import Telling
 from stargate_types import StargateJob
 from stargate_types.status import (
     AttemptStatus,
@@ -44,24 +44,14 @@ _KEYS = (
 )
 
 
-class JobStatus(Mapping[str, Any]):
+class JobStatus(Telling):
     """One moment of a job. `manifest` is the whole resource as the server sent it."""
+
+    keys_told = _KEYS
 
     def __init__(self, manifest: Json) -> None:
         self.manifest = manifest
         self.job = _read(manifest)
-
-    def __getitem__(self, key: str) -> Any:
-        value = getattr(self, key) if key in _KEYS else None
-        if value is None:
-            raise KeyError(key)
-        return value
-
-    def __iter__(self) -> Iterator[str]:
-        return (key for key in _KEYS if getattr(self, key) is not None)
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
 
     def __repr__(self) -> str:
         progress = f" {self.progress:g} %" if self.progress is not None else ""

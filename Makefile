@@ -48,7 +48,7 @@ bench: ## Measure against the floor and an Indexed Job
 	$(PYTHON) -m bench $(ARGS)
 
 up: ## Start a small simulated cluster with the operator (NODES=50); it stays up
-	$(PYTHON) -m stargate_lab up $(if $(NODES),--nodes $(NODES))
+	$(PYTHON) -m stargate_lab up $(if $(NODES),--nodes=$(NODES))
 
 down: ## End it
 	$(PYTHON) -m stargate_lab down

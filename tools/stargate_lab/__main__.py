@@ -1,8 +1,12 @@
 """`python -m stargate_lab …`: the lab's commands, as the Makefile calls them."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
+
+_MOST_NODES = 99_999
+"""Of a job."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -27,7 +31,7 @@ def _parser() -> argparse.ArgumentParser:
 
     start = commands.add_parser("up", help="start a small cluster with the operator")
     start.add_argument("--name", default="up")
-    start.add_argument("--nodes", type=int, default=50)
+    start.add_argument("--nodes", type=_node_count, default=50)
     start.add_argument("--no-gang-scheduling", action="store_true")
     start.set_defaults(run=_up)
 
@@ -43,9 +47,22 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _node_count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= _MOST_NODES:
+        raise argparse.ArgumentTypeError(
+            f"NODES must be a whole number from 1 to {_MOST_NODES}, not {text!r}"
+        )
+    return int(text)
+
+
 def _add_demo(demo: argparse.ArgumentParser) -> None:
     demo.add_argument("--name", default="demo")
-    demo.add_argument("--nodes", type=int, help="default: $NODES, or the article's 5000")
+    demo.add_argument(
+        "--nodes",
+        type=_node_count,
+        default=os.environ.get("NODES") or None,
+        help="default: $NODES, or the article's 5000",
+    )
     demo.add_argument("--epoch-seconds", type=float)
     demo.add_argument("--svg", type=Path, metavar="PATH", help="save a picture of the live view")
     demo.add_argument(

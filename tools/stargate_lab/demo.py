@@ -71,7 +71,7 @@ class Options:
     @classmethod
     def of(cls, arguments: Namespace) -> "Options":
         return cls(
-            nodes=arguments.nodes or int(os.environ.get("NODES") or ARTICLE_NODES),
+            nodes=arguments.nodes or ARTICLE_NODES,
             name=arguments.name,
             epoch_seconds=arguments.epoch_seconds,
             keep=os.environ.get("KEEP", "0") not in ("", "0"),

@@ -13,6 +13,7 @@ from stargate_lab.paths import TOOLS
 
 CONTROL_PLANE = (
     "etcd",
+    "helm",  # the operator's rights and CRDs come from the chart
     "kube-apiserver",
     "kube-controller-manager",
     "kube-scheduler",
@@ -20,7 +21,7 @@ CONTROL_PLANE = (
     "kwok",
     "kwokctl",
 )
-EXTRA = ("helm", "kind")
+EXTRA = ("kind",)
 
 _ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 

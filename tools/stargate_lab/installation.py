@@ -1,7 +1,7 @@
-"""Puts the operator's CRDs and RBAC into a plane, and makes kubeconfigs of its ServiceAccount.
+"""Puts the chart's CRDs and RBAC into a plane, and makes kubeconfigs of the operator's ServiceAccount.
 
 The operator runs with what it is shipped with, never as an administrator: a missing rule fails here
-first.
+first. It is a process of this machine here, so the rest of the chart stays out.
 """
 
 import subprocess
@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import yaml
 
-from stargate_lab import binaries
+from stargate_lab import binaries, chart
 from stargate_lab.api import Api
 from stargate_lab.paths import REPO
 
@@ -18,6 +18,8 @@ NAMESPACE = "stargate-system"
 SERVICE_ACCOUNT = "stargate-operator"
 _PLURALS = ("stargatejobs", "stargateruntimes", "acceleratorclasses", "computeblocks")
 _TOKEN_SECONDS = 365 * 24 * 3600
+_APPLY = ("apply", "--server-side", "--force-conflicts")
+_SHOWN = ("crds.yaml", "rbac.yaml", "people.yaml", "serviceaccount.yaml")
 
 
 class KubectlError(RuntimeError):
@@ -36,16 +38,27 @@ class Plane(Protocol):
 
 def install(plane: Plane) -> None:
     """Idempotent; the CRDs are served when it returns."""
-    crds = REPO / "crds"
-    apply(plane, crds, REPO / "config" / "rbac.yaml")
-    kubectl(plane, "wait", "--for=condition=Established", "--timeout=30s", "-f", str(crds))
+    ensure_namespace(plane, NAMESPACE)
+    apply_text(plane, chart.template(*_SHOWN))
+    crds = str(REPO / "crds")
+    kubectl(plane, "wait", "--for=condition=Established", "--timeout=30s", "-f", crds)
     for plural in _PLURALS:  # Established comes a moment before the storage behind it is ready
         plane.api.get(f"/apis/stargate.dev/v1alpha1/{plural}")
 
 
+def ensure_namespace(plane: Plane, name: str) -> None:
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+    apply_text(plane, yaml.safe_dump(namespace))
+
+
 def apply(plane: Plane, *paths: Path) -> None:
     files = [argument for path in paths for argument in ("-f", str(path))]
-    kubectl(plane, "apply", "--server-side", "--force-conflicts", *files)
+    kubectl(plane, *_APPLY, *files)
+
+
+def apply_text(plane: Plane, manifests: str) -> None:
+    kubectl(plane, *_APPLY, "-f", "-", stdin=manifests)
 
 
 def kubectl(plane: Plane, *arguments: str, stdin: str | None = None) -> str:

@@ -1,11 +1,12 @@
 """The shipped rules, word by word: a right more is a hole, a right less an operator that fails."""
 
-from pathlib import Path
+from functools import cache
 from typing import Any
 
 import yaml
 
-MANIFEST = Path(__file__).parents[3] / "config" / "rbac.yaml"
+from stargate_lab import chart
+
 Json = dict[str, Any]
 
 READ = "get list watch"
@@ -14,7 +15,7 @@ CLUSTER = {
     "stargate.dev/stargatejobs": f"{READ} delete",
     "stargate.dev/stargatejobs/status": "update",
     "stargate.dev/stargatejobs/finalizers": "update",
-    "stargate.dev/computeblocks": READ,
+    "stargate.dev/computeblocks": f"{READ} create patch",
     "stargate.dev/computeblocks/status": "update",
     "stargate.dev/acceleratorclasses": f"{READ} create patch",
     "stargate.dev/stargateruntimes": f"{READ} create patch",
@@ -52,8 +53,9 @@ EVERYBODY = {
 }
 
 
+@cache
 def objects() -> dict[str, Json]:
-    found = yaml.safe_load_all(MANIFEST.read_text())
+    found = yaml.safe_load_all(chart.template("rbac.yaml", "people.yaml", "serviceaccount.yaml"))
     return {f"{one['kind']}/{one['metadata']['name']}": one for one in found}
 
 
@@ -68,18 +70,17 @@ def table(role: Json) -> dict[str, str]:
     return rows
 
 
-def test_the_manifest_holds_these_objects_and_no_other() -> None:
-    assert list(objects()) == [
-        "Namespace/stargate-system",
-        "ServiceAccount/stargate-operator",
+def test_the_chart_holds_these_and_no_other() -> None:
+    assert sorted(objects()) == [
+        "ClusterRole/stargate-catalog-reader",
         "ClusterRole/stargate-operator",
+        "ClusterRole/stargate-reader",
+        "ClusterRole/stargate-researcher",
+        "ClusterRoleBinding/stargate-catalog-reader",
         "ClusterRoleBinding/stargate-operator",
         "Role/stargate-operator",
         "RoleBinding/stargate-operator",
-        "ClusterRole/stargate-catalog-reader",
-        "ClusterRoleBinding/stargate-catalog-reader",
-        "ClusterRole/stargate-researcher",
-        "ClusterRole/stargate-reader",
+        "ServiceAccount/stargate-operator",
     ]
 
 

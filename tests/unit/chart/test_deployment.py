@@ -1,15 +1,15 @@
-"""config/operator.yaml fits what the operator expects of its surroundings."""
+"""The chart's Deployment and Services fit what the operator expects of its surroundings."""
 
 from typing import Any
 
 import pytest
 import yaml
 
-from stargate_lab.paths import REPO
+from stargate_lab import chart
 from stargate_operator.constants import LABEL_LEADER
 from stargate_operator.settings import Settings
 
-DOCUMENTS = list(yaml.safe_load_all((REPO / "config" / "operator.yaml").read_text()))
+DOCUMENTS = list(yaml.safe_load_all(chart.template("deployment.yaml", "service.yaml")))
 SETTINGS = Settings()
 
 

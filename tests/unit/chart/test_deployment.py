@@ -13,19 +13,19 @@ DOCUMENTS = list(yaml.safe_load_all(chart.template("deployment.yaml", "service.y
 SETTINGS = Settings()
 
 
-def of_kind(kind: str) -> Any:
-    (found,) = [each for each in DOCUMENTS if each["kind"] == kind]
+def the(kind: str, name: str) -> Any:
+    (found,) = [e for e in DOCUMENTS if (e["kind"], e["metadata"]["name"]) == (kind, name)]
     return found
 
 
 @pytest.fixture
 def container() -> Any:
-    (found,) = of_kind("Deployment")["spec"]["template"]["spec"]["containers"]
+    (found,) = the("Deployment", "stargate-operator")["spec"]["template"]["spec"]["containers"]
     return found
 
 
 def test_workers_find_the_leader_under_the_default_report_url() -> None:
-    service = of_kind("Service")
+    service = the("Service", "stargate-operator-reports")
     meta, port = service["metadata"], service["spec"]["ports"][0]["port"]
     assert SETTINGS.reports_url == f"https://{meta['name']}.{meta['namespace']}.svc:{port}"
     assert service["spec"]["selector"][LABEL_LEADER] == "true"
@@ -47,6 +47,6 @@ def test_it_is_restricted_and_writes_nowhere(container: Any) -> None:
     assert security["readOnlyRootFilesystem"]
     assert not security["allowPrivilegeEscalation"]
     assert security["capabilities"] == {"drop": ["ALL"]}
-    pod = of_kind("Deployment")["spec"]["template"]["spec"]
+    pod = the("Deployment", "stargate-operator")["spec"]["template"]["spec"]
     assert pod["securityContext"]["runAsNonRoot"]
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}

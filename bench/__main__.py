@@ -80,7 +80,7 @@ async def _run(options: argparse.Namespace) -> None:
     options.results.parent.mkdir(parents=True, exist_ok=True)
     if not options.append:
         options.results.unlink(missing_ok=True)
-    _about(options).write_text(machine.describe())
+        _about(options).write_text(machine.describe())
     async with arena(max(options.sizes), options.name) as shared:
         await _warm_up(shared)
         await _measure(shared, options)

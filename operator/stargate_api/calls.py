@@ -125,7 +125,7 @@ class Calls:
 
     def _wanted(self, config: Config, namespace: str | None) -> StargateJob:
         """As it would be submitted: a config, or a StargateJob's manifest."""
-        if "apiVersion" in config or "kind" in config:
+        if training_config.is_manifest(config):
             spec = training_config.read_manifest(config)
             within = self._manifest_namespace(dict(config.get("metadata") or {}), namespace)
         else:

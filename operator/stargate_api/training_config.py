@@ -24,6 +24,11 @@ def read(config: Mapping[str, Any]) -> StargateJobSpec:
     return _validated(config, prefix="")
 
 
+def is_manifest(found: Mapping[str, Any]) -> bool:
+    """A StargateJob rather than a config, which has neither field."""
+    return "apiVersion" in found or "kind" in found
+
+
 def read_manifest(manifest: Mapping[str, Any]) -> StargateJobSpec:
     """The spec of a StargateJob as it would be given to kubectl."""
     kind = (manifest.get("apiVersion"), manifest.get("kind"))

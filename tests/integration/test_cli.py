@@ -105,6 +105,14 @@ def test_what_is_wrong_with_a_config_is_told(shell: Shell) -> None:
     assert "epohs: is unknown; did you mean epochs?" in said
 
 
+@pytest.mark.parametrize("command", ["submit", "check"])
+def test_it_is_told_before_any_cluster_is_asked_for(shell: Shell, command: str) -> None:
+    nowhere = {"STARGATE_ENDPOINT": "https://127.0.0.1:1"}
+    text = json.dumps(config(epohs=3))
+    code, said = shell.fails(command, "-f", "-", stdin=text, **nowhere)
+    assert (code, "epohs: is unknown" in said) == (2, True)
+
+
 WRONG: list[tuple[tuple[str, ...], int, str]] = [
     (("submit", "-f", "/no/such"), 2, "/no/such is not valid: it cannot be read"),
     (("submit", "-f", "-"), 2, "stdin is not valid: it holds no job"),

@@ -25,6 +25,7 @@ from stargate_api import (
     StargateError,
     Timeout,
     Unreachable,
+    training_config,
 )
 from stargate_api.cli import show
 from stargate_api.cli.complete import job_names
@@ -100,9 +101,9 @@ def submit(
     kubeconfig: Kubeconfig = None,
 ) -> None:
     """Create a job."""
-    found = _read(file)
+    found = _read_job(file)
     with _client(namespace, context, kubeconfig) as client:
-        if "apiVersion" in found or "kind" in found:
+        if training_config.is_manifest(found):
             _only_for_configs(request_id)
             job_id = client.submit_manifest(found, namespace=namespace)
         else:
@@ -128,7 +129,7 @@ def check(
     """Ask whether a job would start now, in which block, and if not, why. Submits nothing.
 
     Ends with 0 if it would, with 6 if not now, and with 7 if never."""
-    wanted = _read(file)
+    wanted = _read_job(file)
     with _client(namespace, context, kubeconfig) as client:
         found = client.check(wanted, namespace=namespace)
         if output:
@@ -317,6 +318,16 @@ def _code(error: StargateError) -> int:
 
 def _client(namespace: str | None, context: str | None, kubeconfig: str | None) -> Client:
     return Client(namespace=namespace, context=context, kubeconfig=kubeconfig)
+
+
+def _read_job(file: str) -> dict[str, Any]:
+    """What is wrong with it is said before any cluster is asked for."""
+    found = _read(file)
+    if training_config.is_manifest(found):
+        training_config.read_manifest(found)
+    else:
+        training_config.read(found)
+    return found
 
 
 def _read(file: str) -> dict[str, Any]:

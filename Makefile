@@ -5,7 +5,7 @@ UV := tools/uv
 RUN := $(UV) run --locked --all-extras
 PYTHON := $(RUN) python
 export PYTHONPATH := $(CURDIR)/tools
-TYPED := $(wildcard operator tools images/trainer tests bench)
+TYPED := $(wildcard operator tools images/trainer tests bench charts/*/files/*.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test trainer-check lint format manifests images e2e recovery bench up down
@@ -32,8 +32,9 @@ format: ## Rewrite the code in the project's style
 	$(RUN) ruff check --fix
 	$(RUN) ruff format
 
-manifests: ## Write crds/ from operator/stargate_types
+manifests: ## Write crds/ from operator/stargate_types, and what the chart says of its values
 	$(PYTHON) -m stargate_types.crd crds/
+	PYTHONPATH=operator:tools $(PYTHON) -m stargate_lab.chart_reference
 
 images: ## Build the container images (needs Docker)
 	$(PYTHON) -m stargate_lab images

@@ -5,14 +5,60 @@
 {{- .Values.serviceAccount.name | default (include "stargate.name" .) }}
 {{- end }}
 
+{{/* As the API server names it. */}}
+{{- define "stargate.user" -}}
+system:serviceaccount:{{ .Release.Namespace }}:{{ include "stargate.serviceAccount" . }}
+{{- end }}
+
+{{/* The roles' subject, and the flow schema's. */}}
+{{- define "stargate.subject" -}}
+kind: ServiceAccount
+name: {{ include "stargate.serviceAccount" . }}
+namespace: {{ .Release.Namespace }}
+{{- end }}
+
 {{- define "stargate.certificateSecret" -}}
 {{- .Values.certificate.existingSecret | default (printf "%s-tls" (include "stargate.name" .)) }}
+{{- end }}
+
+{{/* What workers call the report server. */}}
+{{- define "stargate.reportsHost" -}}
+{{ include "stargate.name" . }}-reports.{{ .Release.Namespace }}.svc
+{{- end }}
+
+{{/* The names that its certificate is for, as JSON. */}}
+{{- define "stargate.reportsNames" -}}
+{{- $host := include "stargate.reportsHost" . }}
+{{- list $host (trimSuffix ".svc" $host) (printf "%s.cluster.local" $host) | toJson }}
 {{- end }}
 
 {{- define "stargate.image" -}}
 {{- with .Values.image }}
 {{- if .digest }}{{ .repository }}@{{ .digest }}{{ else }}{{ .repository }}:{{ .tag | default $.Chart.AppVersion }}{{ end }}
 {{- end }}
+{{- end }}
+
+{{- define "stargate.imagePullSecrets" -}}
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Of every pod of this chart: what the restricted Pod Security level asks for. */}}
+{{- define "stargate.podSecurity" -}}
+runAsNonRoot: true
+seccompProfile:
+  type: RuntimeDefault
+{{- end }}
+
+{{- define "stargate.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
 {{- end }}
 
 {{- define "stargate.selectorLabels" -}}

@@ -1,31 +1,31 @@
 """The shipped rules, word by word: a right more is a hole, a right less an operator that fails."""
 
-from functools import cache
-from typing import Any
+from collections.abc import Iterator
 
-import yaml
+import pytest
 
-from stargate_lab import chart
-
-Json = dict[str, Any]
+from tests.unit.chart.rendered import EVERYTHING, Json, Objects, rendered
 
 READ = "get list watch"
 
-CLUSTER = {
+GANGS = {
     "stargate.dev/stargatejobs": f"{READ} delete",
     "stargate.dev/stargatejobs/status": "update",
     "stargate.dev/stargatejobs/finalizers": "update",
+    "/pods": f"{READ} create delete deletecollection",
+    "/services": f"{READ} create delete",
+    "/events": "create",
+    "scheduling.k8s.io/podgroups": f"{READ} create delete",
+}
+CLUSTER = {
     "stargate.dev/computeblocks": f"{READ} create patch",
     "stargate.dev/computeblocks/status": "update",
     "stargate.dev/acceleratorclasses": f"{READ} create patch",
     "stargate.dev/stargateruntimes": f"{READ} create patch",
-    "/pods": f"{READ} create delete deletecollection",
-    "/services": f"{READ} create delete",
-    "/events": "create",
     "/nodes": READ,
-    "scheduling.k8s.io/podgroups": f"{READ} create delete",
     "authentication.k8s.io/tokenreviews": "create",
 }
+EVERYBODY_S_PODS = {"/pods": "list watch"}
 OWN_NAMESPACE = {
     "coordination.k8s.io/leases": "get create update",
     "/pods": "patch",
@@ -53,10 +53,11 @@ EVERYBODY = {
 }
 
 
-@cache
-def objects() -> dict[str, Json]:
-    found = yaml.safe_load_all(chart.template("rbac.yaml", "people.yaml", "serviceaccount.yaml"))
-    return {f"{one['kind']}/{one['metadata']['name']}": one for one in found}
+KINDS = ("ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "ServiceAccount")
+
+
+def roles(objects: Objects) -> Iterator[Json]:
+    return (each for each in objects.all if each["kind"] in KINDS[0:4:2])
 
 
 def table(role: Json) -> dict[str, str]:
@@ -71,7 +72,8 @@ def table(role: Json) -> dict[str, str]:
 
 
 def test_the_chart_holds_these_and_no_other() -> None:
-    assert sorted(objects()) == [
+    found = {name for name in rendered().names if name.partition("/")[0] in KINDS}
+    assert found == {
         "ClusterRole/stargate-catalog-reader",
         "ClusterRole/stargate-operator",
         "ClusterRole/stargate-reader",
@@ -81,31 +83,60 @@ def test_the_chart_holds_these_and_no_other() -> None:
         "Role/stargate-operator",
         "RoleBinding/stargate-operator",
         "ServiceAccount/stargate-operator",
-    ]
+    }
 
 
 def test_the_operator_s_rights_in_every_namespace() -> None:
-    assert table(objects()["ClusterRole/stargate-operator"]) == CLUSTER
+    assert table(rendered().one("ClusterRole")) == {**GANGS, **CLUSTER}
 
 
 def test_the_operator_s_rights_in_its_own_namespace() -> None:
-    role = objects()["Role/stargate-operator"]
+    role = rendered().one("Role")
     assert role["metadata"]["namespace"] == "stargate-system"
     assert table(role) == OWN_NAMESPACE
 
 
+def test_with_watched_namespaces_it_writes_in_them_and_nowhere_else() -> None:
+    found = rendered(EVERYTHING)
+    gangs = [each for each in found.of("Role") if each["metadata"]["name"] != "stargate-operator"]
+    assert [each["metadata"]["namespace"] for each in gangs] == ["team-a", "team-b"]
+    assert [table(each) for each in gangs] == [GANGS, GANGS]
+    assert table(found.one("ClusterRole")) == {**CLUSTER, **EVERYBODY_S_PODS}
+    assert table(found.one("Role")) == OWN_NAMESPACE
+
+
+def test_in_each_of_them_the_role_is_the_operator_s() -> None:
+    bindings = rendered(EVERYTHING).of("RoleBinding")[1:]
+    assert [each["metadata"]["namespace"] for each in bindings] == ["team-a", "team-b"]
+    for each in bindings:
+        assert each["roleRef"]["kind"] == "Role"
+        assert each["roleRef"]["name"] == "stargate-operator-gangs"
+        assert each["subjects"] == [OPERATOR]
+
+
+def test_without_defaults_it_only_reads_the_catalogue() -> None:
+    found = table(rendered("defaults: {enabled: false}").one("ClusterRole"))
+    assert {each: found[each] for each in CATALOG} == CATALOG
+
+
+def test_who_brings_roles_of_their_own_gets_none() -> None:
+    found = rendered("rbac: {create: false}\nserviceAccount: {create: false, name: mine}")
+    assert not [name for name in found.names if name.partition("/")[0] in KINDS]
+    assert found.pod["spec"]["serviceAccountName"] == "mine"
+
+
 def test_the_catalog_is_there_for_everybody_to_read() -> None:
-    assert table(objects()["ClusterRole/stargate-catalog-reader"]) == CATALOG
+    assert table(rendered().one("ClusterRole", "stargate-catalog-reader")) == CATALOG
 
 
 def test_people_s_rights_in_their_namespace() -> None:
-    assert table(objects()["ClusterRole/stargate-researcher"]) == RESEARCHER
-    assert table(objects()["ClusterRole/stargate-reader"]) == READER
+    assert table(rendered().one("ClusterRole", "stargate-researcher")) == RESEARCHER
+    assert table(rendered().one("ClusterRole", "stargate-reader")) == READER
 
 
 def test_who_may_edit_or_view_a_namespace_has_them_without_a_binding() -> None:
     def joins(role: str) -> set[str]:
-        labels = objects()[f"ClusterRole/{role}"]["metadata"]["labels"]
+        labels = rendered().one("ClusterRole", role)["metadata"]["labels"]
         return {key.rpartition("-")[2] for key, value in labels.items() if value == "true"}
 
     assert joins("stargate-researcher") == {"admin", "edit"}
@@ -113,11 +144,14 @@ def test_who_may_edit_or_view_a_namespace_has_them_without_a_binding() -> None:
 
 
 def test_who_holds_which_role() -> None:
-    found = objects()
     held = {
-        name: (one["roleRef"]["kind"], one["roleRef"]["name"], one["subjects"])
-        for name, one in found.items()
-        if name.startswith(("ClusterRoleBinding/", "RoleBinding/"))
+        f"{one['kind']}/{one['metadata']['name']}": (
+            one["roleRef"]["kind"],
+            one["roleRef"]["name"],
+            one["subjects"],
+        )
+        for one in rendered().all
+        if "roleRef" in one
     }
     assert held == {
         "ClusterRoleBinding/stargate-operator": ("ClusterRole", "stargate-operator", [OPERATOR]),
@@ -130,9 +164,13 @@ def test_who_holds_which_role() -> None:
     }
 
 
-def test_no_rule_speaks_of_secrets_or_of_everything() -> None:
-    roles = [one for one in objects().values() if "rules" in one]
+@pytest.mark.parametrize("values", ["", EVERYTHING], ids=["defaults", "everything"])
+def test_no_rule_speaks_of_secrets_or_of_everything(values: str) -> None:
     named = {
-        word for one in roles for rule in one["rules"] for part in rule.values() for word in part
+        word
+        for role in roles(rendered(values))
+        for rule in role["rules"]
+        for part in rule.values()
+        for word in part
     }
     assert not named & {"secrets", "*", "impersonate", "escalate", "bind"}

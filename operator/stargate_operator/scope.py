@@ -1,4 +1,4 @@
-"""Which namespaces' jobs this operator runs. Elsewhere it reads pods, to count them, and writes nothing."""
+"""Which namespaces' jobs this operator runs. Elsewhere it counts pods, and writes nothing."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

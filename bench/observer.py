@@ -11,7 +11,8 @@ from contextlib import asynccontextmanager, suppress
 
 from bench.timeline import Milestone, Timeline
 from stargate_operator.kube.client import Client
-from stargate_operator.kube.informer import Informer, pods_of
+from stargate_operator.kube.informer import Informer
+from stargate_operator.kube.pod_store import PodStore
 from stargate_operator.pod import Pod
 
 PATIENCE = 3600.0
@@ -23,7 +24,8 @@ class StuckError(RuntimeError):
 
 class Observer:
     def __init__(self, client: Client, namespace: str) -> None:
-        self._informer = Informer(client, path=pods_of(namespace), on_change=self._changed)
+        self._pods = PodStore(self._changed)
+        self._informer = Informer(client, self._pods, namespace=namespace)
         self._timelines: dict[int, Timeline] = {}
         self._size = 0
         self._news = asyncio.Event()
@@ -38,8 +40,7 @@ class Observer:
         return self._timelines.setdefault(attempt, Timeline(self._size))
 
     def pods(self) -> list[Pod]:
-        uids = self._informer.job_uids()
-        return [pod for uid in uids for pod in self._informer.of_job(uid).values()]
+        return [pod for uid in self._pods.job_uids() for pod in self._pods.of_job(uid).values()]
 
     async def until(self, attempt: int, milestone: Milestone, patience: float = PATIENCE) -> float:
         """The moment when the gang of that attempt got there."""
@@ -56,10 +57,10 @@ class Observer:
     async def until_empty(self, patience: float = PATIENCE) -> float:
         try:
             async with asyncio.timeout(patience):
-                while len(self._informer):
+                while len(self._pods):
                     await self._next_news()
         except TimeoutError:
-            raise StuckError(f"{len(self._informer)} pods are still there") from None
+            raise StuckError(f"{len(self._pods)} pods are still there") from None
         return self._emptied_at
 
     @asynccontextmanager
@@ -82,7 +83,7 @@ class Observer:
         now, pod = time.monotonic(), new or old
         assert pod is not None
         reached = self.timeline(pod.attempt).take(old, new, now)
-        emptied = new is None and not len(self._informer)
+        emptied = new is None and not len(self._pods)
         if emptied:
             self._emptied_at = now
         if reached or emptied:

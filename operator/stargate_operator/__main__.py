@@ -9,6 +9,7 @@ from pydantic_settings import CliApp
 
 from stargate_operator import logs
 from stargate_operator.kube.config import ConfigError
+from stargate_operator.reach import OutOfReachError
 from stargate_operator.settings import Settings
 
 USAGE = "usage: stargate-operator run [--help] [flags]"
@@ -40,7 +41,7 @@ def _operate(settings: Settings) -> int | str:
 
     try:
         return uvloop.run(operate(settings))
-    except (ConfigError, FileNotFoundError) as error:
+    except (ConfigError, OutOfReachError, FileNotFoundError) as error:
         return f"stargate-operator: {error}"
 
 

@@ -13,11 +13,13 @@ import structlog
 from pydantic import ValidationError
 
 from stargate_operator.jobs import Catalogue, Jobs
+from stargate_operator.kube.watchdog import Watched
+from stargate_operator.scope import Scope
 from stargate_types import GROUP, VERSION, StargateJob
 
 log = structlog.get_logger(__name__)
 
-PLURALS = ("stargatejobs", "stargateruntimes", "acceleratorclasses", "computeblocks")
+_CATALOGUE = ("stargateruntimes", "acceleratorclasses", "computeblocks")
 
 _SERVER_TIMEOUT = 240
 """Seconds after which the API server ends a watch; kopf goes on from where it was."""
@@ -25,6 +27,12 @@ _CLIENT_TIMEOUT = 270
 _CONNECT_TIMEOUT = 10
 _SILENCE = 70
 """Bookmarks come every minute."""
+
+
+def watched(scope: Scope) -> frozenset[Watched]:
+    """What kopf is to watch: jobs namespace by namespace, and the catalogue, which is in none."""
+    jobs = (("stargatejobs", namespace) for namespace in scope.parts)
+    return frozenset((*jobs, *((kind, None) for kind in _CATALOGUE)))
 
 
 def kopf_settings() -> kopf.OperatorSettings:

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterable
 
 from stargate_operator import metrics
 from stargate_operator.jobs import Jobs
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.foreign_pods import ForeignPods
-from stargate_operator.kube.informer import Informer
+from stargate_operator.kube.pod_store import PodStore
 from stargate_types.status import AttemptStatus, StargateJobStatus
 
 _GAUGE_SECONDS = 5.0
@@ -33,11 +34,11 @@ def _ran(attempt: AttemptStatus, attempts: list[AttemptStatus]) -> None:
 
 
 async def keep_gauges(
-    jobs: Jobs, pods: Informer, foreign_pods: ForeignPods, client: Client
+    jobs: Jobs, pods: PodStore, foreign_pods: Iterable[ForeignPods], client: Client
 ) -> None:
     while True:
         metrics.jobs_by_phase(Counter(job.status.phase for job in jobs if job.status.phase))
         metrics.informer_pods(len(pods))
-        metrics.foreign_pods(len(foreign_pods))
+        metrics.foreign_pods(sum(len(each) for each in foreign_pods))
         metrics.api_concurrency(client.limiter.limit)
         await asyncio.sleep(_GAUGE_SECONDS)

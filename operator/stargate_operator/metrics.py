@@ -97,6 +97,18 @@ _unready_nodes = Gauge(
     "Nodes that are not ready, and those that vanished within the hour.",
     registry=registry,
 )
+_namespaces_refused = Gauge(
+    "stargate_namespaces_refused",
+    "Namespaces of watch-namespaces that do not let the operator watch jobs.",
+    registry=registry,
+)
+_defaults = Gauge(
+    "stargate_defaults",
+    "The install's defaults: standing as brought, left alone because somebody edited or made the"
+    " object, failed.",
+    ["state"],
+    registry=registry,
+)
 _blocks_written = Counter(
     "stargate_compute_block_writes",
     "Status writes of compute blocks: written, refused by a conflict or an error.",
@@ -221,6 +233,15 @@ def informer_pods(count: int) -> None:
 
 def unready_nodes(count: int) -> None:
     _unready_nodes.set(count)
+
+
+def namespaces_refused(count: int) -> None:
+    _namespaces_refused.set(count)
+
+
+def defaults_stand(counts: Mapping[str, int]) -> None:
+    for state, count in counts.items():
+        _defaults.labels(state).set(count)
 
 
 def pod_given_up() -> None:

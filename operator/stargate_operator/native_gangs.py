@@ -4,6 +4,8 @@ With its feature gate off the API server may serve PodGroups and yet drop a pod'
 in silence, so the answer to a dry run is read in full.
 """
 
+from collections.abc import Iterable
+
 import msgspec
 import structlog
 
@@ -36,12 +38,13 @@ class _Pod(msgspec.Struct):
     spec: _Spec
 
 
-async def find_group_version(client: Client, *, namespace: str) -> str | None:
-    """The API version of PodGroup to use; None where pods can be in no gang."""
+async def find_group_version(client: Client, *, namespaces: Iterable[str]) -> str | None:
+    """The API version of PodGroup to use; None where pods can be in no gang. A namespace may refuse
+    the pod that is tried: then the next is asked."""
     for version in _VERSIONS:
         group_version = f"{_GROUP}/{version}"
         if await _serves(client, group_version):
-            return group_version if await _keeps_the_group(client, namespace) else None
+            return group_version if await _keeps_the_group(client, namespaces) else None
     return None
 
 
@@ -55,16 +58,19 @@ async def _serves(client: Client, group_version: str) -> bool:
     return any(each.name == "podgroups" for each in found.resources)
 
 
-async def _keeps_the_group(client: Client, namespace: str) -> bool:
-    path = f"/api/v1/namespaces/{namespace}/pods"
-    try:
-        answer = await client.create_for(
-            path, msgspec.json.encode(_probe()), _Pod, query={"dryRun": "All"}
-        )
-    except ApiError as error:
-        log.warning("native gangs could not be tried out", error=str(error))
-        return False
-    return answer.spec.scheduling_group is not None
+async def _keeps_the_group(client: Client, namespaces: Iterable[str]) -> bool:
+    for namespace in namespaces:
+        path = f"/api/v1/namespaces/{namespace}/pods"
+        body = msgspec.json.encode(_probe())
+        try:
+            answer = await client.create_for(path, body, _Pod, query={"dryRun": "All"})
+        except ApiError as error:
+            log.warning(
+                "native gangs could not be tried out", namespace=namespace, error=str(error)
+            )
+            continue
+        return answer.spec.scheduling_group is not None
+    return False
 
 
 def _probe() -> dict[str, object]:

@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 from stargate_operator.circle import Circle
 from stargate_operator.jobs import Jobs
-from stargate_operator.kube.informer import Informer
+from stargate_operator.kube.pod_store import PodStore
 from stargate_operator.pod import Pod
 from stargate_operator.reports.board import CheckpointKey, Standing
+from stargate_operator.scope import Scope
 from stargate_types import StargateJob
 
 
@@ -15,17 +16,22 @@ class NoticeBoard:
         self,
         *,
         jobs: Jobs,
-        pods: Informer,
+        pods: PodStore,
         circle: Circle,
         leads: Callable[[], bool],
+        scope: Scope,
     ) -> None:
         self._jobs = jobs
         self._pods = pods
         self._circle = circle
         self._leads = leads
+        self._scope = scope
 
     def is_leader(self) -> bool:
         return self._leads()
+
+    def serves(self, namespace: str) -> bool:
+        return namespace in self._scope
 
     def pod(self, pod_uid: str) -> Pod | None:
         return self._pods.by_uid(pod_uid)

@@ -22,14 +22,15 @@ from stargate_operator.compute.placing import Placing
 from stargate_operator.constants import FIELD_MANAGER
 from stargate_operator.contention import Rivals
 from stargate_operator.desired.environment import ReportTarget
-from stargate_operator.handlers import PLURALS, kopf_settings, register
+from stargate_operator.handlers import kopf_settings, register, watched
 from stargate_operator.jobs import Catalogue, Jobs
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.config import Endpoint, load_endpoint
 from stargate_operator.kube.foreign_pods import ForeignPods
-from stargate_operator.kube.informer import SERVICES, Follower, Informer
+from stargate_operator.kube.informer import PODS, SERVICES, Follower, Informer
 from stargate_operator.kube.leadership import Leadership
 from stargate_operator.kube.nodes import Node, NodeInformer
+from stargate_operator.kube.pod_store import PodStore
 from stargate_operator.kube.watchdog import Check, KopfWatchers, Watchdog
 from stargate_operator.leader_label import take_label
 from stargate_operator.measure import keep_gauges
@@ -38,6 +39,7 @@ from stargate_operator.nodes import Nodes, Patience
 from stargate_operator.notice_board import NoticeBoard
 from stargate_operator.pod import Pod
 from stargate_operator.probes import Probes
+from stargate_operator.reach import refused_of, until_one_is_back
 from stargate_operator.reconciler import World
 from stargate_operator.reports.certificate import ServingCertificate
 from stargate_operator.reports.hearing import Hearing
@@ -60,11 +62,16 @@ def now() -> datetime:
 class Replica:
     """Everything that one process consists of."""
 
-    def __init__(self, settings: Settings, endpoint: Endpoint) -> None:
+    def __init__(
+        self, settings: Settings, endpoint: Endpoint, refused: tuple[str, ...] = ()
+    ) -> None:
+        """`refused`: namespaces of the settings that may not be watched."""
         self.settings = settings
+        self.refused = refused
+        self.scope = scope = settings.scope.without(refused)
         self.jobs, self.catalogue, self.ledger = Jobs(), Catalogue(), Ledger()
         self.circle = Circle()
-        agent = f"{FIELD_MANAGER}/{settings.leader_identity}"
+        agent = _agent(settings)
         self.lease_client = Client(endpoint, user_agent=agent)
         self.leadership = Leadership(
             self.lease_client,
@@ -95,13 +102,29 @@ class Replica:
         self.node_informer = NodeInformer(self.client, on_change=self._node_changed)
         self._node_news: set[str] = set()
         self.fleet = Fleet(time.monotonic)
-        self.foreign_pods = ForeignPods(self.client, on_change=self.fleet.held)
-        self.pods = Informer(self.client, on_change=self._pod_changed)
-        self.services = Informer(self.client, path=SERVICES, on_change=self._companion_changed)
-        self.pod_groups: Informer | None = None
+        self.foreign_pods = [ForeignPods(self.client, on_change=self.fleet.held)]
+        if scope.namespaces is not None:
+            self.foreign_pods.append(
+                ForeignPods(self.client, on_change=self.fleet.held, outside=scope.namespaces)
+            )
+        self.pods = PodStore(self._pod_changed)
+        self.services = PodStore(self._companion_changed)
+        self.pod_groups: PodStore | None = None
+        self.informers: list[Follower[Any]] = [
+            *self._of_jobs(self.pods, PODS),
+            *self._of_jobs(self.services, SERVICES),
+            *self.foreign_pods,
+            self.node_informer,
+        ]
         self.teller = Teller(self.client, instance=settings.leader_identity, clock=now)
-        self.watchers = KopfWatchers(frozenset(PLURALS))
+        self.watchers = KopfWatchers(watched(scope))
         self._leading = asyncio.Event()
+
+    def _of_jobs(self, store: PodStore, path: str) -> list[Informer]:
+        """What belongs to jobs, each namespace of the scope followed by itself and kept together."""
+        return [
+            Informer(self.client, store, path=path, namespace=each) for each in self.scope.parts
+        ]
 
     def _pod_changed(self, uid: str, old: Pod | None, new: Pod | None) -> None:
         self.fleet.pod_changed(old, new)
@@ -174,27 +197,18 @@ class Replica:
     async def _follow_pod_groups(self) -> str | None:
         if self.settings.native_gangs == "off":
             return None
-        found = await find_group_version(self.client, namespace=self.settings.namespace)
+        candidates = self.scope.namespaces or (self.settings.namespace,)
+        found = await find_group_version(self.client, namespaces=candidates)
         if found is not None:
-            self.pod_groups = Informer(
-                self.client, path=f"/apis/{found}/podgroups", on_change=self._companion_changed
-            )
-            self._pod_group_task = asyncio.create_task(self.pod_groups.run())
+            self.pod_groups = PodStore(self._companion_changed)
+            followers = self._of_jobs(self.pod_groups, f"/apis/{found}/podgroups")
+            self.informers.extend(followers)
+            self._pod_group_tasks = [asyncio.create_task(each.run()) for each in followers]
         return found
 
     async def _all_synced(self) -> None:
         for informer in self.informers:
             await informer.synced.wait()
-
-    @property
-    def informers(self) -> list[Follower[Any]]:
-        return [
-            self.pods,
-            self.foreign_pods,
-            self.node_informer,
-            self.services,
-            *([self.pod_groups] if self.pod_groups is not None else []),
-        ]
 
     def _world(self, group_version: str | None) -> World:
         return World(
@@ -227,6 +241,7 @@ class Replica:
             pods=self.pods,
             circle=self.circle,
             leads=lambda: self.leads and self.watchers.listed,
+            scope=self.scope,
         )
         identities = Identities(self.client, time.time)
         intake = Intake(board, self.ledger, identities, clock=now, hearing=self.hearing)
@@ -257,7 +272,8 @@ class Replica:
                 wake_all=self.circle.wake_all,
             ),
             settings=kopf_settings(),
-            clusterwide=True,
+            clusterwide=self.scope.namespaces is None,
+            namespaces=self.scope.namespaces or (),
             standalone=True,
             # kopf's own asks for the user's name, which a container's has not.
             identity=self.settings.leader_identity,  # type: ignore[arg-type]  # a str by another name
@@ -272,6 +288,10 @@ async def first_failure(*parts: asyncio.Future[None]) -> None:
         each.result()
 
 
+def _agent(settings: Settings) -> str:
+    return f"{FIELD_MANAGER}/{settings.leader_identity}"
+
+
 def _count_request(verb: str, code: int, seconds: float) -> None:
     del seconds
     metrics.api_answered(verb, code)
@@ -279,7 +299,9 @@ def _count_request(verb: str, code: int, seconds: float) -> None:
 
 async def operate(settings: Settings) -> int:
     """The process's exit status: 0 if it was told to stop, 1 if it had to."""
-    replica = Replica(settings, load_endpoint(settings.kubeconfig))
+    endpoint = load_endpoint(settings.kubeconfig)
+    async with Client(endpoint, user_agent=_agent(settings)) as client:
+        replica = Replica(settings, endpoint, await refused_of(client, settings.scope))
     reports = replica.report_server()
     watchdog = replica.watchdog(reports)
     probes = Probes(
@@ -318,14 +340,12 @@ async def _until_one_ends(replica: Replica, watchdog: Watchdog) -> int:
 
 def _endless(replica: Replica, watchdog: Watchdog) -> list[Coroutine[Any, Any, Any]]:
     return [
-        replica.pods.run(),
-        replica.node_informer.run(),
-        replica.services.run(),
+        *(informer.run() for informer in replica.informers),
         replica.hearing.run(),
         replica.teller.run(),
-        replica.foreign_pods.run(),
         keep_gauges(replica.jobs, replica.pods, replica.foreign_pods, replica.client),
         watchdog.run(),
+        until_one_is_back(replica.lease_client, replica.refused),
         replica.leadership.run(replica.lead),
     ]
 

@@ -28,7 +28,7 @@ from stargate_operator.gang import Roll
 from stargate_operator.jobs import Catalogue, Jobs
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.errors import ApiError
-from stargate_operator.kube.informer import Informer
+from stargate_operator.kube.pod_store import PodStore
 from stargate_operator.memory import Memory
 from stargate_operator.nodes import Nodes
 from stargate_operator.observe import Surroundings, observe
@@ -56,7 +56,7 @@ class World:
     client: Client
     jobs: Jobs
     catalogue: Catalogue
-    pods: Informer
+    pods: PodStore
     nodes: Nodes
     companions: Companions
     ledger: Ledger

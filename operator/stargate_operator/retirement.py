@@ -11,7 +11,7 @@ from stargate_operator.apply import Hands
 from stargate_operator.companions import Companions
 from stargate_operator.decide.effects import doom
 from stargate_operator.jobs import Jobs
-from stargate_operator.kube.informer import Informer
+from stargate_operator.kube.pod_store import PodStore
 from stargate_operator.nodes import Nodes
 from stargate_operator.pod import Pod
 from stargate_operator.record import Record
@@ -29,7 +29,7 @@ class Retirement:
         uid: str,
         *,
         jobs: Jobs,
-        pods: Informer,
+        pods: PodStore,
         companions: Companions,
         hands: Hands,
         record: Record,

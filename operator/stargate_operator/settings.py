@@ -1,17 +1,33 @@
 """Every setting of the operator: a flag and a STARGATE_* variable each, listed by `--help`."""
 
 import os
+import re
 import socket
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from stargate_operator.kube.client import WRITE_TIMEOUT
+from stargate_operator.scope import Scope
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
+
+_DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
+def _namespaces(listed: str) -> str:
+    """As given, without what means nothing: blanks, and a name for the second time."""
+    names = list(dict.fromkeys(each.strip() for each in listed.split(",") if each.strip()))
+    for name in names:
+        if not _DNS_LABEL.fullmatch(name):
+            raise ValueError(
+                f"{name!r} cannot be a namespace: it takes up to 63 of a-z, 0-9 and -, and begins and"
+                " ends with a letter or digit; several are separated by commas"
+            )
+    return ",".join(names)
 
 
 class Settings(BaseSettings):
@@ -33,6 +49,16 @@ class Settings(BaseSettings):
     )
     namespace: str = Field(
         default="stargate-system", description="Namespace of the operator itself: lease and pods."
+    )
+    watch_namespaces: Annotated[str, AfterValidator(_namespaces)] = Field(
+        default="",
+        description="Namespaces whose jobs are run, separated by commas; all by default. In others"
+        " it needs no right to write.",
+    )
+    defaults_directory: Path | None = Field(
+        default=None,
+        description="Folder of YAML files, one StargateRuntime, AcceleratorClass or ComputeBlock each:"
+        " the leader applies them, and leaves alone what somebody has edited.",
     )
     pod_name: str | None = Field(
         default=None, description="Name of this replica's pod; the leader labels it."
@@ -117,3 +143,7 @@ class Settings(BaseSettings):
         if not self.reports_url.startswith("https://"):
             raise ValueError("reports-url must start with https://: tokens travel over it")
         return self
+
+    @property
+    def scope(self) -> Scope:
+        return Scope(tuple(self.watch_namespaces.split(","))) if self.watch_namespaces else Scope()

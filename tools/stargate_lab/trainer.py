@@ -27,7 +27,8 @@ from stargate_lab.training import (
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.config import load_endpoint
 from stargate_operator.kube.errors import ApiError
-from stargate_operator.kube.informer import Informer, pods_of
+from stargate_operator.kube.informer import Informer
+from stargate_operator.kube.pod_store import PodStore
 from stargate_operator.pod import RUNNING, Pod
 
 WRITES_AT_ONCE = 32
@@ -56,7 +57,7 @@ class Trainer:
         self._behaviour = behaviour
         self._say = say
         self._gangs: dict[tuple[str, int], Gang] = {}
-        self._pods = Informer(client, path=pods_of(namespace), on_change=self._notice)
+        self._pods = Informer(client, PodStore(self._notice), namespace=namespace)
 
     async def run(self) -> None:
         try:

@@ -83,24 +83,30 @@ class ForeignPodStore:
 
 
 class ForeignPods(Follower[WireForeignPod]):
-    """`path` is that of all namespaces; `on_change` hears of what is held before and after."""
+    """Of all namespaces; `on_change` hears of what is held before and after.
+
+    `outside` are the namespaces whose gangs are ours: then those are followed that carry a job's label
+    and are in no such namespace. Nobody runs them, or another operator does.
+    """
 
     def __init__(
         self,
         client: Client,
         *,
         on_change: OnHeld,
+        outside: tuple[str, ...] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = ForeignPodStore(on_change)
+        elsewhere = (f"metadata.namespace!={each}" for each in outside)
         super().__init__(
             client,
             self._store,
             WireForeignPod,
             path=PODS,
             clock=clock,
-            selector=f"!{constants.LABEL_JOB_UID}",
-            fields=_HOLDING,
+            selector=constants.LABEL_JOB_UID if outside else f"!{constants.LABEL_JOB_UID}",
+            fields=",".join((_HOLDING, *elsewhere)),
         )
 
     def __len__(self) -> int:

@@ -15,6 +15,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 import msgspec
@@ -25,9 +26,8 @@ from stargate_operator.kube import errors
 from stargate_operator.kube.client import SILENCE, Client
 from stargate_operator.kube.errors import ApiError
 from stargate_operator.kube.meta import ObjectMeta
-from stargate_operator.kube.pod_store import OnChange, PodStore
+from stargate_operator.kube.pod_store import PodStore
 from stargate_operator.kube.pod_wire import WirePod, number, pod_of
-from stargate_operator.pod import Pod
 
 log = structlog.get_logger(__name__)
 
@@ -88,9 +88,10 @@ class Store(Protocol):
 _decode_error = msgspec.json.Decoder(_Error).decode
 
 
-def pods_of(namespace: str | None) -> str:
-    """Where the pods of one namespace are, or those of all."""
-    return f"/api/v1/namespaces/{namespace}/pods" if namespace else PODS
+def in_namespace(path: str, namespace: str | None) -> str:
+    """Where those of one namespace are; `path` is that of all."""
+    root, _, plural = path.rpartition("/")
+    return path if namespace is None else f"{root}/namespaces/{namespace}/{plural}"
 
 
 class Follower(ABC, Generic[W]):
@@ -272,52 +273,47 @@ class Follower(ABC, Generic[W]):
 
 
 class Informer(Follower[WirePod]):
-    """Of pods that carry a job's label, or of the metadata of what else does."""
+    """Of pods that carry a job's label, or of the metadata of what else does, in one namespace or in
+    all. Those of several namespaces may share a store."""
 
     def __init__(
         self,
         client: Client,
+        store: PodStore,
         *,
         path: str = PODS,
-        on_change: OnChange,
+        namespace: str | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._store = PodStore(on_change, clock)
+        self._store = store
         super().__init__(
             client,
-            self._store,
+            _Part(store, namespace),
             WirePod,
-            path=path,
+            path=in_namespace(path, namespace),
             clock=clock,
             selector=constants.LABEL_JOB_UID,
         )
 
-    def of_job(self, job_uid: str) -> Mapping[str, Pod]:
-        return self._store.of_job(job_uid)
-
-    def by_uid(self, pod_uid: str) -> Pod | None:
-        return self._store.by_uid(pod_uid)
-
-    def is_gone(self, pod_uid: str) -> bool:
-        """Deleted within the last minutes."""
-        return self._store.is_gone(pod_uid)
-
-    def job_uids(self) -> frozenset[str]:
-        return self._store.job_uids()
-
-    def __len__(self) -> int:
-        return len(self._store)
-
-    def seed(self, meta: ObjectMeta) -> None:
-        """A create was just answered; the watch will tell the same a little later."""
-        self._store.put(pod_of(WirePod(metadata=meta)))
-
-    def mark_deleting(self, uid: str) -> None:
-        """A delete was just accepted; it shows until the watch tells how it went."""
-        self._store.mark_deleting(uid)
-
     def _keep(self, wire: WirePod) -> None:
         self._store.put(pod_of(wire))
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Of a store, what one namespace's list speaks of."""
+
+    store: PodStore
+    namespace: str | None
+
+    def remove(self, uid: str) -> None:
+        self.store.remove(uid)
+
+    def keep_only(self, listed: set[str], version: int) -> None:
+        self.store.keep_only(listed, version, self.namespace)
+
+    def clear_versions(self) -> None:
+        self.store.clear_versions()
 
 
 def _raise_if_error(line: bytes) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 import msgspec
 
+from stargate_operator.kube.meta import ObjectMeta
+from stargate_operator.kube.pod_wire import WirePod, pod_of
 from stargate_operator.pod import Pod
 
 OnChange = Callable[[str, "Pod | None", "Pod | None"], None]
@@ -20,7 +23,7 @@ _EMPTY: Mapping[str, Pod] = MappingProxyType({})
 class PodStore:
     """The pods by job and by UID: pure bookkeeping, and the one way for a change to get in."""
 
-    def __init__(self, on_change: OnChange, clock: Callable[[], float]) -> None:
+    def __init__(self, on_change: OnChange, clock: Callable[[], float] = time.monotonic) -> None:
         self._on_change = on_change
         self._clock = clock
         self._jobs: dict[str, dict[str, Pod]] = {}
@@ -40,6 +43,7 @@ class PodStore:
         return self._by_uid.get(pod_uid)
 
     def is_gone(self, pod_uid: str) -> bool:
+        """Deleted within the last minutes."""
         return pod_uid in self._gone
 
     def job_uids(self) -> frozenset[str]:
@@ -64,18 +68,25 @@ class PodStore:
         if known is not None:
             self._drop(known)
 
+    def seed(self, meta: ObjectMeta) -> None:
+        """A create was just answered; the watch will tell the same a little later."""
+        self.put(pod_of(WirePod(metadata=meta)))
+
     def mark_deleting(self, uid: str) -> None:
+        """A delete was just accepted; it shows until the watch tells how it went."""
         known = self._by_uid.get(uid)
         if known is not None and not known.deleting:
             self._deleting.add(uid)
             self._replace(known, msgspec.structs.replace(known, deleting=True))
 
-    def keep_only(self, listed: set[str], version: int) -> None:
-        """After a full list at `version`: whatever it lacks and is no newer has vanished."""
+    def keep_only(self, listed: set[str], version: int, namespace: str | None = None) -> None:
+        """After a full list of a namespace, or of all, at `version`: whatever it lacks and is no newer
+        has vanished."""
         vanished = [
             pod
             for uid, pod in self._by_uid.items()
             if uid not in listed and pod.resource_version <= version
+            if namespace in (None, pod.namespace)
         ]
         for pod in vanished:
             self.remove(pod.uid)

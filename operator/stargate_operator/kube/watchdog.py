@@ -21,6 +21,9 @@ STARTING = 30.0
 SILENT = 150.0
 """Bookmarks come every minute and kopf reconnects after 70 s of silence."""
 
+Watched = tuple[str, str | None]
+"""A kind by its plural, and a namespace; None: of all of them, or of the cluster."""
+
 
 @dataclass(frozen=True)
 class Check:
@@ -97,12 +100,12 @@ class KopfWatchers:
     watcher started, heard, and why it died. `install` fails where a new kopf has no such function.
     """
 
-    kinds: frozenset[str]
-    """Plural names, as in `stargatejobs`."""
+    wanted: frozenset[Watched]
+    """One watcher of each: that of one namespace can die alone."""
     clock: Callable[[], float] = time.monotonic
     starting: float = STARTING
     silent: float = SILENT
-    _watchers: dict[tuple[str, str | None], _Watcher] = field(default_factory=dict)
+    _watchers: dict[Watched, _Watcher] = field(default_factory=dict)
     _since: float | None = None
 
     def install(self) -> Callable[[], None]:
@@ -115,7 +118,7 @@ class KopfWatchers:
         def observed(**how: Any) -> AsyncIterator[Any]:
             key = (how["resource"].plural, how["namespace"])
             stream: AsyncIterator[Any] = original(**how)
-            return self._observe(key, stream) if key[0] in self.kinds else stream
+            return self._observe(key, stream) if key in self.wanted else stream
 
         def undo() -> None:
             watching.infinite_watch = original
@@ -130,25 +133,21 @@ class KopfWatchers:
         if self._since is None:
             return "not installed"
         starting = self.clock() - self._since < self.starting
-        found = [
-            f"{kind} {why}" for kind in sorted(self.kinds) if (why := self._why(kind, starting))
-        ]
+        wanted = sorted(self.wanted, key=_named)
+        found = [f"{_named(each)} {why}" for each in wanted if (why := self._why(each, starting))]
         return ", ".join(found) or None
 
     @property
     def listed(self) -> bool:
-        """Every kind has been listed once: what is absent then is absent in the cluster."""
-        found = [self._of(kind) for kind in self.kinds]
-        return all(watchers and all(w.listed for w in watchers) for watchers in found)
+        """All has been listed once: what is absent then is absent in the cluster."""
+        found = [self._watchers.get(each) for each in self.wanted]
+        return all(watcher and watcher.listed for watcher in found)
 
-    def _of(self, kind: str) -> list[_Watcher]:
-        return [watcher for key, watcher in self._watchers.items() if key[0] == kind]
-
-    def _why(self, kind: str, starting: bool) -> str | None:
-        watchers = self._of(kind)
-        if not watchers:
+    def _why(self, wanted: Watched, starting: bool) -> str | None:
+        watcher = self._watchers.get(wanted)
+        if watcher is None:
             return None if starting else f"not watched after {self.starting:g} s"
-        return next((why for watcher in watchers if (why := self._ill(watcher))), None)
+        return self._ill(watcher)
 
     def _ill(self, watcher: _Watcher) -> str | None:
         if watcher.dead:
@@ -156,9 +155,7 @@ class KopfWatchers:
         silence = self.clock() - watcher.heard_at
         return f"watcher has been silent for {silence:.0f} s" if silence > self.silent else None
 
-    async def _observe(
-        self, key: tuple[str, str | None], stream: AsyncIterator[Any]
-    ) -> AsyncIterator[Any]:
+    async def _observe(self, key: Watched, stream: AsyncIterator[Any]) -> AsyncIterator[Any]:
         from kopf._cogs.clients.watching import Bookmark
 
         watcher = self._watchers[key] = _Watcher(asyncio.current_task(), self.clock())
@@ -171,3 +168,8 @@ class KopfWatchers:
         except BaseException as error:
             watcher.ended = f"{type(error).__name__}: {error}"
             raise
+
+
+def _named(watched: Watched) -> str:
+    kind, namespace = watched
+    return kind if namespace is None else f"{kind} in {namespace}"

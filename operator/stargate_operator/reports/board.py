@@ -39,6 +39,9 @@ class Board(Protocol):
         """Whether this process may speak for the jobs now, and knows them: a job that is not listed
         yet must not be told to its workers as gone."""
 
+    def serves(self, namespace: str) -> bool:
+        """Whether this operator runs the jobs of that namespace."""
+
     def pod(self, pod_uid: str) -> Pod | None:
         """The pod as the informer knows it."""
 

@@ -37,6 +37,7 @@ from stargate_operator.reports.refusal import (
 )
 
 STANDING_TIMEOUT_SECONDS = 10.0
+_NOT_SERVED_RETRY_SECONDS = 30
 _BEARER = "bearer "
 
 
@@ -76,7 +77,9 @@ class Intake:
     async def take(self, incoming: Incoming) -> Answer:
         """The answer, or a Refusal."""
         self._need_leadership()
-        pod = self._pod(await self._identify(_token(incoming.authorization)))
+        pod_uid = await self._identify(_token(incoming.authorization))
+        self._need_to_serve(incoming.namespace)
+        pod = self._pod(pod_uid)
         _own_job(pod, incoming)
         standing = self._current_standing(pod)
         _ranked(pod, standing)
@@ -89,6 +92,14 @@ class Intake:
     def _need_leadership(self) -> None:
         if not self._board.is_leader():
             raise unavailable("this operator does not lead; another one takes the reports")
+
+    def _need_to_serve(self, namespace: str) -> None:
+        """Nothing is wrong with the gang: it may outlive a change of what this operator watches."""
+        if not self._board.serves(namespace):
+            raise unavailable(
+                f"this operator runs no jobs of namespace {namespace!r} (watch-namespaces)",
+                retry_after=_NOT_SERVED_RETRY_SECONDS,
+            )
 
     async def _identify(self, token: str) -> str:
         """The pod's UID. While nobody can be identified, nobody is silent."""

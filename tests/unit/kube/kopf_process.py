@@ -1,7 +1,7 @@
 """kopf under our watchdog, in a process of its own: it ends as the operator would, or is healthy.
 
-Usage: python kopf_process.py SERVER STARTING SILENT KIND…  Prints one line and is gone: kopf cannot
-be stopped halfway without leaving sessions open, and its end cancels every task of the loop.
+Usage: python kopf_process.py SERVER STARTING SILENT KIND[@NAMESPACE]…  Prints one line and is gone:
+kopf cannot be stopped halfway without leaving sessions open, and its end cancels every task of the loop.
 """
 
 from __future__ import annotations
@@ -15,12 +15,17 @@ from typing import Any
 
 import kopf
 
-from stargate_operator.kube.watchdog import KopfWatchers, Unhealthy, Watchdog
+from stargate_operator.kube.watchdog import KopfWatchers, Unhealthy, Watchdog, Watched
 
 PATIENCE = 20.0
 
 
-def registry_of(server: str, kinds: list[str]) -> kopf.OperatorRegistry:
+def watched(told: str) -> Watched:
+    kind, _, namespace = told.partition("@")
+    return kind, namespace or None
+
+
+def registry_of(server: str, kinds: set[str]) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=registry)
@@ -40,17 +45,21 @@ def quick_settings() -> kopf.OperatorSettings:
     return settings
 
 
-async def verdict(server: str, starting: float, silent: float, kinds: list[str]) -> str:
-    watchers = KopfWatchers(frozenset(kinds), starting=starting, silent=silent)
-    watchers.install()
-    operator = asyncio.create_task(
-        kopf.operator(
-            registry=registry_of(server, kinds),
-            settings=quick_settings(),
-            clusterwide=True,
-            standalone=True,
-        )
+async def run_kopf(server: str, wanted: list[Watched]) -> None:
+    namespaces = {namespace for _, namespace in wanted if namespace}
+    await kopf.operator(
+        registry=registry_of(server, {kind for kind, _ in wanted}),
+        settings=quick_settings(),
+        clusterwide=not namespaces,
+        namespaces=namespaces,
+        standalone=True,
     )
+
+
+async def verdict(server: str, starting: float, silent: float, wanted: list[Watched]) -> str:
+    watchers = KopfWatchers(frozenset(wanted), starting=starting, silent=silent)
+    watchers.install()
+    operator = asyncio.create_task(run_kopf(server, wanted))
     watchdog = asyncio.create_task(Watchdog([watchers.check()], period=0.02).run())
     with suppress(TimeoutError):
         async with asyncio.timeout(PATIENCE):
@@ -65,7 +74,7 @@ async def verdict(server: str, starting: float, silent: float, kinds: list[str])
 if __name__ == "__main__":
     logging.disable(logging.CRITICAL)
     said = asyncio.new_event_loop().run_until_complete(
-        verdict(sys.argv[1], float(sys.argv[2]), float(sys.argv[3]), sys.argv[4:])
+        verdict(sys.argv[1], float(sys.argv[2]), float(sys.argv[3]), [*map(watched, sys.argv[4:])])
     )
     print(said, flush=True)
     os._exit(0)

@@ -1,6 +1,7 @@
 """Other people's pods: where they are and what they hold, and no more."""
 
 import asyncio
+from collections.abc import Awaitable
 from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qs
@@ -46,3 +47,21 @@ async def test_what_is_held_is_told_when_it_begins_changes_and_ends() -> None:
     assert query["labelSelector"] == ["!stargate.dev/job-uid"], "ours have a watch already"
     [fields] = query["fieldSelector"]
     assert fields == "spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed"
+
+
+async def test_gangs_of_other_namespaces_are_foreign_too() -> None:
+    def hang(request: Request) -> Awaitable[None]:
+        return request.hang()
+
+    async with fake_api(hang) as api, Client(api.endpoint(), user_agent="test") as client:
+        pods = ForeignPods(client, on_change=lambda *_: None, outside=("ml", "web"))
+        running = asyncio.create_task(pods.run())
+        await eventually(lambda: api.requests)
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+    assert api.requests[0].path == "/api/v1/pods"
+    query = parse_qs(api.requests[0].target.partition("?")[2], keep_blank_values=True)
+    assert query["labelSelector"] == ["stargate.dev/job-uid"]
+    [fields] = query["fieldSelector"]
+    assert fields.endswith("!=Failed,metadata.namespace!=ml,metadata.namespace!=web")

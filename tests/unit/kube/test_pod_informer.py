@@ -13,7 +13,9 @@ import pytest
 from stargate_operator.kube import client as client_module
 from stargate_operator.kube import informer as module
 from stargate_operator.kube.client import Client
-from stargate_operator.kube.informer import Informer, pods_of
+from stargate_operator.kube.informer import Informer
+from stargate_operator.kube.meta import ObjectMeta
+from stargate_operator.kube.pod_store import PodStore
 from stargate_operator.pod import Pod
 from tests.unit.kube.fakeapi import FakeApi, Request, eventually, fake_api
 
@@ -22,7 +24,8 @@ Session = Callable[[Request], Awaitable[None]]
 
 def pod(name: str, version: int, **metadata: Any) -> dict[str, Any]:
     labels = {"stargate.dev/job-uid": "job", "stargate.dev/rank": "1"}
-    meta = {"name": name, "uid": f"uid-{name}", "resourceVersion": str(version), "labels": labels}
+    meta = {"name": name, "namespace": "ml", "uid": f"uid-{name}", "labels": labels}
+    meta["resourceVersion"] = str(version)
     return {"kind": "Pod", "metadata": {**meta, **metadata}, "status": {"phase": "Running"}}
 
 
@@ -59,12 +62,12 @@ def refuses(code: int, reason: str) -> Session:
 class Followed:
     """An informer that runs against sessions told in advance; the last one stays."""
 
-    def __init__(self, api: FakeApi, informer: Informer, told: list[Any]) -> None:
-        self.api, self.informer, self.told = api, informer, told
+    def __init__(self, api: FakeApi, informer: Informer, pods: PodStore, told: list[Any]) -> None:
+        self.api, self.informer, self.pods, self.told = api, informer, pods, told
 
     @property
     def names(self) -> set[str]:
-        return set(self.informer.of_job("job"))
+        return set(self.pods.of_job("job"))
 
     def query(self, n: int) -> dict[str, str]:
         return {k: v[0] for k, v in parse_qs(self.api.requests[n].target.partition("?")[2]).items()}
@@ -82,12 +85,11 @@ async def following(*sessions: Session) -> AsyncIterator[Followed]:
         await (left.pop(0) if len(left) > 1 else left[0])(request)
 
     async with fake_api(handler) as api, Client(api.endpoint(), user_agent="test") as client:
-        informer = Informer(
-            client, path=pods_of("ml"), on_change=lambda _, old, new: told.append((old, new))
-        )
+        pods = PodStore(lambda _, old, new: told.append((old, new)))
+        informer = Informer(client, pods, namespace="ml")
         running = asyncio.create_task(informer.run())
         try:
-            yield Followed(api, informer, told)
+            yield Followed(api, informer, pods, told)
         finally:
             running.cancel()
             with suppress(asyncio.CancelledError):
@@ -210,9 +212,20 @@ async def test_a_restored_cluster_is_believed() -> None:
         says(event("ADDED", pod("a", 2)), bookmark(4, initial_end=True), end=False),
     ) as f:
         await eventually(lambda: f.names == {"a"})
-        known = f.informer.by_uid("uid-a")
+        known = f.pods.by_uid("uid-a")
         assert known is not None
         assert known.resource_version == 2
+
+
+async def test_what_one_namespace_s_list_lacks_has_vanished_there_alone() -> None:
+    relisted = says(bookmark(30, initial_end=True), end=False)
+    async with following(says(*INITIAL), says(error(410)), relisted) as f:
+        await f.informer.synced.wait()
+        elsewhere = ObjectMeta(
+            name="c", namespace="web", uid="c", labels={"stargate.dev/job-uid": "job"}
+        )
+        f.pods.seed(elsewhere)
+        await eventually(lambda: f.informer.relists == 2 and f.names == {"c"})
 
 
 async def test_an_unexpected_exception_ends_it() -> None:
@@ -223,7 +236,7 @@ async def test_an_unexpected_exception_ends_it() -> None:
         await says(*INITIAL)(request)
 
     async with fake_api(handler) as api, Client(api.endpoint(), user_agent="test") as client:
-        informer = Informer(client, on_change=broken)
+        informer = Informer(client, PodStore(broken))
         with pytest.raises(KeyError):
             async with asyncio.timeout(5):
                 await informer.run()

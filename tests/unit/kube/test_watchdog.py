@@ -56,10 +56,16 @@ BOOKMARK = {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "2"}}
 
 
 class Cluster:
-    """Serves what kopf discovers and watches; one kind's watch ends in the fault asked for."""
+    """Serves what kopf discovers and watches; the watch of `faulty` ends in the fault asked for."""
 
-    def __init__(self, fault: Fault | None = None, kinds: tuple[str, ...] = KINDS) -> None:
+    def __init__(
+        self,
+        fault: Fault | None = None,
+        kinds: tuple[str, ...] = KINDS,
+        faulty: str = "/stargatejobs",
+    ) -> None:
         self.fault = fault
+        self.faulty = faulty
         self.discovery = {**DISCOVERY, "/apis/stargate.dev/v1alpha1": _resources(*kinds)}
 
     async def __call__(self, request: Request) -> None:
@@ -69,7 +75,7 @@ class Cluster:
             await request.answer(
                 200, {"kind": "L", "metadata": {"resourceVersion": "1"}, "items": []}
             )
-        elif self.fault is not None and "stargatejobs" in request.path:
+        elif self.fault is not None and request.path.endswith(self.faulty):
             await self.fault(request)
         else:
             await self._bookmarks(request)
@@ -95,7 +101,12 @@ def refused(code: int) -> Fault:
     return lambda request: request.status(code, "Nope")
 
 
-async def verdict(cluster: Cluster, *, starting: float = 15.0, silent: float = 5.0) -> str:
+async def verdict(
+    cluster: Cluster,
+    *watched: str,
+    starting: float = 15.0,
+    silent: float = 5.0,
+) -> str:
     """What a process with kopf and the watchdog says of this cluster."""
     async with fake_api(cluster) as api:
         process = await asyncio.create_subprocess_exec(
@@ -104,7 +115,7 @@ async def verdict(cluster: Cluster, *, starting: float = 15.0, silent: float = 5
             api.endpoint().server,
             str(starting),
             str(silent),
-            *KINDS,
+            *(watched or KINDS),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
             env={**os.environ, "PYTHONPATH": str(OPERATOR)},
@@ -134,6 +145,12 @@ FAULTS = {
 async def test_a_dead_watcher_is_found_at_once_and_named(fault: str) -> None:
     said = await verdict(Cluster(FAULTS[fault]))
     assert said.startswith("kopf watchers: stargatejobs watcher is dead (")
+
+
+async def test_a_watcher_that_dies_in_one_namespace_is_found_and_named() -> None:
+    cluster = Cluster(refused(403), ("stargatejobs",), faulty="/namespaces/beta/stargatejobs")
+    said = await verdict(cluster, "stargatejobs@alpha", "stargatejobs@beta")
+    assert said.startswith("kopf watchers: stargatejobs in beta watcher is dead (")
 
 
 async def test_a_silent_watcher_is_found() -> None:
@@ -173,4 +190,4 @@ async def test_its_end_names_every_problem() -> None:
 
 
 def test_not_installed_is_not_healthy() -> None:
-    assert KopfWatchers(frozenset(KINDS)).problem() == "not installed"
+    assert KopfWatchers(frozenset((kind, None) for kind in KINDS)).problem() == "not installed"

@@ -20,6 +20,7 @@ from stargate_operator.pod import Pod
 from stargate_operator.reported import CheckpointReport, CheckpointState, ProgressReport
 from stargate_operator.reports.board import CheckpointKey, Standing
 from stargate_operator.reports.ledger import Ledger
+from stargate_operator.scope import EVERYWHERE, Scope
 from stargate_types.status import Checkpoint, Checkpoints, StargateJobStatus
 
 T = TypeVar("T")
@@ -178,6 +179,7 @@ class Board:
     pods: dict[str, Pod] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)
     leads: bool = True
+    scope: Scope = EVERYWHERE
     stuck: bool = False
     woken: list[str] = field(default_factory=list)
     progress: list[str] = field(default_factory=list)
@@ -188,6 +190,9 @@ class Board:
 
     def is_leader(self) -> bool:
         return self.leads
+
+    def serves(self, namespace: str) -> bool:
+        return namespace in self.scope
 
     def pod(self, pod_uid: str) -> Pod | None:
         return self.pods.get(pod_uid)

@@ -9,6 +9,7 @@ import pytest
 from stargate_operator import metrics
 from stargate_operator.kube.errors import ApiError
 from stargate_operator.reports import listener
+from stargate_operator.scope import Scope
 from tests.unit.reports.given import FOLDER, pod, standing, token
 from tests.unit.reports.serving import PATH, Site
 
@@ -109,6 +110,14 @@ async def test_who_does_not_lead_takes_nothing(site: Site) -> None:
     site.board.leads = False
     said = await site.report()
     assert (said.code, said.body["details"]["retryAfterSeconds"]) == (503, 1)
+
+
+async def test_a_job_whose_namespace_is_not_watched_is_told_so_and_goes_on(site: Site) -> None:
+    site.board.scope = Scope(("somewhere-else",))
+    answer = await site.report()
+    assert answer.code == 503, "anything else would end a gang that trains"
+    assert "runs no jobs of namespace 'train'" in answer.body["message"]
+    assert answer.headers["Retry-After"] == "30"
 
 
 @pytest.mark.parametrize("authorization", [None, "", "Bearer", "Bearer ", "Basic eDp5"])

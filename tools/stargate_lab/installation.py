@@ -48,7 +48,11 @@ def install(plane: Plane) -> None:
 
 def ensure_namespace(plane: Plane, name: str) -> None:
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+    namespace = {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": name, "labels": labels},
+    }
     apply_text(plane, yaml.safe_dump(namespace))
 
 

@@ -8,7 +8,7 @@ export PYTHONPATH := $(CURDIR)/tools
 TYPED := $(wildcard operator tools images/trainer tests bench charts/*/files/*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test trainer-check lint format manifests images e2e recovery bench up down
+.PHONY: help demo test trainer-check lint format manifests images kind kind-down e2e recovery bench up down
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,12 @@ manifests: ## Write crds/ from operator/stargate_types, and what the chart says 
 
 images: ## Build the container images (needs Docker)
 	$(PYTHON) -m stargate_lab images
+
+kind: ## The operator on real kubelets, installed by Helm, and a small job that trains (needs Docker)
+	$(PYTHON) -m stargate_lab kind
+
+kind-down: ## End it
+	$(PYTHON) -m stargate_lab kind-down
 
 e2e: images ## Real containers on kind, through every failure (needs Docker)
 	$(RUN) pytest tests/e2e --timeout 600 $(ARGS)

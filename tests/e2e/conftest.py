@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from stargate_lab import docker, images, kind
-from stargate_lab.installation import apply
 from stargate_lab.kind import KindCluster
+from stargate_lab.paths import RUN_DIR
 from tests.e2e import recovery
-from tests.e2e.deployment import DeployedOperator
-from tests.e2e.nodes import Node
+from tests.e2e.deployment import DeployedOperator, stumbles
+from tests.e2e.nodes import DEVICES
 from tests.e2e.site import Site, Undisturbed, a_namespace
 from tests.recorder import Recorder, audit, recording
 from tests.recorder.checks import SECRET
@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def cluster() -> Iterator[KindCluster]:
     """Its nodes advertise accelerators, and hold the images."""
     docker.require()
-    cluster = KindCluster(HERE / "kind.yaml")
+    cluster = KindCluster(HERE / "kind.yaml", "stargate-e2e", RUN_DIR / "e2e")
     for path in (cluster.directory / "storage", cluster.directory / "audit"):
         shutil.rmtree(path, ignore_errors=True)  # another run's
         path.mkdir(parents=True)
@@ -41,8 +41,8 @@ def cluster() -> Iterator[KindCluster]:
     with kind.running(cluster):
         cluster.load(images.OPERATOR.tag, [cluster.control_plane])
         cluster.load(images.TRAINER.tag, cluster.workers)
-        for name in cluster.workers:
-            Node(name, cluster.api).advertise()
+        for node in cluster.workers:
+            cluster.advertise(node, DEVICES)
         recovery.ROWS.unlink(missing_ok=True)
         yield cluster
 
@@ -51,11 +51,10 @@ def cluster() -> Iterator[KindCluster]:
 def operator(cluster: KindCluster) -> Iterator[DeployedOperator]:
     operator = DeployedOperator(cluster)
     operator.install()
-    apply(cluster, HERE / "catalog.yaml")
     yield operator
     said = operator.logs()
     assert not SECRET.search(said), "the operator's log holds a token or a key"
-    assert "Traceback" not in said, f"the operator stumbled:\n{said[-6000:]}"
+    assert not list(stumbles(said)), f"the operator stumbled:\n{said[-6000:]}"
 
 
 @pytest.fixture

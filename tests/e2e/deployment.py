@@ -1,27 +1,24 @@
-"""The operator as it is shipped: its image, its manifests, its ServiceAccount; in the cluster."""
+"""The operator as it is shipped: what `helm install` made of the chart, its image in two replicas."""
 
-import base64
+import json
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
-import yaml
-
-from stargate_lab import installation
-from stargate_lab.api import Json
-from stargate_lab.certificates import issue
-from stargate_lab.images import OPERATOR
-from stargate_lab.installation import NAMESPACE, kubectl
+from stargate_lab import chart, trial
+from stargate_lab.api import ApiError, Json
+from stargate_lab.installation import NAMESPACE, ensure_namespace, kubectl
 from stargate_lab.kind import KindCluster
-from stargate_lab.paths import REPO
 from tests.e2e.nodes import Node
 
 READY_SECONDS = 90.0
-QUICKER = {"STARGATE_NODE_LOST_SECONDS": "10"}
-"""Than it is shipped with: the tests have no time to be patient with a node."""
-_PODS = (
-    f"/api/v1/namespaces/{NAMESPACE}/pods?labelSelector=app.kubernetes.io/name=stargate-operator"
-)
+VALUES = Path(__file__).parent / "values.yaml"
+_PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
+_OURS = "app.kubernetes.io/name=stargate-operator"
+_LEADS = "stargate.dev/leader=true"
+_LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/{chart.NAME}"
 
 
 @dataclass
@@ -31,77 +28,93 @@ class DeployedOperator:
     cluster: KindCluster
     _logs: list[str] = field(default_factory=list)
 
-    def install(self) -> None:
-        installation.install(self.cluster)
-        self._apply(_certificate(self.cluster.directory / "certificates"))
-        self._apply(*self._manifests())
-        self.wait_ready()
+    def install(self, values: str = "") -> None:
+        """Or upgrades; `values` in YAML beside those of the tests."""
+        ensure_namespace(self.cluster, NAMESPACE)
+        self._keep_logs()
+        chart.install(self.cluster.kubeconfig, trial.VALUES, VALUES, values=values)
+        self.wait_leader()
 
-    def kill(self) -> None:
-        """SIGKILL; the kubelet starts its container again."""
-        pod = self.pod()
-        assert pod is not None, "there is no operator to kill"
-        self._logs.append(self.log())
-        Node(self.cluster.control_plane, self.cluster.api).signal(pod, "KILL")
+    def signal(self, pod: Json, name: str) -> None:
+        self._keep_logs()
+        Node(self.cluster.control_plane, self.cluster.api).signal(pod, name)
+
+    def lose(self, pod: Json) -> None:
+        """As with its machine: it says nothing more, and its Deployment makes another."""
+        path = f"{_PODS}/{pod['metadata']['name']}"
+        self.signal(pod, "STOP")
+        self.cluster.api.delete(path, {"gracePeriodSeconds": 0})
 
     def wait_ready(self, restarts: int = 0, seconds: float = READY_SECONDS) -> None:
-        """`restarts`: of its container, since its pod was made."""
+        """Every replica; `restarts`: of all their containers together."""
         until = time.monotonic() + seconds
-        while not self._is_ready(restarts):
-            assert time.monotonic() < until, f"the operator is not ready:\n{self.log()[-4000:]}"
+        while not (self._all_ready() and self.restarts >= restarts):
+            assert time.monotonic() < until, f"the operator is not ready:\n{self._tail()}"
             time.sleep(0.2)
+
+    def wait_leader(
+        self, since: float = 0.0, *, other_than: str = "", seconds: float = READY_SECONDS
+    ) -> Json:
+        """Whose pod has the lease, renewed after `since`, and the label by which reports find it."""
+        until = time.monotonic() + seconds
+        while not (found := self._leader(since)) or found["metadata"]["name"] == other_than:
+            assert time.monotonic() < until, f"nobody leads after {seconds:g} s:\n{self._tail()}"
+            time.sleep(0.1)
+        return found
 
     @property
     def restarts(self) -> int:
-        status = self._status()
-        return int(status["restartCount"]) if status else 0
+        return sum(each["restartCount"] for pod in self.pods() for each in _containers(pod))
 
-    def pod(self) -> Json | None:
-        found = self.cluster.api.get(_PODS)["items"]
-        return found[0] if found else None
-
-    def log(self) -> str:
-        return kubectl(self.cluster, "-n", NAMESPACE, "logs", "deployment/stargate-operator")
+    def pods(self) -> list[Json]:
+        found: list[Json] = self.cluster.api.get(f"{_PODS}?labelSelector={_OURS}")["items"]
+        return [pod for pod in found if pod["metadata"].get("ownerReferences")]
 
     def logs(self) -> str:
-        """Of all its lives."""
-        return "\n".join([*self._logs, self.log()])
+        """Of all its lives, as long as somebody looked."""
+        self._keep_logs()
+        return "\n".join(self._logs)
 
-    def _is_ready(self, restarts: int) -> bool:
-        status = self._status()
-        return bool(status and status["ready"] and status["restartCount"] >= restarts)
+    def _keep_logs(self) -> None:
+        for pod in self.pods():
+            if _containers(pod):
+                self._logs.append(self._log(pod))
 
-    def _status(self) -> Json | None:
-        pod = self.pod()
-        found = pod["status"].get("containerStatuses") if pod else None
-        return found[0] if found else None
+    def _log(self, pod: Json) -> str:
+        return kubectl(self.cluster, "-n", NAMESPACE, "logs", pod["metadata"]["name"])
 
-    def _manifests(self) -> list[Json]:
-        documents = yaml.safe_load_all((REPO / "config" / "operator.yaml").read_text())
-        return [self._placed(document) for document in documents]
+    def _tail(self) -> str:
+        return "\n\n".join(self._log(pod)[-3000:] for pod in self.pods())
 
-    def _placed(self, document: Json) -> Json:
-        if document["kind"] == "Deployment":
-            pod = document["spec"]["template"]["spec"]
-            pod["nodeName"] = self.cluster.control_plane
-            pod["containers"][0] |= {"image": OPERATOR.tag, "imagePullPolicy": "Never"}
-            pod["containers"][0]["env"] += [{"name": n, "value": v} for n, v in QUICKER.items()]
-        return document
+    def _all_ready(self) -> bool:
+        pods = self.pods()
+        return len(pods) > 1 and all(each["ready"] for pod in pods for each in _containers(pod))
 
-    def _apply(self, *documents: Json) -> None:
-        text = yaml.safe_dump_all(documents)
-        kubectl(self.cluster, "apply", "--server-side", "-f", "-", stdin=text)
+    def _leader(self, since: float) -> Json | None:
+        try:
+            lease = self.cluster.api.get(_LEASE)["spec"]
+        except ApiError:
+            return None
+        if datetime.fromisoformat(lease["renewTime"]).timestamp() < since:
+            return None
+        labelled = self.cluster.api.get(f"{_PODS}?labelSelector={_LEADS}")["items"]
+        held = [pod for pod in labelled if pod["metadata"]["name"] == lease["holderIdentity"]]
+        return held[0] if held else None
 
 
-def _certificate(directory: Path) -> Json:
-    files = issue(directory)
-    content = {"ca.crt": files.ca, "tls.crt": files.certificate, "tls.key": files.key}
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": "stargate-operator-tls", "namespace": NAMESPACE},
-        "type": "kubernetes.io/tls",
-        "data": {
-            name: base64.b64encode(path.read_bytes()).decode() for name, path in content.items()
-        },
-    }
+def stumbles(log: str) -> Iterator[str]:
+    """Lines with a traceback, save the last of a replica that has lost its lease: it ends by that."""
+    for line in log.splitlines():
+        if "Traceback" in line and not _has_lost_its_lease(line):
+            yield line
+
+
+def _has_lost_its_lease(line: str) -> bool:
+    entry = json.loads(line) if line.startswith("{") else {}
+    return entry.get("event") == "ending" and "LeaseLost" in entry["exception"]
+
+
+def _containers(pod: Json) -> list[Json]:
+    """None yet: it has only been made."""
+    found: list[Json] = pod["status"].get("containerStatuses") or []
+    return found

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.e2e.nodes import Node
+from tests.e2e.nodes import DEVICES, Node
 from tests.e2e.site import Site, eventually
 from tests.integration.story import JobStory
 
@@ -82,7 +82,7 @@ def kill_the_node(site: Site, job: JobStory, rank: int) -> Mend:
     def mend() -> None:
         node.start()
         _await_ready(node)
-        node.advertise()
+        site.cluster.advertise(node.name, DEVICES)
 
     return mend
 

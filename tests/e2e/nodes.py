@@ -13,7 +13,6 @@ from stargate_lab.docker import docker, succeeds
 NETWORK = "kind"
 DEVICES = 64
 """Room for a whole gang on either node."""
-_RESOURCE = "stargate.dev/silicon-v2"
 
 _FIRST_PROCESS = """
 for each in $(grep -ls "$1" /proc/[0-9]*/cgroup); do
@@ -29,11 +28,6 @@ exit 1
 class Node:
     name: str
     api: Api
-
-    def advertise(self) -> None:
-        """A kubelet that starts anew forgets what nobody's device plugin tells it."""
-        devices = {_RESOURCE: str(DEVICES)}
-        self.api.patch(f"/api/v1/nodes/{self.name}/status", {"status": {"capacity": devices}})
 
     def kill(self) -> None:
         docker("kill", self.name)
@@ -57,11 +51,6 @@ class Node:
     def ready(self) -> bool:
         conditions = self.api.get(f"/api/v1/nodes/{self.name}")["status"]["conditions"]
         return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
-
-    @property
-    def devices(self) -> int:
-        found = self.api.get(f"/api/v1/nodes/{self.name}")["status"]["allocatable"]
-        return int(found.get(_RESOURCE, 0))
 
     def signal(self, pod: Json, name: str) -> None:
         """To the first process of the pod's first container; SIGKILL and SIGSTOP work too."""

@@ -1,41 +1,32 @@
-"""The example for kind, applied as it stands."""
+"""What `make kind` applies, as it stands."""
 
 from collections.abc import Iterator
 
 import pytest
-import yaml
 
+from stargate_lab import trial
 from stargate_lab.installation import apply, kubectl
 from stargate_lab.kind import KindCluster
-from stargate_lab.paths import REPO
-from tests.e2e.site import Site, ends, folder, make_folder
-from tests.e2e.training import PYTORCH
+from tests.e2e.site import Site, ends, folder
 from tests.integration.story import JobStory
 
-EXAMPLE = REPO / "examples" / "kind" / "language-model.yaml"
 NAMESPACE = "default"
 
 
 @pytest.fixture
 def namespace(cluster: KindCluster) -> Iterator[str]:
-    storage = folder(cluster, NAMESPACE)
-    make_folder(storage)
-    PYTORCH.provide(storage)
+    trial.provide(folder(cluster, NAMESPACE))
     yield NAMESPACE
-    kubectl(cluster, "delete", "--ignore-not-found", "--filename", str(EXAMPLE))
+    for manifest in (trial.JOB, trial.STORAGE):
+        kubectl(cluster, "delete", "--ignore-not-found", "--filename", str(manifest))
 
 
 def test_it_trains_to_the_end(site: Site) -> None:
-    apply(site.cluster, EXAMPLE)
-    created = site.api.get(f"{site.jobs}/{job_name()}")
-    job = JobStory(site, job_name(), created["metadata"]["uid"])
+    apply(site.cluster, trial.STORAGE, trial.JOB)
+    created = site.api.get(f"{site.jobs}/{trial.JOB_NAME}")
+    job = JobStory(site, trial.JOB_NAME, created["metadata"]["uid"])
 
     done = ends(job)
 
     assert done.restarts == 0
     assert done.status["progress"]["percent"] == 100
-
-
-def job_name() -> str:
-    documents = yaml.safe_load_all(EXAMPLE.read_text())
-    return str(next(d["metadata"]["name"] for d in documents if d["kind"] == "StargateJob"))

@@ -1,9 +1,19 @@
 """The operator and the user come and go: training does not notice, and loses nothing."""
 
+import time
+
+from stargate_lab import chart
+from stargate_lab.api import Json
+from stargate_operator.settings import Settings
 from tests.e2e.site import Site, Undisturbed, ends, trains_past
 from tests.e2e.training import PLAIN
+from tests.integration.story import JobStory
+from tests.recorder.history import Job
 
 KILLS = 5
+LEASE = Settings().lease_duration_seconds
+TAKEN_OVER = LEASE + 5.0
+"""A standby looks every two seconds whether the lease has changed, and takes a second to begin."""
 
 
 def acknowledged(log: str) -> list[int]:
@@ -12,9 +22,41 @@ def acknowledged(log: str) -> list[int]:
     return [int(line.split()[3]) for line in lines]
 
 
+def name(pod: Json) -> str:
+    return str(pod["metadata"]["name"])
+
+
+def trains_on(site: Site, epochs: int) -> JobStory:
+    """A gang of two, and a checkpoint of it on record."""
+    job = site.train(PLAIN, ranks=2, epochs=epochs)
+    trains_past(job, PLAIN.interval, seconds=90)
+    return job
+
+
+def ends_undisturbed(site: Site, job: JobStory, workers: list[Json]) -> Job:
+    """By the containers that it began with, and every checkpoint was taken."""
+    done = ends(job)
+    assert (done.attempt, done.restarts) == (1, 0)
+    assert containers(job) == workers
+    epochs = done.status["progress"]["epochs"]
+    saved = list(range(PLAIN.interval, epochs + 1, PLAIN.interval))
+    assert acknowledged(site.logs(job.rank(0).name)) == saved
+    return done
+
+
+def containers(job: JobStory) -> list[Json]:
+    """Which these are, and how often each was started anew."""
+    return [
+        {key: each[key] for key in ("containerID", "restartCount")}
+        for pod in job.pods()
+        for each in pod.raw["status"]["containerStatuses"]
+    ]
+
+
 def test_training_does_not_notice_that_the_operator_is_killed_five_times(site: Site) -> None:
     job = site.train(PLAIN, epochs=40)
     job.wait_phase("Running", seconds=90)
+    workers = containers(job)
 
     for kill in range(KILLS):
         epoch = (job.now.status.get("progress") or {}).get("epoch", 0)
@@ -22,15 +64,65 @@ def test_training_does_not_notice_that_the_operator_is_killed_five_times(site: S
         stood = acknowledged(site.logs(job.rank(0).name))
         with site.recorder.interrupted():
             before = site.operator.restarts
-            site.operator.kill()
+            site.operator.signal(site.operator.wait_leader(), "KILL")
+            killed = time.time()
             site.operator.wait_ready(before + 1)
+            site.operator.wait_leader(killed)
         newest = job.now.newest_complete
         assert newest is not None
         assert int(newest["epoch"]) >= max(stood, default=0), f"kill {kill + 1}"
 
-    done = ends(job)
-    assert (done.attempt, done.restarts) == (1, 0)
-    assert acknowledged(site.logs(job.rank(0).name)) == list(range(2, 41, 2))
+    ends_undisturbed(site, job, workers)
+
+
+def test_the_standby_follows_a_leader_that_is_lost_with_its_pod(site: Site) -> None:
+    job = trains_on(site, epochs=26)
+    workers = containers(job)
+    leader = site.operator.wait_leader()
+
+    with site.recorder.interrupted():
+        lost = time.time()
+        site.operator.lose(leader)
+        site.operator.wait_leader(lost, other_than=name(leader), seconds=TAKEN_OVER)
+
+    ends_undisturbed(site, job, workers)
+    site.operator.wait_ready()
+
+
+def test_the_standby_follows_a_leader_that_is_paused_past_its_lease(site: Site) -> None:
+    """When it wakes it finds that it was followed, writes nothing more, and begins anew."""
+    job = trains_on(site, epochs=26)
+    workers = containers(job)
+    leader, restarts = site.operator.wait_leader(), site.operator.restarts
+
+    with site.recorder.interrupted():
+        paused = time.time()
+        site.operator.signal(leader, "STOP")
+        successor = site.operator.wait_leader(paused, other_than=name(leader), seconds=TAKEN_OVER)
+    followed = time.time()
+    site.operator.signal(leader, "CONT")
+
+    site.operator.wait_ready(restarts + 1)
+    ends_undisturbed(site, job, workers)
+    assert name(site.operator.wait_leader()) == name(successor)
+    late = [each for each in site.recorder.requests() if each.writes and each.began > followed]
+    assert {each.agent for each in late} == {name(successor)}
+
+
+def test_an_upgrade_of_the_release_touches_no_worker(site: Site) -> None:
+    job = trains_on(site, epochs=26)
+    workers = containers(job)
+    replicas = {name(pod) for pod in site.operator.pods()}
+
+    with site.recorder.interrupted():
+        site.operator.install("settings: {computeSeconds: 5}")
+
+    assert not replicas & {name(pod) for pod in site.operator.pods()}
+    ends_undisturbed(site, job, workers)
+
+
+def test_the_release_passes_its_own_test(site: Site) -> None:
+    assert "Succeeded" in chart.test(site.cluster.kubeconfig)
 
 
 def test_suspension_saves_frees_all_pods_and_resumes_from_there(

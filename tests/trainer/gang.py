@@ -13,22 +13,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from stargate_operator.desired.blueprint import Blueprint, resolve
 from stargate_operator.desired.environment import ReportTarget, environment
 from stargate_types import AcceleratorClass, StargateJob, StargateRuntime
 from stargate_types.status import Checkpoints, RestoredFrom
+from tests.example_on_kind import example
 from tests.trainer.sink import Json, Sink
 
 REPO = Path(__file__).parents[2]
-EXAMPLE = REPO / "examples" / "kind" / "language-model.yaml"
 DATA = REPO / "images" / "trainer" / "data"
 SECONDS = 120.0
-
-
-def example() -> dict[str, Json]:
-    return {each["kind"]: each for each in yaml.safe_load_all(EXAMPLE.read_text())}
 
 
 @dataclass

@@ -42,6 +42,11 @@ def _parser() -> argparse.ArgumentParser:
     images = commands.add_parser("images", help="build the container images (needs Docker)")
     images.set_defaults(run=_images)
 
+    kind = commands.add_parser("kind", help="the operator and a small job on kind (needs Docker)")
+    kind.set_defaults(run=_kind)
+    kind_down = commands.add_parser("kind-down", help="end that cluster")
+    kind_down.set_defaults(run=_kind_down)
+
     _add_demo(commands.add_parser("demo", help="the article's job, on a simulated fleet"))
     _add_trainer(commands.add_parser("trainer", help="train every gang that runs, until killed"))
     return parser
@@ -117,6 +122,22 @@ def _down(options: argparse.Namespace) -> int:
         down(name)
     ended = options.names or down_all()
     print(f"ended: {', '.join(ended)}" if ended else "nothing was up")
+    return 0
+
+
+def _kind(options: argparse.Namespace) -> int:
+    from stargate_lab.trial import up
+
+    del options
+    up()
+    return 0
+
+
+def _kind_down(options: argparse.Namespace) -> int:
+    from stargate_lab.trial import down
+
+    del options
+    print(down())
     return 0
 
 

@@ -10,8 +10,10 @@ import os
 import re
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from stargate_lab.docker import DockerError, architecture, docker, has_image, succeeds
@@ -43,7 +45,8 @@ class Image:
 
     @property
     def tag(self) -> str:
-        return f"localhost/stargate-{self.name}:dev"
+        """As the chart's defaults have it: where it is loaded, nothing else need be said."""
+        return f"ghcr.io/stargate-dev/{self.name}:{_version()}"
 
     @property
     def sources(self) -> Path:
@@ -72,13 +75,19 @@ TRAINER = Image(
 IMAGES = (OPERATOR, TRAINER)
 
 
+@cache
+def _version() -> str:
+    project = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
+    return str(project["version"])
+
+
 def build(image: Image, say: Say) -> None:
     base = base_of(image, say)
     context = _stage(image, base)
     docker(
         "build", "--network", "none", "--build-arg", f"BASE={base}", "-t", image.tag, str(context)
     )
-    say(f"{image.tag}: {_megabytes(image.tag)} MB, on {base}")
+    say(f"{image.tag}: {megabytes(image)} MB, on {base}")
 
 
 def base_of(image: Image, say: Say) -> str:
@@ -153,8 +162,8 @@ def _platform() -> str:
     return _PLATFORMS[here]
 
 
-def _megabytes(tag: str) -> int:
-    return int(docker("image", "inspect", "--format", "{{.Size}}", tag)) // 1_000_000
+def megabytes(image: Image) -> int:
+    return int(docker("image", "inspect", "--format", "{{.Size}}", image.tag)) // 1_000_000
 
 
 def _uv(*arguments: str) -> None:

@@ -1,10 +1,9 @@
-"""The example on kind is complete: the job's references and paths lead to what is beside it."""
+"""The example on kind is complete: the job's references and paths lead to what is beside it, or to what
+the chart brings."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from stargate_operator.desired.blueprint import Blueprint, resolve
 from stargate_operator.desired.environment import ReportTarget
@@ -12,8 +11,8 @@ from stargate_operator.desired.pods import worker_pod
 from stargate_trainer.strategies import strategy
 from stargate_types import AcceleratorClass, StargateJob, StargateRuntime
 from stargate_types.base import Model
+from tests.example_on_kind import example
 
-EXAMPLE = Path(__file__).parents[3] / "examples" / "kind" / "language-model.yaml"
 MODELS: dict[str, type[Model]] = {
     "AcceleratorClass": AcceleratorClass,
     "StargateRuntime": StargateRuntime,
@@ -23,7 +22,7 @@ MODELS: dict[str, type[Model]] = {
 
 @pytest.fixture
 def parts() -> dict[str, Any]:
-    return {each["kind"]: each for each in yaml.safe_load_all(EXAMPLE.read_text())}
+    return example()
 
 
 @pytest.fixture

@@ -196,4 +196,4 @@ def test_a_crash_at_the_end(story: Story, racks: Racks, tap: Tap, point: Point) 
     with crash(story, tap, point):
         ends_well(job)
         job.delete()
-        job.wait_gone(seconds=15)
+        job.wait_gone()

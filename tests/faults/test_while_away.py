@@ -19,7 +19,7 @@ def test_a_job_deleted_while_the_operator_is_down_leaves_nothing(
     with story.recorder.interrupted():
         story.operator.kill()
         job.delete()
-        job.wait_gone(seconds=30)
+        job.wait_gone()
         story.operator.start()
 
     story.recorder.assert_quiet(2)
@@ -32,7 +32,7 @@ def test_a_foreground_deletion_needs_no_operator(story: Story, racks: Racks) -> 
     with story.recorder.interrupted():
         story.operator.kill()
         job.delete("Foreground")
-        job.wait_gone(seconds=30)
+        job.wait_gone()
         story.operator.start()
 
 
@@ -48,7 +48,7 @@ def test_an_operator_that_comes_back_finishes_the_deletion(story: Story, racks: 
         story.wait(lambda state: not state.job(job.uid), "the job gone")
         story.operator.start()
 
-    job.wait_gone(seconds=30)
+    job.wait_gone()
 
 
 def test_a_job_deleted_and_applied_again_while_the_operator_is_down_starts_anew(
@@ -68,7 +68,7 @@ def test_a_job_deleted_and_applied_again_while_the_operator_is_down_starts_anew(
     running = new.wait_phase("Running")
     assert (running.attempt, running.restarts) == (1, 0)
     assert {pod.owner for pod in new.pods()} == {new.uid}
-    old.wait_gone(seconds=30)
+    old.wait_gone()
     new.finish()
     new.wait_phase("Succeeded")
 

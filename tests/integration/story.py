@@ -17,7 +17,9 @@ from stargate_lab.kwok_config import ABANDONED
 from stargate_lab.operator_process import OperatorProcess
 from tests.integration.worker import Worker
 from tests.recorder import Recorder
-from tests.recorder.history import Job, Json, Pod, State
+from tests.recorder.history import Job, Json, Pod, State, Write
+from tests.recorder.report import describe
+from tests.recorder.watch import Expected
 
 PATIENCE = 20.0
 """Seconds; what a user waits for takes one or two on an idle machine."""
@@ -67,7 +69,7 @@ class Scene:
         return JobStory(self, name, created["metadata"]["uid"])
 
     def wait(
-        self, condition: Callable[[State], Any], expected: str, seconds: float = PATIENCE
+        self, condition: Callable[[State], Any], expected: Expected, seconds: float = PATIENCE
     ) -> Any:
         return self.recorder.wait(condition, seconds, expected)
 
@@ -146,11 +148,16 @@ class JobStory:
     def wait_gone(self, seconds: float = 60.0) -> None:
         """The job, and every pod and Service of it."""
 
-        def gone(state: State) -> bool:
-            services = [s for s in state.all("Service") if _owned(s, self.uid)]
-            return not (state.job(self.uid) or state.pods_of(self.uid) or services)
+        def left(state: State) -> list[Write]:
+            ours = [w for w in state.objects.values() if w.kind != "Event"]
+            return [w for w in ours if w.uid == self.uid or _owned(w.object, self.uid)]
 
-        self.story.wait(gone, f"{self.name}, its pods and its Service gone", seconds)
+        def said(state: State) -> str:
+            start = self.story.recorder.writes()[0].at
+            lines = [f"  {describe(write, start)}" for write in left(state)]
+            return "\n".join([f"{self.name} and all of it gone; left of the writes below:", *lines])
+
+        self.story.wait(lambda state: not left(state), said, seconds)
 
     def pods(self, attempt: int = 0) -> list[Pod]:
         """Of the current attempt, by rank."""

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 from unittest.mock import ANY
 
@@ -123,6 +124,59 @@ def test_a_finished_pod_goes_at_once(api: Api, path: str) -> None:
     wait(lambda: is_gone(api, path))
 
     assert time.monotonic() - deleted < 0.9
+
+
+def test_a_deletion_that_the_server_left_half_done_is_finished(api: Api, namespace: str) -> None:
+    """As it is left where whoever asked for it hangs up between the server's two writes."""
+    pods = f"/api/v1/namespaces/{namespace}/pods"
+    with no_second_write(api, namespace):
+        left = half_deleted(api, pods)["metadata"]
+    assert (left["deletionTimestamp"], left["deletionGracePeriodSeconds"]) == (ANY, 0)
+
+    wait(lambda: is_gone(api, f"{pods}/{left['name']}"))
+
+
+@contextmanager
+def no_second_write(api: Api, namespace: str) -> Iterator[None]:
+    """A pod that is marked as being deleted may not be deleted; both writes are asked about."""
+    policies = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
+    bindings = f"{policies.removesuffix('policies')}policybindings"
+    rule = {
+        "operations": ["DELETE"],
+        "apiGroups": [""],
+        "apiVersions": ["v1"],
+        "resources": ["pods"],
+    }
+    unmarked = "!has(oldObject.metadata.deletionTimestamp)"
+    policy = {
+        "matchConstraints": {"resourceRules": [rule]},
+        "validations": [{"expression": unmarked}],
+    }
+    there = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
+    binding = {
+        "policyName": namespace,
+        "validationActions": ["Deny"],
+        "matchResources": {"namespaceSelector": there},
+    }
+    api.create(policies, {"metadata": {"name": namespace}, "spec": policy})
+    api.create(bindings, {"metadata": {"name": namespace}, "spec": binding})
+    try:
+        yield
+    finally:
+        api.delete(f"{bindings}/{namespace}")
+        api.delete(f"{policies}/{namespace}")
+
+
+def half_deleted(api: Api, pods: str) -> Pod:
+    """Until the server knows of the policy, it deletes what it is asked to."""
+    for number in range(200):
+        api.create(pods, {**pod(), "metadata": {"name": f"half-{number}"}})
+        with suppress(ApiError):
+            api.delete(f"{pods}/half-{number}", {"gracePeriodSeconds": 0})
+        if left := api.get(pods)["items"]:
+            return dict(left[0])
+        time.sleep(0.1)
+    raise AssertionError("the policy was never asked")
 
 
 def test_a_pods_token_is_bound_to_it_and_to_its_audience(

@@ -55,9 +55,14 @@ def _pod(pod: Pod) -> str:
             f"attempt {pod.attempt} rank {pod.rank} {pod.phase}",
             *([pod.node] if pod.node else []),
             *(["ready"] if pod.ready else []),
-            *(["deleting"] if pod.deleting else []),
+            *([_deleting(pod)] if pod.deleting else []),
         ]
     )
+
+
+def _deleting(pod: Pod) -> str:
+    meta = pod.raw["metadata"]
+    return f"deleting at {meta['deletionTimestamp']} (grace {meta['deletionGracePeriodSeconds']} s)"
 
 
 def _job(job: Job) -> str:

@@ -26,6 +26,9 @@ from tests.recorder.report import describe, report
 
 T = TypeVar("T")
 
+Expected = str | Callable[[State], str]
+"""In words; those that tell what is there instead are found when it was waited for in vain."""
+
 _PAUSE = 0.05
 _CATCH_UP_SECONDS = 15.0
 
@@ -101,15 +104,18 @@ class Recorder:
             self._thread.join(10)
             self._thread = None
 
-    def wait(self, condition: Callable[[State], Any], seconds: float, expected: str) -> Any:
+    def wait(self, condition: Callable[[State], Any], seconds: float, expected: Expected) -> Any:
         """What `condition` gives, once that is true; it sees every committed state from now on."""
         until = time.monotonic() + seconds
         with self._changed:
             while not (found := condition(self.state)):
                 left = until - time.monotonic()
-                assert left > 0, f"waited {seconds:g} s for {expected}\n{self.tail()}"
+                assert left > 0, f"waited {seconds:g} s for {self._said(expected)}\n{self.tail()}"
                 self._changed.wait(left)
             return found
+
+    def _said(self, expected: Expected) -> str:
+        return expected if isinstance(expected, str) else expected(self.state)
 
     def look(self, at: Callable[[State], T]) -> T:
         """What `at` sees of this moment's state."""
@@ -306,4 +312,4 @@ def _version(found: Json) -> int:
     return int(found["metadata"]["resourceVersion"])
 
 
-__all__ = ["Kind", "Recorder", "kinds_of", "recording"]
+__all__ = ["Expected", "Kind", "Recorder", "kinds_of", "recording"]

@@ -228,12 +228,15 @@ class Replica:
             rivals=Rivals(self.jobs),
             placing=Placing(self.fleet, self.catalogue, self.jobs),
             teller=self.teller,
-            target=ReportTarget(
-                base_url=self.settings.reports_url, ca_bundle=self.settings.reports_ca.read_text()
-            ),
+            target=self._report_target,
             clock=now,
             wake=self.circle.wake,
         )
+
+    def _report_target(self) -> ReportTarget:
+        """Read for each gang: a CA may be renewed while this process runs."""
+        settings = self.settings
+        return ReportTarget(settings.reports_url, ca_bundle=settings.reports_ca.read_text())
 
     def report_server(self) -> ReportServer:
         board = NoticeBoard(

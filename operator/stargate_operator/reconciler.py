@@ -64,7 +64,7 @@ class World:
     rivals: Rivals
     placing: Placing
     teller: Teller
-    target: ReportTarget
+    target: Callable[[], ReportTarget]
     clock: Callable[[], datetime]
     wake: Callable[[str], None]
 
@@ -214,7 +214,7 @@ class Reconciler:
             job,
             blueprint,
             attempt=job.status.attempt,
-            target=self._world.target,
+            target=self._world.target(),
             placement=Placement(
                 avoided=tuple(each.name for each in job.status.avoided_nodes),
                 tolerated_seconds=self._world.nodes.tolerated_seconds,

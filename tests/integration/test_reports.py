@@ -1,9 +1,11 @@
 """What workers report, over the real server with tokens that the API server issued for their pods."""
 
 import json
+from pathlib import Path
 
 import pytest
 
+from stargate_lab.certificates import issue
 from tests.integration.story import JobStory, Story
 from tests.integration.worker import Worker
 
@@ -243,3 +245,17 @@ def test_a_long_and_eventful_status_stays_below_8_kb(story: Story) -> None:
     assert len(last.attempts) <= 10
     for version in job.history:
         assert len(json.dumps(version.status, separators=(",", ":"))) <= 8000
+
+
+def test_the_next_gang_is_told_of_a_renewed_ca(story: Story, tmp_path: Path) -> None:
+    bundle = story.operator.certificates.ca
+    before = bundle.read_text()
+    renewed = issue(tmp_path).ca.read_text() + before
+    bundle.write_text(renewed)
+    try:
+        job = story.apply(nodes=1)
+        job.wait_phase("Running")
+    finally:
+        bundle.write_text(before)
+    (worker,) = story.pod("job-1-0")["spec"]["containers"]
+    assert {"name": "STARGATE_REPORT_CA", "value": renewed} in worker["env"]

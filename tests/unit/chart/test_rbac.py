@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.unit.chart.rendered import EVERYTHING, Json, Objects, rendered
+from tests.rendered import EVERYTHING, Json, Objects, rendered
 
 READ = "get list watch"
 
@@ -12,22 +12,23 @@ GANGS = {
     "stargate.dev/stargatejobs": f"{READ} delete",
     "stargate.dev/stargatejobs/status": "update",
     "stargate.dev/stargatejobs/finalizers": "update",
-    "/pods": f"{READ} create delete deletecollection",
+    "/pods": f"{READ} create delete",
     "/services": f"{READ} create delete",
     "/events": "create",
     "scheduling.k8s.io/podgroups": f"{READ} create delete",
 }
 CLUSTER = {
-    "stargate.dev/computeblocks": f"{READ} create patch",
+    "stargate.dev/computeblocks": "list watch get create patch",
     "stargate.dev/computeblocks/status": "update",
-    "stargate.dev/acceleratorclasses": f"{READ} create patch",
-    "stargate.dev/stargateruntimes": f"{READ} create patch",
-    "/nodes": READ,
+    "stargate.dev/acceleratorclasses": "list watch get create patch",
+    "stargate.dev/stargateruntimes": "list watch get create patch",
+    "/nodes": "list watch",
     "authentication.k8s.io/tokenreviews": "create",
 }
 EVERYBODY_S_PODS = {"/pods": "list watch"}
 OWN_NAMESPACE = {
-    "coordination.k8s.io/leases": "get create update",
+    "coordination.k8s.io/leases": "create",
+    "coordination.k8s.io/leases/stargate-operator": "get update",
     "/pods": "patch",
 }
 CATALOG = {
@@ -61,11 +62,14 @@ def roles(objects: Objects) -> Iterator[Json]:
 
 
 def table(role: Json) -> dict[str, str]:
-    """Group and resource to verbs. Fails on what a table of these two cannot say."""
+    """Group, resource and name to verbs. Fails on what a table of these cannot say."""
     rows: dict[str, str] = {}
     for rule in role["rules"]:
-        assert set(rule) == {"apiGroups", "resources", "verbs"}
-        for resource in (f"{g}/{r}" for g in rule["apiGroups"] for r in rule["resources"]):
+        assert set(rule) - {"resourceNames"} == {"apiGroups", "resources", "verbs"}
+        names = [f"/{each}" for each in rule.get("resourceNames", ())] or [""]
+        for resource in (
+            f"{g}/{r}{n}" for g in rule["apiGroups"] for r in rule["resources"] for n in names
+        ):
             assert resource not in rows, f"{resource} is stated twice"
             rows[resource] = " ".join(rule["verbs"])
     return rows
@@ -116,7 +120,13 @@ def test_in_each_of_them_the_role_is_the_operator_s() -> None:
 
 def test_without_defaults_it_only_reads_the_catalogue() -> None:
     found = table(rendered("defaults: {enabled: false}").one("ClusterRole"))
-    assert {each: found[each] for each in CATALOG} == CATALOG
+    assert {found[each] for each in CATALOG} == {"list watch"}
+
+
+def test_it_holds_the_lease_that_it_is_told_to_and_no_other() -> None:
+    found = table(rendered("settings: {leaseName: other}").one("Role"))
+    assert found["coordination.k8s.io/leases/other"] == "get update"
+    assert "coordination.k8s.io/leases/stargate-operator" not in found
 
 
 def test_who_brings_roles_of_their_own_gets_none() -> None:

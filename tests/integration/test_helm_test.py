@@ -1,0 +1,45 @@
+"""What `helm test` runs in a pod, run against an operator: it passes, and it fails for a reason."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from stargate_lab.certificates import issue
+from stargate_lab.chart import CHART
+from stargate_lab.operator_process import OperatorProcess
+
+ANSWERS = CHART / "files" / "answers.py"
+
+
+def asked(operator: OperatorProcess, ca: Path, patience: str = "30") -> tuple[int, str]:
+    """As the pod asks, of another address; its exit status and what it said."""
+    health = f"http://127.0.0.1:{operator.ports.probes}"
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            ANSWERS.read_text(),
+            operator.reports_url,
+            str(ca),
+            health,
+            patience,
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_an_operator_that_leads_passes(operator: OperatorProcess) -> None:
+    code, said = asked(operator, operator.certificates.ca)
+    assert code == 0, said
+    assert said == f"{operator.reports_url} answers over TLS\nhealthy: 127.0.0.1\n"
+
+
+def test_a_certificate_that_workers_could_not_trust_fails(
+    operator: OperatorProcess, tmp_path: Path
+) -> None:
+    code, said = asked(operator, issue(tmp_path).ca, patience="0")
+    assert code == 1
+    assert "certificate verify failed" in said

@@ -6,7 +6,7 @@ the moment of every test is NOW, and `at(-3)` was three seconds before it.
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -33,7 +33,7 @@ from stargate_types import (
     StargateRuntime,
     StargateRuntimeSpec,
 )
-from stargate_types.base import ObjectMeta
+from stargate_types.base import INSTALLED_SPEC, ObjectMeta
 from stargate_types.job import (
     CheckpointPolicy,
     Hang,
@@ -53,6 +53,8 @@ from stargate_types.status import (
     RestoredFrom,
     Workers,
 )
+
+Catalogued = TypeVar("Catalogued", StargateRuntime, AcceleratorClass)
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 JOB_UID = "8d2b5c1e-0000-4000-8000-00000000cafe"
@@ -360,6 +362,13 @@ def accelerator_class(name: str = "stargate-silicon-v2", **spec: Any) -> Acceler
         metadata=ObjectMeta(name=name, uid="class-uid", generation=1),
         spec=AcceleratorClassSpec(**(wanted | spec)),
     )
+
+
+def brought(given: Catalogued) -> Catalogued:
+    """By an install, not by somebody's own hand."""
+    meta = given.metadata
+    marked = {"annotations": {INSTALLED_SPEC: "{}"}, "uid": f"{meta.name}-brought"}
+    return given.model_copy(update={"metadata": meta.model_copy(update=marked)})
 
 
 def compute_block(

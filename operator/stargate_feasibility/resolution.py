@@ -7,12 +7,15 @@ missing and what exists, and resolves itself when the missing thing appears.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import TypeVar
 
 from stargate_feasibility.reasons import Reasons
 from stargate_types import AcceleratorClass, StargateJob, StargateRuntime
 from stargate_types.base import ObjectMeta
 
 _NAMED_AT_MOST = 10
+
+T = TypeVar("T", StargateRuntime, AcceleratorClass)
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ def _find_runtime(job: StargateJob, runtimes: list[StargateRuntime]) -> Stargate
 
 
 def _default_runtime(runtimes: list[StargateRuntime]) -> StargateRuntime | Refusal:
-    defaults = [runtime for runtime in runtimes if runtime.spec.is_default]
+    defaults = _own_first(runtime for runtime in runtimes if runtime.spec.is_default)
     if len(defaults) == 1:
         return defaults[0]
     if not defaults:
@@ -94,9 +97,15 @@ def _default_runtime(runtimes: list[StargateRuntime]) -> StargateRuntime | Refus
     )
 
 
+def _own_first(found: Iterable[T]) -> list[T]:
+    """What an install brought serves until somebody states the same in their own words."""
+    every = list(found)
+    return [each for each in every if not each.metadata.brought] or every
+
+
 def _find_class(job: StargateJob, classes: list[AcceleratorClass]) -> AcceleratorClass | Refusal:
     wanted = job.spec.accelerator_type
-    found = [each for each in classes if each.spec.accelerator_type == wanted]
+    found = _own_first(each for each in classes if each.spec.accelerator_type == wanted)
     if len(found) == 1:
         return found[0]
     if not found:

@@ -21,6 +21,7 @@ from stargate_operator.compute.fleet import Fleet
 from stargate_operator.compute.placing import Placing
 from stargate_operator.constants import FIELD_MANAGER
 from stargate_operator.contention import Rivals
+from stargate_operator.defaults.bringer import Bringer
 from stargate_operator.desired.environment import ReportTarget
 from stargate_operator.handlers import kopf_settings, register, watched
 from stargate_operator.jobs import Catalogue, Jobs
@@ -179,11 +180,18 @@ class Replica:
 
     async def _until_a_part_fails(self) -> None:
         assert self.circle.failure is not None
-        accounting = asyncio.ensure_future(self._accountant().run())
+        duties = [asyncio.ensure_future(each) for each in self._duties()]
         try:
-            await first_failure(self.circle.failure, accounting)
+            await first_failure(self.circle.failure, *duties)
         finally:
-            accounting.cancel()
+            for each in duties:
+                each.cancel()
+
+    def _duties(self) -> list[Coroutine[Any, Any, None]]:
+        """Of a leader, beside the jobs."""
+        directory = self.settings.defaults_directory
+        bringing = [Bringer(self.client, directory).run()] if directory else []
+        return [self._accountant().run(), *bringing]
 
     def _accountant(self) -> Accountant:
         return Accountant(

@@ -52,6 +52,10 @@ def text(pattern: str, must: str, *, max_length: int, min_length: int = 1) -> An
     )
 
 
+INSTALLED_SPEC = "stargate.dev/installed-spec"
+"""Annotation of an object that an install brought: its spec, as it was brought."""
+
+
 class ObjectMeta(Model):
     """The part of an object's metadata that the project reads."""
 
@@ -65,6 +69,11 @@ class ObjectMeta(Model):
     finalizers: tuple[str, ...] = ()
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
+
+    @property
+    def brought(self) -> bool:
+        """By an install: one's own goes before it."""
+        return INSTALLED_SPEC in self.annotations
 
 
 def _as_time(moment: datetime) -> str:

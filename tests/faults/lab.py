@@ -42,7 +42,7 @@ class Lab:
         self.operator.prepare()
         self._ways = {
             False: self.operator.kubeconfig.read_text(),
-            True: _rerouted(self.operator.kubeconfig.read_text(), self.tap.url),
+            True: rerouted(self.operator.kubeconfig.read_text(), self.tap.url),
         }
 
     def run_operator(self, *, tapped: bool) -> None:
@@ -58,7 +58,7 @@ class Lab:
         return OperatorProcess(self.plane, settings, name)
 
 
-def _rerouted(kubeconfig: str, url: str) -> str:
+def rerouted(kubeconfig: str, url: str) -> str:
     config = yaml.safe_load(kubeconfig)
     config["clusters"][0]["cluster"] = {"server": url}
     return yaml.safe_dump(config)

@@ -122,6 +122,10 @@ class Tap:
         """What was held is dropped, and whoever comes next is let through."""
         self._call(self._let_go())
 
+    def cut(self) -> None:
+        """Every connection breaks; whoever connects again is let through."""
+        self._call(self._let_go(everybody=True))
+
     def _call(self, work: Any) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
 

@@ -75,9 +75,9 @@ class Accountant:
         return [each.capacity() for each in counts if each.machines]
 
     def _classes(self) -> list[AcceleratorClass]:
-        """One a type: a status tells each type once, and jobs of a type stated twice are refused."""
-        by_name = sorted(self._catalogue.classes, key=lambda it: it.metadata.name, reverse=True)
-        by_type = {each.spec.accelerator_type: each for each in by_name}
+        """One a type, the one that jobs get; a status tells each type once."""
+        ranked = sorted(self._catalogue.classes, key=_preference, reverse=True)
+        by_type = {each.spec.accelerator_type: each for each in ranked}
         return [by_type[name] for name in sorted(by_type)][:_MAX_TYPES]
 
     async def _write(self, block: ComputeBlock, status: ComputeBlockStatus) -> bool:
@@ -92,6 +92,11 @@ class Accountant:
         metrics.block_written("written")
         self._catalogue.put_block(msgspec.json.decode(answer))
         return True
+
+
+def _preference(accelerator: AcceleratorClass) -> tuple[bool, str]:
+    """Least first. Of several of somebody's own, jobs get none."""
+    return accelerator.metadata.brought, accelerator.metadata.name
 
 
 def _body(block: ComputeBlock, status: ComputeBlockStatus) -> bytes:

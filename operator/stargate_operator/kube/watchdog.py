@@ -83,6 +83,7 @@ class _Watcher:
     heard_at: float
     listed: bool = False
     ended: str | None = None
+    cancelled: bool = False
 
     @property
     def dead(self) -> str | None:
@@ -132,6 +133,8 @@ class KopfWatchers:
     def problem(self) -> str | None:
         if self._since is None:
             return "not installed"
+        if self._is_being_stopped:
+            return None
         starting = self.clock() - self._since < self.starting
         wanted = sorted(self.wanted, key=_named)
         found = [f"{_named(each)} {why}" for each in wanted if (why := self._why(each, starting))]
@@ -142,6 +145,11 @@ class KopfWatchers:
         """All has been listed once: what is absent then is absent in the cluster."""
         found = [self._watchers.get(each) for each in self.wanted]
         return all(watcher and watcher.listed for watcher in found)
+
+    @property
+    def _is_being_stopped(self) -> bool:
+        """kopf cancels all of them, and nothing else does: how that ends, its own end tells."""
+        return bool(self._watchers) and all(each.cancelled for each in self._watchers.values())
 
     def _why(self, wanted: Watched, starting: bool) -> str | None:
         watcher = self._watchers.get(wanted)
@@ -166,6 +174,7 @@ class KopfWatchers:
                 yield event
             watcher.ended = "the stream ended"
         except BaseException as error:
+            watcher.cancelled = isinstance(error, asyncio.CancelledError)
             watcher.ended = f"{type(error).__name__}: {error}"
             raise
 

@@ -8,7 +8,7 @@ from typing import Any
 from stargate_operator.compute.accountant import Accountant
 from stargate_operator.kube.client import Client
 from stargate_types import ComputeBlock
-from tests.builders import NOW, accelerator_class, compute_block
+from tests.builders import NOW, accelerator_class, brought, compute_block
 from tests.unit.compute.given import GivenFleet, catalogue, machine
 from tests.unit.kube.fakeapi import Request, fake_api
 
@@ -97,3 +97,13 @@ async def test_a_block_of_no_hardware_is_told_to_have_none() -> None:
         await accountant.look()
     [body] = server.written
     assert body["status"]["accelerators"] == []
+
+
+async def test_a_type_is_counted_by_the_class_that_jobs_get() -> None:
+    installed = brought(accelerator_class("a", resource_name="other.dev/other"))
+    known = catalogue(compute_block(), installed, accelerator_class("b"))
+    server = Server()
+    async with fake_api(server.answer) as api, Client(api.endpoint(), user_agent="test") as client:
+        fleet = GivenFleet(machine("n"))
+        await Accountant(client, known, fleet, seconds=10, clock=lambda: NOW).look()
+    assert server.free == [1]

@@ -5,7 +5,7 @@ import pytest
 from stargate_operator.desired.blueprint import Refusal, resolve
 from stargate_types import AcceleratorClass, StargateJob, StargateRuntime
 from stargate_types.job import ResourceAllocation, WorkerTemplate
-from tests.builders import accelerator_class, blueprint, job, runtime
+from tests.builders import accelerator_class, blueprint, brought, job, runtime
 
 
 def refusal(
@@ -112,6 +112,22 @@ def test_what_cannot_be_yet_is_said(
     given: StargateJob, runtimes: list[StargateRuntime], reason: str, message: str
 ) -> None:
     assert refusal(given, runtimes=runtimes) == (reason, message)
+
+
+def test_one_s_own_default_runtime_and_class_go_before_those_that_an_install_brought() -> None:
+    found = resolve(
+        job(),
+        runtimes=[brought(runtime()), runtime("mine", is_default=True)],
+        classes=[accelerator_class("mine"), brought(accelerator_class())],
+    )
+    assert not isinstance(found, Refusal)
+    assert (found.runtime.metadata.name, found.accelerator.metadata.name) == ("mine", "mine")
+
+
+def test_two_of_one_s_own_are_ambiguous_whatever_an_install_brought() -> None:
+    own = [runtime("a", is_default=True), runtime("b", is_default=True)]
+    _, message = refusal(job(), runtimes=[*own, brought(runtime())])
+    assert message.endswith("spec.isDefault: a, b")
 
 
 def test_two_classes_of_one_type_are_ambiguous() -> None:

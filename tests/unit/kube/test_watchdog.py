@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from kopf._cogs.clients import watching
 
 from stargate_operator.kube.watchdog import Check, KopfWatchers, Unhealthy, Watchdog
-from tests.unit.kube.fakeapi import Request, fake_api
+from tests.unit.kube.fakeapi import Request, eventually, fake_api
 
 PROCESS = Path(__file__).with_name("kopf_process.py")
 OPERATOR = Path(__file__).parents[3] / "operator"
@@ -161,6 +163,30 @@ async def test_a_silent_watcher_is_found() -> None:
 async def test_a_kind_that_is_never_watched_is_found() -> None:
     said = await verdict(Cluster(kinds=("stargatejobs",)), starting=3.0)
     assert said == "kopf watchers: computeblocks not watched after 3 s"
+
+
+async def test_kopf_s_own_end_is_no_death_of_a_watcher(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def endless(**_: Any) -> AsyncIterator[Any]:
+        yield watching.Bookmark.LISTED
+        await asyncio.Event().wait()
+
+    async def read(namespace: str) -> None:
+        resource = SimpleNamespace(plural="stargatejobs")
+        stream: Any = watching.infinite_watch
+        async for _ in stream(resource=resource, namespace=namespace):
+            pass
+
+    monkeypatch.setattr(watching, "infinite_watch", endless)
+    watchers = KopfWatchers(frozenset({("stargatejobs", "alpha"), ("stargatejobs", "beta")}))
+    undo = watchers.install()
+    tasks = [asyncio.create_task(read(each)) for each in ("alpha", "beta")]
+    await eventually(lambda: watchers.listed)
+    for task, problem in zip(tasks, ("stargatejobs in alpha watcher is dead", ""), strict=True):
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert (watchers.problem() or "").startswith(problem)
+    assert watchers.problem() is None
+    undo()
 
 
 def test_it_says_what_is_wrong_and_with_what() -> None:

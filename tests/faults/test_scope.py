@@ -1,0 +1,260 @@
+"""An operator of two namespaces among many, with the chart's rights for those two alone.
+
+What is expected of it: jobs there run as anywhere, nothing of another namespace is touched or asked
+for, and a namespace that withdraws its rights costs the others a restart and no more.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+from uuid import uuid4
+
+import pytest
+
+from stargate_lab import chart, installation
+from stargate_lab.api import Json
+from stargate_lab.control_plane import ControlPlane
+from stargate_lab.operator_process import OperatorProcess
+from stargate_operator.reach import ASK_AGAIN_SECONDS
+from tests.faults.lab import PATIENT, Lab, rerouted
+from tests.integration.racks import Racks
+from tests.integration.story import Scene, Story, eventually, exists, free, manifest
+from tests.integration.worker import Worker
+from tests.recorder import recording
+from tests.recorder.history import Pod
+
+ACCOUNT = "system:serviceaccount:stargate-system:stargate-operator"
+EVERYWHERE = {
+    "acceleratorclasses",
+    "computeblocks",
+    "computeblocks/status",
+    "nodes",
+    "pods",
+    "stargateruntimes",
+    "tokenreviews",
+}
+"""What it may ask for beyond its namespaces."""
+
+
+class Asked(NamedTuple):
+    verb: str
+    resource: str
+    namespace: str
+    code: int
+
+
+def _asked(entry: Json) -> Asked:
+    of = entry.get("objectRef", {})
+    resource = "/".join(filter(None, (of.get("resource"), of.get("subresource"))))
+    code = entry.get("responseStatus", {}).get("code", 0)
+    return Asked(entry["verb"], resource, of.get("namespace", ""), code)
+
+
+@dataclass
+class Teams:
+    """Two that the operator serves, and one that it does not."""
+
+    plane: ControlPlane
+    audit_log: Path
+    logged: int
+    operator: OperatorProcess
+    alpha: str
+    beta: str
+    other: str
+
+    def asked(self) -> set[Asked]:
+        """Whatever of its process has asked, kopf too, since the operator had rights here alone."""
+        with self.audit_log.open("rb") as log:
+            log.seek(self.logged)
+            entries = [json.loads(line) for line in log if line.endswith(b"\n")]
+        return {_asked(each) for each in entries if each["user"]["username"] == ACCOUNT}
+
+    def may(self, verb: str, resource: str, namespace: str) -> bool:
+        asked = {"verb": verb, "resource": resource, "namespace": namespace}
+        body = {"spec": {"user": ACCOUNT, "resourceAttributes": asked}}
+        path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+        return bool(self.plane.api.create(path, body)["status"]["allowed"])
+
+    def withdraw(self, namespace: str) -> Json:
+        """The rights there, as when the namespace is deleted; what brings them back."""
+        path = f"{_bindings(namespace)}/stargate-operator-gangs"
+        binding = self.plane.api.get(path)
+        self.plane.api.delete(path)
+        eventually(lambda: not self.may("create", "pods", namespace), "no rights there")
+        return {**binding, "metadata": {"name": binding["metadata"]["name"]}}
+
+    def give_back(self, namespace: str, binding: Json) -> None:
+        self.plane.api.create(_bindings(namespace), binding)
+
+
+def _bindings(namespace: str) -> str:
+    return f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/rolebindings"
+
+
+@pytest.fixture(scope="module")
+def teams(lab: Lab) -> Iterator[Teams]:
+    lab.operator.stop()
+    alpha, beta, other = names = [f"test-{each}-{uuid4().hex[:6]}" for each in ("a", "b", "c")]
+    for name in names:
+        lab.plane.api.create("/api/v1/namespaces", {"metadata": {"name": name}})
+    rights = chart.template("rbac.yaml", values=json.dumps({"watchNamespaces": [alpha, beta]}))
+    installation.apply_text(lab.plane, rights)
+    settings = {
+        **PATIENT,
+        "STARGATE_WATCH_NAMESPACES": f"{alpha},{beta}",
+        "STARGATE_COMPUTE_SECONDS": "1",
+    }
+    operator = lab.another_operator("scoped", settings)
+    operator.prepare()
+    operator.kubeconfig.write_text(rerouted(operator.kubeconfig.read_text(), lab.tap.url))
+    logged = lab.audit_log.stat().st_size
+    yield Teams(lab.plane, lab.audit_log, logged, operator, alpha, beta, other)
+    operator.stop()
+    installation.install(lab.plane)
+    for name in names:
+        free(lab.plane.api, name)
+
+
+@pytest.fixture
+def operator(teams: Teams) -> Iterator[OperatorProcess]:
+    if not teams.operator.pid:
+        teams.operator.start()
+    begin = teams.operator.log_path.stat().st_size
+    yield teams.operator
+    assert "Traceback" not in teams.operator.log_path.read_text()[begin:]
+
+
+@pytest.fixture
+def alpha(teams: Teams, operator: OperatorProcess) -> Iterator[Story]:
+    with recording(teams.plane.api.credentials, teams.alpha, teams.audit_log) as recorder:
+        yield Story(teams.plane.api, teams.alpha, recorder, operator)
+
+
+@pytest.fixture
+def beta(teams: Teams, operator: OperatorProcess) -> Iterator[Story]:
+    with recording(teams.plane.api.credentials, teams.beta, teams.audit_log) as recorder:
+        yield Story(teams.plane.api, teams.beta, recorder, operator)
+
+
+def strange(asked: Asked, teams: Teams) -> bool:
+    """Refused, or asked of what is none of the operator's business."""
+    if asked.namespace:
+        return asked.namespace not in (teams.alpha, teams.beta, "stargate-system")
+    return asked.code == 403 or (asked.resource != "" and asked.resource not in EVERYWHERE)
+
+
+def test_it_runs_the_jobs_of_its_namespaces_and_touches_no_other(
+    teams: Teams, alpha: Story, beta: Story, racks: Racks
+) -> None:
+    rack = racks.build(nodes=4)
+    api = teams.plane.api
+    jobs = f"/apis/stargate.dev/v1alpha1/namespaces/{teams.other}/stargatejobs"
+    api.create(jobs, manifest("theirs", 1, acceleratorType=rack))
+    here = [scene.apply("job", 2, acceleratorType=rack) for scene in (alpha, beta)]
+    for job in here:
+        job.wait_phase("Running")
+        assert job.worker().saves(5).status == 200
+        job.oom_kill(1)
+        assert job.wait_phase("Running", attempt=2).attempts[1]["restoredEpoch"] == 5
+        job.finish()
+        job.wait_phase("Succeeded")
+        eventually(partial(job.events, "Succeeded"), "an event of it")
+        job.delete()
+        job.wait_gone()
+
+    assert "status" not in api.get(f"{jobs}/theirs"), "nobody was to touch it"
+    for kind in ("pods", "services", "events"):
+        assert not api.get(f"/api/v1/namespaces/{teams.other}/{kind}")["items"]
+    assert not teams.may("create", "pods", teams.other)
+    teams.operator.stop()  # a watch stands in the audit log once it is over
+    asked = eventually(teams.asked, "its requests")
+    assert Asked("watch", "stargatejobs", teams.beta, 200) in asked
+    assert not [each for each in asked if strange(each, teams)]
+    api.delete(f"{jobs}/theirs")
+
+
+def worker_elsewhere(teams: Teams, like: Worker, node: str) -> Worker:
+    """A pod that carries all that a worker of a running gang carries, in a namespace of its own."""
+    raw = like.pod.raw
+    spec = {**raw["spec"], "nodeName": node}
+    meta = {"name": raw["metadata"]["name"], "labels": raw["metadata"]["labels"]}
+    spec.pop("schedulingGroup", None)
+    path = f"/api/v1/namespaces/{teams.other}/pods"
+    created = teams.plane.api.create(path, {"metadata": meta, "spec": spec})
+    return Worker(teams.plane.api, Pod(created))
+
+
+def test_a_worker_elsewhere_counts_as_a_stranger_and_is_told_who_is_not_listening(
+    teams: Teams, alpha: Story, racks: Racks
+) -> None:
+    rack = racks.classify(f"rack-{uuid4().hex[:6]}")
+    nodes = racks.add(rack, 4)
+    job = alpha.apply("beside", 2, acceleratorType=rack)
+    job.wait_phase("Running")
+
+    def free_nodes() -> int:
+        block = teams.plane.api.get("/apis/stargate.dev/v1alpha1/computeblocks/cluster")
+        told = block.get("status", {}).get("accelerators", [])
+        return next((each["freeNodes"] for each in told if each["acceleratorType"] == rack), -1)
+
+    eventually(lambda: free_nodes() == 2, "two nodes taken by the gang")
+    taken = {pod.node for pod in job.pods()}
+    stranger = worker_elsewhere(teams, job.worker(1), min(set(nodes) - taken))
+    eventually(lambda: free_nodes() == 1, "one taken by a pod elsewhere")
+
+    path = f"/apis/stargate.dev/v1alpha1/namespaces/{teams.other}/stargatejobs/beside/report"
+    answer = stranger.post(b"{}", path=path)
+    assert answer.status == 503, answer
+    assert f"runs no jobs of namespace '{teams.other}'" in answer.message
+    assert job.now.attempt == 1, "a label elsewhere puts no pod into a gang"
+    assert job.now.workers["created"] == 2
+    teams.plane.api.delete(
+        f"/api/v1/namespaces/{teams.other}/pods/{stranger.pod.name}", {"gracePeriodSeconds": 0}
+    )
+
+
+def test_a_namespace_that_withdraws_its_rights_costs_the_others_one_restart(
+    lab: Lab, teams: Teams, alpha: Story, racks: Racks
+) -> None:
+    rack = racks.build(nodes=4)
+    job = alpha.apply("going-on", 2, acceleratorType=rack)
+    job.wait_phase("Running")
+    binding = teams.withdraw(teams.beta)
+    with alpha.recorder.interrupted():
+        lab.tap.cut()
+        eventually(lambda: not teams.operator.pid, "the process to end", 30)
+        assert f"stargatejobs in {teams.beta}" in teams.operator.log_tail()
+        teams.operator.start()
+
+    waiting = Scene(teams.plane.api, teams.beta, alpha.recorder)
+    teams.plane.api.create(waiting.jobs, manifest("late", 1, acceleratorType=rack))
+    job.oom_kill(0)
+    job.wait_phase("Running", attempt=2)
+    assert teams.operator.metric("stargate_namespaces_refused") == 1
+    assert teams.operator.is_live()
+    assert "status" not in teams.plane.api.get(f"{waiting.jobs}/late")
+
+    teams.give_back(teams.beta, binding)
+    with alpha.recorder.interrupted():
+        soon = ASK_AGAIN_SECONDS + 10
+        eventually(lambda: not teams.operator.pid, "the process to begin anew", soon)
+        teams.operator.start()
+    late = f"{waiting.core}/pods/late-1-0"
+    eventually(lambda: exists(teams.plane.api, late), "the job that waited gets its gang")
+    assert teams.operator.metric("stargate_namespaces_refused") == 0
+    assert job.now.attempt == 2
+
+
+def test_where_no_namespace_lets_it_the_operator_says_so_and_ends(teams: Teams) -> None:
+    teams.operator.stop()
+    bindings = {each: teams.withdraw(each) for each in (teams.alpha, teams.beta)}
+    teams.operator.start(wait=False)
+    eventually(lambda: not teams.operator.pid, "the process to end")
+    said = teams.operator.log_tail()
+    assert f"none of watch-namespaces ({teams.alpha}, {teams.beta})" in said
+    assert "cannot list resource" in said, "the server's own words"
+    for namespace, binding in bindings.items():
+        teams.give_back(namespace, binding)

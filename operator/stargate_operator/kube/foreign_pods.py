@@ -103,6 +103,10 @@ class ForeignPods(Follower[WireForeignPod]):
             fields=_HOLDING,
         )
 
+    @property
+    def name(self) -> str:
+        return "foreign pods"
+
     def __len__(self) -> int:
         return len(self._store)
 

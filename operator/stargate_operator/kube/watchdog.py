@@ -141,6 +141,14 @@ class KopfWatchers:
         found = [self._of(kind) for kind in self.kinds]
         return all(watchers and all(w.listed for w in watchers) for watchers in found)
 
+    def ages(self) -> dict[str, float]:
+        """Seconds since something was heard, by kind; a kind that is not watched ages too."""
+        now, since = self.clock(), self._since or 0.0
+        return {
+            kind: now - min((each.heard_at for each in self._of(kind)), default=since)
+            for kind in self.kinds
+        }
+
     def _of(self, kind: str) -> list[_Watcher]:
         return [watcher for key, watcher in self._watchers.items() if key[0] == kind]
 

@@ -32,8 +32,10 @@ format: ## Rewrite the code in the project's style
 	$(RUN) ruff check --fix
 	$(RUN) ruff format
 
-manifests: ## Write crds/ from operator/stargate_types
+manifests: ## Write what is generated: crds/, the dashboard, the tables of docs/metrics.md
 	$(PYTHON) -m stargate_types.crd crds/
+	$(PYTHON) -m stargate_lab.dashboard
+	$(PYTHON) -m stargate_lab.metrics_page
 
 images: ## Build the container images (needs Docker)
 	$(PYTHON) -m stargate_lab images

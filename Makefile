@@ -32,9 +32,11 @@ format: ## Rewrite the code in the project's style
 	$(RUN) ruff check --fix
 	$(RUN) ruff format
 
-manifests: ## Write crds/ from operator/stargate_types, and what the chart says of its values
+manifests: ## Write what is generated: crds/, the chart's reference and dashboard, the tables of docs/metrics.md
 	$(PYTHON) -m stargate_types.crd crds/
 	PYTHONPATH=operator:tools $(PYTHON) -m stargate_lab.chart_reference
+	$(PYTHON) -m stargate_lab.dashboard
+	$(PYTHON) -m stargate_lab.metrics_page
 
 images: ## Build the container images (needs Docker)
 	$(PYTHON) -m stargate_lab images

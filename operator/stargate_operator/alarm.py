@@ -38,8 +38,14 @@ class Alarm:
     def passed(self) -> None:
         self._last_pass = self._clock()
 
-    async def wait(self) -> None:
-        """Until it is due; then nothing is due any more until it is rung again."""
+    @property
+    def due(self) -> bool:
+        left = self._left()
+        return left is not None and left <= 0
+
+    async def wait(self) -> float:
+        """Until it is due; then nothing is due any more until it is rung again. Returns how late
+        that is, in seconds."""
         while (left := self._left()) is None or left > 0:
             self._rung.clear()
             try:
@@ -47,7 +53,8 @@ class Alarm:
                     await self._rung.wait()
             except TimeoutError:
                 break
-        self._due = None
+        late, self._due = -(self._left() or 0.0), None
+        return max(0.0, late)
 
     def _left(self) -> float | None:
         return None if self._due is None else self._due - self._clock()

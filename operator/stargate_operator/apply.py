@@ -62,6 +62,11 @@ class Hands:
         """Ranks of `attempt` whose creation is waiting or under way."""
         return self._creator.items if attempt == self._stamped_attempt else frozenset()
 
+    @property
+    def waiting(self) -> int:
+        """Pods whose creation or deletion is waiting or under way."""
+        return len(self._creator) + len(self._deleter)
+
     async def turn_to(self, attempt: int) -> None:
         """Before anything is deleted: no create of another attempt may still be under way."""
         if attempt != self._stamped_attempt:

@@ -34,6 +34,9 @@ class Batch(Generic[T]):
         """Waiting or under way."""
         return frozenset(self._items)
 
+    def __len__(self) -> int:
+        return len(self._items)
+
     def add(self, items: Iterable[T]) -> None:
         """Items that are waiting or under way already are not taken twice."""
         fresh = [item for item in items if item not in self._items]

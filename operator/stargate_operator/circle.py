@@ -47,7 +47,7 @@ class _Loop:
     async def _run(self) -> None:
         while not self.reconciler.done:
             self.alarm.after(_RESYNC * random.uniform(0.8, 1.2))
-            await self.alarm.wait()
+            metrics.pass_began(late=await self.alarm.wait())
             await self._pass()
         self._finished(self.reconciler.uid)
 
@@ -130,6 +130,16 @@ class Circle:
         else:
             loop.alarm.soon()
         return None
+
+    @property
+    def due(self) -> int:
+        """Passes that wait for their turn, or for the job's pass before them."""
+        return sum(loop.alarm.due for loop in self._loops.values())
+
+    @property
+    def pods_waiting(self) -> int:
+        """To be created or deleted, or about to be."""
+        return sum(loop.reconciler.pods_waiting for loop in self._loops.values())
 
     def reconciler(self, uid: str) -> Reconciler | None:
         loop = self._loops.get(uid)

@@ -1,24 +1,38 @@
 """Everything the operator counts, and the one place that names it.
 
 Others record through these functions alone. No label holds a job, pod, node or namespace:
-the number of series must not grow with the number of jobs.
+the number of series must not grow with the number of jobs. What an alert must know of single jobs is
+told as the worst of them; the alert's text says how to find it. What is told of jobs, the leader
+tells alone: a standby's gauges stay at 0, so that sums over replicas are right.
 """
 
 from collections.abc import Mapping
 from typing import Final, Literal
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.process_collector import ProcessCollector
 
-from stargate_types.status import Phase
+from stargate_operator.survey import WAITING, Survey
+from stargate_types.status import Cause, Phase
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
+# A series more for each counter, and nobody asks for it.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 registry = CollectorRegistry(auto_describe=True)
 ProcessCollector(registry=registry)
 
 _PASS_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _GANG_BUCKETS = (1, 2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 450, 600)
+_API_BUCKETS = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 15)
+_LAG_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _VERBS = frozenset({"GET", "LIST", "WATCH", "POST", "PUT", "PATCH", "DELETE", "DELETECOLLECTION"})
 
 _passes = Counter(
@@ -28,6 +42,18 @@ _pass_seconds = Histogram(
     "stargate_reconcile_duration_seconds",
     "Duration of a reconcile pass.",
     buckets=_PASS_BUCKETS,
+    registry=registry,
+)
+_pass_lag = Histogram(
+    "stargate_reconcile_lag_seconds",
+    "From when a pass was due to its begin.",
+    buckets=_PASS_BUCKETS,
+    registry=registry,
+)
+_queue_depth = Gauge(
+    "stargate_queue_depth",
+    "What waits now: passes that are due, pods to create or delete, requests for a turn, events.",
+    ["queue"],
     registry=registry,
 )
 _status_writes = Counter(
@@ -49,6 +75,13 @@ _api_requests = Counter(
     ["verb", "code"],
     registry=registry,
 )
+_api_seconds = Histogram(
+    "stargate_api_request_duration_seconds",
+    "Duration of a request to the API server by verb; of a watch, until it is answered.",
+    ["verb"],
+    buckets=_API_BUCKETS,
+    registry=registry,
+)
 _api_throttled = Counter(
     "stargate_api_throttled", "Answers 429 of the API server.", registry=registry
 )
@@ -59,6 +92,12 @@ _api_concurrency = Gauge(
 )
 _reports = Counter(
     "stargate_reports", "Reports of workers by the code answered.", ["code"], registry=registry
+)
+_report_lag = Histogram(
+    "stargate_report_lag_seconds",
+    "From a report of rank 0 to the status that tells of it.",
+    buckets=_LAG_BUCKETS,
+    registry=registry,
 )
 _report_connections = Gauge(
     "stargate_report_connections", "Open connections of the report server.", registry=registry
@@ -75,6 +114,49 @@ _token_reviews = Counter(
     registry=registry,
 )
 _jobs = Gauge("stargate_jobs", "Jobs by phase.", ["phase"], registry=registry)
+_ranks = Gauge("stargate_ranks", "Ranks of jobs by phase.", ["phase"], registry=registry)
+_rank_seconds = Counter(
+    "stargate_rank_seconds",
+    "Ranks times seconds by the phase of their job: where the machines' time goes.",
+    ["phase"],
+    registry=registry,
+)
+_lost_rank_seconds = Counter(
+    "stargate_lost_rank_seconds",
+    "Ranks times seconds of training that are trained again, counted when an attempt ends.",
+    registry=registry,
+)
+_regained_rank_seconds = Counter(
+    "stargate_regained_rank_seconds",
+    "Of the lost ones, those that a save at the last moment kept after all.",
+    registry=registry,
+)
+_oldest_wait = Gauge(
+    "stargate_oldest_wait_seconds",
+    "Longest that a job of the phase has been without a running gang.",
+    ["phase"],
+    registry=registry,
+)
+_unsaved_seconds = Gauge(
+    "stargate_oldest_checkpoint_seconds",
+    "Longest that a running job has trained since its last complete checkpoint, or since it ran.",
+    registry=registry,
+)
+_unsaved_intervals = Gauge(
+    "stargate_oldest_checkpoint_intervals",
+    "Longest since a running job's last complete checkpoint, in its checkpoint intervals at its pace.",
+    registry=registry,
+)
+_longest_silence = Gauge(
+    "stargate_longest_silence_seconds",
+    "Longest silence of a running job that has reported to this process.",
+    registry=registry,
+)
+_most_failures = Gauge(
+    "stargate_most_failures_since_checkpoint",
+    "Most counted failures that an unfinished job has had since its last complete checkpoint.",
+    registry=registry,
+)
 _gang_start = Histogram(
     "stargate_gang_start_seconds",
     "From an attempt's start to every rank running.",
@@ -91,6 +173,15 @@ _attempts = Counter(
     "stargate_attempts_ended", "Attempts that ended, by cause.", ["cause"], registry=registry
 )
 _leader = Gauge("stargate_leader", "1 while this process leads.", registry=registry)
+_start_time = Gauge(
+    "stargate_start_time_seconds", "When this process started, in Unix time.", registry=registry
+)
+_watch_age = Gauge(
+    "stargate_watch_age_seconds",
+    "Since something, if only a bookmark, was last heard of a watch; bookmarks come every minute.",
+    ["watch"],
+    registry=registry,
+)
 _informer_pods = Gauge("stargate_informer_pods", "Pods in the informer.", registry=registry)
 _unready_nodes = Gauge(
     "stargate_nodes_not_ready",
@@ -131,16 +222,28 @@ _pods_given_up = Counter(
 )
 _watch_restarts = Counter(
     "stargate_watch_restarts",
-    "Watches that ended and began anew, by resource.",
-    ["resource"],
+    "Watches that ended and began anew.",
+    ["watch"],
     registry=registry,
 )
 
 Outcome = Literal["done", "conflict", "error"]
 Review = Literal["authenticated", "refused", "unavailable"]
+Queue = Literal["passes", "pods", "requests", "events"]
 
 _report_codes: dict[int, Counter] = {}
 _request_codes: dict[tuple[str, int], Counter] = {}
+_request_seconds: dict[str, Histogram] = {}
+
+_start_time.set_to_current_time()
+for _cause in Cause:
+    _attempts.labels(_cause.value)  # at 0: the first of a cause is an increase too
+for _phase in Phase:
+    _rank_seconds.labels(_phase.value)
+
+
+def pass_began(late: float) -> None:
+    _pass_lag.observe(late)
 
 
 def pass_done(seconds: float, outcome: Outcome = "done") -> None:
@@ -172,14 +275,22 @@ def event_told(type_: Literal["Normal", "Warning"]) -> None:
     _events.labels(type_).inc()
 
 
-def api_answered(verb: str, code: int) -> None:
+def api_answered(verb: str, code: int, seconds: float) -> None:
+    """Once per request: the children are kept, because finding them costs more than counting."""
     counter = _request_codes.get((verb, code))
     if counter is None:
-        name = verb if verb in _VERBS else "other"
-        counter = _request_codes[verb, code] = _api_requests.labels(name, str(code))
+        counter = _request_codes[verb, code] = _api_requests.labels(_known(verb), str(code))
     counter.inc()
+    duration = _request_seconds.get(verb)
+    if duration is None:
+        duration = _request_seconds[verb] = _api_seconds.labels(_known(verb))
+    duration.observe(seconds)
     if code == 429:
         _api_throttled.inc()
+
+
+def _known(verb: str) -> str:
+    return verb if verb in _VERBS else "other"
 
 
 def api_concurrency(limit: float) -> None:
@@ -187,7 +298,6 @@ def api_concurrency(limit: float) -> None:
 
 
 def report_answered(code: int) -> None:
-    """Once per report: the child is kept, because finding it costs more than counting."""
     counter = _report_codes.get(code)
     if counter is None:
         counter = _report_codes[code] = _reports.labels(str(code))
@@ -206,9 +316,33 @@ def token_reviewed(outcome: Review) -> None:
     _token_reviews.labels(outcome).inc()
 
 
-def jobs_by_phase(counts: Mapping[Phase, int]) -> None:
+def reports_written(lag: float) -> None:
+    _report_lag.observe(lag)
+
+
+def jobs_stand(survey: Survey) -> None:
     for phase in Phase:
-        _jobs.labels(phase.value).set(counts.get(phase, 0))
+        _jobs.labels(phase.value).set(survey.jobs[phase])
+        _ranks.labels(phase.value).set(survey.ranks[phase])
+    for phase in WAITING:
+        _oldest_wait.labels(phase.value).set(survey.waits.get(phase, 0.0))
+    _unsaved_seconds.set(survey.unsaved_seconds)
+    _unsaved_intervals.set(survey.unsaved_intervals)
+    _longest_silence.set(survey.silence)
+    _most_failures.set(survey.failures)
+
+
+def time_passed(ranks: Mapping[Phase, int], seconds: float) -> None:
+    for phase, count in ranks.items():
+        _rank_seconds.labels(phase.value).inc(count * seconds)
+
+
+def training_lost(rank_seconds: float) -> None:
+    """Negative, where a save came after all."""
+    if rank_seconds > 0:
+        _lost_rank_seconds.inc(rank_seconds)
+    else:
+        _regained_rank_seconds.inc(-rank_seconds)
 
 
 def gang_started(seconds: float) -> None:
@@ -260,8 +394,21 @@ def foreign_pods(count: int) -> None:
     _foreign_pods.set(count)
 
 
-def watch_restarted(resource: str) -> None:
-    _watch_restarts.labels(resource).inc()
+def queue_depth(queue: Queue, depth: int) -> None:
+    _queue_depth.labels(queue).set(depth)
+
+
+def watch_age(watch: str, seconds: float) -> None:
+    _watch_age.labels(watch).set(seconds)
+
+
+def watch_begins(watch: str) -> None:
+    """At 0 until it begins anew."""
+    _watch_restarts.labels(watch)
+
+
+def watch_restarted(watch: str) -> None:
+    _watch_restarts.labels(watch).inc()
 
 
 def exposition() -> bytes:

@@ -34,7 +34,7 @@ from stargate_operator.kube.nodes import Node, NodeInformer
 from stargate_operator.kube.pod_store import PodStore
 from stargate_operator.kube.watchdog import Check, KopfWatchers, Watchdog
 from stargate_operator.leader_label import take_label
-from stargate_operator.measure import keep_gauges
+from stargate_operator.measure import Sources, keep_gauges
 from stargate_operator.native_gangs import find_group_version
 from stargate_operator.nodes import Nodes, Patience
 from stargate_operator.notice_board import NoticeBoard
@@ -89,7 +89,8 @@ class Replica:
             guard=self.leadership.guard,
             in_flight=settings.requests_in_flight,
         )
-        self.client.on_request = _count_request
+        for client in (self.lease_client, self.client):
+            client.on_request = metrics.api_answered
         self.hearing = Hearing(now, time.monotonic)
         self.nodes = Nodes(
             Patience(
@@ -274,6 +275,30 @@ class Replica:
         silent = [each for each in self.informers if not each.alive(time.monotonic())]
         return f"{len(silent)} of them have fallen silent" if silent else None
 
+    def sources(self) -> Sources:
+        return Sources(
+            jobs=self.jobs,
+            reports_of=self.ledger.of,
+            leads=lambda: self.leads,
+            watch_ages=self._watch_ages,
+            queues={
+                "passes": lambda: self.circle.due,
+                "pods": lambda: self.circle.pods_waiting,
+                "requests": lambda: self.client.limiter.waiting,
+                "events": lambda: self.teller.waiting,
+            },
+            pods=self.pods.__len__,
+            foreign_pods=lambda: sum(len(each) for each in self.foreign_pods),
+            concurrency=lambda: self.client.limiter.limit,
+            clock=now,
+        )
+
+    def _watch_ages(self) -> dict[str, float]:
+        ages, now = self.watchers.ages(), time.monotonic()
+        for each in self.informers:
+            ages[each.name] = max(ages.get(each.name, 0.0), now - each.last_heard)
+        return ages
+
     async def kopf(self, stop: asyncio.Event) -> None:
         await kopf.operator(
             registry=register(
@@ -301,11 +326,6 @@ async def first_failure(*parts: asyncio.Future[None]) -> None:
 
 def _agent(settings: Settings) -> str:
     return f"{FIELD_MANAGER}/{settings.leader_identity}"
-
-
-def _count_request(verb: str, code: int, seconds: float) -> None:
-    del seconds
-    metrics.api_answered(verb, code)
 
 
 async def operate(settings: Settings) -> int:
@@ -354,7 +374,7 @@ def _endless(replica: Replica, watchdog: Watchdog) -> list[Coroutine[Any, Any, A
         *(informer.run() for informer in replica.informers),
         replica.hearing.run(),
         replica.teller.run(),
-        keep_gauges(replica.jobs, replica.pods, replica.foreign_pods, replica.client),
+        keep_gauges(replica.sources()),
         watchdog.run(),
         until_one_is_back(replica.lease_client, replica.refused),
         replica.leadership.run(replica.lead),

@@ -225,13 +225,17 @@ class Reconciler:
     def _tell(self, before: StargateJob, after: StargateJob) -> None:
         if before is after:
             return
-        measure.count(before.status, after.status)
+        measure.count(before.status, after.status, self._world.clock())
         for each in news(before.status, after.status):
             self._world.teller.tell(after, each)
 
     def _wake_rivals(self, observed: Observed) -> None:
         for uid in self._world.rivals.note(observed):
             self._world.wake(uid)
+
+    @property
+    def pods_waiting(self) -> int:
+        return self._hands.waiting
 
     @property
     def names(self) -> dict[str, object]:

@@ -42,6 +42,10 @@ class Teller:
         except asyncio.QueueFull:
             log.warning("event dropped, too many wait", job=job.key, reason=news.reason)
 
+    @property
+    def waiting(self) -> int:
+        return sum(queue.qsize() for queue in self._queues)
+
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             for queue in self._queues:

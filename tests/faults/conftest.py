@@ -12,13 +12,14 @@ import pytest
 from stargate_lab.control_plane import ControlPlane
 from stargate_lab.operator_process import OperatorProcess
 from tests.faults.lab import SLOWER, Lab, a_lab
+from tests.faults.seats import few_seats
 from tests.faults.tap import Tap
 from tests.integration.conftest import namespace, racks
 from tests.integration.story import Story
 from tests.recorder import Recorder, recording
 from tests.recorder.checks import SECRET
 
-__all__ = ["namespace", "racks"]
+__all__ = ["few_seats", "namespace", "racks"]
 
 
 @pytest.fixture(scope="package")

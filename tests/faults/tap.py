@@ -92,6 +92,8 @@ class Tap:
         self._halt: _Halt | None = None
         self._open = asyncio.Event()
         self._open.set()
+        self.swallows_watches = False
+        """Whether what watches tell gets lost on its way, with the connections standing."""
 
     @property
     def url(self) -> str:
@@ -119,7 +121,7 @@ class Tap:
         assert arrived, f"waited {seconds:g} s for the operator to come to: {halt.point}"
 
     def go_on(self) -> None:
-        """What was held is dropped, and whoever comes next is let through."""
+        """What was held is dropped, and whoever comes next is let through; watches are heard again."""
         self._call(self._let_go())
 
     def cut(self) -> None:
@@ -139,11 +141,12 @@ class Tap:
 
     async def _let_go(self, *, everybody: bool = False) -> None:
         """Before the tap opens again, or a held request would slip through."""
-        if everybody or not self._open.is_set():
+        if everybody or self.swallows_watches or not self._open.is_set():
             for talk in self._talks:
                 talk.cancel()
             await asyncio.gather(*self._talks, return_exceptions=True)
         self._halt = None
+        self.swallows_watches = False
         self._open.set()
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -193,6 +196,7 @@ class _Connection:
     answers: asyncio.StreamReader
     requests: asyncio.StreamWriter
     withheld: _Halt | None = None
+    watches: bool = False
 
     async def ask(self) -> None:
         while True:
@@ -201,6 +205,7 @@ class _Connection:
             body = await self.reader.readexactly(int(length[1]) if length else 0)
             method, path, _ = head.split(b" ", 2)
             self.withheld = await self.tap.pass_by(Asked(method.decode(), path.decode(), body))
+            self.watches = b"watch=true" in path
             self.requests.write(head + body)
             await self.requests.drain()
 
@@ -209,6 +214,8 @@ class _Connection:
             if self.withheld is not None:
                 self.withheld.reached.set()
                 await _for_ever()
+            if self.watches and self.tap.swallows_watches:
+                continue
             self.writer.write(piece)
             await self.writer.drain()
 

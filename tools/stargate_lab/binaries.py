@@ -46,7 +46,7 @@ def ensure(
     tools = [tool(name) for name in names]
     where = bin_dir()
     if _missing(tools, where):
-        with _lock(where):
+        with locked(where):
             _get(_missing(tools, where), where, say, source or Source.chosen(), hosts or Hosts())
     return {t.name: where / t.name for t in tools}
 
@@ -110,7 +110,8 @@ def _from_modules(tools: list[Tool], where: Path, say: Say) -> None:
 
 
 @contextmanager
-def _lock(where: Path) -> Iterator[None]:
+def locked(where: Path) -> Iterator[None]:
+    """Makes the directory."""
     where.mkdir(parents=True, exist_ok=True)
     with (where / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

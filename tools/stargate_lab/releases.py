@@ -65,17 +65,44 @@ def release_of(tool: Tool, where: Platform, hosts: Hosts) -> Release:
             return _kubernetes(tool.name, tool.version, where, hosts)
 
 
+def prometheus(version: str, where: Platform, hosts: Hosts) -> Release:
+    """Of an archive that holds more than one binary; `unpack` takes them out."""
+    base = f"{hosts.github}/prometheus/prometheus/releases/download/v{version}"
+    stem = f"prometheus-{version}.{where.os}-{where.arch}"
+    return Release(f"{base}/{stem}.tar.gz", f"{base}/sha256sums.txt", _listed_checksum, stem)
+
+
 def fetch(release: Release, to: Path) -> Path:
     """Leaves a verified, executable file at `to`, or raises."""
-    wanted = release.read_checksum(_text(release.checksum), release.file_name)
-    artifact = to.with_name(to.name + ".artifact")
-    found = _download(release.url, artifact)
-    if found != wanted:
+    artifact = fetch_artifact(release, to.with_name(to.name + ".artifact"))
+    if release.member:
+        unpack(artifact, release.member, to)
         artifact.unlink()
-        raise ReleaseError(f"{release.url}: sha256 is {found}, its publisher says {wanted}")
-    _unpack(artifact, release.member, to)
-    to.chmod(0o755)
+    else:
+        artifact.rename(to)
+        to.chmod(0o755)
     return to
+
+
+def fetch_artifact(release: Release, to: Path) -> Path:
+    """What is published, verified, or raises."""
+    wanted = release.read_checksum(_text(release.checksum), release.file_name)
+    found = _download(release.url, to)
+    if found != wanted:
+        to.unlink()
+        raise ReleaseError(f"{release.url}: sha256 is {found}, its publisher says {wanted}")
+    return to
+
+
+def unpack(artifact: Path, member: str, to: Path) -> None:
+    """One executable file of an archive."""
+    with tarfile.open(artifact) as archive:
+        source = archive.extractfile(member)
+        if not source:
+            raise ReleaseError(f"{artifact.name} holds no file {member}")
+        with source, to.open("wb") as file:
+            shutil.copyfileobj(source, file)
+    to.chmod(0o755)
 
 
 def _kubernetes(name: str, version: str, where: Platform, hosts: Hosts) -> Release:
@@ -160,16 +187,3 @@ def _open(url: str) -> BinaryIO:
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
         raise HostUnreachableError(f"{url}: {error}") from error
     return answer
-
-
-def _unpack(artifact: Path, member: str, to: Path) -> None:
-    if not member:
-        artifact.rename(to)
-        return
-    with tarfile.open(artifact) as archive:
-        source = archive.extractfile(member)
-        if not source:
-            raise ReleaseError(f"{artifact.name} holds no file {member}")
-        with source, to.open("wb") as file:
-            shutil.copyfileobj(source, file)
-    artifact.unlink()

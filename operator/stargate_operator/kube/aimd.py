@@ -33,6 +33,10 @@ class Limiter:
     def in_flight(self) -> int:
         return self._in_flight
 
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
     async def acquire(self, *, ahead: bool = False) -> None:
         """`ahead` of everyone who waits: for the few writes that the others depend on."""
         if self._in_flight < self._limit and not self._waiting:

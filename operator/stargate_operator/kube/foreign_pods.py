@@ -109,6 +109,10 @@ class ForeignPods(Follower[WireForeignPod]):
             fields=",".join((_HOLDING, *elsewhere)),
         )
 
+    @property
+    def name(self) -> str:
+        return "foreign pods"
+
     def __len__(self) -> int:
         return len(self._store)
 

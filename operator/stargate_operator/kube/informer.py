@@ -130,12 +130,18 @@ class Follower(ABC, Generic[W]):
     def _keep(self, wire: W) -> None:
         """Into the store."""
 
+    @property
+    def name(self) -> str:
+        """Of the watch, in metrics."""
+        return self._path.rpartition("/")[2]
+
     def alive(self, now: float) -> bool:
         """Something, if only a bookmark, was heard lately."""
         return now - self.last_heard < _DEAD_AFTER
 
     async def run(self) -> None:
         """Follows the kind for ever; what it raises is a bug or the end of the process."""
+        metrics.watch_begins(self.name)
         while True:
             try:
                 await self._follow()
@@ -146,7 +152,7 @@ class Follower(ABC, Generic[W]):
 
     async def _follow(self) -> None:
         if self.relists or self.resumes:
-            metrics.watch_restarted(self._path.rpartition("/")[2])
+            metrics.watch_restarted(self.name)
         if self._version is not None:
             self.resumes += 1
             await self._watch({"resourceVersion": str(self._version)})

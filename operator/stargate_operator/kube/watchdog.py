@@ -151,6 +151,15 @@ class KopfWatchers:
         """kopf cancels all of them, and nothing else does: how that ends, its own end tells."""
         return bool(self._watchers) and all(each.cancelled for each in self._watchers.values())
 
+    def ages(self) -> dict[str, float]:
+        """Seconds since the last was heard, by kind; what is not watched ages too."""
+        now, ages = self.clock(), dict[str, float]()
+        for kind, namespace in self.wanted:
+            watcher = self._watchers.get((kind, namespace))
+            heard = watcher.heard_at if watcher else self._since or 0.0
+            ages[kind] = max(ages.get(kind, 0.0), now - heard)
+        return ages
+
     def _why(self, wanted: Watched, starting: bool) -> str | None:
         watcher = self._watchers.get(wanted)
         if watcher is None:

@@ -1,3 +1,4 @@
+from collections import Counter
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -5,6 +6,7 @@ import pytest
 
 from stargate_operator import metrics
 from stargate_operator.probes import Probes
+from stargate_operator.survey import Survey
 from stargate_types.status import Phase
 
 
@@ -55,14 +57,14 @@ async def test_metrics_are_served(url: str) -> None:
 
 
 def test_jobs_are_shown_in_every_phase() -> None:
-    metrics.jobs_by_phase({Phase.RUNNING: 3})
+    metrics.jobs_stand(Survey(jobs=Counter({Phase.RUNNING: 3})))
     assert metrics.value("stargate_jobs", {"phase": "Running"}) == 3
-    metrics.jobs_by_phase({})
+    metrics.jobs_stand(Survey())
     assert metrics.value("stargate_jobs", {"phase": "Running"}) == 0
 
 
 def test_labels_stay_few() -> None:
-    metrics.api_answered("BREW", 429)
+    metrics.api_answered("BREW", 429, 0.1)
     labels = {"verb": "other", "code": "429"}
     assert metrics.value("stargate_api_requests_total", labels) >= 1
     assert metrics.value("stargate_api_throttled_total") >= 1

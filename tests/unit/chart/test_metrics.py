@@ -1,0 +1,81 @@
+"""What the chart brings for a Prometheus Operator and Grafana, each only where it is asked for."""
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+
+from stargate_lab import chart, dashboard
+from stargate_lab.chart import HelmError
+from tests.rules import alerts, rule_file
+
+Json = dict[str, Any]
+
+
+def rendered(template: str, part: str, **values: Any) -> Json:
+    asked = {"metrics": {part: {"enabled": True, **values}}}
+    found: Json = yaml.safe_load(chart.template(template, values=yaml.safe_dump(asked)))
+    return found
+
+
+@pytest.mark.parametrize("part", ["servicemonitor", "prometheusrule", "dashboard"])
+def test_without_being_asked_it_brings_nothing_that_needs_their_crds(part: str) -> None:
+    with pytest.raises(HelmError, match="could not find template"):
+        chart.template(f"{part}.yaml")
+
+
+def test_every_replica_is_scraped() -> None:
+    monitor = rendered("servicemonitor.yaml", "serviceMonitor", interval="10s", labels={"a": "b"})
+    services = yaml.safe_load_all(chart.template("service.yaml"))
+    (service,) = [s for s in services if s["metadata"]["name"].endswith("-metrics")]
+    assert monitor["metadata"]["labels"]["a"] == "b"
+    assert monitor["spec"]["namespaceSelector"] == {"matchNames": ["stargate-system"]}
+    wanted = monitor["spec"]["selector"]["matchLabels"]
+    assert wanted.items() <= service["metadata"]["labels"].items()
+    (endpoint,) = monitor["spec"]["endpoints"]
+    assert endpoint["port"] in [port["name"] for port in service["spec"]["ports"]]
+    assert endpoint["interval"] == "10s"
+
+
+def test_an_alert_s_threshold_patience_and_severity_are_values() -> None:
+    shipped = alerts(rule_file())["StargateGangStuck"]
+    own = {"threshold": 60, "for": "5s", "severity": "page"}
+    changed = alerts(rule_file({"StargateGangStuck": own}))["StargateGangStuck"]
+    assert changed["expr"] == shipped["expr"].replace("900", "60")
+    assert (changed["for"], changed["labels"]["severity"]) == ("5s", "page")
+    assert changed["annotations"] == shipped["annotations"]
+
+
+def test_an_alert_can_be_left_out() -> None:
+    left = alerts(rule_file({"StargateJobQueuedLong": {"enabled": False}}))
+    assert alerts(rule_file()).keys() - left.keys() == {"StargateJobQueuedLong"}
+
+
+def test_an_override_of_no_alert_is_refused() -> None:
+    with pytest.raises(HelmError, match="there is no alert StargateGangStruck"):
+        rule_file({"StargateGangStruck": {"enabled": False}})
+
+
+def test_grafana_s_sidecar_finds_the_dashboard_as_it_lies_in_the_chart() -> None:
+    found = rendered("dashboard.yaml", "dashboard", labels={"team": "ml"})
+    assert found["metadata"]["labels"].items() >= {"grafana_dashboard": "1", "team": "ml"}.items()
+    assert found["data"]["stargate.json"].rstrip() == dashboard.FILE.read_text().rstrip()
+
+
+def test_the_dashboard_is_the_one_that_is_written_down() -> None:
+    assert dashboard.FILE.read_text() == dashboard.text(), "run `make manifests`"
+
+
+def test_its_panels_cover_no_other_and_leave_no_hole() -> None:
+    cells: set[tuple[int, int]] = set()
+    for panel in json.loads(dashboard.text())["panels"]:
+        at = panel["gridPos"]
+        covered = {
+            (x, y)
+            for x in range(at["x"], at["x"] + at["w"])
+            for y in range(at["y"], at["y"] + at["h"])
+        }
+        assert not covered & cells, panel["title"]
+        assert at["x"] + at["w"] <= 24
+        cells |= covered

@@ -1,0 +1,29 @@
+"""docs/metrics.md is what the code says, and nothing is counted that nobody looks at."""
+
+import re
+
+import pytest
+
+from stargate_lab import dashboard, metrics_page
+from tests.unit.chart.test_alerts import RULES
+
+
+def test_the_page_has_every_metric_and_alert() -> None:
+    text = metrics_page.PAGE.read_text()
+    assert text == metrics_page.page(text), "run `make manifests`"
+
+
+def test_a_page_without_marks_is_left_alone() -> None:
+    with pytest.raises(ValueError, match="marks"):
+        metrics_page.page("nothing of the kind")
+
+
+def test_every_metric_is_on_the_dashboard_or_in_an_alert() -> None:
+    shown = " ".join([RULES.read_text(), *(each for _, each in dashboard.expressions())])
+    assert [name for name in metrics_page.names() if name not in shown] == []
+
+
+def test_every_name_that_is_asked_for_exists() -> None:
+    asked = " ".join([RULES.read_text(), *(each for _, each in dashboard.expressions())])
+    found = {re.sub("_bucket$", "", each) for each in re.findall(r"\bstargate_\w+", asked)}
+    assert found <= set(metrics_page.names())

@@ -32,8 +32,10 @@ format: ## Rewrite the code in the project's style
 	$(RUN) ruff check --fix
 	$(RUN) ruff format
 
-manifests: ## Write crds/ from operator/stargate_types, and what the chart says of its values
+manifests: ## Write what is generated: crds/, the chart's reference of its values, the version
+	$(UV) lock --quiet
 	$(PYTHON) -m stargate_types.crd crds/
+	$(PYTHON) -m stargate_release write
 	PYTHONPATH=operator:tools $(PYTHON) -m stargate_lab.chart_reference
 
 images: ## Build the container images (needs Docker)

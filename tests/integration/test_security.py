@@ -46,7 +46,7 @@ def mallory(plane: ControlPlane, people: People) -> Api:
     return bearer(plane, people.researcher().key)
 
 
-NOT_GIVEN = {
+NOT_GIVEN: dict[str, tuple[str, Any]] = {
     "a path of the node": ("volumes[0].hostPath", {"hostPath": {"path": "/"}}),
     "an export of a server": ("volumes[0].nfs", {"nfs": {"server": "s", "path": "/"}}),
     "a token of another audience": ("volumes[0].projected", {"projected": {"sources": []}}),

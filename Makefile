@@ -32,8 +32,10 @@ format: ## Rewrite the code in the project's style
 	$(RUN) ruff check --fix
 	$(RUN) ruff format
 
-manifests: ## Write what is generated: crds/, the chart's reference and dashboard, the tables of docs/metrics.md
+manifests: ## Write what is generated: crds/, the version, the chart's values and dashboard, docs/metrics.md
+	$(UV) lock --quiet
 	$(PYTHON) -m stargate_types.crd crds/
+	$(PYTHON) -m stargate_release write
 	PYTHONPATH=operator:tools $(PYTHON) -m stargate_lab.chart_reference
 	$(PYTHON) -m stargate_lab.dashboard
 	$(PYTHON) -m stargate_lab.metrics_page

@@ -58,6 +58,7 @@ Catalogued = TypeVar("Catalogued", StargateRuntime, AcceleratorClass)
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 JOB_UID = "8d2b5c1e-0000-4000-8000-00000000cafe"
+NAMESPACE = "team-a"
 RUNTIME_ID = "default/runtime-uid/1"
 CLASS_ID = "stargate-silicon-v2/class-uid/1"
 BEGAN, RAN = -100.0, -90.0
@@ -132,7 +133,7 @@ def pod(rank: int = 0, *, attempt: int = 1, job_name: str = "train") -> GivenPod
     name = f"{job_name}-{attempt}-{rank}"
     return GivenPod(
         name=name,
-        namespace="team-a",
+        namespace=NAMESPACE,
         uid=f"uid-of-{name}",
         resource_version=1,
         job_uid=JOB_UID,
@@ -330,7 +331,7 @@ def job(
     return GivenJob(
         metadata=ObjectMeta(
             name=name,
-            namespace="team-a",
+            namespace=NAMESPACE,
             uid=JOB_UID,
             resource_version="1",
             generation=1,
@@ -471,6 +472,7 @@ def observed(
     attempts = job.status.attempts
     current, remains = muster(
         pods,
+        namespace=job.metadata.namespace,
         attempt=job.status.attempt,
         size=attempts[-1].world_size if attempts else job.world_size,
         creating=frozenset(creating),

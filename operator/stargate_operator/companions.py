@@ -14,6 +14,7 @@ from stargate_operator.desired.group import Manifest, pod_group, pod_group_name,
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.errors import ApiError
 from stargate_operator.kube.meta import ObjectMeta, Partial
+from stargate_operator.kube.pod_store import Place
 from stargate_operator.pod import Pod
 from stargate_types import StargateJob
 
@@ -26,7 +27,7 @@ POD_GROUP: Final = "PodGroup"
 class Metas(Protocol):
     """The watched metadata of one kind."""
 
-    def of_job(self, job_uid: str) -> Mapping[str, Pod]: ...
+    def of_job(self, job_uid: str) -> Mapping[Place, Pod]: ...
 
     def seed(self, meta: ObjectMeta) -> None: ...
 
@@ -54,9 +55,7 @@ class Companions:
         return POD_GROUP in self._watched
 
     def missing(self, job: StargateJob) -> tuple[str, ...]:
-        return tuple(
-            kind for kind in self._watched if _name(kind, job) not in self._of(kind, job.uid)
-        )
+        return tuple(kind for kind in self._watched if not self._has(kind, job))
 
     async def create(self, kind: str, job: StargateJob) -> None:
         body = msgspec.json.encode(self._manifest(kind, job))
@@ -93,7 +92,10 @@ class Companions:
             return self._watched[kind].seed(found)
         raise NameTaken(kind, found)
 
-    def _of(self, kind: str, job_uid: str) -> Mapping[str, Pod]:
+    def _has(self, kind: str, job: StargateJob) -> bool:
+        return (job.metadata.namespace, _name(kind, job)) in self._of(kind, job.uid)
+
+    def _of(self, kind: str, job_uid: str) -> Mapping[Place, Pod]:
         return self._watched[kind].of_job(job_uid)
 
     def _manifest(self, kind: str, job: StargateJob) -> Manifest:

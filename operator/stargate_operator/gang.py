@@ -142,13 +142,14 @@ class Roll:
     """The roll of a job's pods by attempt, kept up to date in O(1) for each change.
 
     Looking at a gang of thousands anew at each decision would cost more than all else together.
-    Labels are anybody's to write: a pod that the job does not own is none of its gang, and one whose
-    name is not what its labels say is taken for a remnant.
+    Labels and owner references are anybody's to write, in any namespace: a pod elsewhere, or one that
+    the job does not own, is none of its gang, and one whose name is not what its labels say is taken
+    for a remnant.
     """
 
     def __init__(self, pods: Iterable[Pod] = (), size: int = 0) -> None:
         self._size = size
-        self._attempts: dict[int, _Muster] = {}
+        self._attempts: dict[tuple[str, int], _Muster] = {}
         self._misfits: dict[str, Pod] = {}
         for pod in pods:
             self.take(None, pod)
@@ -163,7 +164,7 @@ class Roll:
         if not self._fits(pod):
             self._take_misfit(old, new)
             return False
-        muster = self._attempts.setdefault(pod.attempt, _Muster())
+        muster = self._attempts.setdefault((pod.namespace, pod.attempt), _Muster())
         alive, up = muster.alive, muster.up
         if old is not None and self._fits(old):
             muster.leave(old)
@@ -174,12 +175,18 @@ class Roll:
         return emptied or filled or _has_failed(old, new)
 
     def gang(
-        self, *, attempt: int, size: int, creating: frozenset[int] = frozenset()
+        self,
+        *,
+        namespace: str,
+        attempt: int,
+        size: int,
+        creating: frozenset[int] = frozenset(),
     ) -> tuple[Gang, Remains]:
-        """The gang of `attempt` as it is now, and what remains of other attempts."""
+        """The gang of `attempt` as it is now, and what remains of other attempts; `namespace` is the
+        job's."""
         if size != self._size:
             self._size_up(size)
-        muster = self._attempts.get(attempt) or _Muster()
+        muster = self._attempts.get((namespace, attempt)) or _Muster()
         gang = Gang(
             attempt=attempt,
             size=size,
@@ -196,7 +203,7 @@ class Roll:
             waiting=next(iter(muster.waiting.values()), None),
             leaving=muster.leaving,
         )
-        return gang, self._remains(attempt)
+        return gang, self._remains(namespace, attempt)
 
     def _size_up(self, size: int) -> None:
         """Only a job whose size was not known yet, or changed, is mustered anew."""
@@ -213,11 +220,15 @@ class Roll:
         if new is not None and new.owner_uid == new.job_uid:
             self._misfits[new.uid] = new
         if old is not None and self._fits(old):
-            self._attempts[old.attempt].leave(old)
+            self._attempts[old.namespace, old.attempt].leave(old)
 
-    def _remains(self, attempt: int) -> Remains:
-        others = [each for number, each in self._attempts.items() if number != attempt]
-        misfits = self._misfits.values()
+    def _remains(self, namespace: str, attempt: int) -> Remains:
+        others = [
+            each
+            for (place, number), each in self._attempts.items()
+            if place == namespace and number != attempt
+        ]
+        misfits = [pod for pod in self._misfits.values() if pod.namespace == namespace]
         return Remains(
             alive=tuple(
                 pod for each in others if each.alive for pod in each.ranks.values() if pod.alive
@@ -229,10 +240,16 @@ class Roll:
 
 
 def muster(
-    pods: Iterable[Pod], *, attempt: int, size: int, creating: frozenset[int] = frozenset()
+    pods: Iterable[Pod],
+    *,
+    namespace: str,
+    attempt: int,
+    size: int,
+    creating: frozenset[int] = frozenset(),
 ) -> tuple[Gang, Remains]:
     """The gang and the remains among these pods."""
-    return Roll(pods, size).gang(attempt=attempt, size=size, creating=creating)
+    roll = Roll(pods, size)
+    return roll.gang(namespace=namespace, attempt=attempt, size=size, creating=creating)
 
 
 def _has_failed(old: Pod | None, new: Pod | None) -> bool:

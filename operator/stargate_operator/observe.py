@@ -44,7 +44,12 @@ def observe(
     now: datetime,
 ) -> Observed:
     size = _world_size(job)
-    gang, remains = roll.gang(attempt=job.status.attempt, size=size, creating=creating)
+    gang, remains = roll.gang(
+        namespace=job.metadata.namespace,
+        attempt=job.status.attempt,
+        size=size,
+        creating=creating,
+    )
     memory.note_failures(gang, now)
     memory.note_timeout(job, now)
     blueprint = _blueprint(job, memory, around)

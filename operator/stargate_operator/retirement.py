@@ -63,12 +63,16 @@ class Retirement:
 
     async def _confirm(self) -> datetime | None:
         """Pods of a job that this process never saw: gone while no operator ran, or not listed yet."""
-        stray = next(iter(self._left()), None)
-        if stray is None:
+        strays = {(each.namespace, each.job_name) for each in self._left()}
+        if not strays:
             return None
-        found = await self._record.find(stray.namespace, stray.job_name)
-        if found is not None and found.uid == self._uid:
-            self._jobs.put(found)
+        for (
+            namespace,
+            name,
+        ) in strays:  # more than one: somebody has made up pods of a job elsewhere
+            found = await self._record.find(namespace, name)
+            if found is not None and found.uid == self._uid:
+                self._jobs.put(found)
         self._confirmed = True
         return self._clock()
 

@@ -148,7 +148,7 @@ def test_a_quota_on_one_job_stops_no_other(story: Story) -> None:
 def test_an_image_that_cannot_be_pulled(story: Story) -> None:
     job = story.apply(nodes=2, template={"annotations": {"stargate-lab/slow": ""}})
     job.wait(lambda job: job.workers.get("scheduled") == 2, "nodes for both ranks")
-    words = 'Back-off pulling image "ghcr.io/stargate-dev/trainer:0.1.0"'
+    words = 'Back-off pulling image "registry.example/trainer:1"'
     waiting = {"reason": "ImagePullBackOff", "message": words}
     stuck = job.rank(1)
     job.set_pod_status(stuck, kubelet_says(stuck.raw, waiting))

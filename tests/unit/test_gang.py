@@ -5,17 +5,17 @@ from random import Random
 import pytest
 
 from stargate_operator.gang import Gang, Remains, Roll, muster
-from tests.builders import NOW, GivenPod, at, gang, pod, starting_gang, without
+from tests.builders import NAMESPACE, NOW, GivenPod, at, gang, pod, starting_gang, without
 
 
 def test_an_empty_gang_misses_all_ranks() -> None:
-    found, remains = muster([], attempt=1, size=3)
+    found, remains = muster([], namespace=NAMESPACE, attempt=1, size=3)
     assert (found.created, found.missing_ranks, found.alive) == (0, (0, 1, 2), 0)
     assert (remains.alive, remains.failed, remains.succeeded) == ((), (), ())
 
 
 def test_ranks_being_created_are_absent_but_not_missing() -> None:
-    found, _ = muster([pod(0)], attempt=1, size=4, creating=frozenset({1}))
+    found, _ = muster([pod(0)], namespace=NAMESPACE, attempt=1, size=4, creating=frozenset({1}))
     assert (found.absent_ranks, found.missing_ranks) == ((1, 2, 3), (2, 3))
 
 
@@ -28,7 +28,7 @@ def test_every_pod_is_counted_by_how_far_it_is() -> None:
         pod(4).succeeded(),
         pod(5).failed(),
     ]
-    found, _ = muster(pods, attempt=1, size=7)
+    found, _ = muster(pods, namespace=NAMESPACE, attempt=1, size=7)
     assert (found.created, found.scheduled, found.running, found.ready) == (6, 5, 2, 1)
     assert (found.succeeded, found.alive, [each.rank for each in found.failed]) == (1, 4, [5])
     assert {each.rank for each in found.live_pods} == {0, 1, 2, 3}
@@ -36,7 +36,7 @@ def test_every_pod_is_counted_by_how_far_it_is() -> None:
 
 def test_pods_of_other_attempts_remain() -> None:
     old = [pod(0).running(), pod(1).failed(), pod(2).succeeded()]
-    found, remains = muster([*old, pod(0, attempt=2)], attempt=2, size=3)
+    found, remains = muster([*old, pod(0, attempt=2)], namespace=NAMESPACE, attempt=2, size=3)
     assert found.created == 1
     assert [[each.rank for each in kind] for kind in (remains.alive, remains.failed)] == [[0], [1]]
     assert [each.rank for each in remains.succeeded] == [2]
@@ -46,7 +46,7 @@ def test_pods_of_other_attempts_remain() -> None:
     "odd", [pod(4), pod(99), pod(-1), pod(0).but(name="copy", uid="copy")], ids=lambda p: p.rank
 )
 def test_what_claims_a_rank_that_is_none_or_taken_is_not_in_the_gang(odd: GivenPod) -> None:
-    found, remains = muster([*starting_gang(4), odd], attempt=1, size=4)
+    found, remains = muster([*starting_gang(4), odd], namespace=NAMESPACE, attempt=1, size=4)
     assert (found.created, found.absent_ranks, found.alive) == (4, (), 4)
     assert remains.alive == (odd,)
 
@@ -58,19 +58,21 @@ def test_partly_scheduled_is_neither_none_nor_all(
     scheduled: int, partly: bool, whole: bool
 ) -> None:
     pods = starting_gang(4, *(pod(rank).scheduled() for rank in range(scheduled)))
-    found, _ = muster(pods, attempt=1, size=4)
+    found, _ = muster(pods, namespace=NAMESPACE, attempt=1, size=4)
     assert (found.partly_scheduled, found.all_scheduled) == (partly, whole)
 
 
 def test_the_last_rank_that_got_a_node_is_remembered() -> None:
     pods = [pod(0).scheduled(-20), pod(1).scheduled(-5), pod(2)]
-    found, _ = muster(pods, attempt=1, size=3)
+    found, _ = muster(pods, namespace=NAMESPACE, attempt=1, size=3)
     assert found.last_scheduled_at == at(-5).timestamp()
 
 
 def test_it_is_short_of_nodes_once_the_scheduler_says_so() -> None:
-    assert not muster(starting_gang(4), attempt=1, size=4)[0].short_of_nodes
-    short, _ = muster(starting_gang(4, pod(2).unschedulable("none fits")), attempt=1, size=4)
+    assert not muster(starting_gang(4), namespace=NAMESPACE, attempt=1, size=4)[0].short_of_nodes
+    short, _ = muster(
+        starting_gang(4, pod(2).unschedulable("none fits")), namespace=NAMESPACE, attempt=1, size=4
+    )
     assert short.unschedulable is not None
     assert short.unschedulable.rank == 2
 
@@ -86,18 +88,22 @@ def test_it_is_short_of_nodes_once_the_scheduler_says_so() -> None:
     ],
 )
 def test_a_container_that_cannot_start_is_told_from_one_that_will(reason: str, stuck: bool) -> None:
-    found, _ = muster([pod(0).waiting(reason)], attempt=1, size=1)
+    found, _ = muster([pod(0).waiting(reason)], namespace=NAMESPACE, attempt=1, size=1)
     assert (found.waiting is not None) is stuck
 
 
 def test_it_runs_when_every_rank_runs_or_has_succeeded() -> None:
-    assert muster(gang(4, pod(1).succeeded()), attempt=1, size=4)[0].all_running
-    assert not muster(without(gang(4), 1), attempt=1, size=4)[0].all_running
-    assert not muster(gang(4, pod(1).failed()), attempt=1, size=4)[0].all_running
+    assert muster(gang(4, pod(1).succeeded()), namespace=NAMESPACE, attempt=1, size=4)[
+        0
+    ].all_running
+    assert not muster(without(gang(4), 1), namespace=NAMESPACE, attempt=1, size=4)[0].all_running
+    assert not muster(gang(4, pod(1).failed()), namespace=NAMESPACE, attempt=1, size=4)[
+        0
+    ].all_running
 
 
 def test_five_thousand_pods_are_mustered_in_a_moment() -> None:
-    found, _ = muster(gang(5000), attempt=1, size=5000)
+    found, _ = muster(gang(5000), namespace=NAMESPACE, attempt=1, size=5000)
     assert found.all_running
     assert NOW.timestamp() > found.last_scheduled_at > 0
 
@@ -107,7 +113,7 @@ def test_a_pod_that_is_relabelled_and_back_leaves_no_ghost() -> None:
     relabelled = one.but(rank=3)
     for old, new in ((None, one), (one, relabelled), (relabelled, one), (one, None)):
         roll.take(old, new)
-    assert roll.gang(attempt=1, size=4)[1].alive == ()
+    assert roll.gang(namespace=NAMESPACE, attempt=1, size=4)[1].alive == ()
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -127,8 +133,8 @@ def test_a_roll_kept_up_to_date_is_the_roll_made_anew(seed: int) -> None:
         if (old, new) != (None, None):
             roll.take(old, new)
         for attempt in (1, 2):
-            kept = roll.gang(attempt=attempt, size=3)
-            anew = muster(pods.values(), attempt=attempt, size=3)
+            kept = roll.gang(namespace=NAMESPACE, attempt=attempt, size=3)
+            anew = muster(pods.values(), namespace=NAMESPACE, attempt=attempt, size=3)
             assert summary(*kept) == summary(*anew)
 
 

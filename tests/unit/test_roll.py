@@ -6,7 +6,7 @@ import pytest
 
 from stargate_operator.gang import Gang, Remains, Roll, muster
 from stargate_operator.pod import Pod
-from tests.builders import pod
+from tests.builders import NAMESPACE, pod
 
 SIZE = 4
 
@@ -43,8 +43,10 @@ def test_after_any_changes_it_is_what_a_fresh_muster_would_find(seed: int) -> No
         if new is not None:
             standing[key] = new
         roll.take(old, new)
-        kept = roll.gang(attempt=2, size=SIZE)
-        assert counts(kept) == counts(muster(standing.values(), attempt=2, size=SIZE))
+        kept = roll.gang(namespace=NAMESPACE, attempt=2, size=SIZE)
+        assert counts(kept) == counts(
+            muster(standing.values(), namespace=NAMESPACE, attempt=2, size=SIZE)
+        )
 
 
 def test_only_what_changes_a_decision_is_urgent() -> None:
@@ -61,13 +63,29 @@ def test_only_what_changes_a_decision_is_urgent() -> None:
 
 def test_a_size_that_becomes_known_later_is_applied() -> None:
     roll = Roll([pod(0), pod(7)])
-    gang, remains = roll.gang(attempt=1, size=4)
+    gang, remains = roll.gang(namespace=NAMESPACE, attempt=1, size=4)
     assert gang.created == 1
     assert [each.rank for each in remains.alive] == [7]
 
 
 def test_a_pod_that_somebody_else_labelled_as_ours_is_none_of_ours() -> None:
     stranger = pod(0).but(owner_uid="someone-else")
-    gang, remains = Roll([stranger], size=1).gang(attempt=1, size=1)
+    gang, remains = Roll([stranger], size=1).gang(namespace=NAMESPACE, attempt=1, size=1)
     assert gang.created == 0
+    assert remains == Remains()
+
+
+@pytest.mark.parametrize("genuine_first", [True, False])
+def test_a_pod_in_another_namespace_is_none_of_the_gang_whatever_it_says_of_itself(
+    genuine_first: bool,
+) -> None:
+    genuine, forged = pod(0).running(), pod(0).failed().but(namespace="team-b", uid="forged")
+    beyond = pod(9).running().but(namespace="team-b", uid="beyond")
+    pods = [genuine, forged, beyond] if genuine_first else [forged, beyond, genuine]
+    roll = Roll(size=1)
+    for each in pods:
+        roll.take(None, each)
+    gang, remains = roll.gang(namespace=NAMESPACE, attempt=1, size=1)
+    assert gang.all_running
+    assert gang.failed == ()
     assert remains == Remains()

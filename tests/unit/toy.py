@@ -64,7 +64,12 @@ class Toy:
 
     def observed(self) -> Observed:
         attempt = self.job.status.attempt
-        gang, remains = muster(self.pods.values(), attempt=attempt, size=self.job.world_size)
+        gang, remains = muster(
+            self.pods.values(),
+            namespace=self.job.metadata.namespace,
+            attempt=attempt,
+            size=self.job.world_size,
+        )
         if gang.failed:
             self.failed_since.setdefault(attempt, self.now)
         return Observed(

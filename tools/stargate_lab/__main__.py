@@ -40,6 +40,9 @@ def _parser() -> argparse.ArgumentParser:
     stop.set_defaults(run=_down)
 
     images = commands.add_parser("images", help="build the container images (needs Docker)")
+    images.add_argument(
+        "--stage", action="store_true", help="only stage their contexts, and print where"
+    )
     images.set_defaults(run=_images)
 
     kind = commands.add_parser("kind", help="the operator and a small job on kind (needs Docker)")
@@ -101,10 +104,12 @@ def _images(options: argparse.Namespace) -> int:
     from stargate_lab import docker, images
     from stargate_lab.binaries import say_on_stderr
 
-    del options
     docker.require()
     for image in images.IMAGES:
-        images.build(image, say_on_stderr)
+        if options.stage:
+            print(images.stage(image, say_on_stderr))
+        else:
+            images.build(image, say_on_stderr)
     return 0
 
 

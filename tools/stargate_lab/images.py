@@ -90,6 +90,11 @@ def build(image: Image, say: Say) -> None:
     say(f"{image.tag}: {megabytes(image)} MB, on {base}")
 
 
+def stage(image: Image, say: Say) -> Path:
+    """The context alone, for a builder that pushes: a release's."""
+    return _stage(image, base_of(image, say))
+
+
 def base_of(image: Image, say: Say) -> str:
     asked = os.environ.get(image.base_variable)
     if asked:

@@ -203,7 +203,7 @@ def logs(
     """Print the log of one rank."""
     with _client(namespace, context, kubeconfig) as client:
         for line in client.logs(job, rank, attempt=attempt, follow=follow, tail=tail):
-            show.text(line)
+            show.log(line)
 
 
 @app.command()

@@ -7,34 +7,41 @@ from datetime import datetime
 from typing import Any
 
 import yaml
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.live import Live
+from rich.segment import Segment
 
 from stargate_api import AvailableCompute, Client, JobStatus
 from stargate_api.cli import tables
 from stargate_api.cli.screen import COLOURS, WIDTH, screen
-from stargate_api.cli.words import one_line
+from stargate_api.cli.words import one_line, visible
 from stargate_feasibility import Feasibility
 
 _REFRESH = 2.0
 
 
 def text(line: str) -> None:
+    print(visible(line), flush=True)
+
+
+def log(line: str) -> None:
+    """As the worker wrote it, colours and all: kubectl's `logs` does no other."""
     print(line, flush=True)
 
 
 def hint(line: str) -> None:
     """For a person; a program that reads stdout sees nothing."""
-    print(line, file=sys.stderr)
+    print(visible(line), file=sys.stderr)
 
 
 def failure(message: str) -> None:
     _console(stderr=True).print("error:", style="bold red", end=" ")
-    print(message, file=sys.stderr)
+    print(visible(message), file=sys.stderr)
 
 
 def document(found: Any, shape: str) -> None:
-    text(_serialised(found, shape))
+    """For a program: whole, and escaped as its form has it."""
+    print(_serialised(found, shape), flush=True)
 
 
 def documents(found: Sequence[Any], shape: str) -> None:
@@ -60,7 +67,7 @@ def feasibility(found: Feasibility) -> None:
 def job(found: JobStatus) -> None:
     console = _console()
     if console.is_terminal:
-        console.print(screen(found, now()))
+        console.print(_Visible(screen(found, now())))
     else:
         for line in _plain(screen(found, now())):
             text(line)
@@ -82,7 +89,7 @@ def _live(console: Console, told: Iterator[JobStatus]) -> JobStatus | None:
     latest: JobStatus | None = None
 
     def current() -> RenderableType:
-        return screen(latest, now()) if latest else ""
+        return _Visible(screen(latest, now())) if latest else ""
 
     with Live(console=console, get_renderable=current, refresh_per_second=_REFRESH) as live:
         for found in told:
@@ -103,6 +110,7 @@ def _lines(told: Iterator[JobStatus]) -> JobStatus | None:
 
 def _columns(table: tables.Table, column: int = 0, styles: Sequence[str] = ()) -> None:
     """Only the one column is coloured, and only on a terminal."""
+    table = [[visible(cell) for cell in row] for row in table]
     console, lines = _console(), tables.columns(table)
     if not console.is_terminal:
         text("\n".join(lines))
@@ -113,6 +121,17 @@ def _columns(table: tables.Table, column: int = 0, styles: Sequence[str] = ()) -
         console.print(before, end="", markup=False, highlight=False, soft_wrap=True)
         console.print(cell, end="", style=style, markup=False, highlight=False, soft_wrap=True)
         console.print(after, markup=False, highlight=False, soft_wrap=True)
+
+
+class _Visible:
+    """What is shown obeys rich alone, never a word in it."""
+
+    def __init__(self, shown: RenderableType) -> None:
+        self._shown = shown
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for each in console.render(self._shown, options):
+            yield each if each.control else Segment(visible(each.text), each.style)
 
 
 def _plain(found: RenderableType) -> Iterator[str]:

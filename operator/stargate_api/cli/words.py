@@ -33,6 +33,15 @@ CAUSES = {
 """By cause: of a rank where one is named, else of the whole attempt."""
 
 
+_CONTROLS = {code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\n\t"}
+_SHOWN = _CONTROLS | {0x7F: "␡"} | dict.fromkeys(range(0x80, 0xA0), "�")
+
+
+def visible(said: str) -> str:
+    """With nothing in it that a terminal would obey: names and log lines are anybody's words."""
+    return said.translate(_SHOWN)
+
+
 def duration(seconds: float) -> str:
     """Two units at most: `2d 3h`, `4m 12s`, `8s`."""
     left, parts = max(0, round(seconds)), list[str]()

@@ -17,7 +17,9 @@ OnChange = Callable[[str, "Pod | None", "Pod | None"], None]
 
 _REMEMBER_GONE = 300.0
 """Longer than any create can still be on its way back to us."""
-_EMPTY: Mapping[str, Pod] = MappingProxyType({})
+Place = tuple[str, str]
+"""Namespace and name: labels are anybody's to write, in any namespace."""
+_EMPTY: Mapping[Place, Pod] = MappingProxyType({})
 
 
 class PodStore:
@@ -26,7 +28,7 @@ class PodStore:
     def __init__(self, on_change: OnChange, clock: Callable[[], float] = time.monotonic) -> None:
         self._on_change = on_change
         self._clock = clock
-        self._jobs: dict[str, dict[str, Pod]] = {}
+        self._jobs: dict[str, dict[Place, Pod]] = {}
         self._by_uid: dict[str, Pod] = {}
         self._gone: set[str] = set()
         self._gone_since: deque[tuple[float, str]] = deque()
@@ -35,7 +37,7 @@ class PodStore:
     def __len__(self) -> int:
         return len(self._by_uid)
 
-    def of_job(self, job_uid: str) -> Mapping[str, Pod]:
+    def of_job(self, job_uid: str) -> Mapping[Place, Pod]:
         pods = self._jobs.get(job_uid)
         return _EMPTY if pods is None else MappingProxyType(pods)
 
@@ -95,24 +97,24 @@ class PodStore:
         """The server's history went back (a restored etcd): what it lists next is the truth."""
         for uid, pod in self._by_uid.items():
             self._by_uid[uid] = renewed = msgspec.structs.replace(pod, resource_version=0)
-            self._jobs[pod.job_uid][pod.name] = renewed
+            self._jobs[pod.job_uid][_place(pod)] = renewed
         self._gone.clear()
         self._gone_since.clear()
 
     def _replace(self, known: Pod | None, pod: Pod) -> None:
-        namesake = self._jobs.get(pod.job_uid, {}).get(pod.name)
+        namesake = self._jobs.get(pod.job_uid, {}).get(_place(pod))
         if namesake is not None and namesake.uid != pod.uid:
             if namesake.resource_version > pod.resource_version:
                 return  # a late word about a pod whose successor is here already
             self.remove(namesake.uid)  # a name is free again only once its bearer is gone
         self._by_uid[pod.uid] = pod
-        self._jobs.setdefault(pod.job_uid, {})[pod.name] = pod
+        self._jobs.setdefault(pod.job_uid, {})[_place(pod)] = pod
         self._on_change(pod.job_uid, known, pod)
 
     def _drop(self, pod: Pod) -> None:
         del self._by_uid[pod.uid]
         pods = self._jobs[pod.job_uid]
-        del pods[pod.name]
+        del pods[_place(pod)]
         if not pods:
             del self._jobs[pod.job_uid]
         self._on_change(pod.job_uid, pod, None)
@@ -123,3 +125,7 @@ class PodStore:
         self._gone_since.append((now, uid))
         while now - self._gone_since[0][0] > _REMEMBER_GONE:
             self._gone.discard(self._gone_since.popleft()[1])
+
+
+def _place(pod: Pod) -> Place:
+    return pod.namespace, pod.name

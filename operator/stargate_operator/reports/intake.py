@@ -120,7 +120,7 @@ class Intake:
 
     def _current_standing(self, pod: Pod) -> Standing:
         standing = self._board.standing(pod.job_uid)
-        if standing is None:
+        if standing is None or not _owned(pod, standing):
             raise not_found(f"there is no StargateJob {pod.job_name} with UID {pod.job_uid}")
         if pod.attempt > standing.attempt:
             raise unavailable(f"the operator does not see attempt {pod.attempt} yet")
@@ -212,6 +212,12 @@ def _own_job(pod: Pod, incoming: Incoming) -> None:
         raise forbidden(
             f"the token's pod is no worker of StargateJob {incoming.namespace}/{incoming.name}"
         )
+
+
+def _owned(pod: Pod, standing: Standing) -> bool:
+    """Labels and owner references are anybody's to write, those of a job elsewhere too."""
+    home = (standing.namespace, standing.name)
+    return pod.owner_uid == pod.job_uid and (pod.namespace, pod.job_name) == home
 
 
 def _ranked(pod: Pod, standing: Standing) -> None:

@@ -13,6 +13,7 @@ import pytest
 from rich.console import Console
 
 from stargate_api import Answer, AvailableCompute, BlockAnswer, Feasibility, JobStatus, Reason
+from stargate_api.cli import show
 from stargate_api.cli.screen import screen
 from stargate_api.cli.tables import blocks, columns, feasibility, jobs
 from stargate_api.cli.words import CAUSES, duration, one_line, size
@@ -253,3 +254,28 @@ def test_durations(seconds: float, words: str) -> None:
 @pytest.mark.parametrize(("count", "words"), [(900, "900 B"), (73014444032, "68 GiB")])
 def test_sizes(count: int, words: str) -> None:
     assert size(count) == words
+
+
+HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b1mhello\x7f"
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_no_terminal_obeys_what_a_job_says(
+    terminal: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody who may write a job, or a line into its log, chooses these words."""
+    monkeypatch.setattr(
+        show, "_console", lambda **_: Console(force_terminal=terminal, color_system=None, width=100)
+    )
+    told = job("evil", attempts=[{**ENDED, "message": f"rank 2 ended: {HOSTILE}\n{HOSTILE}"}])
+    found = JobStatus({**told, "spec": {**told["spec"], "modelName": HOSTILE}})
+
+    show.job(found)
+    show.jobs([found], wide=True, namespaces=False)
+    show.text(HOSTILE)
+    show.hint(HOSTILE)
+    show.failure(HOSTILE)
+
+    said = "".join(capsys.readouterr())
+    assert said.count("hello") >= 6
+    assert not set(said) & {*map(chr, range(32)), *map(chr, range(0x7F, 0xA0))} - {"\n"}

@@ -67,7 +67,7 @@ class Followed:
 
     @property
     def names(self) -> set[str]:
-        return set(self.pods.of_job("job"))
+        return {pod.name for pod in self.pods.of_job("job").values()}
 
     def query(self, n: int) -> dict[str, str]:
         return {k: v[0] for k, v in parse_qs(self.api.requests[n].target.partition("?")[2]).items()}

@@ -198,7 +198,7 @@ def test_a_list_ends_what_it_lacks_but_not_what_is_newer_than_it() -> None:
     for name, version in (("listed", 5), ("vanished", 6), ("just-created", 11)):
         store.put(pod(name, version=version))
     store.keep_only({"uid-listed"}, 10)
-    assert set(store.of_job("job")) == {"listed", "just-created"}
+    assert {p.name for p in store.of_job("job").values()} == {"listed", "just-created"}
 
 
 def test_a_pod_that_changes_its_job_is_gone_for_the_old_one() -> None:
@@ -207,3 +207,15 @@ def test_a_pod_that_changes_its_job_is_gone_for_the_old_one() -> None:
     store.put(pod("a", version=2, job_uid="other"))
     assert store.job_uids() == {"other"}
     assert store.told[1:] == [("job", "uid-a", None), ("other", None, "uid-a")]
+
+
+def test_a_namesake_in_another_namespace_ends_nobody() -> None:
+    """Labels are anybody's to write, in any namespace."""
+    store = Watched()
+    store.put(pod("a", "genuine", 1))
+    store.put(pod("a", "forged", 9, namespace="elsewhere"))
+    assert {p.uid for p in store.of_job("job").values()} == {"genuine", "forged"}
+    store.put(pod("a", "genuine", 10, phase="Running"))
+    known = store.by_uid("genuine")
+    assert known is not None
+    assert known.phase == "Running"

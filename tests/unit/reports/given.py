@@ -71,6 +71,7 @@ def pod(rank: int = 0, *, attempt: int = 1, name: str = "materia", deleting: boo
         uid=f"pod-{attempt}-{rank}",
         resource_version=1,
         job_uid=JOB,
+        owner_uid=JOB,
         job_name=name,
         attempt=attempt,
         rank=rank,

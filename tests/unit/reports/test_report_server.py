@@ -4,6 +4,7 @@ import logging
 import ssl
 from typing import Any
 
+import msgspec
 import pytest
 
 from stargate_operator import metrics
@@ -331,3 +332,24 @@ async def test_a_rank_beyond_the_gang_is_none(site: Site) -> None:
     said = await site.report({"step": 1}, rank=4)
     assert said.code == 403
     assert "ranks 0 to 3" in said.body["message"]
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [{"namespace": "elsewhere"}, {"job_name": "other"}, {"owner_uid": ""}, {"owner_uid": "other"}],
+    ids=str,
+)
+async def test_a_pod_that_only_claims_to_be_a_worker_reports_nothing(
+    site: Site, forged: dict[str, str]
+) -> None:
+    """Labels and owner references are anybody's to write, in any namespace."""
+    claims = msgspec.structs.replace(pod(), uid="forged", **forged)
+    site.board.with_pods(claims)
+    said = await site.report(
+        {"epoch": 99},
+        headers={"Authorization": f"Bearer {token('forged')}"},
+        namespace=claims.namespace,
+        name=claims.job_name,
+    )
+    assert said.code == 404
+    assert not site.board.progress

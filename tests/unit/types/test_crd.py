@@ -156,3 +156,19 @@ def test_main_writes_one_file_a_kind(tmp_path: Path) -> None:
         "stargate.dev_stargatejobs.yaml": "stargatejobs.stargate.dev",
         "stargate.dev_stargateruntimes.yaml": "stargateruntimes.stargate.dev",
     }
+
+
+@every_kind
+def test_no_field_takes_a_namespace(kind: crd.Kind) -> None:
+    """Every reference stays in its own namespace, or names what has none."""
+    names = set(_field_names(crd.openapi_schema(kind.model)["properties"]["spec"]))
+    assert len(names) > 3
+    assert not {name for name in names if "namespace" in name.lower()}
+
+
+def _field_names(schema: dict[str, Any]) -> Iterator[str]:
+    for name, field in schema.get("properties", {}).items():
+        yield name
+        yield from _field_names(field)
+    if "items" in schema:
+        yield from _field_names(schema["items"])

@@ -1,0 +1,100 @@
+"""One version: pyproject.toml states it, and whatever repeats it says the same."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from stargate_release import version
+from stargate_release.__main__ import main
+from stargate_release.version import PLACES, REPO, Place, ReleaseError
+
+OURS = re.compile(r"ghcr\.io/stargate-dev/[\w/-]+:(\d[\w.-]*)")
+SHIPPED = ("README.md", "charts", "docs", "examples", "images")
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """The files that name the version, to be changed."""
+    for path in {"pyproject.toml", *(place.path for place in PLACES)}:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(REPO / path, tmp_path / path)
+    return tmp_path
+
+
+def released(tree: Path, number: str) -> Path:
+    stated = tree / "pyproject.toml"
+    stated.write_text(
+        re.sub('^version = ".*"$', f'version = "{number}"', stated.read_text(), flags=re.M)
+    )
+    return tree
+
+
+def test_nothing_lags() -> None:
+    assert [*version.lagging()] == [], "run `make manifests`"
+
+
+def test_what_lags_is_named(tree: Path) -> None:
+    released(tree, "7.8.9")
+    late = [*version.lagging(tree)]
+    assert len(late) == len(PLACES)
+    for line, place in zip(late, PLACES, strict=True):
+        assert line.startswith(place.path)
+        assert "7.8.9" in line
+
+
+def test_it_is_written_wherever_it_is_repeated_and_nothing_else_is(tree: Path) -> None:
+    before = {place.path: (tree / place.path).read_text() for place in PLACES}
+    version.write(released(tree, "7.8.9"))
+    assert [*version.lagging(tree)] == []
+    version.write(released(tree, version.current()))
+    assert {path: (tree / path).read_text() for path in before} == before
+
+
+def test_a_place_that_has_lost_its_version_is_named() -> None:
+    with pytest.raises(ReleaseError, match=r"docs/x\.md"):
+        Place("docs/x.md", "^VERSION=").with_version("nothing here", "1.2.3")
+
+
+@pytest.mark.parametrize("form", ["1.2", "1.2.3rc1", "1.2.3-rc.1", "v1.2.3"])
+def test_a_version_that_is_read_differently_elsewhere_is_refused(tree: Path, form: str) -> None:
+    with pytest.raises(ReleaseError, match="three numbers"):
+        version.current(released(tree, form))
+
+
+def test_every_image_of_ours_that_is_named_anywhere_has_it() -> None:
+    tracked = subprocess.run(
+        ["git", "ls-files", "-z", "--", *SHIPPED],
+        cwd=REPO,
+        capture_output=True,
+        check=True,
+        text=True,
+    ).stdout.split("\0")
+    found = {
+        (path, number)
+        for path in filter(None, tracked)
+        if (REPO / path).suffix in {".md", ".yaml", ".yml", ".tpl", ".txt"}
+        for number in OURS.findall((REPO / path).read_text())
+    }
+    assert found, "the catalogue names the trainer"
+    assert {number for _, number in found} == {version.current()}, found
+
+
+def test_the_lock_has_it() -> None:
+    locked = re.search(
+        r'^name = "stargate-operator"\nversion = "(.*)"$', (REPO / "uv.lock").read_text(), re.M
+    )
+    assert locked
+    assert locked[1] == version.current()
+
+
+def test_a_tag_of_another_version_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "v99.0.0"]) == 1
+    assert f"tag v{version.current()}" in capsys.readouterr().err
+
+
+def test_it_is_printed_for_the_workflow(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["version"]) == 0
+    assert capsys.readouterr().out == f"{version.current()}\n"

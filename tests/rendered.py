@@ -18,6 +18,10 @@ networkPolicy:
   enabled: true
   metricsFrom: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}]
   egress: {enabled: true, apiServer: [{ipBlock: {cidr: 10.0.0.1/32}}]}
+metrics:
+  serviceMonitor: {enabled: true}
+  prometheusRule: {enabled: true}
+  dashboard: {enabled: true}
 podAnnotations: {example.com/team: platform}
 podLabels: {example.com/team: platform}
 nodeSelector: {node-role.kubernetes.io/control-plane: ""}

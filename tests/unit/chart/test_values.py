@@ -46,6 +46,9 @@ REFUSED = {
     "settings: {reportsPort: 443}": "additional properties 'reportsPort' not allowed",
     "settings: {nativeGangs: on}": "at '/settings/nativeGangs'",
     "extraEnv: [{name: STARGATE_NAMESPACE, value: x}]": "at '/extraEnv/0/name': 'not' failed",
+    "metrics: {serviceMonitor: {interval: 30}}": (
+        "at '/metrics/serviceMonitor/interval': got number, want string"
+    ),
     "podLabels: {replica: 1}": "at '/podLabels/replica': got number, want string",
     "terminationGracePeriodSeconds: 30s": "at '/terminationGracePeriodSeconds': got string",
     "tolerations: {operator: Exists}": "at '/tolerations': got object, want array",

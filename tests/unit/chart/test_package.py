@@ -1,0 +1,27 @@
+"""The chart as it is published."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stargate_lab import chart
+from tests.rendered import rendered
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("package")
+    chart.helm("package", str(chart.CHART), "--destination", str(folder))
+    (found,) = folder.iterdir()
+    return found
+
+
+def test_it_renders_as_the_folder_does_the_crds_too(archive: Path) -> None:
+    text = chart.helm("template", chart.NAME, str(archive), *chart.on(chart.NAMESPACE))
+    found = [each for each in yaml.load_all(text, yaml.CSafeLoader) if each]
+    assert {f"{each['kind']}/{each['metadata']['name']}" for each in found} == rendered().names
+
+
+def test_helm_finds_nothing_wrong_with_it() -> None:
+    assert "0 chart(s) failed" in chart.helm("lint", "--strict", str(chart.CHART))

@@ -25,6 +25,7 @@ FROM_DEBIAN = REPO / "images" / "base" / "from-debian"
 PULL_SECONDS = 900.0
 _UV = REPO / "tools" / "uv"
 _PLATFORMS = {"amd64": "x86_64-manylinux_2_28", "arm64": "aarch64-manylinux_2_28"}
+_SOURCES = "stargate.dev/sources"
 _UNUSED = ("kubernetes/aio",)
 """41 MiB that neither kopf nor we import."""
 
@@ -82,17 +83,39 @@ def _version() -> str:
 
 
 def build(image: Image, say: Say) -> None:
+    """Anew only where something that goes into it has changed."""
     base = base_of(image, say)
-    context = _stage(image, base)
-    docker(
-        "build", "--network", "none", "--build-arg", f"BASE={base}", "-t", image.tag, str(context)
-    )
+    sources = f"{_SOURCES}={_digest(image, base)}"
+    if not _is_built_from(sources, image):
+        context = _stage(image, base)
+        given = ("--build-arg", f"BASE={base}", "--label", sources)
+        docker("build", "--network", "none", *given, "-t", image.tag, str(context))
     say(f"{image.tag}: {megabytes(image)} MB, on {base}")
 
 
 def stage(image: Image, say: Say) -> Path:
     """The context alone, for a builder that pushes: a release's."""
     return _stage(image, base_of(image, say))
+
+
+def _is_built_from(sources: str, image: Image) -> bool:
+    found = docker("image", "ls", "--quiet", "--filter", f"label={sources}", image.tag)
+    return bool(found)
+
+
+def _digest(image: Image, base: str) -> str:
+    """Of what is staged, how, and what it stands on."""
+    parts = [docker("image", "inspect", "--format", "{{.Id}}", base).encode()]
+    for file in _files_of(image):
+        parts += [str(file.relative_to(REPO)).encode(), file.read_bytes()]
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
+
+
+def _files_of(image: Image) -> list[Path]:
+    single = [Path(__file__), *(REPO / name for name in ("pyproject.toml", "README.md", "uv.lock"))]
+    trees = [image.sources, REPO / "operator"]
+    found = [file for tree in trees for file in tree.rglob("*") if file.is_file()]
+    return single + sorted(file for file in found if "__pycache__" not in file.parts)
 
 
 def base_of(image: Image, say: Say) -> str:

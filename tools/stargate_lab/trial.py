@@ -228,9 +228,9 @@ def _how_to_go_on(cluster: KindCluster) -> str:
     return f"""What next
 {_environment(cluster)}
 
-  kubectl stargate status {JOB_NAME}           where the time went
-  kubectl stargate logs {JOB_NAME} --rank 3    what a worker said
-  kubectl get srt,acc,cb                         what jobs can ask for here
+  kubectl stargate status {JOB_NAME}          where the time went
+  kubectl stargate logs {JOB_NAME} --rank 3   what a worker said
+  kubectl get srt,acc,cb                          what jobs can ask for here
 
 Train it again, and kill a rank while it does:
 

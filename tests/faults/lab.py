@@ -65,9 +65,14 @@ def rerouted(kubeconfig: str, url: str) -> str:
 
 
 @contextmanager
-def a_lab(directory: Path, *, gang_scheduling: bool = False) -> Iterator[Lab]:
+def a_lab(
+    directory: Path, *, gang_scheduling: bool = False, streamed_lists: bool = True
+) -> Iterator[Lab]:
     """With the catalogue, and with no machine yet: each test brings its own."""
-    options = PlaneOptions(gang_scheduling=gang_scheduling, apiserver_args=audit.flags(directory))
+    gates = () if streamed_lists else (("feature-gates", "WatchList=false"),)
+    options = PlaneOptions(
+        gang_scheduling=gang_scheduling, apiserver_args=(*audit.flags(directory), *gates)
+    )
     name = f"faults-{os.getpid()}-{next(_numbers)}"
     with running(ControlPlane(name, options=options)) as plane:
         installation.install(plane)

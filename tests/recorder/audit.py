@@ -8,10 +8,11 @@ from pathlib import Path
 from tests.recorder.history import Request
 
 _AGENT = "stargate-operator/"
+_ANSWERED = "ResponseComplete"
 _POLICY = """\
 apiVersion: audit.k8s.io/v1
 kind: Policy
-omitStages: [RequestReceived, ResponseStarted, Panic]
+omitStages: [RequestReceived, Panic]
 rules:
 - level: Request
   users: ["system:serviceaccount:stargate-system:stargate-operator"]
@@ -66,10 +67,12 @@ class AuditLog:
 
 
 def _request(line: bytes) -> Request | None:
-    """None: of somebody else, or a question of what would be."""
+    """None: of somebody else, not answered yet (a watch), or a question of what would be."""
     entry = json.loads(line)
     agent = str(entry.get("userAgent", ""))
     if not agent.startswith(_AGENT) or "dryRun=All" in entry["requestURI"]:
+        return None
+    if entry["stage"] != _ANSWERED:
         return None
     of = entry.get("objectRef", {})
     return Request(

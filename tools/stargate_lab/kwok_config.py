@@ -107,8 +107,13 @@ def _gang_options(options: PlaneOptions) -> dict[str, str]:
 
 
 def _apiserver(options: PlaneOptions) -> dict[str, str]:
-    """Its plugin taints each new node until the controller that would lift that has judged it."""
-    return {"disable-admission-plugins": "TaintNodesByCondition", **dict(options.apiserver_args)}
+    """Without the plugin that taints each new node until the controller that would lift that has
+    judged it, and with the one of strict clusters that asks who may block an owner's deletion."""
+    return {
+        "disable-admission-plugins": "TaintNodesByCondition",
+        "enable-admission-plugins": "OwnerReferencesPermissionEnforcement",
+        **dict(options.apiserver_args),
+    }
 
 
 def _scheduler(options: PlaneOptions) -> dict[str, str]:

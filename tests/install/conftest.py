@@ -1,0 +1,37 @@
+"""Each test has a cluster to itself: CRDs and roles are what a cluster has one of."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stargate_lab import fleet
+from stargate_lab.control_plane import ControlPlane, running
+from stargate_lab.fleet import Fleet
+from stargate_lab.kwok_config import PlaneOptions
+from tests.install.release import Release, packaged_as
+from tests.install.site import Site
+from tests.recorder import audit
+
+NODES = 6
+
+
+@pytest.fixture
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    log = audit.log_in(tmp_path_factory.mktemp("audit"))
+    options = PlaneOptions(apiserver_args=audit.flags(log.parent))
+    with running(ControlPlane(f"install-{os.getpid()}", options=options)) as plane:
+        fleet.create(Fleet(nodes=NODES), plane.api.credentials)
+        yield Site(plane, log)
+
+
+@pytest.fixture
+def release(site: Site) -> Release:
+    return Release(site.plane)
+
+
+@pytest.fixture(scope="session")
+def earlier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A chart of a version before this one."""
+    return packaged_as("0.0.9", tmp_path_factory.mktemp("earlier"))

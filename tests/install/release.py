@@ -1,0 +1,77 @@
+"""A release of the chart as its owner handles it, with nothing but helm's own commands."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from stargate_lab import chart
+from stargate_lab.api import Json
+from stargate_lab.control_plane import ControlPlane
+
+NAME, NAMESPACE = chart.NAME, chart.NAMESPACE
+_WAIT = ("--wait", "--timeout", "2m")
+
+
+@dataclass(frozen=True)
+class Release:
+    plane: ControlPlane
+    name: str = NAME
+    namespace: str = NAMESPACE
+
+    def install(self, *flags: str, of: Path = chart.CHART, values: str = "") -> str:
+        words = ("install", self.name, str(of), "--create-namespace", *_WAIT, *flags)
+        return self._helm(*words, values=values)
+
+    def upgrade(self, *flags: str, values: str = "") -> str:
+        return self._helm("upgrade", self.name, str(chart.CHART), *_WAIT, *flags, values=values)
+
+    def rollback(self) -> str:
+        """To the revision before."""
+        return self._helm("rollback", self.name, *_WAIT)
+
+    def uninstall(self) -> str:
+        return self._helm("uninstall", self.name, *_WAIT)
+
+    @property
+    def deployment(self) -> Json:
+        path = f"/apis/apps/v1/namespaces/{self.namespace}/deployments/{NAME}"
+        return self.plane.api.get(path)
+
+    @property
+    def certificate(self) -> dict[str, str]:
+        path = f"/api/v1/namespaces/{self.namespace}/secrets/{NAME}-tls"
+        return dict(self.plane.api.get(path)["data"])
+
+    def pods(self) -> list[Json]:
+        """Of its Deployment, those that are to stay."""
+        found = self.plane.api.get(f"/api/v1/namespaces/{self.namespace}/pods")["items"]
+        return [
+            pod
+            for pod in found
+            if pod["metadata"]["labels"].get("app.kubernetes.io/name") == NAME
+            and "deletionTimestamp" not in pod["metadata"]
+        ]
+
+    def _helm(self, *words: str, values: str = "") -> str:
+        where = chart.on(self.namespace, self.plane.kubeconfig)
+        return chart.helm(*words, *where, values=values)
+
+
+def packaged_as(version: str, directory: Path) -> Path:
+    """The chart as of an earlier version: its jobs have no short name yet.
+
+    None was released so far, so this stands for one.
+    """
+    copy = directory / "chart"
+    shutil.copytree(chart.CHART, copy)
+    path = copy / "files" / "crds" / "stargate.dev_stargatejobs.yaml"
+    crd = yaml.safe_load(path.read_text())
+    del crd["spec"]["names"]["shortNames"]
+    path.write_text(yaml.safe_dump(crd))
+    chart.helm(
+        *("package", str(copy), "--destination", str(directory)),
+        *("--version", version, "--app-version", version),
+    )
+    return directory / f"{NAME}-{version}.tgz"

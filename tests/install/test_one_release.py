@@ -1,0 +1,95 @@
+"""A cluster takes one release. Another is told whose it is and what to do; what it is told works."""
+
+import pytest
+
+from stargate_lab import installation
+from stargate_lab.chart import HelmError
+from stargate_lab.paths import REPO
+from tests.install.release import NAME, NAMESPACE, Release
+from tests.install.site import Site, course, saves
+
+ANOTHER_NAME = ("another", NAMESPACE)
+ANOTHER_NAMESPACE = (NAME, "elsewhere")
+CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/stargatejobs.stargate.dev"
+
+
+def refused(release: Release, *flags: str) -> str:
+    """What helm says."""
+    with pytest.raises(HelmError) as error:
+        release.install(*flags)
+    return str(error.value)
+
+
+def advice(said: str) -> str:
+    """The commands in it."""
+    return "\n".join(line for line in said.splitlines() if line.startswith("  "))
+
+
+def test_a_second_release_is_refused_and_told_of_the_first(site: Site, release: Release) -> None:
+    release.install()
+
+    for name, namespace in (ANOTHER_NAME, ANOTHER_NAMESPACE):
+        for flags in ((), ("--take-ownership",)):
+            said = refused(Release(site.plane, name, namespace), *flags)
+            assert f'release "{NAME}" of namespace "{NAMESPACE}" runs Stargate' in said
+            assert f"helm uninstall {NAME} --namespace {NAMESPACE}" in said
+
+    release.upgrade()
+
+
+def test_what_a_release_has_left_goes_to_another_by_the_commands_that_it_is_told(
+    site: Site, release: Release
+) -> None:
+    release.install()
+    with site.scene() as scene:
+        with site.operator(release) as operator:
+            job = scene.apply(nodes=2)
+            job.wait_phase("Running")
+            before = course(job)
+
+        renamed = Release(site.plane, *ANOTHER_NAME)
+        with scene.recorder.interrupted():
+            succeed(site, release, renamed)
+        with site.operator(renamed) as operator:
+            saves(job, operator, epoch=5)
+            assert course(job) == before
+
+        moved = Release(site.plane, *ANOTHER_NAMESPACE)
+        with scene.recorder.interrupted():
+            succeed(site, renamed, moved)
+        with site.operator(moved) as operator:
+            job.oom_kill(0)
+            job.wait_phase("Running", attempt=2)
+            saves(job, operator, epoch=10)
+
+
+def succeed(site: Site, before: Release, after: Release) -> None:
+    before.uninstall()
+    said = refused(after)
+    assert f'left by release "{before.name}" of namespace "{before.namespace}"' in said
+    site.shell(advice(said))
+    after.install()
+
+
+def test_resources_that_were_applied_by_hand_are_left_alone_or_taken_over_as_is_wished(
+    site: Site, release: Release
+) -> None:
+    installation.apply(site.plane, REPO / "crds")
+
+    release.install("--set", "crds.enabled=false")
+    release.uninstall()
+    assert owner(site) is None
+
+    said = refused(release)
+    assert "of no Helm release" in said
+    site.shell(advice(said))
+    assert "--force-conflicts" in said
+    release.install("--force-conflicts")
+    release.upgrade()
+    assert owner(site) == NAME
+
+
+def owner(site: Site) -> str | None:
+    """The release that upgrades the CRDs."""
+    annotations = site.plane.api.get(CRD)["metadata"].get("annotations", {})
+    return annotations.get("meta.helm.sh/release-name")

@@ -1,0 +1,27 @@
+"""The operator goes and comes back; jobs are the users', and stay."""
+
+from tests.install.release import Release
+from tests.install.site import Site, course, saves
+
+
+def test_jobs_outlive_the_release_and_the_next_one_adopts_them(
+    site: Site, release: Release
+) -> None:
+    release.install()
+    with site.scene() as scene:
+        with site.operator(release) as operator:
+            job = scene.apply(nodes=3)
+            job.wait_phase("Running")
+            saves(job, operator, epoch=5)
+            before = course(job)
+
+        with scene.recorder.interrupted():
+            release.uninstall()
+            scene.recorder.assert_quiet(2)
+            release.install()
+
+        with site.operator(release) as operator:
+            saves(job, operator, epoch=10)
+            assert course(job) == before
+            job.finish()
+            job.wait_phase("Succeeded")

@@ -1,0 +1,77 @@
+"""Another version, other values, and back: what runs is not touched, what was set stays set."""
+
+from pathlib import Path
+
+from tests.install.release import Release
+from tests.install.site import Site, course, saves
+
+CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/stargatejobs.stargate.dev"
+
+
+def test_a_running_job_passes_an_upgrade_and_a_rollback(
+    site: Site, release: Release, earlier: Path
+) -> None:
+    release.install(of=earlier)
+    certificate = release.certificate
+    with site.operator(release) as old, site.scene() as scene:
+        job = scene.apply(nodes=3)
+        job.wait_phase("Running")
+        saves(job, old, epoch=5)
+        before = course(job)
+        assert short_names(site) == []
+
+        release.upgrade()
+        assert short_names(site) == ["sj"]
+        with site.operator(release) as new:
+            old.stop()
+            saves(job, new, epoch=10)
+            assert course(job) == before
+
+            release.rollback()
+            assert short_names(site) == []
+            with site.operator(release) as again:
+                new.stop()
+                saves(job, again, epoch=15)
+                assert course(job) == before
+                assert release.certificate == certificate
+
+                job.oom_kill(1)
+                restarted = job.wait_phase("Running", attempt=2)
+
+    assert restarted.attempts[1]["restoredEpoch"] == 15
+
+
+def short_names(site: Site) -> list[str]:
+    """Of jobs; the earlier version has none."""
+    return list(site.plane.api.get(CRD)["spec"]["names"].get("shortNames", []))
+
+
+def test_changed_values_hold_and_reused_ones_stand(release: Release) -> None:
+    release.install(values="replicaCount: 1\nsettings: {nodeLostSeconds: 45}")
+    assert set_values(release) == (1, "45")
+
+    release.upgrade("--reuse-values", values="settings: {nodeLostSeconds: 60}")
+    assert set_values(release) == (1, "60")
+
+    release.rollback()
+    assert set_values(release) == (1, "45")
+
+
+def set_values(release: Release) -> tuple[int, str]:
+    spec = release.deployment["spec"]
+    (container,) = spec["template"]["spec"]["containers"]
+    environment = {each["name"]: each.get("value", "") for each in container["env"]}
+    return spec["replicas"], environment["STARGATE_NODE_LOST_SECONDS"]
+
+
+def test_an_upgrade_to_the_same_replaces_neither_pod_nor_certificate(release: Release) -> None:
+    release.install()
+    before = uids(release), release.certificate
+
+    release.upgrade("--reuse-values")
+
+    assert (uids(release), release.certificate) == before
+
+
+def uids(release: Release) -> set[str]:
+    return {pod["metadata"]["uid"] for pod in release.pods()}

@@ -1,0 +1,213 @@
+"""Each alert is fired by its cause, in a real Prometheus that scrapes the operator.
+
+The chart's values shorten what the alerts wait for; that they fire by their shipped thresholds is
+promtool's to show, by its own clock (tests/unit/chart).
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stargate_lab import installation
+from stargate_lab.operator_process import OperatorProcess
+from stargate_lab.paths import REPO
+from stargate_lab.prometheus_process import Prometheus, Target, running
+from tests.faults.lab import Lab
+from tests.faults.tap import Tap
+from tests.integration.racks import Racks
+from tests.integration.story import JobStory, Story, eventually
+from tests.integration.worker import reporting
+from tests.rules import Overrides, rule_file
+
+AT_ONCE = "0s"
+IMPATIENT: Overrides = {
+    "StargateGangStuck": {"threshold": 5, "for": AT_ONCE},
+    "StargateJobQueuedLong": {"threshold": 5, "for": AT_ONCE},
+    "StargateJobKeepsFailing": {"threshold": 1},
+    "StargateRestartStorm": {"threshold": 3},
+    "StargateCheckpointOverdue": {"for": AT_ONCE},
+    "StargateCheckpointOld": {"threshold": 10, "for": AT_ONCE},
+    "StargateNoLeader": {"for": AT_ONCE},
+    "StargateOperatorRestarts": {"threshold": 0},
+    "StargateWatchSilent": {"threshold": 75},
+    "StargateApiThrottled": {"threshold": 0.02, "for": AT_ONCE},
+}
+RULES = yaml.safe_dump(rule_file(IMPATIENT))
+CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/computeblocks.stargate.dev"
+PATIENCE = 40.0
+SILENT_WITHIN = 110.0
+"""Seconds: 75 of silence are no one's fault but the fault's, because bookmarks come every minute."""
+
+
+@contextmanager
+def watching(operator: OperatorProcess, directory: Path) -> Iterator[Prometheus]:
+    """It has seen the operator lead, and forgets it all at the end."""
+    eventually(lambda: operator.metric("stargate_leader") == 1, "a leader")
+    targets = [Target("operator", operator.ports.probes)]
+    with running(Prometheus(directory / "prometheus", targets, RULES)) as server:
+        eventually(lambda: server.query("stargate_leader == 1"), "a first scrape")
+        yield server
+
+
+@pytest.fixture
+def prometheus(operator: OperatorProcess, tmp_path: Path) -> Iterator[Prometheus]:
+    with watching(operator, tmp_path) as server:
+        yield server
+
+
+@pytest.fixture
+def mortal(lab: Lab) -> Iterator[OperatorProcess]:
+    """An operator of the test's own, beside which no other runs; what it has deleted comes back."""
+    lab.operator.stop()
+    operator = lab.another_operator("mortal", {})
+    operator.start()
+    yield operator
+    operator.kill()
+    installation.install(lab.plane)
+    installation.apply(lab.plane, REPO / "examples" / "catalog.yaml")
+
+
+def fires(server: Prometheus, alert: str, seconds: float = PATIENCE) -> None:
+    eventually(lambda: alert in server.firing(), f"{alert} to fire", seconds)
+    assert "error expanding" not in server.firing()[alert]["annotations"]["description"]
+
+
+def is_quiet(server: Prometheus, *alerts: str) -> None:
+    """By what has been scraped until now."""
+    began = datetime.now(UTC)
+
+    def evaluated() -> bool:
+        times = [each["lastEvaluation"] for each in server.alerting_rules()]
+        return all(datetime.fromisoformat(each) > began for each in times)
+
+    eventually(evaluated, "an evaluation")
+    assert not server.firing().keys() & set(alerts)
+
+
+def fails_twice(job: JobStory) -> None:
+    for attempt in (1, 2):
+        job.wait_phase("Running", attempt, seconds=PATIENCE)
+        job.kill(0, 1)
+    job.wait(lambda now: now.attempt == 3, "attempt 3")
+
+
+def test_a_gang_that_gets_only_some_of_its_nodes_is_stuck(
+    story: Story, racks: Racks, prometheus: Prometheus
+) -> None:
+    is_quiet(prometheus, "StargateGangStuck")
+    job = story.apply("stuck", 2, acceleratorType=racks.build(nodes=1))
+    job.wait_phase("Starting")
+    fires(prometheus, "StargateGangStuck")
+
+
+def test_a_gang_for_which_there_are_no_nodes_is_queued_long(
+    story: Story, racks: Racks, prometheus: Prometheus
+) -> None:
+    is_quiet(prometheus, "StargateJobQueuedLong")
+    job = story.apply("queued", 2, acceleratorType=racks.build(nodes=0))
+    job.wait_phase("Queued")
+    fires(prometheus, "StargateJobQueuedLong")
+    assert "StargateGangStuck" not in prometheus.firing()
+
+
+def test_jobs_that_fail_again_and_again(story: Story, racks: Racks, prometheus: Prometheus) -> None:
+    is_quiet(prometheus, "StargateJobKeepsFailing", "StargateRestartStorm")
+    rack = racks.build(nodes=2)
+    fails_twice(story.apply("first", 1, acceleratorType=rack))
+    fires(prometheus, "StargateJobKeepsFailing")
+    assert "StargateRestartStorm" not in prometheus.firing()
+
+    fails_twice(story.apply("second", 1, acceleratorType=rack))
+    fires(prometheus, "StargateRestartStorm")
+
+
+def test_a_job_that_trains_on_and_saves_nothing(
+    story: Story, racks: Racks, prometheus: Prometheus
+) -> None:
+    job = story.apply("forgetful", 1, acceleratorType=racks.build(nodes=1))
+    job.wait_phase("Running")
+    worker = job.worker()
+    assert worker.saves(5).status == 200
+    is_quiet(prometheus, "StargateCheckpointOverdue", "StargateCheckpointOld")
+    for epoch in range(6, 12):
+        worker.trains_to(epoch)
+        time.sleep(0.2)
+
+    with reporting(worker, epoch=12):
+        fires(prometheus, "StargateCheckpointOverdue")
+        fires(prometheus, "StargateCheckpointOld")
+
+    assert worker.saves(15).status == 200
+    eventually(
+        lambda: not prometheus.firing().keys() & {"StargateCheckpointOld"}, "it to be quiet", 15
+    )
+
+
+def test_an_operator_that_does_not_run_leaves_no_leader(
+    operator: OperatorProcess, prometheus: Prometheus
+) -> None:
+    is_quiet(prometheus, "StargateNoLeader")
+    operator.stop()
+    fires(prometheus, "StargateNoLeader")
+    operator.start()
+    eventually(lambda: "StargateNoLeader" not in prometheus.firing(), "it to be quiet")
+
+
+def test_a_watcher_that_is_dead_ends_the_operator_which_starts_anew(
+    lab: Lab, mortal: OperatorProcess, tmp_path: Path
+) -> None:
+    with watching(mortal, tmp_path) as prometheus:
+        is_quiet(prometheus, "StargateOperatorRestarts")
+        lab.plane.api.delete(CRD)
+        eventually(lambda: not mortal.pid, "the operator to end")
+        assert "computeblocks watcher is dead" in mortal.log_tail()
+
+        mortal.start(wait=False)  # as a kubelet does
+        fires(prometheus, "StargateOperatorRestarts")
+
+
+def test_a_watch_that_tells_nothing_while_its_connection_stands(
+    operator: OperatorProcess, tap: Tap, prometheus: Prometheus
+) -> None:
+    is_quiet(prometheus, "StargateWatchSilent")
+    tap.swallows_watches = True
+    fires(prometheus, "StargateWatchSilent", SILENT_WITHIN)
+    assert operator.is_live(), "it is told of before the operator gives up"
+
+
+@pytest.mark.usefixtures("few_seats")
+def test_an_api_server_that_has_no_seats(
+    story: Story, racks: Racks, prometheus: Prometheus
+) -> None:
+    is_quiet(prometheus, "StargateApiThrottled")
+    with story.recorder.interrupted():
+        job = story.apply("many", 100, acceleratorType=racks.build(nodes=100))
+        fires(prometheus, "StargateApiThrottled")
+        job.wait_phase("Running", seconds=60)
+
+
+def test_a_standby_does_not_count_the_jobs_a_second_time(
+    lab: Lab, story: Story, racks: Racks, tmp_path: Path
+) -> None:
+    leader, standby = story.operator, lab.another_operator("standby", {})
+    job = story.apply("one", 3, acceleratorType=racks.build(nodes=3))
+    job.wait_phase("Running")
+    standby.start()
+    targets = [Target("leader", leader.ports.probes), Target("standby", standby.ports.probes)]
+    try:
+        with running(Prometheus(tmp_path / "both", targets)) as server:
+            eventually(lambda: server.value("count(stargate_start_time_seconds)") == 2, "both")
+            eventually(lambda: server.value("sum(stargate_jobs)") == 1, "the job", 15)
+            time.sleep(6)  # in which each has read its gauges again
+            assert server.value("sum(stargate_jobs)") == 1
+            assert server.value('sum(stargate_ranks{phase="Running"})') == 3
+            assert server.value("sum(stargate_leader)") == 1
+            seen = server.query('stargate_informer_pods{instance="standby"} >= 3')
+            assert seen, "the standby knows the gang all the same"
+    finally:
+        standby.stop()

@@ -15,6 +15,7 @@ from stargate_lab.api import Api, ApiError, Json
 from stargate_lab.control_plane import ControlPlane
 from stargate_lab.installation import NAMESPACE, apply_text, kubectl
 from tests.integration.specs import GOOD
+from tests.integration.story import Story
 
 TEMPLATES = ("admission.yaml", "flowschema.yaml")
 OPERATOR = f"system:serviceaccount:{NAMESPACE}:stargate-operator"
@@ -226,6 +227,15 @@ def test_nobody_takes_the_reports_to_a_pod_of_theirs(
     leader = operator_api.patch(f"{path}/{name}", labelled("leader", "true"))
     assert leader["metadata"]["labels"]["stargate.dev/leader"] == "true"
     insider.delete(f"{path}/{name}")
+
+
+def test_a_gang_lives_dies_and_is_cleared_away_under_all_of_them(story: Story) -> None:
+    job = story.apply(nodes=3)
+    job.wait_phase("Running")
+    story.api.delete(f"{story.core}/pods/job-1-1")
+    job.wait(lambda job: job.attempt == 2 and job.phase == "Running", "a second attempt")
+    story.api.delete(job.path)
+    story.wait(lambda state: not state.all("Pod"), "no pods")
 
 
 def flow_of(api: Api, path: str) -> str:

@@ -40,7 +40,7 @@ from stargate_operator.nodes import Nodes, Patience
 from stargate_operator.notice_board import NoticeBoard
 from stargate_operator.pod import Pod
 from stargate_operator.probes import Probes
-from stargate_operator.reach import refused_of, until_one_is_back
+from stargate_operator.reach import ReachChanged, refused_of, until_it_changes
 from stargate_operator.reconciler import World
 from stargate_operator.reports.certificate import ServingCertificate
 from stargate_operator.reports.hearing import Hearing
@@ -376,7 +376,7 @@ def _endless(replica: Replica, watchdog: Watchdog) -> list[Coroutine[Any, Any, A
         replica.teller.run(),
         keep_gauges(replica.sources()),
         watchdog.run(),
-        until_one_is_back(replica.lease_client, replica.refused),
+        until_it_changes(replica.lease_client, replica.settings.scope, replica.refused),
         replica.leadership.run(replica.lead),
     ]
 
@@ -386,7 +386,8 @@ def _verdict(done: set[asyncio.Task[Any]], told: asyncio.Task[Any]) -> int:
     for task in done:
         error = None if task.cancelled() else task.exception()
         if error is not None:
-            log.error("ending", task=task.get_name(), error=str(error), exc_info=error)
+            trace = None if isinstance(error, ReachChanged) else error
+            log.error("ending", task=task.get_name(), error=str(error), exc_info=trace)
             return 1
     return 0 if told in done else 1
 

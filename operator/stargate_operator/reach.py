@@ -16,7 +16,7 @@ from stargate_types import API_VERSION
 
 log = structlog.get_logger(__name__)
 
-ASK_AGAIN_SECONDS = 30.0
+ASK_AGAIN_SECONDS = 15.0
 _PATIENCE = 10.0
 
 
@@ -24,8 +24,8 @@ class OutOfReachError(Exception):
     """No namespace of the scope may be watched."""
 
 
-class BackInReach(Exception):  # noqa: N818 - a state
-    """A namespace that refused may be watched now: the process is to start anew."""
+class ReachChanged(Exception):  # noqa: N818 - a state
+    """Another set of namespaces may be watched now: the process is to start anew."""
 
 
 async def refused_of(client: Client, scope: Scope) -> tuple[str, ...]:
@@ -44,12 +44,19 @@ async def refused_of(client: Client, scope: Scope) -> tuple[str, ...]:
     return tuple(refusals)
 
 
-async def until_one_is_back(client: Client, refused: tuple[str, ...]) -> None:
-    while refused:
+async def until_it_changes(client: Client, scope: Scope, refused: tuple[str, ...]) -> None:
+    """A watch that is open goes on for minutes without its rights, and then dies in silence. A single
+    refusal is not believed: an API server that is being upgraded may forbid anything for a moment."""
+    doubted: set[str] = set()
+    while scope.namespaces:
         await asyncio.sleep(ASK_AGAIN_SECONDS)
+        refusing = {each for each in scope.namespaces if await _refusal(client, each)}
         for namespace in refused:
-            if not await _refusal(client, namespace):
-                raise BackInReach(f"namespace {namespace!r} may be watched now; starting anew")
+            if namespace not in refusing:
+                raise ReachChanged(f"namespace {namespace!r} may be watched now; starting anew")
+        for namespace in (refusing & doubted).difference(refused):
+            raise ReachChanged(f"namespace {namespace!r} refuses to be watched; starting anew")
+        doubted = refusing
     await asyncio.Event().wait()
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from stargate_operator import metrics, reach
 from stargate_operator.kube.client import Client
-from stargate_operator.reach import BackInReach, OutOfReachError, refused_of, until_one_is_back
+from stargate_operator.reach import OutOfReachError, ReachChanged, refused_of, until_it_changes
 from stargate_operator.scope import EVERYWHERE, Scope
-from tests.unit.kube.fakeapi import Request, fake_api
+from tests.unit.kube.fakeapi import Request, eventually, fake_api
 
 TEAMS = Scope(("team-a", "team-b"))
 
@@ -53,15 +53,51 @@ async def test_the_whole_cluster_is_asked_nothing() -> None:
         assert codes == {}
 
 
-async def test_a_namespace_that_is_back_begins_the_process_anew(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reach, "ASK_AGAIN_SECONDS", 0.01)
-    async with cluster(team_b=403) as (client, codes):
-        waiting = asyncio.create_task(until_one_is_back(client, ("team-b",)))
+
+
+@asynccontextmanager
+async def looking(client: Client, *refused: str) -> AsyncIterator[asyncio.Task[None]]:
+    task = asyncio.create_task(until_it_changes(client, TEAMS, refused))
+    try:
+        yield task
+    finally:
+        task.cancel()
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_namespace_that_is_back_begins_the_process_anew() -> None:
+    async with cluster(team_b=403) as (client, codes), looking(client, "team-b") as task:
         await asyncio.sleep(0.1)
-        assert not waiting.done()
+        assert not task.done()
         codes.clear()
-        with pytest.raises(BackInReach, match="team-b"):
-            async with asyncio.timeout(5):
-                await waiting
+        with pytest.raises(ReachChanged, match="'team-b' may be watched now"):
+            await asyncio.wait_for(task, 5)
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_namespace_that_refuses_twice_begins_the_process_anew() -> None:
+    async with cluster() as (client, codes), looking(client) as task:
+        await asyncio.sleep(0.1)
+        assert not task.done()
+        codes["team_a"] = 403
+        with pytest.raises(ReachChanged, match="'team-a' refuses to be watched"):
+            await asyncio.wait_for(task, 5)
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_single_refusal_is_not_believed() -> None:
+    forbidding = iter([403])
+
+    async def handler(request: Request) -> None:
+        await request.status(next(forbidding, 200), "Whatever")
+
+    async with (
+        fake_api(handler) as api,
+        Client(api.endpoint(), user_agent="test") as client,
+        looking(client) as task,
+    ):
+        await eventually(lambda: len(api.requests) > 10)
+        assert not task.done()

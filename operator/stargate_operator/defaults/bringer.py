@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 MANAGER = "stargate-defaults"
 LOOK_SECONDS = 10.0
-AGAIN_SECONDS = 60.0
+AGAIN_SECONDS = 30.0
 
 State = Literal["standing", "left_alone", "failed"]
 

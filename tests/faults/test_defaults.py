@@ -1,0 +1,286 @@
+"""What an install brings, from a folder such as a mounted ConfigMap, by an operator with its own rights.
+
+What is expected of it: a default stands as its file says, until somebody has a hand in it; what the
+API server refuses stops no other; and where all stands nothing is written, whoever begins to lead.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import yaml
+
+from stargate_lab import chart
+from stargate_lab.api import Api, ApiError, Json
+from stargate_lab.operator_process import OperatorProcess
+from stargate_operator.defaults.bringer import AGAIN_SECONDS
+from tests.faults.lab import PATIENT, Lab
+from tests.integration.racks import Racks
+from tests.integration.story import Story, eventually, exists
+from tests.recorder import recording
+
+GROUP = "/apis/stargate.dev/v1alpha1"
+AGAIN = AGAIN_SECONDS + 15
+
+
+@dataclass
+class Mounted:
+    """A ConfigMap as the kubelet mounts it: files that lead, over one link, to the data of now."""
+
+    path: Path
+    data: dict[str, str] = field(default_factory=dict)
+    _swaps: int = 0
+
+    def states(self, **files: Json | str) -> None:
+        """These and no other, from one moment to the next."""
+        self._swaps += 1
+        data = self.path / f"..data-{self._swaps}"
+        data.mkdir(parents=True)
+        for name, content in files.items():
+            text = content if isinstance(content, str) else yaml.safe_dump(content)
+            (data / f"{name}.yaml").write_text(text)
+        link = self.path / "..new"
+        link.symlink_to(data.name)
+        link.rename(self.path / "..data")
+        self._link(files)
+
+    def _link(self, files: dict[str, Json | str]) -> None:
+        for old in self.path.glob("*.yaml"):
+            if old.stem not in files:
+                old.unlink()
+        for name in files:
+            link = self.path / f"{name}.yaml"
+            if not link.is_symlink():
+                link.symlink_to(f"..data/{name}.yaml")
+
+
+@dataclass
+class Install:
+    api: Api
+    operator: OperatorProcess
+    folder: Mounted
+    audit_log: Path
+    mark: str = field(default_factory=lambda: uuid4().hex[:6])
+
+    def accelerator(self, name: str, **spec: object) -> Json:
+        """A class that nobody else brings."""
+        told = {
+            "acceleratorType": f"{name}-{self.mark}",
+            "resourceName": f"stargate.dev/{name}-{self.mark}",
+        }
+        return self.stated("AcceleratorClass", name, {**told, **spec})
+
+    def stated(self, kind: str, name: str, spec: Json) -> Json:
+        return {
+            "apiVersion": "stargate.dev/v1alpha1",
+            "kind": kind,
+            "metadata": {"name": f"{name}-{self.mark}"},
+            "spec": spec,
+        }
+
+    def path(self, name: str) -> str:
+        return f"{GROUP}/acceleratorclasses/{name}-{self.mark}"
+
+    def spec(self, name: str) -> Json:
+        found: Json = self.api.get(self.path(name))["spec"]
+        return found
+
+    def edit(self, name: str, **spec: object) -> None:
+        """By hand."""
+        self.api.patch(self.path(name), {"spec": spec})
+
+    def counts(self, state: str) -> float:
+        return self.operator.metric("stargate_defaults", state=state)
+
+    def wait(self, **counts: int) -> None:
+        told = ", ".join(f"{count} {state}" for state, count in counts.items())
+        eventually(
+            lambda: all(self.counts(state) == count for state, count in counts.items()), told
+        )
+
+    def restart(self) -> None:
+        self.operator.stop()
+        self.operator.start()
+
+    @property
+    def written(self) -> list[tuple[str, int]]:
+        """Names of what was applied, and how that was answered."""
+        entries = [json.loads(line) for line in self.audit_log.read_bytes().splitlines()]
+        found = [
+            (each["objectRef"]["name"], each["responseStatus"]["code"])
+            for each in entries
+            if "fieldManager=stargate-defaults" in each["requestURI"]
+        ]
+        return [(name, code) for name, code in found if name.endswith(self.mark)]
+
+
+@pytest.fixture(scope="module")
+def replica(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
+    lab.operator.stop()
+    folder = tmp_path_factory.mktemp("defaults")
+    settings = {**PATIENT, "STARGATE_DEFAULTS_DIRECTORY": str(folder)}
+    operator = lab.another_operator("brings", settings)
+    yield operator
+    operator.stop()
+
+
+@pytest.fixture
+def install(lab: Lab, replica: OperatorProcess) -> Iterator[Install]:
+    """Nothing stands of it yet, and no operator runs."""
+    replica.stop()
+    folder = Path(replica.settings["STARGATE_DEFAULTS_DIRECTORY"])
+    install = Install(lab.plane.api, replica, Mounted(folder / uuid4().hex), lab.audit_log)
+    replica.settings = {**PATIENT, "STARGATE_DEFAULTS_DIRECTORY": str(install.folder.path)}
+    yield install
+    replica.settings = {**PATIENT, "STARGATE_DEFAULTS_DIRECTORY": str(folder)}
+    for kind in ("acceleratorclasses", "computeblocks", "stargateruntimes"):
+        for each in lab.plane.api.get(f"{GROUP}/{kind}")["items"]:
+            if each["metadata"]["name"].endswith(install.mark):
+                lab.plane.api.delete(f"{GROUP}/{kind}/{each['metadata']['name']}")
+
+
+def test_defaults_follow_their_files_and_leave_edited_ones_alone(install: Install) -> None:
+    install.folder.states(
+        left=install.accelerator("left", wattsPerDevice=500),
+        edited=install.accelerator("edited", wattsPerDevice=500),
+        cut=install.accelerator("cut", wattsPerDevice=500),
+        added=install.accelerator("added", wattsPerDevice=500),
+        block=install.stated("ComputeBlock", "block", {"pue": 1.3}),
+        runtime=install.stated("StargateRuntime", "runtime", {"image": "trainer:1"}),
+    )
+    install.operator.start()
+    install.wait(standing=6, left_alone=0, failed=0)
+    assert install.spec("left")["wattsPerDevice"] == 500
+
+    install.edit("edited", wattsPerDevice=900)
+    install.edit("cut", wattsPerDevice=None)
+    install.edit("added", nodeSelector={"zone": "a"})
+    install.restart()
+    install.wait(standing=4, left_alone=2)
+    assert [code for _, code in install.written] == [201] * 6, "each was written once"
+
+    install.folder.states(
+        left=install.accelerator("left", gpuEquivalentsPerDevice=2),
+        edited=install.accelerator("edited", gpuEquivalentsPerDevice=2),
+        cut=install.accelerator("cut", gpuEquivalentsPerDevice=2),
+        added=install.accelerator("added", gpuEquivalentsPerDevice=2),
+    )
+    install.wait(standing=2, left_alone=2)
+    assert install.spec("left")["gpuEquivalentsPerDevice"] == 2
+    assert "wattsPerDevice" not in install.spec("left"), "what a default dropped goes"
+    assert install.spec("added")["nodeSelector"] == {"zone": "a"}
+    assert install.spec("added")["gpuEquivalentsPerDevice"] == 2
+    assert install.spec("edited")["wattsPerDevice"] == 900
+    assert "wattsPerDevice" not in install.spec("cut")
+    assert {install.spec(each)["gpuEquivalentsPerDevice"] for each in ("edited", "cut")} == {1}
+    assert exists(install.api, f"{GROUP}/computeblocks/block-{install.mark}"), "jobs may name it"
+
+    written = install.written
+    assert len(written) == 8
+    install.restart()
+    install.wait(standing=2, left_alone=2)
+    assert install.written == written, "where all stands, nothing is written"
+
+
+def test_what_cannot_be_applied_stops_no_other_and_is_tried_again(install: Install) -> None:
+    refused = install.accelerator("refused", resourceName="kubernetes.io/gpu")
+    install.folder.states(
+        a=install.accelerator("a"),
+        typo=install.accelerator("typo", wattsPerDevcie=500),
+        refused=refused,
+        garbled="{",
+        stranger={**install.accelerator("job"), "kind": "StargateJob"},
+        z=install.accelerator("z"),
+    )
+    install.operator.start()
+    install.wait(standing=2, failed=4)
+    assert install.spec("a")
+    assert install.spec("z")
+    said = install.operator.log_path.read_text()
+    assert "no extended resources" in said, "the API server's own words"
+    assert "wattsPerDevcie" in said
+    assert install.operator.is_live()
+
+    with forbidden(install.api, f"late-{install.mark}"):
+        install.folder.states(a=install.accelerator("a"), late=install.accelerator("late"))
+        install.wait(standing=1, failed=1)
+    eventually(lambda: install.counts("standing") == 2, "another try", AGAIN)
+    assert install.spec("late")
+
+
+@contextmanager
+def forbidden(api: Api, name: str) -> Iterator[None]:
+    """Nobody may create that class meanwhile."""
+    admission = "/apis/admissionregistration.k8s.io/v1"
+    rule = {
+        "apiGroups": ["stargate.dev"],
+        "apiVersions": ["*"],
+        "operations": ["CREATE"],
+        "resources": ["acceleratorclasses"],
+    }
+    validations = [{"expression": f"object.metadata.name != '{name}'"}]
+    spec = {"matchConstraints": {"resourceRules": [rule]}, "validations": validations}
+    api.create(
+        f"{admission}/validatingadmissionpolicies", {"metadata": {"name": name}, "spec": spec}
+    )
+    bound = {"policyName": name, "validationActions": ["Deny"]}
+    bindings = f"{admission}/validatingadmissionpolicybindings"
+    api.create(bindings, {"metadata": {"name": name}, "spec": bound})
+    eventually(lambda: not _may_create(api, name), "the rule to hold")
+    yield
+    api.delete(f"{bindings}/{name}")
+    api.delete(f"{admission}/validatingadmissionpolicies/{name}")
+
+
+def _may_create(api: Api, name: str) -> bool:
+    spec = {"acceleratorType": "x", "resourceName": "stargate.dev/x"}
+    try:
+        path = f"{GROUP}/acceleratorclasses?dryRun=All"
+        kind = {"apiVersion": "stargate.dev/v1alpha1", "kind": "AcceleratorClass"}
+        api.create(path, {**kind, "metadata": {"name": name}, "spec": spec})
+    except ApiError:
+        return False
+    return True
+
+
+def test_one_s_own_class_and_runtime_go_before_those_that_were_brought(
+    lab: Lab, install: Install, namespace: str, racks: Racks
+) -> None:
+    wanted = f"silicon-{install.mark}"
+    install.folder.states(
+        silicon=install.accelerator("silicon"),
+        runtime=install.stated(
+            "StargateRuntime",
+            "runtime",
+            {"isDefault": True, "image": "brought:1", "checkpoint": {"uriPrefix": "s3://x"}},
+        ),
+    )
+    own = install.accelerator("own", acceleratorType=wanted, resourceName=f"stargate.dev/{wanted}")
+    install.api.create(f"{GROUP}/acceleratorclasses", own)
+    install.operator.start()
+    install.wait(standing=2)
+    racks.add(wanted, nodes=2)
+
+    with recording(lab.plane.api.credentials, namespace, lab.audit_log) as recorder:
+        job = Story(install.api, namespace, recorder, install.operator).apply(
+            "job", 2, acceleratorType=wanted
+        )
+        attempt = job.wait_phase("Running").attempts[0]
+
+    assert attempt["class"].startswith(f"own-{install.mark}/")
+    assert attempt["runtime"].startswith("default/"), "the catalogue's, which somebody applied"
+
+
+def test_the_chart_s_own_defaults_are_taken(install: Install) -> None:
+    (config,) = yaml.safe_load_all(chart.template("defaults.yaml"))
+    objects = [yaml.safe_load(text) for text in config["data"].values()]
+    for each in objects:
+        each["metadata"]["name"] += f"-{install.mark}"
+    install.folder.states(**{each["metadata"]["name"]: each for each in objects})
+    install.operator.start()
+    install.wait(standing=len(objects), failed=0)
+    assert len(objects) >= 3

@@ -10,14 +10,13 @@ import os
 import re
 import shutil
 import subprocess
-import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from stargate_lab.docker import DockerError, architecture, docker, has_image, succeeds
 from stargate_lab.paths import REPO, RUN_DIR
+from stargate_release.version import current
 
 Say = Callable[[str], None]
 
@@ -47,7 +46,7 @@ class Image:
     @property
     def tag(self) -> str:
         """As the chart's defaults have it: where it is loaded, nothing else need be said."""
-        return f"ghcr.io/stargate-dev/{self.name}:{_version()}"
+        return f"ghcr.io/stargate-dev/{self.name}:{current()}"
 
     @property
     def sources(self) -> Path:
@@ -74,12 +73,6 @@ TRAINER = Image(
     without=("kubernetes", "pydantic"),  # the client's; the worker's library needs neither
 )
 IMAGES = (OPERATOR, TRAINER)
-
-
-@cache
-def _version() -> str:
-    project = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
-    return str(project["version"])
 
 
 def build(image: Image, say: Say) -> None:

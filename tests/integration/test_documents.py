@@ -1,0 +1,107 @@
+"""The commands that docs/install.md, upgrade.md and security.md print, as somebody would paste them."""
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from stargate_lab import binaries, fleet
+from stargate_lab.chart import CHART
+from stargate_lab.control_plane import ControlPlane, running
+from stargate_lab.fleet import Fleet
+from stargate_lab.paths import REPO
+from stargate_release.version import current
+
+NOT_HERE = re.compile(r"helm test|--watch|logs deployment|get lease|cosign|gh attestation|docker ")
+"""Lines that need a kubelet, an operator, a registry, or a release that is published."""
+
+
+@dataclass(frozen=True)
+class Shell:
+    """Of a cluster that somebody administers."""
+
+    plane: ControlPlane
+
+    def __call__(self, script: str) -> str:
+        tools = binaries.ensure(["helm", "kubectl"])["kubectl"].parent
+        outer = {
+            **os.environ,
+            "PATH": f"{tools}:{os.environ['PATH']}",
+            "KUBECONFIG": str(self.plane.kubeconfig),
+            "HOME": str(self.plane.directory),
+            "CHART": str(CHART),
+            "VERSION": current(),
+        }
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script],
+            cwd=REPO,
+            env=outer,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+
+@pytest.fixture
+def shell() -> Iterator[Shell]:
+    with running(ControlPlane(f"documents-{os.getpid()}")) as plane:
+        fleet.create(Fleet(nodes=3), plane.api.credentials)
+        yield Shell(plane)
+
+
+def commands(document: str) -> list[str]:
+    """Its scripts, without what cannot be had here; it is this
+    chart that is installed, and TEAM is the one that install.md brings."""
+    text = (REPO / "docs" / f"{document}.md").read_text()
+    scripts = re.findall(r"^```sh\n(.*?)^```$", text, re.M | re.S)
+    whole = [re.sub(r"\\\n\s*", "", each) for each in scripts]
+    lines = [
+        re.sub(
+            r"^(VERSION|CHART)=.*$|\bTEAM\b",
+            lambda found: "" if found[1] else "vision",
+            each,
+            flags=re.M,
+        )
+        for each in whole
+    ]
+    kept = [
+        "\n".join(line for line in each.splitlines() if not NOT_HERE.search(line)) for each in lines
+    ]
+    return [each for each in kept if each.strip() and "for what in" not in each]
+
+
+def test_they_work_in_the_order_in_which_they_stand(
+    shell: Shell, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    values = re.search(
+        r"^```yaml\n(.*?)^```$", (REPO / "docs" / "install.md").read_text(), re.M | re.S
+    )
+    assert values
+    folder = tmp_path_factory.mktemp("pasted")
+    (folder / "stargate.yaml").write_text(values[1])
+    enter = f"ln -sfn {REPO}/charts {folder}/charts; cd {folder}\n"
+    install = commands("install")
+    uninstall = next(each for each in install if each.startswith("helm uninstall"))
+    installed = False
+    for script in install[: install.index(uninstall)]:
+        if "helm install" in script and installed:
+            shell(uninstall)
+        if "watchNamespaces" in script:
+            shell("kubectl create namespace speech")
+        shell(enter + script)
+        installed = installed or "helm install" in script
+
+    for document in ("upgrade", "security"):
+        for script in commands(document):
+            shell(enter + script)
+    assert "first" in (folder / "jobs.yaml").read_text()
+
+    for script in install[install.index(uninstall) :]:
+        shell(script)
+    assert shell("kubectl get crd --output name | grep stargate.dev || true") == ""

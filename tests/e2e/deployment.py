@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stargate_lab import chart, trial
 from stargate_lab.api import ApiError, Json
-from stargate_lab.installation import NAMESPACE, ensure_namespace, kubectl
+from stargate_lab.installation import NAMESPACE, KubectlError, ensure_namespace, kubectl
 from stargate_lab.kind import KindCluster
 from tests.e2e.nodes import Node
 
@@ -76,12 +76,14 @@ class DeployedOperator:
         return "\n".join(self._logs)
 
     def _keep_logs(self) -> None:
-        for pod in self.pods():
-            if _containers(pod):
-                self._logs.append(self._log(pod))
+        self._logs += map(self._log, self.pods())
 
     def _log(self, pod: Json) -> str:
-        return kubectl(self.cluster, "-n", NAMESPACE, "logs", pod["metadata"]["name"])
+        """Nothing of one that has not begun yet, or is gone by now."""
+        try:
+            return kubectl(self.cluster, "-n", NAMESPACE, "logs", pod["metadata"]["name"])
+        except KubectlError:
+            return ""
 
     def _tail(self) -> str:
         return "\n\n".join(self._log(pod)[-3000:] for pod in self.pods())

@@ -78,6 +78,8 @@ IMAGES = (OPERATOR, TRAINER)
 def build(image: Image, say: Say) -> None:
     """Anew only where something that goes into it has changed."""
     base = base_of(image, say)
+    if not has_image(base):
+        docker("pull", "--quiet", base, seconds=PULL_SECONDS)
     sources = f"{_SOURCES}={_digest(image, base)}"
     if not _is_built_from(sources, image):
         context = _stage(image, base)

@@ -68,7 +68,7 @@ def test_an_upgrade_to_the_same_replaces_neither_pod_nor_certificate(release: Re
     release.install()
     before = uids(release), release.certificate
 
-    release.upgrade("--reuse-values")
+    release.upgrade("--reset-then-reuse-values")  # as docs/upgrade.md says
 
     assert (uids(release), release.certificate) == before
 

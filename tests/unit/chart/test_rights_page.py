@@ -1,0 +1,40 @@
+"""docs/rights.md has each rule of the chart, once, and none more."""
+
+import re
+
+import pytest
+
+from stargate_lab.paths import REPO
+from tests.rendered import EVERYTHING, Json, rendered
+from tests.rights.rights import Right, granted
+
+ROW = re.compile(r"^\| (jobs|cluster|own) \| (\S*) ?\| (.+?) \| (.+?) \| .+ \|$", re.MULTILINE)
+PAGE = ROW.findall((REPO / "docs" / "rights.md").read_text())
+
+
+def told(*places: str) -> list[Right]:
+    return [
+        Right(group, resource, verb)
+        for where, group, resources, verbs in PAGE
+        if where in places
+        for resource in resources.split(", ")
+        for verb in verbs.split(", ")
+    ]
+
+
+def of_a_team() -> Json:
+    """In one of the namespaces that an operator is limited to."""
+    return rendered(EVERYTHING).of("Role")[-1]
+
+
+@pytest.mark.parametrize(
+    ("places", "role"),
+    [
+        (("jobs", "cluster"), rendered().one("ClusterRole")),
+        (("jobs",), of_a_team()),
+        (("own",), rendered().one("Role")),
+    ],
+    ids=["the cluster's", "a team's", "its own namespace's"],
+)
+def test_the_page_tells_each_rule_once(places: tuple[str, ...], role: Json) -> None:
+    assert sorted(told(*places)) == sorted(granted([role]))

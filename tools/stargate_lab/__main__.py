@@ -41,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
 
     images = commands.add_parser("images", help="build the container images (needs Docker)")
     images.add_argument(
-        "--stage", action="store_true", help="only stage their contexts, and print where"
+        "--stage", metavar="IMAGE", help="only stage the context of this one, and print where"
     )
     images.set_defaults(run=_images)
 
@@ -105,11 +105,11 @@ def _images(options: argparse.Namespace) -> int:
     from stargate_lab.binaries import say_on_stderr
 
     docker.require()
+    if options.stage:
+        print(images.stage(images.named(options.stage), say_on_stderr))
+        return 0
     for image in images.IMAGES:
-        if options.stage:
-            print(images.stage(image, say_on_stderr))
-        else:
-            images.build(image, say_on_stderr)
+        images.build(image, say_on_stderr)
     return 0
 
 

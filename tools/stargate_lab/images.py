@@ -75,6 +75,13 @@ TRAINER = Image(
 IMAGES = (OPERATOR, TRAINER)
 
 
+def named(name: str) -> Image:
+    found = {image.name: image for image in IMAGES}.get(name)
+    if found is None:
+        raise ImageError(f"no image {name!r}; there are {', '.join(each.name for each in IMAGES)}")
+    return found
+
+
 def build(image: Image, say: Say) -> None:
     """Anew only where something that goes into it has changed."""
     base = base_of(image, say)

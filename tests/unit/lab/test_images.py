@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from stargate_lab import docker, images
+from stargate_lab.__main__ import main
 from stargate_lab.docker import DockerError
 from stargate_lab.images import IMAGES, OPERATOR, TRAINER, ImageError
 
@@ -59,3 +60,32 @@ def test_without_docker_it_says_so_in_a_line(monkeypatch: pytest.MonkeyPatch) ->
         docker.require()
     assert "install Docker" in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_one_context_is_staged_for_a_builder_that_pushes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def install(image: images.Image, site: Path, python: str) -> None:
+        site.mkdir()
+        (site / f"{image.extra}-for-{python}").touch()
+
+    monkeypatch.setattr(docker, "require", lambda: None)
+    monkeypatch.setattr(images, "RUN_DIR", tmp_path)
+    monkeypatch.setattr(images, "_python_of", {"some.org/base:1": "3.13"}.__getitem__)
+    monkeypatch.setattr(images, "_install", install)
+    monkeypatch.setenv("OPERATOR_BASE", "some.org/base:1")
+
+    assert main(["images", "--stage", "operator"]) == 0
+
+    context = Path(capsys.readouterr().out.strip())
+    assert context == tmp_path / "images" / "operator", "where the release workflow builds it"
+    assert (context / "Dockerfile").read_bytes() == (OPERATOR.sources / "Dockerfile").read_bytes()
+    assert (context / "site" / "operator-for-3.13").exists()
+
+
+def test_an_image_that_there_is_not_is_named_with_those_that_there_are(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(docker, "require", lambda: None)
+    assert main(["images", "--stage", "opreator"]) == 1
+    assert "no image 'opreator'; there are operator, trainer" in capsys.readouterr().err

@@ -189,6 +189,15 @@ async def test_kopf_s_own_end_is_no_death_of_a_watcher(monkeypatch: pytest.Monke
     undo()
 
 
+def test_what_is_not_watched_ages_from_the_start() -> None:
+    clock = Clock()
+    watchers = KopfWatchers(frozenset({("computeblocks", None)}), clock=clock)
+    undo = watchers.install()
+    clock.now += 25
+    undo()
+    assert watchers.ages() == {"computeblocks": 25.0}
+
+
 def test_it_says_what_is_wrong_and_with_what() -> None:
     watchdog = Watchdog([Check("pods", lambda: None), Check("lease", lambda: "lost")])
     assert watchdog.problems() == ["lease: lost"]

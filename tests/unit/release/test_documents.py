@@ -66,7 +66,7 @@ def anchors(document: Path) -> set[str]:
 
 @pytest.mark.parametrize(
     "document",
-    [*DOCS.glob("*.md"), REPO / "README.md", REPO / "CHANGELOG.md", REPO / "CONTRIBUTING.md"],
+    [*DOCS.glob("*.md"), *REPO.glob("*.md"), *REPO.glob(".github/*.md")],
     ids=lambda path: path.name,
 )
 def test_every_link_leads_somewhere(document: Path) -> None:

@@ -12,7 +12,7 @@ from stargate_release.__main__ import main
 from stargate_release.version import PLACES, REPO, Place, ReleaseError
 
 OURS = re.compile(r"ghcr\.io/stargate-dev/[\w/-]+:(\d[\w.-]*)")
-SHIPPED = ("README.md", "charts", "docs", "examples", "images")
+SHIPPED = ("README.md", "CHANGELOG.md", "charts", "docs", "examples", "images", "pyproject.toml")
 
 
 @pytest.fixture
@@ -80,6 +80,17 @@ def test_every_image_of_ours_that_is_named_anywhere_has_it() -> None:
     }
     assert found, "the catalogue names the trainer"
     assert {number for _, number in found} == {version.current()}, found
+
+
+def test_everything_names_the_same_repository() -> None:
+    found = subprocess.run(
+        ["git", "grep", "-hoE", r"github\.com/stargate-dev/[A-Za-z0-9-]+", "--", *SHIPPED, "tools"],
+        cwd=REPO,
+        capture_output=True,
+        check=True,
+        text=True,
+    ).stdout.split()
+    assert set(found) == {"github.com/stargate-dev/stargate-operator"}
 
 
 def test_the_lock_has_it() -> None:

@@ -240,6 +240,8 @@ for _cause in Cause:
     _attempts.labels(_cause.value)  # at 0: the first of a cause is an increase too
 for _phase in Phase:
     _rank_seconds.labels(_phase.value)
+for _state in ("standing", "left_alone", "failed"):
+    _defaults.labels(_state)
 
 
 def pass_began(late: float) -> None:

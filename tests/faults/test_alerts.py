@@ -17,12 +17,12 @@ from stargate_lab import installation
 from stargate_lab.operator_process import OperatorProcess
 from stargate_lab.paths import REPO
 from stargate_lab.prometheus_process import Prometheus, Target, running
-from tests.faults.lab import Lab
+from tests.faults.lab import PATIENT, Lab
 from tests.faults.tap import Tap
 from tests.integration.racks import Racks
 from tests.integration.story import JobStory, Story, eventually
 from tests.integration.worker import reporting
-from tests.rules import Overrides, rule_file
+from tests.rules import Overrides, alerts, rule_file
 
 AT_ONCE = "0s"
 IMPATIENT: Overrides = {
@@ -36,6 +36,7 @@ IMPATIENT: Overrides = {
     "StargateOperatorRestarts": {"threshold": 0},
     "StargateWatchSilent": {"threshold": 75},
     "StargateApiThrottled": {"threshold": 0.02, "for": AT_ONCE},
+    "StargateInstallIncomplete": {"for": AT_ONCE},
 }
 RULES = yaml.safe_dump(rule_file(IMPATIENT))
 CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/computeblocks.stargate.dev"
@@ -61,13 +62,22 @@ def prometheus(operator: OperatorProcess, tmp_path: Path) -> Iterator[Prometheus
 
 
 @pytest.fixture
-def mortal(lab: Lab) -> Iterator[OperatorProcess]:
+def defaults(tmp_path: Path) -> Path:
+    """The folder of an install that brings none, as yet."""
+    folder = tmp_path / "defaults"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def mortal(lab: Lab, defaults: Path) -> Iterator[OperatorProcess]:
     """An operator of the test's own, beside which no other runs; what it has deleted comes back."""
     lab.operator.stop()
-    operator = lab.another_operator("mortal", {})
+    settings = {**PATIENT, "STARGATE_DEFAULTS_DIRECTORY": str(defaults)}
+    operator = lab.another_operator("mortal", settings)
     operator.start()
     yield operator
-    operator.kill()
+    operator.stop()
     installation.install(lab.plane)
     installation.apply(lab.plane, REPO / "examples" / "catalog.yaml")
 
@@ -77,7 +87,7 @@ def fires(server: Prometheus, alert: str, seconds: float = PATIENCE) -> None:
     assert "error expanding" not in server.firing()[alert]["annotations"]["description"]
 
 
-def is_quiet(server: Prometheus, *alerts: str) -> None:
+def is_quiet(server: Prometheus, *names: str) -> None:
     """By what has been scraped until now."""
     began = datetime.now(UTC)
 
@@ -86,7 +96,7 @@ def is_quiet(server: Prometheus, *alerts: str) -> None:
         return all(datetime.fromisoformat(each) > began for each in times)
 
     eventually(evaluated, "an evaluation")
-    assert not server.firing().keys() & set(alerts)
+    assert not server.firing().keys() & set(names)
 
 
 def fails_twice(job: JobStory) -> None:
@@ -189,6 +199,27 @@ def test_an_api_server_that_has_no_seats(
         job = story.apply("many", 100, acceleratorType=racks.build(nodes=100))
         fires(prometheus, "StargateApiThrottled")
         job.wait_phase("Running", seconds=60)
+
+
+def test_a_default_that_the_api_server_refuses(
+    mortal: OperatorProcess, defaults: Path, tmp_path: Path
+) -> None:
+    refused = {
+        "apiVersion": "stargate.dev/v1alpha1",
+        "kind": "AcceleratorClass",
+        "metadata": {"name": "nameless"},
+        "spec": {"acceleratorType": ""},
+    }
+    with watching(mortal, tmp_path) as prometheus:
+        is_quiet(prometheus, "StargateInstallIncomplete")
+        (defaults / "class.yaml").write_text(yaml.safe_dump(refused))
+        fires(prometheus, "StargateInstallIncomplete")
+
+
+def test_every_alert_is_fired_here() -> None:
+    said = Path(__file__).read_text()
+    assert IMPATIENT.keys() == alerts(rule_file()).keys()
+    assert [each for each in IMPATIENT if f'fires(prometheus, "{each}"' not in said] == []
 
 
 def test_a_standby_does_not_count_the_jobs_a_second_time(

@@ -390,6 +390,15 @@ _OPERATOR = Row(
                 Query("max(stargate_foreign_pods)", "pods of others"),
             ),
         ),
+        Panel(
+            "What the install brought",
+            "Defaults that stand, were left alone because somebody edited them, or failed; namespaces"
+            " that refuse to be watched.",
+            (
+                Query("sum by (state) (stargate_defaults)", "defaults {{state}}"),
+                Query("max(stargate_namespaces_refused)", "namespaces refused"),
+            ),
+        ),
         _quantiles(
             "Count of a compute block",
             "What is free, counted anew where something changed.",

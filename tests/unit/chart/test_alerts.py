@@ -53,6 +53,7 @@ COURSES = {
     "StargateWatchSilent": Course(
         'stargate_watch_age_seconds{watch="pods"}', "60 120 130 140", "1m", "2m"
     ),
+    "StargateInstallIncomplete": Course("stargate_namespaces_refused", "0x5 1x20", "8m", "12m"),
     "StargateApiThrottled": Course("stargate_api_throttled_total", "0x10 0+60x30", "18m", "25m"),
 }
 

@@ -168,13 +168,13 @@ class Replica:
         group_version = await self._follow_pod_groups()
         await self._all_synced()
         self.nodes.miss({pod.node for pod in self._every_pod()})
-        self.circle.start(self._world(group_version))
         if self.settings.pod_name:
             await take_label(
                 self.client, namespace=self.settings.namespace, pod_name=self.settings.pod_name
             )
+        self.hearing.begin()  # before any pass: as a standby it heard nobody
+        self.circle.start(self._world(group_version))
         self._leading.set()
-        self.hearing.begin()
         metrics.leading(True)
         log.info("leading", identity=self.settings.leader_identity, native_gangs=group_version)
         await self._until_a_part_fails()

@@ -9,15 +9,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import kopf
-import structlog
-from pydantic import ValidationError
 
 from stargate_operator.jobs import Catalogue, Jobs
 from stargate_operator.kube.watchdog import Watched
 from stargate_operator.scope import Scope
-from stargate_types import GROUP, VERSION, StargateJob
-
-log = structlog.get_logger(__name__)
+from stargate_types import GROUP, VERSION
 
 _CATALOGUE = ("stargateruntimes", "acceleratorclasses", "computeblocks")
 
@@ -67,7 +63,7 @@ def register(
         uid = event["object"]["metadata"]["uid"]
         if event["type"] == "DELETED":
             jobs.remove(uid)
-        elif not _taken(jobs, dict(event["object"])):
+        elif not jobs.take(dict(event["object"])):
             return
         wake(uid)
 
@@ -92,13 +88,3 @@ def register(
         catalogue_event(catalogue.put_block)
     )
     return registry
-
-
-def _taken(jobs: Jobs, body: dict[str, Any]) -> bool:
-    """An object that no model of this version can read is named, and stops no other."""
-    try:
-        return jobs.put(StargateJob.model_validate(body))
-    except ValidationError as error:
-        meta = body["metadata"]
-        log.error("unreadable job", job=f"{meta['namespace']}/{meta['name']}", error=str(error))
-        return False

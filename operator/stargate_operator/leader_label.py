@@ -5,6 +5,7 @@ import structlog
 
 from stargate_operator.constants import LABEL_LEADER
 from stargate_operator.kube.client import Client
+from stargate_operator.kube.errors import ApiError
 from stargate_operator.kube.meta import Partial
 
 log = structlog.get_logger(__name__)
@@ -19,9 +20,17 @@ async def take_label(client: Client, *, namespace: str, pod_name: str) -> None:
     labelled = await client.get(pods, _Pods, query={"labelSelector": f"{LABEL_LEADER}=true"})
     for pod in labelled.items:
         if pod.metadata.name != pod_name:
-            await client.patch(f"{pods}/{pod.metadata.name}", _label(None))
+            await _take_from(client, f"{pods}/{pod.metadata.name}")
     await client.patch(f"{pods}/{pod_name}", _label("true"))
     log.info("this pod has the leader's label", pod=pod_name)
+
+
+async def _take_from(client: Client, path: str) -> None:
+    try:
+        await client.patch(path, _label(None))
+    except ApiError as error:
+        if not error.not_found:  # the old leader's pod is often on its way out just now
+            raise
 
 
 def _label(value: str | None) -> bytes:

@@ -14,6 +14,7 @@ import kopf
 import structlog
 
 from stargate_operator import metrics
+from stargate_operator.catch_up import catch_up
 from stargate_operator.circle import Circle
 from stargate_operator.companions import Companions
 from stargate_operator.compute.accountant import Accountant
@@ -167,14 +168,16 @@ class Replica:
         """From here on this process may write."""
         group_version = await self._follow_pod_groups()
         await self._all_synced()
+        acted_on = [each for each in self.informers if each not in self.foreign_pods]
+        await catch_up(self.client, self.scope, self.jobs, self.catalogue, acted_on)
         self.nodes.miss({pod.node for pod in self._every_pod()})
-        self.circle.start(self._world(group_version))
         if self.settings.pod_name:
             await take_label(
                 self.client, namespace=self.settings.namespace, pod_name=self.settings.pod_name
             )
+        self.hearing.begin()  # before any pass: as a standby it heard nobody
+        self.circle.start(self._world(group_version))
         self._leading.set()
-        self.hearing.begin()
         metrics.leading(True)
         log.info("leading", identity=self.settings.leader_identity, native_gangs=group_version)
         await self._until_a_part_fails()

@@ -54,8 +54,15 @@ class Lab:
         self.operator.kubeconfig.write_text(way)
         self.operator.start()
 
-    def another_operator(self, name: str, settings: Mapping[str, str]) -> OperatorProcess:
-        return OperatorProcess(self.plane, settings, name)
+    def another_operator(
+        self, name: str, settings: Mapping[str, str], tap: Tap | None = None
+    ) -> OperatorProcess:
+        """Through a tap of its own, if one is given."""
+        operator = OperatorProcess(self.plane, settings, name)
+        operator.prepare()
+        if tap is not None:
+            operator.kubeconfig.write_text(rerouted(operator.kubeconfig.read_text(), tap.url))
+        return operator
 
 
 def rerouted(kubeconfig: str, url: str) -> str:

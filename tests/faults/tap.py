@@ -3,7 +3,8 @@
 A fault must strike between two exact requests, and nobody who only watches is quick enough to see
 when that is. The tap reads each request; at the one that a test waits for it holds everything the
 operator asks from then on, so that the test can kill it there: with the request never sent, or sent
-and acted upon but never heard of. What was held is dropped, never sent late.
+and acted upon but never heard of. A test may also isolate the operator altogether. What was held is
+dropped, never sent late.
 """
 
 import asyncio
@@ -92,6 +93,9 @@ class Tap:
         self._halt: _Halt | None = None
         self._open = asyncio.Event()
         self._open.set()
+        self._joined = asyncio.Event()
+        self._joined.set()
+        self._refuses = False
         self.swallows_watches = False
         """Whether what watches tell gets lost on its way, with the connections standing."""
 
@@ -120,6 +124,11 @@ class Tap:
         arrived = halt.reached.wait(seconds)
         assert arrived, f"waited {seconds:g} s for the operator to come to: {halt.point}"
 
+    def isolate(self, *, refuse: bool = False) -> None:
+        """From now on nothing passes, neither way. `refuse`: connections break, and new ones too;
+        otherwise they stand, and nobody answers."""
+        self._call(self._isolate(refuse))
+
     def go_on(self) -> None:
         """What was held is dropped, and whoever comes next is let through; watches are heard again."""
         self._call(self._let_go())
@@ -139,19 +148,32 @@ class Tap:
             self._listener.close()
         await self._let_go(everybody=True)
 
+    async def _isolate(self, refuse: bool) -> None:
+        self._refuses = refuse
+        self._joined.clear()
+        if refuse:
+            await self._drop_all()
+
     async def _let_go(self, *, everybody: bool = False) -> None:
         """Before the tap opens again, or a held request would slip through."""
-        if everybody or self.swallows_watches or not self._open.is_set():
-            for talk in self._talks:
-                talk.cancel()
-            await asyncio.gather(*self._talks, return_exceptions=True)
+        flows = self._open.is_set() and self._joined.is_set() and not self.swallows_watches
+        if everybody or not flows:
+            await self._drop_all()
         self._halt = None
-        self.swallows_watches = False
+        self._refuses = self.swallows_watches = False
         self._open.set()
+        self._joined.set()
+
+    async def _drop_all(self) -> None:
+        for talk in self._talks:
+            talk.cancel()
+        await asyncio.gather(*self._talks, return_exceptions=True)
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
+        if self._refuses:
+            return writer.transport.abort()
         self._talks.add(task)
         try:
             with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
@@ -159,6 +181,7 @@ class Tap:
         finally:
             self._talks.discard(task)
             writer.transport.abort()
+        return None
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         answers, requests = await asyncio.open_connection(
@@ -174,9 +197,14 @@ class Tap:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
 
+    async def pass_back(self) -> None:
+        """Returns when an answer may go on to the operator."""
+        await self._joined.wait()
+
     async def pass_by(self, asked: Asked) -> _Halt | None:
         """Returns when the request may go on to the server; the halt, if its answer may not."""
         await self._open.wait()
+        await self._joined.wait()
         halt = self._halt
         if halt is None or not halt.counts(asked):
             return None
@@ -214,6 +242,7 @@ class _Connection:
             if self.withheld is not None:
                 self.withheld.reached.set()
                 await _for_ever()
+            await self.tap.pass_back()
             if self.watches and self.tap.swallows_watches:
                 continue
             self.writer.write(piece)

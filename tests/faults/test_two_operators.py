@@ -1,81 +1,98 @@
 """Two operators at once: one leads and writes, the other waits, ready to take over.
 
-What is expected of them: nobody writes who does not hold the lease (the recorder reads the API
-server's audit log), a dead leader is followed within its lease, and one that was frozen past its
-lease writes nothing more when it wakes, and ends.
+What is expected of them, whether the leader is killed, stands still, is cut off from the API server or
+is told to stop: the other leads within its lease and a retry, nothing of the old one lands any more,
+reports find the new one, what was acknowledged stands, and nobody's silence is taken for a hang.
 """
 
-import os
-import signal
+import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from pathlib import Path
 
 import pytest
 
-from stargate_lab.control_plane import ControlPlane
-from stargate_lab.operator_process import OperatorProcess
+from tests.faults.front_door import behind_the_service
 from tests.faults.lab import Lab
+from tests.faults.replicas import FAULTS, KILLED, STANDS_STILL, Fault, Pair, Replica, a_pair
+from tests.faults.tap import Point
+from tests.faults.test_crashes import has_checkpoint
 from tests.faults.workers import insist
+from tests.integration.containers import machines
 from tests.integration.racks import Racks
-from tests.integration.story import Story, eventually
+from tests.integration.story import JobStory, Story, eventually
+from tests.integration.worker import Answer, Worker, reporting
 from tests.recorder import Recorder
+from tests.recorder.history import Request
 
-LEASE = 7.0
+LEASE, RETRY = 10.0, 1.0
 SHORT_LEASE = {
     "STARGATE_LEASE_DURATION_SECONDS": f"{LEASE:g}",
-    "STARGATE_LEASE_RENEW_DEADLINE_SECONDS": "2",
-    "STARGATE_LEASE_RETRY_SECONDS": "0.5",
+    "STARGATE_LEASE_RENEW_DEADLINE_SECONDS": "5",
+    "STARGATE_LEASE_RETRY_SECONDS": f"{RETRY:g}",
 }
 """A write must end before the lease does: 5 s are left for it."""
-TAKEN_OVER = LEASE + 3.0
-
-
-@dataclass
-class Pair:
-    plane: ControlPlane
-    replicas: dict[str, OperatorProcess]
-
-    @property
-    def holder(self) -> str:
-        leases = "/apis/coordination.k8s.io/v1/namespaces/stargate-system/leases"
-        spec = self.plane.api.get(f"{leases}/stargate-operator")["spec"]
-        return str(spec.get("holderIdentity") or "")
-
-    def wait_leader(self, seconds: float = TAKEN_OVER, *, other_than: str = "") -> OperatorProcess:
-        wanted = self.replicas.keys() - {other_than}
-        holder = eventually(
-            lambda: holder if (holder := self.holder) in wanted else "",
-            f"one of {', '.join(sorted(wanted))} holding the lease",
-            seconds,
-        )
-        return self.replicas[holder]
+TAKEN_OVER = LEASE + 3 * RETRY
+"""One retry passes until the standby has seen the last renewal; the others are a busy machine's."""
+UNDER_WAY = 1.0
+"""Seconds that a request may be on its way until the API server notes its time."""
+SOON = 60.0
+"""A worker waits for its answer for 20 s, also where nobody is there to give one."""
 
 
 @pytest.fixture(scope="module")
-def replicas(lab: Lab) -> Iterator[dict[str, OperatorProcess]]:
+def replicas(lab: Lab) -> Iterator[Pair]:
     lab.operator.stop()
-    names = ("alpha", "beta")
-    replicas = {name: lab.another_operator(name, SHORT_LEASE) for name in names}
-    yield replicas
-    for replica in replicas.values():
-        replica.stop()
+    with a_pair(lab, SHORT_LEASE) as pair:
+        yield pair
 
 
 @pytest.fixture
-def pair(lab: Lab, replicas: dict[str, OperatorProcess]) -> Pair:
-    """Both run, whatever the test before did to them."""
-    fallen = [replica for replica in replicas.values() if not replica.pid]
-    for replica in fallen:
-        replica.start(wait=False)
-    for replica in fallen:
-        replica.wait_ready()
-    return Pair(lab.plane, replicas)
+def pair(replicas: Pair) -> Pair:
+    replicas.both_run()
+    return replicas
 
 
 @pytest.fixture
 def story(pair: Pair, namespace: str, recorder: Recorder) -> Story:
-    return Story(pair.plane.api, namespace, recorder, pair.wait_leader())
+    return Story(pair.plane.api, namespace, recorder, pair.wait_leader().process)
+
+
+@dataclass
+class Takeover:
+    pair: Pair
+    leader: Replica
+    fault: Fault
+    struck: float = 0.0
+    taken: float = 0.0
+
+    def happen(self, story: Story) -> Replica:
+        """Returns the new leader."""
+        with story.recorder.interrupted():
+            self.fault.strike(self.leader)
+            self.struck = time.time()
+            successor = self.pair.wait_leader(TAKEN_OVER, other_than=self.leader.name)
+            self.taken = time.time()
+        return successor
+
+    def settle(self, story: Story) -> None:
+        """The old leader is back, and has ended: of what it asked nothing has landed since."""
+        self.fault.revive(self.leader)
+        eventually(self.leader.ended, "the old leader to end")
+        assert self.fault.last_words in self.leader.process.log_tail(5)
+        writes = landed(story, self.leader.name)
+        assert not [each for each in writes if each.ended > self.taken], "after the takeover"
+        assert not [each for each in writes if each.began > self.struck + UNDER_WAY], "when gone"
+
+
+def landed(story: Story, agent: str) -> list[Request]:
+    """What of a replica's writes the API server took."""
+    asked = story.recorder.requests()
+    return [each for each in asked if each.agent == agent and each.writes and each.code < 300]
 
 
 def writers(story: Story) -> set[str]:
@@ -83,56 +100,73 @@ def writers(story: Story) -> set[str]:
     return {each.agent for each in asked if each.writes and each.namespace == story.namespace}
 
 
-def last_write(story: Story, agent: str) -> float:
-    asked = story.recorder.requests()
-    return max(e.began for e in asked if e.agent == agent and e.writes and e.code < 300)
-
-
-def test_a_killed_leader_is_followed_within_its_lease(
-    story: Story, pair: Pair, racks: Racks
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+def test_a_leader_is_lost_while_one_gang_comes_and_another_goes(
+    story: Story, pair: Pair, racks: Racks, fault: Fault
 ) -> None:
-    leader = pair.wait_leader()
-    rack = racks.build(nodes=40)
-    job = story.apply("job", 40, acceleratorType=rack)
+    takeover = Takeover(pair, pair.wait_leader(), fault)
+    going = story.apply("going", 40, acceleratorType=racks.build(nodes=40))
+    rack = racks.build(nodes=80)
+    going.wait_phase("Running")
+    insist(going.worker(), 5)
+    assert writers(story) == {takeover.leader.name}
+    going.oom_kill(7)
+    going.wait_pods(lambda pods: any(pod.deleting for pod in pods), "the teardown")
+    coming = story.apply("coming", 80, acceleratorType=rack)
+    coming.wait_pods(lambda pods: len(pods) >= 10, "the creation")
+
+    successor = takeover.happen(story)
+
+    again = going.wait_phase("Running", attempt=2)
+    assert (again.restarts, again.attempts[1]["restoredEpoch"]) == (1, 5)
+    assert coming.wait_phase("Running").attempt == 1
+    takeover.settle(story)
+    assert writers(story) == {takeover.leader.name, successor.name}
+    for job in (going, coming):
+        job.finish()
+        job.wait_phase("Succeeded")
+    assert pair.holder == successor.name
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+def test_a_leader_is_lost_before_it_acknowledges_what_it_wrote_down(
+    story: Story, pair: Pair, racks: Racks, fault: Fault
+) -> None:
+    takeover = Takeover(pair, pair.wait_leader(), fault)
+    job = story.apply("job", 4, acceleratorType=racks.build(nodes=4))
     job.wait_phase("Running")
     insist(job.worker(), 5)
-    assert writers(story) == {leader.name}
-    job.oom_kill(7)
-    job.wait_pods(lambda pods: any(pod.attempt == 2 for pod in pods), "attempt 2 being created")
+    with insisting(job.worker(), 10):
+        takeover.leader.tap.halt_at(Point("10-written", has_checkpoint, heard=True))
+        takeover.leader.tap.await_halt(SOON)
+        takeover.happen(story)
 
-    with story.recorder.interrupted():
-        leader.kill()
-        killed = time.monotonic()
-        successor = pair.wait_leader(other_than=leader.name)
-        assert time.monotonic() - killed < TAKEN_OVER
-
+    assert [each["epoch"] for each in job.now.checkpoints] == [10, 5]
+    takeover.settle(story)
+    job.oom_kill(1)
     again = job.wait_phase("Running", attempt=2)
-    assert (again.restarts, again.attempts[1]["restoredEpoch"]) == (1, 5)
-    assert writers(story) == {leader.name, successor.name}
-    job.finish()
-    job.wait_phase("Succeeded")
+    assert again.restored_from is not None
+    assert again.restored_from["epoch"] == 10
 
 
-def test_a_leader_that_slept_past_its_lease_writes_nothing_more_and_ends(
-    story: Story, pair: Pair, racks: Racks
-) -> None:
-    leader = pair.wait_leader()
-    job = story.apply("job", 80, acceleratorType=racks.build(nodes=80))
-    job.wait_pods(lambda pods: len(pods) >= 10, "a gang in the middle of its creation")
+@contextmanager
+def insisting(worker: Worker, epoch: int) -> Iterator[None]:
+    """The worker asks until it is told that the checkpoint stands, which it is by the end."""
+    trouble: list[BaseException] = []
 
-    with story.recorder.interrupted():
-        os.kill(leader.pid, signal.SIGSTOP)
-        successor = pair.wait_leader(other_than=leader.name)
-    taken_over = time.time()
-    assert job.wait_phase("Running").attempt == 1
-    os.kill(leader.pid, signal.SIGCONT)
+    def ask() -> None:
+        try:
+            insist(worker, epoch, SOON)
+        except BaseException as error:
+            trouble.append(error)
 
-    eventually(lambda: not leader.pid, "the old leader to end", 5)
-    assert "lease" in leader.log_tail(5)
-    assert last_write(story, leader.name) < taken_over
-    job.finish()
-    job.wait_phase("Succeeded")
-    assert pair.holder == successor.name
+    asking = threading.Thread(target=ask, name="insisting", daemon=True)
+    asking.start()
+    yield
+    asking.join(SOON + 20)
+    assert not asking.is_alive(), "the worker still waits for an answer"
+    if trouble:
+        raise trouble[0]
 
 
 def test_a_leader_that_is_told_to_stop_hands_over_at_once(
@@ -143,10 +177,175 @@ def test_a_leader_that_is_told_to_stop_hands_over_at_once(
     job.wait_phase("Running")
 
     with story.recorder.interrupted():
-        leader.stop()
+        leader.process.stop()
         stopped = time.monotonic()
         pair.wait_leader(other_than=leader.name)
         assert time.monotonic() - stopped < LEASE / 2
 
     job.oom_kill(1)
     job.wait_phase("Running", attempt=2)
+
+
+def test_the_service_has_the_leader_alone_behind_it_before_and_after(
+    story: Story, pair: Pair
+) -> None:
+    leader = pair.wait_leader()
+    eventually(lambda: behind_the_service(pair.plane) == [leader.name], "the leader")
+    takeover = Takeover(pair, leader, KILLED)
+
+    successor = takeover.happen(story)
+
+    eventually(lambda: behind_the_service(pair.plane) == [successor.name], "the new leader")
+
+
+def test_a_standby_says_that_it_does_not_lead(story: Story, pair: Pair, racks: Racks) -> None:
+    job = story.apply("job", 2, acceleratorType=racks.build(nodes=2))
+    job.wait_phase("Running")
+
+    answer = asked_directly(pair.standby(), job).saves(5)
+
+    assert answer.status == HTTPStatus.SERVICE_UNAVAILABLE
+    assert "does not lead; another one takes the reports" in answer.message
+    assert not job.now.checkpoints
+
+
+def test_a_leader_that_wakes_up_without_its_lease_acknowledges_nothing(
+    story: Story, pair: Pair, racks: Racks
+) -> None:
+    """Reports lay in its sockets while it slept; a worker must not believe what it says to them."""
+    takeover = Takeover(pair, pair.wait_leader(), STANDS_STILL)
+    job = story.apply("job", 2, acceleratorType=racks.build(nodes=2))
+    job.wait_phase("Running")
+    sleeper = asked_directly(takeover.leader, job)
+    assert sleeper.token
+    takeover.happen(story)
+    heard: list[int] = []
+    asking = [
+        threading.Thread(target=lambda: heard.append(_status(lambda: sleeper.saves(5))))
+        for _ in range(5)
+    ]
+    for each in asking:
+        each.start()
+    time.sleep(0.5)
+
+    takeover.settle(story)
+
+    for each in asking:
+        each.join(30)
+    assert len(heard) == len(asking)
+    assert set(heard) <= {0, HTTPStatus.SERVICE_UNAVAILABLE}
+    assert not job.now.checkpoints
+
+
+def asked_directly(replica: Replica, job: JobStory) -> Worker:
+    """A worker that knows this replica's own address."""
+    return replace(job.worker(), port=replica.process.ports.reports)
+
+
+def _status(ask: Callable[[], Answer]) -> int:
+    """0 where no answer came."""
+    try:
+        return ask().status
+    except OSError:
+        return 0
+
+
+@pytest.mark.parametrize("fault", [KILLED, STANDS_STILL], ids=str)
+def test_a_training_goes_on_through_a_takeover_and_its_progress_never_goes_back(
+    story: Story, pair: Pair, racks: Racks, tmp_path: Path, fault: Fault
+) -> None:
+    takeover = Takeover(pair, pair.wait_leader(), fault)
+    with machines(tmp_path) as cluster:
+        job = story.apply(
+            "job",
+            2,
+            acceleratorType=racks.build(nodes=2),
+            epochs=60,
+            checkpoint={"uri": f"file://{cluster.checkpoints}", "retain": 2},
+        )
+        cluster.run(job, "0.4")
+        acknowledged = cluster.checkpoints / "attempt-1/epoch-5/acknowledged"
+        eventually(acknowledged.exists, "the old leader's acknowledgement")
+
+        takeover.happen(story)
+
+        assert job.now.newest_complete
+        assert job.now.newest_complete["epoch"] >= 5
+        done = job.wait_phase("Succeeded", seconds=2 * SOON)
+    takeover.settle(story)
+    assert (done.attempt, done.newest_complete and done.newest_complete["epoch"]) == (1, 60)
+    told = [
+        progress["percent"] for each in job.history if (progress := each.status.get("progress"))
+    ]
+    assert told == sorted(told)
+
+
+def test_a_new_leader_takes_nobodys_silence_before_it_led_for_a_hang(
+    story: Story, pair: Pair, racks: Racks
+) -> None:
+    """The workers reported to the old one; the new one has heard nothing of theirs."""
+    takeover = Takeover(pair, pair.wait_leader(), KILLED)
+    job = story.apply(
+        "job", 2, acceleratorType=racks.build(nodes=2), hang={"reportTimeoutSeconds": 6}
+    )
+    job.wait_phase("Running")
+    with reporting(job.worker(0), job.worker(1), epoch=3):
+        time.sleep(3)
+        takeover.happen(story)
+        time.sleep(5)
+        assert job.now.attempt == 1
+
+    again = job.wait_phase("Running", attempt=2)
+
+    assert again.attempts[0]["cause"] == "Hang"
+
+
+def test_a_standby_that_was_told_nothing_for_a_while_acts_on_what_is(
+    story: Story, pair: Pair, racks: Racks
+) -> None:
+    """Its watches are behind and do not know it; meanwhile three jobs have come to something else."""
+    standby = pair.standby()
+    takeover = Takeover(pair, pair.wait_leader(), KILLED)
+    failed, deleted = (story.apply(name, 2, acceleratorType=racks.build(2)) for name in ("f", "d"))
+    for job in (failed, deleted):
+        job.wait_phase("Running")
+    rack = racks.build(nodes=2)
+
+    standby.tap.swallows_watches = True
+    with story.recorder.interrupted():
+        takeover.fault.strike(takeover.leader)
+        failed.oom_kill(1)
+        deleted.delete()
+        new = story.apply("new", 2, acceleratorType=rack)
+        pair.wait_leader(other_than=takeover.leader.name)
+
+    assert (
+        failed.wait(lambda job: job.attempt == 2, "attempt 2").attempts[0]["cause"] == "OOMKilled"
+    )
+    new.wait_pods(lambda pods: len(pods) == 2, "its gang")
+    deleted.wait_gone()
+    standby.tap.go_on()
+    for job in (failed, new):
+        job.wait_phase("Running")
+
+
+def test_a_new_leader_settles_a_cause_that_was_provisional(
+    story: Story, pair: Pair, racks: Racks
+) -> None:
+    """The attempt's pods are on their way out when an earlier and graver failure shows."""
+    takeover = Takeover(pair, pair.wait_leader(), KILLED)
+    job = story.apply("job", 4, acceleratorType=racks.build(nodes=4))
+    job.wait_phase("Running")
+    culprit = job.rank(3)
+    job.abandon(culprit)
+    job.kill(1, 1)
+    provisional = job.wait(lambda job: job.attempt == 2, "the attempt's end").attempts[0]
+    assert (provisional["cause"], provisional["rank"]) == ("Exit", 1)
+
+    takeover.happen(story)
+    job.exits(culprit, 137, reason="OOMKilled", at=datetime.now(UTC) - timedelta(minutes=1))
+
+    settled = job.wait(lambda job: job.attempts[0]["cause"] == "OOMKilled", "the true cause")
+    assert settled.attempts[0]["rank"] == 3
+    story.api.delete(f"{story.core}/pods/{culprit.name}", {"gracePeriodSeconds": 0})
+    assert job.wait_phase("Running", attempt=2).restarts == 1

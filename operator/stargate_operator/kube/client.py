@@ -176,6 +176,7 @@ class Client:
                 accept=accept,
                 content_type=content_type,
                 timeout=WRITE_TIMEOUT,
+                fence=None if priority else self.guard,
             )
 
         if priority:
@@ -187,7 +188,6 @@ class Client:
         self.guard()
         await self.limiter.acquire(ahead=ahead)
         try:
-            self.guard()  # the wait may have been long
             answer = await send()
         except ApiError as error:
             if error.too_many:
@@ -207,11 +207,12 @@ class Client:
         body: bytes = b"",
         accept: str = _JSON,
         content_type: str = _JSON,
+        fence: Callable[[], None] | None = None,
     ) -> Answer:
         request = self._request(verb, target, body, accept, content_type)
         started = time.monotonic()
         try:
-            answer = await self._wire.request(request, timeout)
+            answer = await self._wire.request(request, timeout, fence=fence)
         except (OSError, Garbled) as error:
             self._tell(verb, 0, started)
             raise _trouble(error, timeout) from error

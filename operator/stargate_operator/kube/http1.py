@@ -10,6 +10,7 @@ pipelining. It knows bytes and framing; it must never know Kubernetes, retry, or
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Callable
@@ -23,6 +24,9 @@ _IDLE_SECONDS = 60.0
 _HIGH_WATER = 1024 * 1024
 _BREATH = 0.05
 """Seconds between two reads of a watch: what comes meanwhile is read in one go."""
+UNHEARD_SECONDS = 5.0
+"""After which the kernel gives up what a server has not taken. It would go on trying when we have
+long given up, or are dead, and an old leader's write would land when the network is whole again."""
 
 
 class Answer(NamedTuple):
@@ -343,6 +347,12 @@ class Connection(asyncio.Protocol):
         self._listener = listener
         self._transport.write(request)
 
+    def limit_delivery(self) -> None:
+        """What was sent reaches the server soon, or never."""
+        if self._transport is not None:
+            tcp = self._transport.get_extra_info("socket")
+            tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(UNHEARD_SECONDS * 1000))
+
     def attach(self, stream: LineStream) -> None:
         stream.transport = self._transport
 
@@ -389,13 +399,21 @@ class Wire:
         self._all: set[Connection] = set()
         self._reaper: asyncio.TimerHandle | None = None
 
-    async def request(self, request: bytes, timeout: float) -> Answer:
-        """Raises OSError (TimeoutError too) or Garbled; the server may have acted all the same."""
+    async def request(
+        self, request: bytes, timeout: float, *, fence: Callable[[], None] | None = None
+    ) -> Answer:
+        """Raises OSError (TimeoutError too) or Garbled; the server may have acted all the same.
+
+        `fence` is asked last, when there is a connection to send on, which may have taken a while:
+        what it raises keeps the request from being sent.
+        """
         loop = asyncio.get_running_loop()
         connection = await self._connection(timeout)
         answer = WholeAnswer(loop)
         timer = loop.call_later(timeout, answer.expire)
         try:
+            if fence is not None:
+                fence()
             connection.send(request, answer)
             result = await answer.done
         except BaseException:
@@ -448,6 +466,7 @@ class Wire:
             server_hostname=self._server_name,
         )
         self._all.add(connection)
+        connection.limit_delivery()
         return connection
 
     async def _connect_layered(self) -> Connection:

@@ -185,7 +185,14 @@ class Follower(ABC, Generic[W]):
         backoff: float = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(self._failures - 1, 10))
         return random.uniform(0.5, 1.0) * backoff
 
+    async def refresh(self) -> None:
+        """Returns with all that was so when it was called: a watch may be behind, and cannot tell."""
+        self._kept.keep_only(*await self._list_all())
+
     async def _list(self) -> None:
+        self._complete(*await self._list_all())
+
+    async def _list_all(self) -> tuple[set[str], int]:
         """In pages, all of one version: a snapshot, like the streamed list."""
         listed: set[str] = set()
         query = {**self._selected, "limit": str(_PAGE)}
@@ -195,7 +202,7 @@ class Follower(ABC, Generic[W]):
             for item in page.items:
                 self._take(item, listed)
             if not page.metadata.continue_:
-                return self._complete(listed, int(page.metadata.resource_version))
+                return listed, int(page.metadata.resource_version)
             query["continue"] = page.metadata.continue_
 
     async def _watch_from_scratch(self) -> None:

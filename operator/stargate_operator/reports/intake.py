@@ -84,7 +84,8 @@ class Intake:
         standing = self._current_standing(pod)
         _ranked(pod, standing)
         report = decode(await incoming.body())
-        standing = self._current_standing(pod)  # again: a body may take its time
+        self._need_leadership()  # again: a body may take its time
+        standing = self._current_standing(pod)
         validate(report, pod.rank, standing)
         acknowledged = await self._record(report, pod, standing)
         return self._answer(pod, acknowledged)

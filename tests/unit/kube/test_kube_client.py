@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 import pytest
 
 from stargate_operator.kube import client as module
+from stargate_operator.kube import http1
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.errors import ApiError, NotLeading
+from stargate_operator.kube.http1 import Connection, Wire
 from tests.unit.kube.fakeapi import FakeApi, Handler, Request, fake_api, meta
 
 PODS = "/api/v1/namespaces/default/pods"
@@ -222,6 +225,51 @@ async def test_a_lease_lost_while_waiting_for_a_turn_stops_the_write() -> None:
         with pytest.raises(NotLeading):
             await second
     assert len(api.requests) == 1
+
+
+async def test_a_lease_lost_while_connecting_stops_the_write(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    leading = True
+    connect = Wire._connect
+
+    def guard() -> None:
+        if not leading:
+            raise NotLeading("lost")
+
+    async def takes_long(wire: Wire) -> Connection:
+        nonlocal leading
+        connection = await connect(wire)
+        leading = False
+        return connection
+
+    monkeypatch.setattr(Wire, "_connect", takes_long)
+    async with fake_api(ok) as api, client(api, guard) as c:
+        with pytest.raises(NotLeading):
+            await c.create(PODS, b"{}")
+    assert (api.connections, api.requests) == (1, [])
+
+
+async def test_what_a_server_does_not_take_in_time_never_reaches_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The kernel holds it and would deliver it when the network is whole again, and another leads."""
+    monkeypatch.setattr(module, "WRITE_TIMEOUT", 0.1)
+    monkeypatch.setattr(http1, "UNHEARD_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        api = FakeApi(ok, port=deaf.getsockname()[1])
+        async with client(api) as c:
+            with pytest.raises(ApiError):
+                await c.create(PODS, b"x" * 8_000_000)
+        await asyncio.sleep(1.5)
+        heard, _ = deaf.accept()
+        with heard, pytest.raises(ConnectionResetError):
+            _read_to_the_end(heard)
+
+
+def _read_to_the_end(connection: socket.socket) -> None:
+    while connection.recv(1 << 20):
+        pass
 
 
 async def test_a_server_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@ import asyncio
 import json
 import logging
 import ssl
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ from stargate_operator import metrics
 from stargate_operator.kube.errors import ApiError
 from stargate_operator.reports import listener
 from stargate_operator.scope import Scope
-from tests.unit.reports.given import FOLDER, pod, standing, token
+from tests.unit.reports.given import FOLDER, JOB, pod, standing, token
 from tests.unit.reports.serving import PATH, Site
 
 URI = f"{FOLDER}/epoch-5"
@@ -111,6 +112,19 @@ async def test_who_does_not_lead_takes_nothing(site: Site) -> None:
     site.board.leads = False
     said = await site.report()
     assert (said.code, said.body["details"]["retryAfterSeconds"]) == (503, 1)
+
+
+async def test_who_loses_the_lease_while_a_report_comes_in_takes_nothing(site: Site) -> None:
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b'{"epoch":'
+        await asyncio.sleep(0.2)
+        site.board.leads = False
+        yield b"7}"
+
+    bearer = f"Bearer {token(pod().uid)}"
+    headers = {"Authorization": bearer, "Content-Type": "application/json"}
+    assert (await site.send(data=slowly(), headers=headers)).code == 503
+    assert site.board.ledger.of(JOB).progress is None
 
 
 async def test_a_job_whose_namespace_is_not_watched_is_told_so_and_goes_on(site: Site) -> None:

@@ -349,7 +349,7 @@ class Connection(asyncio.Protocol):
 
     def limit_delivery(self) -> None:
         """What was sent reaches the server soon, or never."""
-        if self._transport is not None:
+        if self._transport is not None and hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux has it
             tcp = self._transport.get_extra_info("socket")
             tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(UNHEARD_SECONDS * 1000))
 

@@ -51,7 +51,7 @@ def up(cluster: KindCluster = CLUSTER) -> None:
     docker.require()
     console = Console(highlight=False, soft_wrap=True)
     console.print(_TITLE)
-    for number, step in enumerate(steps(cluster), start=1):
+    for number, step in enumerate(steps(cluster, console), start=1):
         _take(step, number, console)
     _show_it_train(cluster, console)
     console.print(_how_to_go_on(cluster), markup=False)
@@ -66,14 +66,14 @@ def down(cluster: KindCluster = CLUSTER) -> str:
     return f"ended: {cluster.name}"
 
 
-def steps(cluster: KindCluster) -> list[Step]:
+def steps(cluster: KindCluster, console: Console) -> list[Step]:
     """The commands need the environment of `_how_to_go_on`; docs/kind.md has them too."""
     name, config = cluster.name, cluster.config.relative_to(REPO)
     folder, data = _folder(cluster).relative_to(REPO), DATA.relative_to(REPO)
     tags = " ".join(image.tag for image in images.IMAGES)
     amount = f'{{"{RESOURCE}": "{DEVICES}"}}'
     return [
-        Step("build the images", "make images", _build),
+        Step("build the images", "make images", lambda: _build(console)),
         Step(
             "put a data set into a folder for the nodes to share",
             f"mkdir -p {folder}/datasets {folder}/checkpoints && cp -r {data} {folder}/datasets"
@@ -127,10 +127,10 @@ def _take(step: Step, number: int, console: Console) -> None:
     console.print(f"   {said}  ({took})", markup=False)
 
 
-def _build() -> str:
+def _build(console: Console) -> str:
     for image in images.IMAGES:
-        images.build(image, binaries.say_on_stderr)
-    return ", ".join(f"{image.tag} {images.megabytes(image)} MB" for image in images.IMAGES)
+        images.build(image, lambda line: console.print(f"   {line}", markup=False))
+    return "up to date"
 
 
 def _provide(cluster: KindCluster) -> str:
@@ -187,7 +187,7 @@ def _apply(cluster: KindCluster) -> str:
 
 def _show_it_train(cluster: KindCluster, console: Console) -> None:
     """As a user would watch it: a live screen on a terminal, a line for each change elsewhere."""
-    console.print(f"\n[bold]It trains[/bold]\n   $ kubectl stargate watch {JOB_NAME}")
+    console.print(f"\n[bold]The job[/bold]\n   $ kubectl stargate watch {JOB_NAME}")
     succeeded = _watch(cluster)
     console.print(f"\n   $ kubectl get sj\n{kubectl(cluster, 'get', 'sj')}", markup=False)
     if not succeeded:
@@ -228,9 +228,9 @@ def _how_to_go_on(cluster: KindCluster) -> str:
     return f"""What next
 {_environment(cluster)}
 
-  kubectl stargate status {JOB_NAME}          where the time went
-  kubectl stargate logs {JOB_NAME} --rank 3   what a worker said
-  kubectl get srt,acc,cb                          what jobs can ask for here
+  kubectl stargate status {JOB_NAME}   where the time went
+  kubectl stargate logs {JOB_NAME}     what its rank 0 said
+  kubectl get srt,acc,cb                   what jobs can ask for here
 
 Train it again, and kill a rank while it does:
 

@@ -2,6 +2,7 @@
 
 import pytest
 import yaml
+from rich.console import Console
 
 from stargate_lab import chart, trial
 from stargate_lab.images import OPERATOR, TRAINER
@@ -10,7 +11,7 @@ from stargate_lab.paths import REPO
 from tests.example_on_kind import example
 
 PAGE = (REPO / "docs" / "kind.md").read_text()
-STEPS = trial.steps(trial.CLUSTER)
+STEPS = trial.steps(trial.CLUSTER, Console())
 
 
 def test_the_chart_s_defaults_name_the_images_that_are_built_here() -> None:

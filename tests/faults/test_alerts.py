@@ -172,12 +172,14 @@ def test_a_watcher_that_is_dead_ends_the_operator_which_starts_anew(
     lab: Lab, mortal: OperatorProcess, tmp_path: Path
 ) -> None:
     with watching(mortal, tmp_path) as prometheus:
-        is_quiet(prometheus, "StargateOperatorRestarts")
+        is_quiet(prometheus, "StargateOperatorRestarts", "StargateNoLeader")
         lab.plane.api.delete(CRD)
         eventually(lambda: not mortal.pid, "the operator to end")
         assert "computeblocks watcher is dead" in mortal.log_tail()
+        fires(prometheus, "StargateNoLeader")
 
-        mortal.start(wait=False)  # as a kubelet does
+        installation.install(lab.plane)
+        mortal.start()  # as a kubelet does
         fires(prometheus, "StargateOperatorRestarts")
 
 

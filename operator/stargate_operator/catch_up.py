@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from stargate_operator.jobs import Catalogue, Jobs
 from stargate_operator.kube.client import Client
+from stargate_operator.kube.errors import ApiError
 from stargate_operator.kube.informer import Follower, in_namespace
 from stargate_operator.scope import Scope
 from stargate_types import API_VERSION
@@ -72,12 +73,21 @@ async def _take_all(client: Client, path: str, take: Callable[[Mapping[str, Any]
 
 
 async def _all(client: Client, path: str) -> tuple[list[Body], int]:
-    """In pages, all of one version."""
+    """In pages, all of one version. Of a kind whose CRD is absent none; the watchdog says that it is."""
     found: list[Body] = []
     query = {"limit": _PAGE}
     while True:
-        page = await client.get(path, _List, query=query)
+        page = await _page(client, path, query)
         found += page.items
         if not page.metadata.continue_:
             return found, int(page.metadata.resource_version)
         query["continue"] = page.metadata.continue_
+
+
+async def _page(client: Client, path: str, query: Mapping[str, str]) -> _List:
+    try:
+        return await client.get(path, _List, query=query)
+    except ApiError as error:
+        if error.not_found:
+            return _List(_ListMeta())
+        raise

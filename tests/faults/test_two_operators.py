@@ -341,6 +341,9 @@ def test_a_new_leader_settles_a_cause_that_was_provisional(
     job.kill(1, 1)
     provisional = job.wait(lambda job: job.attempt == 2, "the attempt's end").attempts[0]
     assert (provisional["cause"], provisional["rank"]) == ("Exit", 1)
+    job.wait_pods(
+        lambda pods: any(pod.uid == culprit.uid and pod.deleting for pod in pods), "the teardown"
+    )
 
     takeover.happen(story)
     job.exits(culprit, 137, reason="OOMKilled", at=datetime.now(UTC) - timedelta(minutes=1))

@@ -21,8 +21,9 @@ from tests.recorder.history import Job, Json, Pod, State, Write
 from tests.recorder.report import describe
 from tests.recorder.watch import Expected
 
-PATIENCE = 20.0
-"""Seconds; what a user waits for takes one or two on an idle machine."""
+PATIENCE = 40.0
+"""Seconds; what a user waits for takes one or two on an idle machine, and an operator's restart in
+between five more."""
 
 SPEC: Json = {
     "modelName": "materia",

@@ -174,7 +174,7 @@ def test_a_watcher_that_is_dead_ends_the_operator_which_starts_anew(
     with watching(mortal, tmp_path) as prometheus:
         is_quiet(prometheus, "StargateOperatorRestarts", "StargateNoLeader")
         lab.plane.api.delete(CRD)
-        eventually(lambda: not mortal.pid, "the operator to end")
+        eventually(lambda: not mortal.pid, "the operator to end", PATIENCE)
         assert "computeblocks watcher is dead" in mortal.log_tail()
         fires(prometheus, "StargateNoLeader")
 

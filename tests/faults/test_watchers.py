@@ -16,6 +16,8 @@ from tests.faults.lab import Lab
 from tests.integration.story import eventually
 
 CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/computeblocks.stargate.dev"
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/stargate-system/leases"
+LEASE = "of-somebody-else"
 DEAD_WITHIN = 30.0
 """Seconds: the watch ends with its CRD, kopf tries once more, the watchdog looks every 5 s, and kopf
 takes as long to end. Twice what that comes to on two idle cores."""
@@ -23,13 +25,18 @@ takes as long to end. Twice what that comes to on two idle cores."""
 
 @pytest.fixture
 def replicas(lab: Lab) -> Iterator[tuple[OperatorProcess, OperatorProcess]]:
-    """One that runs, and one that is yet to be started."""
+    """One that runs, and one that is yet to be started and can only stand by, for its lease is held: a
+    leader reads all kinds before it acts, and ends at once where one is absent."""
     lab.operator.stop()
-    replicas = lab.another_operator("running", {}), lab.another_operator("late", {})
+    late = lab.another_operator("late", {"STARGATE_LEASE_NAME": LEASE})
+    replicas = lab.another_operator("running", {}), late
     replicas[0].start()
+    held = {"holderIdentity": "somebody", "leaseDurationSeconds": 3600}
+    lab.plane.api.create(LEASES, {"metadata": {"name": LEASE}, "spec": held})
     yield replicas
     for replica in replicas:
         replica.stop()
+    lab.plane.api.delete(f"{LEASES}/{LEASE}")
     installation.install(lab.plane)
 
 
@@ -52,6 +59,6 @@ def test_an_operator_without_one_of_its_watchers_ends(
     assert "computeblocks not watched" in late.log_tail()
 
     installation.install(lab.plane)
-    late.start()
-    eventually(lambda: late.metric("stargate_leader") == 1, "it leads")
-    assert late.is_live()
+    running.start()
+    eventually(lambda: running.metric("stargate_leader") == 1, "it leads")
+    assert running.is_live()

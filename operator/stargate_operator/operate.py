@@ -5,6 +5,7 @@ half alive, and its supervisor starts it again in a second.
 """
 
 import asyncio
+import signal
 import time
 from collections.abc import Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
@@ -121,6 +122,7 @@ class Replica:
         ]
         self.teller = Teller(self.client, instance=settings.leader_identity, clock=now)
         self.watchers = KopfWatchers(watched(scope))
+        self.told_to_stop = asyncio.Event()
         self._leading = asyncio.Event()
 
     def _of_jobs(self, store: PodStore, path: str) -> list[Informer]:
@@ -302,6 +304,12 @@ class Replica:
             ages[each.name] = max(ages.get(each.name, 0.0), now - each.last_heard)
         return ages
 
+    def _hear_signals(self) -> None:
+        """Ourselves, not kopf, which leads on for five seconds until it has ended."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.told_to_stop.set)
+
     async def kopf(self, stop: asyncio.Event) -> None:
         await kopf.operator(
             registry=register(
@@ -309,6 +317,7 @@ class Replica:
                 self.catalogue,
                 wake=self.circle.wake,
                 wake_all=self.circle.wake_all,
+                on_start=self._hear_signals,
             ),
             settings=kopf_settings(),
             clusterwide=self.scope.namespaces is None,
@@ -362,14 +371,16 @@ async def _until_one_ends(replica: Replica, watchdog: Watchdog) -> int:
     """kopf last: when it ends, it cancels what was started after it."""
     stop = asyncio.Event()
     replica.watchers.install()
-    tasks = [asyncio.create_task(each) for each in _endless(replica, watchdog)]
-    told = asyncio.create_task(replica.kopf(stop), name="kopf")
-    tasks.append(told)
+    parts = [asyncio.create_task(each) for each in _endless(replica, watchdog)]
+    told = asyncio.create_task(replica.told_to_stop.wait())
+    watching = asyncio.create_task(replica.kopf(stop), name="kopf")
     try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        return _verdict(done, told)
+        done, _ = await asyncio.wait([*parts, told, watching], return_when=asyncio.FIRST_COMPLETED)
+        return _verdict(done, {told, watching})
     finally:
-        await _stop(replica, tasks, stop)
+        await _hand_over(replica, [*parts, told])
+        stop.set()
+        await _cancelled([watching])
 
 
 def _endless(replica: Replica, watchdog: Watchdog) -> list[Coroutine[Any, Any, Any]]:
@@ -384,22 +395,25 @@ def _endless(replica: Replica, watchdog: Watchdog) -> list[Coroutine[Any, Any, A
     ]
 
 
-def _verdict(done: set[asyncio.Task[Any]], told: asyncio.Task[Any]) -> int:
-    """kopf ends by itself on SIGTERM and SIGINT; any other end is a fault."""
+def _verdict(done: set[asyncio.Task[Any]], clean: set[asyncio.Task[Any]]) -> int:
+    """kopf too ends by itself on a signal, if that comes very early; any other end is a fault."""
     for task in done:
         error = None if task.cancelled() else task.exception()
         if error is not None:
             trace = None if isinstance(error, ReachChanged) else error
             log.error("ending", task=task.get_name(), error=str(error), exc_info=trace)
             return 1
-    return 0 if told in done else 1
+    return 0 if done & clean else 1
 
 
-async def _stop(replica: Replica, tasks: list[asyncio.Task[Any]], stop: asyncio.Event) -> None:
+async def _hand_over(replica: Replica, parts: list[asyncio.Task[Any]]) -> None:
     """The lease is given up when nobody writes under it any more."""
-    stop.set()
     await replica.circle.stop()
+    await _cancelled(parts)
+    await replica.leadership.release()
+
+
+async def _cancelled(tasks: list[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    await replica.leadership.release()

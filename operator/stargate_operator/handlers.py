@@ -50,15 +50,9 @@ def register(
     *,
     wake: Callable[[str], None],
     wake_all: Callable[[], None],
-    on_start: Callable[[], None],
 ) -> kopf.OperatorRegistry:
-    """`wake` takes a job's UID; a change of the catalogue may concern every job. `on_start` is called
-    once, when kopf has taken the signals and watches nothing yet."""
+    """`wake` takes a job's UID; a change of the catalogue may concern every job."""
     registry = kopf.OperatorRegistry()
-
-    @kopf.on.startup(registry=registry)
-    async def started(**_: Any) -> None:
-        on_start()
 
     @kopf.on.login(registry=registry)
     def login(**kwargs: Any) -> kopf.ConnectionInfo | None:

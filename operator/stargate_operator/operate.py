@@ -304,20 +304,14 @@ class Replica:
             ages[each.name] = max(ages.get(each.name, 0.0), now - each.last_heard)
         return ages
 
-    def _hear_signals(self) -> None:
-        """Ourselves, not kopf, which leads on for five seconds until it has ended."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self.told_to_stop.set)
-
     async def kopf(self, stop: asyncio.Event) -> None:
-        await kopf.operator(
+        others = asyncio.all_tasks()
+        tasks = await kopf.spawn_tasks(
             registry=register(
                 self.jobs,
                 self.catalogue,
                 wake=self.circle.wake,
                 wake_all=self.circle.wake_all,
-                on_start=self._hear_signals,
             ),
             settings=kopf_settings(),
             clusterwide=self.scope.namespaces is None,
@@ -327,6 +321,15 @@ class Replica:
             identity=self.settings.leader_identity,  # type: ignore[arg-type]  # a str by another name
             stop_flag=stop,
         )
+        self._hear_signals()
+        await kopf.run_tasks(tasks, ignored=others)
+
+    def _hear_signals(self) -> None:
+        """In kopf's stead, which has taken them by now: it would lead on for five seconds more, waiting
+        for tasks of ours to end by themselves."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.told_to_stop.set)
 
 
 async def first_failure(*parts: asyncio.Future[None]) -> None:
@@ -408,6 +411,7 @@ def _verdict(done: set[asyncio.Task[Any]], clean: set[asyncio.Task[Any]]) -> int
 
 async def _hand_over(replica: Replica, parts: list[asyncio.Task[Any]]) -> None:
     """The lease is given up when nobody writes under it any more."""
+    log.info("stopping")
     await replica.circle.stop()
     await _cancelled(parts)
     await replica.leadership.release()

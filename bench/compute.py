@@ -24,7 +24,7 @@ from stargate_operator.kube.foreign_pods import ForeignPod, ForeignPodStore, Wir
 from stargate_operator.kube.nodes import NodeStore, WireNode, node_of  # noqa: E402
 from stargate_operator.kube.pod_wire import number  # noqa: E402
 from stargate_operator.kube.requests import requests_of  # noqa: E402
-from tests.builders import accelerator_class, compute_block  # noqa: E402
+from tests.kit.builders import accelerator_class, compute_block  # noqa: E402
 
 DEVICE = "stargate.dev/silicon-v2"
 ROWS = 20

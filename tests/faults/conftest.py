@@ -14,10 +14,10 @@ from stargate_lab.operator_process import OperatorProcess
 from tests.faults.lab import SLOWER, Lab, a_lab
 from tests.faults.seats import few_seats
 from tests.faults.tap import Tap
-from tests.integration.conftest import namespace, racks
-from tests.integration.story import Story
-from tests.recorder import Recorder, recording
-from tests.recorder.checks import SECRET
+from tests.kit.fixtures import namespace, racks
+from tests.kit.recorder import Recorder, recording
+from tests.kit.recorder.checks import SECRET
+from tests.kit.story import Story
 
 __all__ = ["few_seats", "namespace", "racks"]
 

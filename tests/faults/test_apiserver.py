@@ -17,9 +17,9 @@ from stargate_lab.trainer_process import TrainerProcess
 from stargate_lab.training import Behaviour
 from tests.faults.lab import SLOWER, Lab
 from tests.faults.witness import a_second_apiserver
-from tests.integration.racks import Racks
-from tests.integration.story import Story
-from tests.recorder import Recorder, recording
+from tests.kit.racks import Racks
+from tests.kit.recorder import Recorder, recording
+from tests.kit.story import Story
 
 BACK_WITHIN = 60.0
 """Seconds from the API server's return to the operator's next word: its longest pause, twice, where

@@ -19,9 +19,9 @@ from stargate_lab.api import Api, ApiError, Json
 from stargate_lab.operator_process import OperatorProcess
 from stargate_operator.defaults.bringer import AGAIN_SECONDS
 from tests.faults.lab import PATIENT, Lab
-from tests.integration.racks import Racks
-from tests.integration.story import Story, eventually, exists
-from tests.recorder import recording
+from tests.kit.racks import Racks
+from tests.kit.recorder import recording
+from tests.kit.story import Story, eventually, exists
 
 GROUP = "/apis/stargate.dev/v1alpha1"
 AGAIN = AGAIN_SECONDS + 15

@@ -20,11 +20,11 @@ from stargate_lab.control_plane import ControlPlane
 from stargate_lab.operator_process import OperatorProcess
 from stargate_operator.reach import ASK_AGAIN_SECONDS
 from tests.faults.lab import PATIENT, Lab, a_lab
-from tests.integration.racks import Racks
-from tests.integration.story import Scene, Story, eventually, exists, manifest
-from tests.integration.worker import Worker
-from tests.recorder import recording
-from tests.recorder.history import Pod
+from tests.kit.racks import Racks
+from tests.kit.recorder import recording
+from tests.kit.recorder.history import Pod
+from tests.kit.story import Scene, Story, eventually, exists, manifest
+from tests.kit.worker import Worker
 
 ACCOUNT = "system:serviceaccount:stargate-system:stargate-operator"
 EVERYWHERE = {

@@ -13,10 +13,10 @@ from stargate_lab.control_plane import ControlPlane
 from stargate_lab.operator_process import OperatorProcess
 from tests.install.release import Release
 from tests.install.replica import replica_of
-from tests.integration.story import JobStory, Scene, eventually
-from tests.integration.worker import Worker
-from tests.recorder import recording
-from tests.recorder.history import Job
+from tests.kit.recorder import recording
+from tests.kit.recorder.history import Job
+from tests.kit.story import JobStory, Scene, eventually
+from tests.kit.worker import Worker
 
 TEAM = "team"
 

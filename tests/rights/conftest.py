@@ -7,7 +7,7 @@ import pytest
 from stargate_lab.paths import REPO
 
 HERE = Path(__file__).parent
-RUN_OPERATORS = ("tests/integration", "tests/faults", "tests/install")
+RUN_OPERATORS = ("tests/operator", "tests/faults", "tests/install")
 _LEFT_OUT = pytest.StashKey[int]()
 
 

@@ -8,7 +8,7 @@ from stargate_operator.jobs import Catalogue, Jobs
 from stargate_operator.kube.client import Client
 from stargate_operator.scope import EVERYWHERE, Scope
 from stargate_types import StargateJob
-from tests.builders import job
+from tests.kit.builders import job
 from tests.unit.kube.fakeapi import Request, fake_api
 
 

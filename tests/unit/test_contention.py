@@ -6,7 +6,7 @@ from stargate_operator.contention import Rivals
 from stargate_operator.decide.observed import Observed
 from stargate_operator.desired.blueprint import Place
 from stargate_operator.pod import Pod
-from tests.builders import (
+from tests.kit.builders import (
     NOW,
     GivenJob,
     accelerator_class,

@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from stargate_operator.gang import Gang, Remains, Roll, muster
-from tests.builders import NAMESPACE, NOW, GivenPod, at, gang, pod, starting_gang, without
+from tests.kit.builders import NAMESPACE, NOW, GivenPod, at, gang, pod, starting_gang, without
 
 
 def test_an_empty_gang_misses_all_ranks() -> None:

@@ -4,7 +4,7 @@ import sys
 import tracemalloc
 
 from stargate_operator.pulse import Pulse
-from tests.builders import at, pulse
+from tests.kit.builders import at, pulse
 
 INTERVAL = 10.0
 

@@ -6,7 +6,7 @@ import pytest
 
 from stargate_operator.gang import Gang, Remains, Roll, muster
 from stargate_operator.pod import Pod
-from tests.builders import NAMESPACE, pod
+from tests.kit.builders import NAMESPACE, pod
 
 SIZE = 4
 

@@ -8,7 +8,7 @@ from stargate_operator.reported import Reports
 from stargate_operator.survey import Survey, survey
 from stargate_types import StargateJob
 from stargate_types.status import Checkpoints, Condition, Phase
-from tests.builders import NOW, GivenJob, at, checkpoint, job, pulse
+from tests.kit.builders import NOW, GivenJob, at, checkpoint, job, pulse
 
 
 def of(*jobs: StargateJob, reports: Reports | None = None) -> Survey:

@@ -4,8 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from xdist import is_xdist_controller
 from xdist.remote import Producer
 
+from stargate_lab.control_plane import planes
+from stargate_lab.operator_process import stop_all
 from tests.kit.side_by_side import OneFolderAWorker
 from tests.rights.last import NAME, RightsComeLast
 
@@ -17,6 +20,16 @@ MOST = 8
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(RightsComeLast(), NAME)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """An interrupted worker may have had no time to stop what it started."""
+    if is_xdist_controller(session):
+        for plane in planes():
+            if plane.has_lost_its_owner:
+                stop_all(plane)
+                plane.stop()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -1,7 +1,10 @@
 """The recorder on a real API server: that it misses nothing, and says so where it did."""
 
+import os
+import signal
+import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TypeVar
 
 import pytest
@@ -34,6 +37,15 @@ def maps(plane: ControlPlane, namespace: str) -> str:
     path = f"/api/v1/namespaces/{namespace}/configmaps"
     eventually(lambda: exists(plane.api, f"{path}/kube-root-ca.crt"), "the CA's map")
     return path
+
+
+@pytest.fixture
+def still_disk(plane: ControlPlane) -> Iterator[Callable[[], None]]:
+    """Stops etcd until the test ends it."""
+    etcd = plane.pids()["etcd"]
+    os.kill(etcd, signal.SIGSTOP)
+    yield lambda: os.kill(etcd, signal.SIGCONT)
+    os.kill(etcd, signal.SIGCONT)
 
 
 R = TypeVar("R", bound=Recorder)
@@ -102,3 +114,22 @@ def test_quiet_is_no_write_at_all(plane: ControlPlane, namespace: str, maps: str
     with pytest.raises(AssertionError, match="no rest"):
         recorder.assert_quiet(0.2, settle=0.3)
     recorder.stop()
+
+
+def test_time_in_which_the_disk_stands_still_is_not_the_operator_s(
+    plane: ControlPlane, namespace: str, maps: str, request: pytest.FixtureRequest
+) -> None:
+    recorder = recorder_of(plane, namespace, maps, Recorder)
+    recorder.start()
+    time.sleep(1)
+    goes_on = request.getfixturevalue("still_disk")
+    began = time.time()
+    threading.Timer(2.0, goes_on).start()
+
+    recorder.wait(lambda _: time.time() > began + 2.2, 1.0, "a second on the operator's clock")
+    recorder.check()
+    recorder.stop()
+
+    (lost,) = recorder.history.standstills
+    assert began - 1 < lost.start < began + 1
+    assert lost.end > began + 2

@@ -15,7 +15,8 @@ from tests.faults.lab import SLOWER, Lab, a_lab
 from tests.faults.seats import few_seats
 from tests.faults.tap import Tap
 from tests.kit.fixtures import namespace, racks
-from tests.kit.recorder import Recorder, recording
+from tests.kit.plane_recorder import recording_on
+from tests.kit.recorder import Recorder
 from tests.kit.recorder.checks import SECRET
 from tests.kit.story import Story
 
@@ -57,7 +58,7 @@ def tap(lab: Lab) -> Tap:
 
 @pytest.fixture
 def recorder(plane: ControlPlane, namespace: str, audit_log: Path) -> Iterator[Recorder]:
-    with recording(plane.api.credentials, namespace, audit_log) as recorder:
+    with recording_on(plane, namespace, audit_log) as recorder:
         recorder.history.patience = SLOWER
         yield recorder
 

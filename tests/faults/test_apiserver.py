@@ -6,10 +6,12 @@ of the workers: what was acknowledged stands. The recorder watches through a sec
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from stargate_lab import operator_process
 from stargate_lab.api import Api
 from stargate_lab.control_plane import ControlPlane
 from stargate_lab.operator_process import OperatorProcess
@@ -35,8 +37,10 @@ def witness(lab: Lab) -> Iterator[Api]:
 
 
 @pytest.fixture
-def recorder(witness: Api, namespace: str, audit_log: Path) -> Iterator[Recorder]:
-    with recording(witness.credentials, namespace, audit_log) as recorder:
+def recorder(lab: Lab, witness: Api, namespace: str, audit_log: Path) -> Iterator[Recorder]:
+    with recording(
+        witness.credentials, namespace, audit_log, partial(operator_process.pids, lab.plane)
+    ) as recorder:
         recorder.history.patience = SLOWER
         yield recorder
 

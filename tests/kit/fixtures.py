@@ -16,8 +16,9 @@ from stargate_lab.kwok_config import PlaneOptions
 from stargate_lab.operator_process import OperatorProcess
 from tests.kit.blocks import Blocks
 from tests.kit.people import People, Person
+from tests.kit.plane_recorder import recording_on
 from tests.kit.racks import Racks
-from tests.kit.recorder import Recorder, audit, recording
+from tests.kit.recorder import Recorder, audit
 from tests.kit.shell import Shell
 from tests.kit.story import Story, free
 
@@ -86,7 +87,7 @@ def shell(researcher: Person, tmp_path: Path) -> Shell:
 
 @pytest.fixture
 def recorder(plane: ControlPlane, namespace: str, audit_log: Path) -> Iterator[Recorder]:
-    with recording(plane.api.credentials, namespace, audit_log) as recorder:
+    with recording_on(plane, namespace, audit_log) as recorder:
         yield recorder
 
 

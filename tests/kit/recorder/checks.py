@@ -5,7 +5,7 @@ A check keeps what it must remember itself; it is made anew for each history.
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from math import inf
@@ -57,6 +57,8 @@ class Check:
 
     invariant: ClassVar[int]
     patience = 1.0
+    acting: Callable[[float], float] = staticmethod(float)
+    """The clock of the writes; requests have the plain one."""
 
     def see(self, step: Step) -> Iterator[Breach]:
         del step
@@ -83,6 +85,7 @@ def check(history: History) -> list[Breach]:
     checks = [kind() for kind in CHECKS]
     for each in checks:
         each.patience = history.patience
+        each.acting = history.acting
     found = [*lost, *_replay(history, checks)]
     for each in checks:
         found.extend(each.audit(history.requests))
@@ -104,7 +107,7 @@ def _replay(history: History, checks: list[Check]) -> Iterator[Breach]:
 
 
 def _on_acting_time(history: History, write: Write) -> Write:
-    if not history.interruptions:
+    if not history.interruptions and not history.standstills:
         return write
     acting = history.acting(write.at)
     return Write(write.verb, write.kind, write.version, acting, write.object)
@@ -155,7 +158,7 @@ class GivenUpOnLostNodes(Check):
             key = f"{each.namespace}/{each.name}"
             owner, node = self.owners.get(key, ""), self.nodes.get(key, "")
             told = min(self.listed.get((owner, node), inf), self.gone.get(owner, inf))
-            if owner and told > each.ended + UNSEEN_SECONDS:
+            if owner and told > self.acting(each.ended) + UNSEEN_SECONDS:
                 what = f"{each.name} was deleted without grace, and {node} is not said to be lost"
                 yield Breach(self.invariant, what, each.began, owner)
 

@@ -1,7 +1,8 @@
 """What was committed, in the order in which it was: etcd's revision orders all kinds alike.
 
-Times are seconds of the epoch, on the recorder's machine. Those during which nobody could have acted
-(the test had killed the operator) are interruptions: `History.acting` counts them out.
+Times are seconds of the epoch, on the recorder's machine. `History.acting` counts out the times in
+which nobody could have acted: interruptions (the test had killed the operator) and standstills (of
+the machine).
 """
 
 import bisect
@@ -223,6 +224,16 @@ class Interruption:
     end: float
 
 
+def lost_by(moment: float, interruptions: list[Interruption]) -> float:
+    """Seconds until then that lie in one of them, or in several."""
+    lost, counted = 0.0, float("-inf")
+    for each in sorted(interruptions, key=lambda interruption: interruption.start):
+        start, end = max(each.start, counted), min(each.end, moment)
+        lost += max(0.0, end - start)
+        counted = max(counted, end)
+    return lost
+
+
 @dataclass
 class History:
     """`until` is the moment up to which nothing else was committed. `patience` stretches what a status
@@ -232,6 +243,7 @@ class History:
     requests: list[Request] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     interruptions: list[Interruption] = field(default_factory=list)
+    standstills: list[Interruption] = field(default_factory=list)
     until: float = 0.0
     patience: float = 1.0
 
@@ -242,8 +254,7 @@ class History:
 
     def acting(self, moment: float) -> float:
         """`moment` on a clock that stands still while nobody could act."""
-        lost = sum(max(0.0, min(moment, i.end) - i.start) for i in self.interruptions)
-        return moment - lost
+        return moment - lost_by(moment, [*self.interruptions, *self.standstills])
 
     def of_job(self, uid: str) -> list[Write]:
         return [write for write in self.writes if write.job_uid == uid]

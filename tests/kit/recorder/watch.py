@@ -15,13 +15,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
+from uuid import uuid4
 
 import aiohttp
 
 from stargate_lab.api import Api, Credentials
 from tests.kit.recorder.audit import AuditLog
 from tests.kit.recorder.checks import Breach, check
-from tests.kit.recorder.history import Gap, History, Interruption, Json, Request, State, Write
+from tests.kit.recorder.heartbeat import Heartbeat, Starvation
+from tests.kit.recorder.history import (
+    Gap,
+    History,
+    Interruption,
+    Json,
+    Request,
+    State,
+    Write,
+    lost_by,
+)
 from tests.kit.recorder.report import describe, report
 
 T = TypeVar("T")
@@ -55,11 +66,15 @@ class HistoryLost(Exception):  # noqa: N818 - what happened, not what went wrong
 
 @dataclass
 class Recorder:
-    """`audit_log` is the API server's audit log, where it keeps one: it tells who asked for what."""
+    """`audit_log` is the API server's audit log, where it keeps one: it tells who asked for what.
+
+    `operators` gives the process ids of the operators, where they run on this machine.
+    """
 
     credentials: Credentials
     namespace: str
     audit_log: Path | None = None
+    operators: Callable[[], list[int]] = list
     kinds: tuple[Kind, ...] = ()
     history: History = field(default_factory=History)
     state: State = field(default_factory=State)
@@ -70,9 +85,13 @@ class Recorder:
     _loop: asyncio.AbstractEventLoop | None = None
     _task: "asyncio.Task[None] | None" = None
     _audit: AuditLog | None = None
+    _heartbeat: Heartbeat = field(init=False)
 
     def __post_init__(self) -> None:
         self.kinds = self.kinds or kinds_of(self.namespace)
+        self._heartbeat = Heartbeat(
+            self.credentials, f"recorder-{uuid4().hex[:8]}", Starvation(self.operators)
+        )
 
     @property
     def api(self) -> Api:
@@ -105,14 +124,22 @@ class Recorder:
             self._thread = None
 
     def wait(self, condition: Callable[[State], Any], seconds: float, expected: Expected) -> Any:
-        """What `condition` gives, once that is true; it sees every committed state from now on."""
-        until = time.monotonic() + seconds
+        """What `condition` gives, once that is true; it sees every committed state from now on.
+
+        The time in which the machine stood still does not count.
+        """
+        start = time.time()
         with self._changed:
             while not (found := condition(self.state)):
-                left = until - time.monotonic()
+                left = start + seconds + self._stood_still(start) - time.time()
                 assert left > 0, f"waited {seconds:g} s for {self._said(expected)}\n{self.tail()}"
                 self._changed.wait(left)
             return found
+
+    def _stood_still(self, since: float) -> float:
+        now = time.time()
+        standstills = self._heartbeat.standstills(now)
+        return lost_by(now, standstills) - lost_by(since, standstills)
 
     def _said(self, expected: Expected) -> str:
         return expected if isinstance(expected, str) else expected(self.state)
@@ -161,6 +188,7 @@ class Recorder:
         self.catch_up()
         with self._changed:
             self.history.requests = self.requests()
+            self.history.standstills = self._heartbeat.standstills(time.time())
             return check(self.history)
 
     def assert_held(self) -> None:
@@ -223,7 +251,8 @@ class Recorder:
             connector=connector, timeout=timeout, headers=self.credentials.headers
         ) as session:
             with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.gather(*(self._watch(session, kind) for kind in self.kinds))
+                watches = (self._watch(session, kind) for kind in self.kinds)
+                await asyncio.gather(self._heartbeat.beat(session), *watches)
         await asyncio.sleep(_PAUSE)  # TLS connections take a turn of the loop more to close
 
     async def _watch(self, session: aiohttp.ClientSession, kind: Kind) -> None:
@@ -296,10 +325,13 @@ class Recorder:
 
 @contextmanager
 def recording(
-    credentials: Credentials, namespace: str, audit_log: Path | None = None
+    credentials: Credentials,
+    namespace: str,
+    audit_log: Path | None = None,
+    operators: Callable[[], list[int]] = list,
 ) -> Iterator[Recorder]:
     """Checks at the end of a block that went well; a failed one has its own words."""
-    recorder = Recorder(credentials, namespace, audit_log)
+    recorder = Recorder(credentials, namespace, audit_log, operators)
     recorder.start()
     try:
         yield recorder

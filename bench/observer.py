@@ -13,7 +13,7 @@ from bench.timeline import Milestone, Timeline
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.informer import Informer
 from stargate_operator.kube.pod_store import PodStore
-from stargate_operator.pod import Pod
+from stargate_operator.model.pod import Pod
 
 PATIENCE = 3600.0
 

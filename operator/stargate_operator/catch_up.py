@@ -18,7 +18,7 @@ from stargate_operator.jobs import Catalogue, Jobs
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.errors import ApiError
 from stargate_operator.kube.informer import Follower, in_namespace
-from stargate_operator.scope import Scope
+from stargate_operator.model.scope import Scope
 from stargate_types import API_VERSION
 
 log = structlog.get_logger(__name__)

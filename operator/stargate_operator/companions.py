@@ -15,7 +15,7 @@ from stargate_operator.kube.client import Client
 from stargate_operator.kube.errors import ApiError
 from stargate_operator.kube.meta import ObjectMeta, Partial
 from stargate_operator.kube.pod_store import Place
-from stargate_operator.pod import Pod
+from stargate_operator.model.pod import Pod
 from stargate_types import StargateJob
 
 log = structlog.get_logger(__name__)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from stargate_operator.decide.observed import Contention, Observed
-from stargate_operator.desired.blueprint import Blueprint, Refusal
+from stargate_operator.model.blueprint import Blueprint, Refusal
 from stargate_types import StargateJob
 from stargate_types.status import Phase
 

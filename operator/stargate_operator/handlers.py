@@ -12,7 +12,7 @@ import kopf
 
 from stargate_operator.jobs import Catalogue, Jobs
 from stargate_operator.kube.watchdog import Watched
-from stargate_operator.scope import Scope
+from stargate_operator.model.scope import Scope
 from stargate_types import GROUP, VERSION
 
 _CATALOGUE = ("stargateruntimes", "acceleratorclasses", "computeblocks")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from stargate_operator import metrics
-from stargate_operator.reported import Reports
+from stargate_operator.model.reports import Reports
 from stargate_operator.survey import Survey, survey
 from stargate_types import StargateJob
 from stargate_types.status import AttemptStatus, Phase, StargateJobStatus

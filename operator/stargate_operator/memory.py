@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from stargate_operator.decide.observed import Trouble
-from stargate_operator.desired.blueprint import Blueprint
-from stargate_operator.gang import Gang
-from stargate_operator.reports.cadence import longest_wait
-from stargate_operator.status.checkpoints import dropped
+from stargate_operator.model.blueprint import Blueprint
+from stargate_operator.model.checkpoints import dropped
+from stargate_operator.model.gang import Gang
+from stargate_operator.model.report_interval import longest_wait
 from stargate_types import StargateJob
 from stargate_types.status import StargateJobStatus
 

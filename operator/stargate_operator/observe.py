@@ -5,16 +5,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 
-from stargate_operator.cluster import Cluster
 from stargate_operator.compute.placing import Placing
 from stargate_operator.decide.observed import Contention, Observed
-from stargate_operator.desired.blueprint import Blueprint, Refusal, resolve
-from stargate_operator.gang import Gang, Roll
 from stargate_operator.jobs import Catalogue
 from stargate_operator.memory import Memory
-from stargate_operator.pod import Pod
-from stargate_operator.reported import Reports
-from stargate_operator.reports.cadence import interval_seconds
+from stargate_operator.model.blueprint import Blueprint, Refusal, resolve
+from stargate_operator.model.gang import Gang
+from stargate_operator.model.gang_index import Roll
+from stargate_operator.model.node_health import Cluster
+from stargate_operator.model.pod import Pod
+from stargate_operator.model.report_interval import interval_seconds
+from stargate_operator.model.reports import Reports
 from stargate_types import StargateJob
 from stargate_types.status import Phase
 

@@ -37,10 +37,10 @@ from stargate_operator.kube.pod_store import PodStore
 from stargate_operator.kube.watchdog import Check, KopfWatchers, Watchdog
 from stargate_operator.leader_label import take_label
 from stargate_operator.measure import Sources, keep_gauges
+from stargate_operator.model.pod import Pod
 from stargate_operator.native_gangs import find_group_version
 from stargate_operator.nodes import Nodes, Patience
 from stargate_operator.notice_board import NoticeBoard
-from stargate_operator.pod import Pod
 from stargate_operator.probes import Probes
 from stargate_operator.reach import ReachChanged, refused_of, until_it_changes
 from stargate_operator.reconciler import World

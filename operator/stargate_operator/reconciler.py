@@ -20,16 +20,16 @@ from stargate_operator.decide.chain import decide
 from stargate_operator.decide.effects import Effects, effects
 from stargate_operator.decide.observed import Observed
 from stargate_operator.decide.plan import Plan
-from stargate_operator.desired.blueprint import Blueprint
 from stargate_operator.desired.environment import ReportTarget
 from stargate_operator.desired.group import pod_group_name
 from stargate_operator.desired.pods import Placement, PodStamp, pod_stamp
-from stargate_operator.gang import Roll
 from stargate_operator.jobs import Catalogue, Jobs
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.errors import ApiError
 from stargate_operator.kube.pod_store import PodStore
 from stargate_operator.memory import Memory
+from stargate_operator.model.blueprint import Blueprint
+from stargate_operator.model.gang_index import Roll
 from stargate_operator.nodes import Nodes
 from stargate_operator.observe import Surroundings, observe
 from stargate_operator.record import Record

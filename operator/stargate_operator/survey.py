@@ -11,8 +11,8 @@ from datetime import datetime
 from typing import Final
 
 from stargate_operator.constants import Conditions
-from stargate_operator.reported import Reports
-from stargate_operator.status import checkpoints
+from stargate_operator.model import checkpoints
+from stargate_operator.model.reports import Reports
 from stargate_types import StargateJob
 from stargate_types.status import AttemptStatus, Phase, StargateJobStatus
 

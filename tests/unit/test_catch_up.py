@@ -6,7 +6,7 @@ from urllib.parse import parse_qs
 from stargate_operator.catch_up import catch_up
 from stargate_operator.jobs import Catalogue, Jobs
 from stargate_operator.kube.client import Client
-from stargate_operator.scope import EVERYWHERE, Scope
+from stargate_operator.model.scope import EVERYWHERE, Scope
 from stargate_types import StargateJob
 from tests.builders import job
 from tests.unit.kube.fakeapi import Request, fake_api

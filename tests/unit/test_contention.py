@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from stargate_operator.contention import Rivals
 from stargate_operator.decide.observed import Observed
-from stargate_operator.desired.blueprint import Place
-from stargate_operator.pod import Pod
+from stargate_operator.model.blueprint import Place
+from stargate_operator.model.pod import Pod
 from tests.builders import (
     NOW,
     GivenJob,

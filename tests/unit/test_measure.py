@@ -8,7 +8,7 @@ import pytest
 
 from stargate_operator import measure, metrics
 from stargate_operator.measure import Sources
-from stargate_operator.reported import Reports
+from stargate_operator.model.reports import Reports
 from stargate_operator.survey import Survey
 from stargate_types import StargateJob
 from stargate_types.status import Goodput, Progress

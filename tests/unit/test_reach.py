@@ -8,8 +8,8 @@ import pytest
 
 from stargate_operator import metrics, reach
 from stargate_operator.kube.client import Client
+from stargate_operator.model.scope import EVERYWHERE, Scope
 from stargate_operator.reach import OutOfReachError, ReachChanged, refused_of, until_it_changes
-from stargate_operator.scope import EVERYWHERE, Scope
 from tests.unit.kube.fakeapi import Request, eventually, fake_api
 
 TEAMS = Scope(("team-a", "team-b"))

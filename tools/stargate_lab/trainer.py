@@ -29,7 +29,7 @@ from stargate_operator.kube.config import load_endpoint
 from stargate_operator.kube.errors import ApiError
 from stargate_operator.kube.informer import Informer
 from stargate_operator.kube.pod_store import PodStore
-from stargate_operator.pod import RUNNING, Pod
+from stargate_operator.model.pod import RUNNING, Pod
 
 WRITES_AT_ONCE = 32
 _CRASH = Exit(1, "Error")

@@ -4,7 +4,7 @@ from stargate_operator.constants import Reasons
 from stargate_operator.decide.failure import end_attempt
 from stargate_operator.decide.observed import Observed
 from stargate_operator.decide.plan import Ending, Plan
-from stargate_operator.status import checkpoints
+from stargate_operator.model import checkpoints
 from stargate_types.status import Cause, Phase
 
 

@@ -6,7 +6,7 @@ from stargate_operator.constants import Reasons
 from stargate_operator.decide.observed import Observed
 from stargate_operator.decide.plan import Plan
 from stargate_operator.decide.shortage import start_timeout_at
-from stargate_operator.desired.blueprint import Refusal
+from stargate_operator.model.blueprint import Refusal
 from stargate_types.status import Cause, Phase
 
 _LOOK_AGAIN = timedelta(seconds=10)

@@ -3,7 +3,7 @@ pods were made, and nobody remembers the old one, the attempt begins anew from t
 
 from stargate_operator.decide.observed import Observed
 from stargate_operator.decide.plan import Ending, Plan
-from stargate_operator.desired.blueprint import Blueprint, Refusal
+from stargate_operator.model.blueprint import Blueprint, Refusal
 from stargate_types.status import AttemptStatus, Cause, Phase
 
 

@@ -18,7 +18,7 @@ from stargate_operator.kube.informer import Follower
 from stargate_operator.kube.meta import ObjectMeta
 from stargate_operator.kube.pod_wire import number
 from stargate_operator.kube.requests import Amounts, amounts
-from stargate_operator.pod import NOTHING
+from stargate_operator.model.pod import NOTHING
 
 NODES = "/api/v1/nodes"
 

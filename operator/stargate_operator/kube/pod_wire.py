@@ -14,7 +14,7 @@ import msgspec
 from stargate_operator import constants
 from stargate_operator.kube.meta import ObjectMeta
 from stargate_operator.kube.requests import Asking, requests_of
-from stargate_operator.pod import NOTHING, ORDINARY_WAITING, Pod, Termination
+from stargate_operator.model.pod import NOTHING, ORDINARY_WAITING, Pod, Termination
 
 
 class _Spec(Asking, rename="camel", frozen=True, gc=False):

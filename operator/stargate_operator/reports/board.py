@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from stargate_operator.pod import Pod
+from stargate_operator.model.pod import Pod
 
 CheckpointKey = tuple[int, str, str]
 """Epoch, URI and state: what makes a report of a checkpoint the same report."""

@@ -11,10 +11,10 @@ from datetime import datetime
 
 import msgspec
 
-from stargate_operator.pod import Pod
-from stargate_operator.reported import CheckpointReport, ProgressReport
+from stargate_operator.model.pod import Pod
+from stargate_operator.model.report_interval import next_report_seconds
+from stargate_operator.model.reports import CheckpointReport, ProgressReport
 from stargate_operator.reports.board import Board, Standing
-from stargate_operator.reports.cadence import next_report_seconds
 from stargate_operator.reports.hearing import Hearing
 from stargate_operator.reports.identity import Identities
 from stargate_operator.reports.ledger import Ledger

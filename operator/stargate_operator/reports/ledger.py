@@ -8,8 +8,8 @@ acknowledged. Reads no clock and does no I/O: times come with the reports.
 import asyncio
 from dataclasses import dataclass, field, replace
 
-from stargate_operator.pulse import Pulse
-from stargate_operator.reported import CheckpointReport, ProgressReport, Reports
+from stargate_operator.model.heartbeats import Pulse
+from stargate_operator.model.reports import CheckpointReport, ProgressReport, Reports
 from stargate_operator.reports.board import CheckpointKey
 from stargate_operator.reports.pace import Pace
 from stargate_types.status import StargateJobStatus

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from stargate_operator.reported import CheckpointState
+from stargate_operator.model.reports import CheckpointState
 from stargate_operator.reports.board import CheckpointKey, Standing
 from stargate_operator.reports.refusal import (
     Refusal,

@@ -4,11 +4,12 @@ from typing import Any
 
 from stargate_operator.decide.observed import Observed
 from stargate_operator.decide.plan import Ending, Plan
-from stargate_operator.desired.blueprint import Blueprint
 from stargate_operator.desired.uris import attempt_folder
-from stargate_operator.gang import Gang
-from stargate_operator.pod import Pod
-from stargate_operator.status import attempts, avoided, checkpoints, goodput, progress
+from stargate_operator.model import checkpoints
+from stargate_operator.model.blueprint import Blueprint
+from stargate_operator.model.gang import Gang
+from stargate_operator.model.pod import Pod
+from stargate_operator.status import attempts, avoided, goodput, progress
 from stargate_operator.status.conditions import conditions
 from stargate_operator.status.size import fitted
 from stargate_types.status import (

@@ -3,8 +3,8 @@
 from typing import Any
 
 from stargate_operator.compute.placing import Placing
-from stargate_operator.desired.blueprint import Blueprint, Refusal
 from stargate_operator.jobs import Jobs
+from stargate_operator.model.blueprint import Blueprint, Refusal
 from stargate_types import ComputeBlock
 from stargate_types.block import AcceleratorCapacity, ComputeBlockStatus, NodeGroup
 from stargate_types.job import Placement, Scheduling

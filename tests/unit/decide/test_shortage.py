@@ -2,7 +2,7 @@
 
 import pytest
 
-from stargate_operator.pod import Pod
+from stargate_operator.model.pod import Pod
 from stargate_types.status import Cause, Phase
 from tests.builders import at, described, gang, job, planned, pod, starting_gang
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stargate_operator.desired.blueprint import Blueprint, Place
+from stargate_operator.model.blueprint import Blueprint, Place
 from stargate_types.status import Cause, Phase
 from tests.builders import (
     accelerator_class,

@@ -16,7 +16,7 @@ from stargate_operator.kube.client import Client
 from stargate_operator.kube.informer import Informer
 from stargate_operator.kube.meta import ObjectMeta
 from stargate_operator.kube.pod_store import PodStore
-from stargate_operator.pod import Pod
+from stargate_operator.model.pod import Pod
 from tests.unit.kube.fakeapi import FakeApi, Request, eventually, fake_api
 
 Session = Callable[[Request], Awaitable[None]]

@@ -8,7 +8,7 @@ import msgspec
 
 from stargate_operator.kube.pod_store import PodStore
 from stargate_operator.kube.pod_wire import WirePod, pod_of
-from stargate_operator.pod import Pod
+from stargate_operator.model.pod import Pod
 
 DECODER = msgspec.json.Decoder(WirePod)
 

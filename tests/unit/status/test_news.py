@@ -3,7 +3,7 @@
 from typing import Any
 
 from stargate_operator.decide.observed import Trouble
-from stargate_operator.desired.blueprint import Refusal
+from stargate_operator.model.blueprint import Refusal
 from stargate_operator.status.news import News, news
 from tests.builders import (
     GivenJob,

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from stargate_operator.reported import ProgressReport
+from stargate_operator.model.reports import ProgressReport
 from stargate_operator.status.difference import Urgency, urgency
 from stargate_operator.status.size import LIMIT, fitted, size
 from stargate_types.status import (

@@ -1,6 +1,6 @@
 """The checkpoints on record: what can be resumed from."""
 
-from stargate_operator.status.checkpoints import (
+from stargate_operator.model.checkpoints import (
     advanced,
     complete,
     dropped,

@@ -1,6 +1,6 @@
 import pytest
 
-from stargate_operator.ranks import interval_string
+from stargate_operator.model.ranks import interval_string
 
 
 @pytest.mark.parametrize(

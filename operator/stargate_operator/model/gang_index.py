@@ -1,87 +1,15 @@
-"""The gang of a job as observed: which pods are the current attempt's, and what earlier ones left.
+"""The index of a job's pods by attempt, kept up to date by each change of a pod.
 
-It is asked for at every decision, so it is kept as a roll that each pod's change brings up to date;
-policies ask the gang's properties and loop over nothing.
+A pass asks for the gang at every decision. Counting thousands of pods each time would cost more than
+everything else together, so each change updates the counts in constant time.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 from types import MappingProxyType
 
-from stargate_operator.pod import FAILED, ORDINARY_WAITING, RUNNING, SUCCEEDED, Pod
-
-
-@dataclass(frozen=True)
-class Gang:
-    """The pods of one attempt. `size` is the attempt's world size; those `leaving` are being deleted,
-    and their grace runs."""
-
-    attempt: int
-    size: int
-    ranks: Mapping[int, Pod] = field(default_factory=dict)
-    creating: frozenset[int] = frozenset()
-    scheduled: int = 0
-    running: int = 0
-    ready: int = 0
-    succeeded: int = 0
-    failed: tuple[Pod, ...] = ()
-    alive: int = 0
-    last_scheduled_at: float = 0.0
-    unschedulable: Pod | None = None
-    waiting: Pod | None = None
-    leaving: int = 0
-
-    @property
-    def created(self) -> int:
-        return len(self.ranks)
-
-    @cached_property
-    def absent_ranks(self) -> tuple[int, ...]:
-        """Ranks without a pod, whether or not one is just being created."""
-        if self.created == self.size:
-            return ()
-        return tuple(rank for rank in range(self.size) if rank not in self.ranks)
-
-    @cached_property
-    def missing_ranks(self) -> tuple[int, ...]:
-        """Ranks that nobody is creating yet."""
-        return tuple(rank for rank in self.absent_ranks if rank not in self.creating)
-
-    @property
-    def all_scheduled(self) -> bool:
-        return self.scheduled == self.size
-
-    @property
-    def partly_scheduled(self) -> bool:
-        return 0 < self.scheduled < self.size
-
-    @property
-    def short_of_nodes(self) -> bool:
-        """The scheduler itself has said that a rank fits nowhere."""
-        return self.unschedulable is not None
-
-    @property
-    def all_running(self) -> bool:
-        """Every rank runs, or has succeeded already."""
-        return self.running + self.succeeded == self.size
-
-    @property
-    def all_succeeded(self) -> bool:
-        return self.succeeded == self.size
-
-    @property
-    def live_pods(self) -> tuple[Pod, ...]:
-        return tuple(pod for pod in self.ranks.values() if pod.alive)
-
-
-@dataclass(frozen=True)
-class Remains:
-    """Pods of earlier attempts: `alive` still hold nodes, the rest only hold logs."""
-
-    alive: tuple[Pod, ...] = ()
-    failed: tuple[Pod, ...] = ()
-    succeeded: tuple[Pod, ...] = ()
+from stargate_operator.model.gang import Gang, Remains
+from stargate_operator.model.pod import FAILED, ORDINARY_WAITING, RUNNING, SUCCEEDED, Pod
 
 
 @dataclass

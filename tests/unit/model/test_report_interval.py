@@ -2,7 +2,7 @@ from itertools import pairwise
 
 import pytest
 
-from stargate_operator.reports.cadence import (
+from stargate_operator.model.report_interval import (
     interval_seconds,
     longest_wait,
     next_report_seconds,

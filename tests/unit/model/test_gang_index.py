@@ -4,8 +4,9 @@ import random
 
 import pytest
 
-from stargate_operator.gang import Gang, Remains, Roll, muster
-from stargate_operator.pod import Pod
+from stargate_operator.model.gang import Gang, Remains
+from stargate_operator.model.gang_index import Roll, muster
+from stargate_operator.model.pod import Pod
 from tests.builders import NAMESPACE, pod
 
 SIZE = 4

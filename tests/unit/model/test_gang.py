@@ -4,7 +4,8 @@ from random import Random
 
 import pytest
 
-from stargate_operator.gang import Gang, Remains, Roll, muster
+from stargate_operator.model.gang import Gang, Remains
+from stargate_operator.model.gang_index import Roll, muster
 from tests.builders import NAMESPACE, NOW, GivenPod, at, gang, pod, starting_gang, without
 
 

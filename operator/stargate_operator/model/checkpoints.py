@@ -6,7 +6,7 @@ is never taken for complete again.
 
 from collections.abc import Iterable
 
-from stargate_operator.reported import CheckpointReport
+from stargate_operator.model.reports import CheckpointReport
 from stargate_types import StargateJob
 from stargate_types.status import MAX_CHECKPOINTS, Checkpoint, Checkpoints, RestoredFrom
 

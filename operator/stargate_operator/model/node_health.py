@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from stargate_operator.pod import Pod
+from stargate_operator.model.pod import Pod
 
 STUCK_AFTER = timedelta(seconds=10)
 """Past the end of a pod's grace, on a lost node whose kubelet still speaks: it might obey late."""

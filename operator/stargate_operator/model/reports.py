@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from stargate_operator.pulse import Pulse
+from stargate_operator.model.heartbeats import Pulse
 
 CheckpointState = Literal["Writing", "Complete", "Damaged"]
 

@@ -3,7 +3,7 @@
 import sys
 import tracemalloc
 
-from stargate_operator.pulse import Pulse
+from stargate_operator.model.heartbeats import Pulse
 from tests.builders import at, pulse
 
 INTERVAL = 10.0

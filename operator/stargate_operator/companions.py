@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from stargate_operator.constants import LABEL_JOB_UID, Reasons
-from stargate_operator.desired.group import Manifest, pod_group, pod_group_name, service
+from stargate_operator.desired.gang_objects import Manifest, pod_group, pod_group_name, service
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.errors import ApiError
 from stargate_operator.kube.meta import ObjectMeta, Partial

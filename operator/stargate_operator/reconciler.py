@@ -21,7 +21,7 @@ from stargate_operator.decide.effects import Effects, effects
 from stargate_operator.decide.observed import Observed
 from stargate_operator.decide.plan import Plan
 from stargate_operator.desired.environment import ReportTarget
-from stargate_operator.desired.group import pod_group_name
+from stargate_operator.desired.gang_objects import pod_group_name
 from stargate_operator.desired.pods import Placement, PodStamp, pod_stamp
 from stargate_operator.jobs import Catalogue, Jobs
 from stargate_operator.kube.client import Client
@@ -37,8 +37,8 @@ from stargate_operator.reports.hearing import Hearing
 from stargate_operator.reports.ledger import Ledger
 from stargate_operator.retirement import Retirement
 from stargate_operator.status.describe import describe
-from stargate_operator.status.difference import Urgency, urgency
-from stargate_operator.status.news import news
+from stargate_operator.status.events import news
+from stargate_operator.status.urgency import Urgency, urgency
 from stargate_operator.tell import Teller
 from stargate_types import StargateJob
 from stargate_types.status import Phase, StargateJobStatus

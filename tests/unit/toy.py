@@ -24,8 +24,8 @@ from stargate_operator.model.reports import (
     Reports,
 )
 from stargate_operator.status.describe import count, describe
-from stargate_operator.status.difference import Urgency, urgency
-from stargate_operator.status.size import LIMIT, size
+from stargate_operator.status.size_limit import LIMIT, size
+from stargate_operator.status.urgency import Urgency, urgency
 from stargate_types import StargateJobStatus
 from stargate_types.status import Cause, Checkpoints, Phase
 from tests.builders import NOW, GivenJob, GivenPod, blueprint, job, pod, uri

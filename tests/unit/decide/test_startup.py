@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from stargate_operator.decide.gang import back_off
 from stargate_operator.decide.observed import Trouble
+from stargate_operator.decide.startup import back_off
 from stargate_operator.model.blueprint import Refusal
 from stargate_types.status import Cause, Phase
 from tests.builders import (

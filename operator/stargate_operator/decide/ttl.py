@@ -6,7 +6,7 @@ from stargate_operator.decide.observed import Observed
 from stargate_operator.decide.plan import Plan
 
 
-def retire(observed: Observed) -> Plan | None:
+def ttl(observed: Observed) -> Plan | None:
     phase, status = observed.phase, observed.job.status
     if phase is None or not phase.finished:
         return None

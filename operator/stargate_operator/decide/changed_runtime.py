@@ -7,7 +7,7 @@ from stargate_operator.model.blueprint import Blueprint, Refusal
 from stargate_types.status import AttemptStatus, Cause, Phase
 
 
-def upgrade(observed: Observed) -> Plan | None:
+def changed_runtime(observed: Observed) -> Plan | None:
     attempt, blueprint = observed.attempt, observed.blueprint
     if attempt is None or isinstance(blueprint, Refusal):
         return None

@@ -3,9 +3,9 @@
 from datetime import datetime, timedelta
 
 from stargate_operator.constants import Reasons
+from stargate_operator.decide.all_or_nothing import start_timeout_at
 from stargate_operator.decide.observed import Observed
 from stargate_operator.decide.plan import Plan
-from stargate_operator.decide.shortage import start_timeout_at
 from stargate_operator.model.blueprint import Refusal
 from stargate_types.status import Cause, Phase
 
@@ -17,7 +17,7 @@ _BACK_OFF_STEP = timedelta(seconds=10)
 _BACK_OFF_CAP = timedelta(seconds=300)
 
 
-def gang(observed: Observed) -> Plan:
+def startup(observed: Observed) -> Plan:
     if observed.attempt is None:
         return _refused(observed) or _accept()
     if not observed.resolved:

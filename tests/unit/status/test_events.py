@@ -4,7 +4,7 @@ from typing import Any
 
 from stargate_operator.decide.observed import Trouble
 from stargate_operator.model.blueprint import Refusal
-from stargate_operator.status.news import News, news
+from stargate_operator.status.events import News, news
 from tests.builders import (
     GivenJob,
     at,

@@ -5,8 +5,8 @@ from datetime import datetime
 import pytest
 
 from stargate_operator.model.reports import ProgressReport
-from stargate_operator.status.difference import Urgency, urgency
-from stargate_operator.status.size import LIMIT, fitted, size
+from stargate_operator.status.size_limit import LIMIT, fitted, size
+from stargate_operator.status.urgency import Urgency, urgency
 from stargate_types.status import (
     AttemptStatus,
     AvoidedNode,

@@ -24,7 +24,7 @@ def start_timeout_at(observed: Observed) -> datetime | None:
     return max(last, observed.attempt.start) + timedelta(seconds=timeout)
 
 
-def shortage(observed: Observed) -> Plan | None:
+def all_or_nothing(observed: Observed) -> Plan | None:
     due = start_timeout_at(observed)
     if due is None:
         return None

@@ -1,6 +1,6 @@
 """The Service and the PodGroup beside a gang's pods."""
 
-from stargate_operator.desired.group import pod_group, service
+from stargate_operator.desired.gang_objects import pod_group, service
 from stargate_types.job import Rendezvous
 from tests.builders import JOB_UID, job
 

@@ -8,7 +8,7 @@ from stargate_operator.model import checkpoints
 from stargate_types.status import Cause, Phase
 
 
-def damage(observed: Observed) -> Plan | None:
+def damaged_checkpoint(observed: Observed) -> Plan | None:
     standing = observed.job.status.checkpoints
     restored = standing and standing.restored_from
     if not restored or observed.ended:

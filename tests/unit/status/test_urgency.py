@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from stargate_operator.decide.observed import Trouble
-from stargate_operator.status.difference import Urgency, urgency
+from stargate_operator.status.urgency import Urgency, urgency
 from stargate_types import StargateJobStatus
 from tests.builders import (
     GivenJob,

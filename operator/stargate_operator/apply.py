@@ -11,7 +11,6 @@ from typing import Protocol
 import msgspec
 import structlog
 
-from stargate_operator import metrics
 from stargate_operator.batch import Batch
 from stargate_operator.constants import GIVEN_UP_GRACE_SECONDS, Reasons
 from stargate_operator.decide.effects import Doomed
@@ -21,6 +20,7 @@ from stargate_operator.kube.client import Client
 from stargate_operator.kube.errors import ApiError, NotLeading
 from stargate_operator.kube.meta import ObjectMeta, Partial
 from stargate_operator.memory import Memory
+from stargate_operator.telemetry import metrics
 from stargate_types import StargateJob
 
 log = structlog.get_logger(__name__)

@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from stargate_operator import metrics
 from stargate_operator.kube.nodes import Node
 from stargate_operator.model.node_health import Cluster, UnreadyNode
 from stargate_operator.model.pod import Pod
+from stargate_operator.telemetry import metrics
 
 log = structlog.get_logger(__name__)
 

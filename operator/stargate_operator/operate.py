@@ -14,7 +14,6 @@ from typing import Any
 import kopf
 import structlog
 
-from stargate_operator import metrics
 from stargate_operator.catch_up import catch_up
 from stargate_operator.circle import Circle
 from stargate_operator.companions import Companions
@@ -33,12 +32,11 @@ from stargate_operator.kube.foreign_pods import ForeignPods
 from stargate_operator.kube.informer import PODS, SERVICES, Follower, Informer
 from stargate_operator.kube.leadership import Leadership
 from stargate_operator.kube.nodes import Node, NodeInformer
+from stargate_operator.kube.pod_groups import find_group_version
 from stargate_operator.kube.pod_store import PodStore
 from stargate_operator.kube.watchdog import Check, KopfWatchers, Watchdog
 from stargate_operator.leader_label import take_label
-from stargate_operator.measure import Sources, keep_gauges
 from stargate_operator.model.pod import Pod
-from stargate_operator.native_gangs import find_group_version
 from stargate_operator.nodes import Nodes, Patience
 from stargate_operator.notice_board import NoticeBoard
 from stargate_operator.probes import Probes
@@ -51,6 +49,8 @@ from stargate_operator.reports.intake import Intake
 from stargate_operator.reports.ledger import Ledger
 from stargate_operator.reports.server import ReportServer
 from stargate_operator.settings import Settings
+from stargate_operator.telemetry import metrics
+from stargate_operator.telemetry.gauges import Sources, keep_gauges
 from stargate_operator.tell import Teller
 
 log = structlog.get_logger(__name__)

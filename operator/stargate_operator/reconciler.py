@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from stargate_operator import measure, metrics
 from stargate_operator.apply import Hands
 from stargate_operator.companions import Companions, NameTaken
 from stargate_operator.compute.placing import Placing
@@ -39,6 +38,7 @@ from stargate_operator.retirement import Retirement
 from stargate_operator.status.describe import describe
 from stargate_operator.status.events import news
 from stargate_operator.status.urgency import Urgency, urgency
+from stargate_operator.telemetry import metrics, status_counters
 from stargate_operator.tell import Teller
 from stargate_types import StargateJob
 from stargate_types.status import Phase, StargateJobStatus
@@ -225,7 +225,7 @@ class Reconciler:
     def _tell(self, before: StargateJob, after: StargateJob) -> None:
         if before is after:
             return
-        measure.count(before.status, after.status, self._world.clock())
+        status_counters.count(before.status, after.status, self._world.clock())
         for each in news(before.status, after.status):
             self._world.teller.tell(after, each)
 

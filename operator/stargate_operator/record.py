@@ -4,9 +4,9 @@ from typing import Any
 
 import msgspec
 
-from stargate_operator import metrics
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.errors import ApiError
+from stargate_operator.telemetry import metrics
 from stargate_types import API_VERSION, StargateJob
 from stargate_types.status import StargateJobStatus
 

@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 import structlog
 
-from stargate_operator import metrics
 from stargate_operator.constants import FIELD_MANAGER
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.errors import ApiError, NotLeading
 from stargate_operator.status.events import News
+from stargate_operator.telemetry import metrics
 from stargate_types import API_VERSION, StargateJob
 
 log = structlog.get_logger(__name__)

@@ -13,11 +13,11 @@ from typing import Any
 import msgspec
 import structlog
 
-from stargate_operator import metrics
 from stargate_operator.compute.fleet import Fleet
 from stargate_operator.jobs import Catalogue
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.errors import ApiError
+from stargate_operator.telemetry import metrics
 from stargate_types import API_VERSION, AcceleratorClass, ComputeBlock, ComputeBlockStatus
 from stargate_types.block import AcceleratorCapacity
 

@@ -17,10 +17,10 @@ from typing import Protocol, TypeVar
 import msgspec
 import structlog
 
-from stargate_operator import metrics
 from stargate_operator.constants import REPORT_AUDIENCE, TOKEN_EXPIRATION_SECONDS
 from stargate_operator.kube.errors import ApiError, NotLeading
 from stargate_operator.reports.refusal import Refusal, unauthorized, unavailable
+from stargate_operator.telemetry import metrics
 
 TOKEN_REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews"
 POD_UID = "authentication.kubernetes.io/pod-uid"

@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from stargate_operator import metrics
 from stargate_operator.kube.errors import ApiError
 from stargate_operator.model.scope import Scope
 from stargate_operator.reports import listener
+from stargate_operator.telemetry import metrics
 from tests.unit.reports.given import FOLDER, JOB, pod, standing, token
 from tests.unit.reports.serving import PATH, Site
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from stargate_operator.model.reports import Reports
-from stargate_operator.survey import Survey, survey
+from stargate_operator.telemetry.survey import Survey, survey
 from stargate_types import StargateJob
 from stargate_types.status import Checkpoints, Condition, Phase
 from tests.builders import NOW, GivenJob, at, checkpoint, job, pulse

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from stargate_operator.kube.client import Client
-from stargate_operator.native_gangs import find_group_version
+from stargate_operator.kube.pod_groups import find_group_version
 from tests.unit.kube.fakeapi import FakeApi, Request, fake_api
 
 GROUPED = {"spec": {"schedulingGroup": {"podGroupName": "probe"}}}

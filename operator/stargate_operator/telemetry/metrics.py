@@ -19,9 +19,6 @@ from prometheus_client import (
 )
 from prometheus_client.process_collector import ProcessCollector
 
-from stargate_operator.survey import WAITING, Survey
-from stargate_types.status import Cause, Phase
-
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 # A series more for each counter, and nobody asks for it.
@@ -30,9 +27,7 @@ registry = CollectorRegistry(auto_describe=True)
 ProcessCollector(registry=registry)
 
 _PASS_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-_GANG_BUCKETS = (1, 2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 450, 600)
 _API_BUCKETS = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 15)
-_LAG_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _VERBS = frozenset({"GET", "LIST", "WATCH", "POST", "PUT", "PATCH", "DELETE", "DELETECOLLECTION"})
 
 _passes = Counter(
@@ -93,12 +88,6 @@ _api_concurrency = Gauge(
 _reports = Counter(
     "stargate_reports", "Reports of workers by the code answered.", ["code"], registry=registry
 )
-_report_lag = Histogram(
-    "stargate_report_lag_seconds",
-    "From a report of rank 0 to the status that tells of it.",
-    buckets=_LAG_BUCKETS,
-    registry=registry,
-)
 _report_connections = Gauge(
     "stargate_report_connections", "Open connections of the report server.", registry=registry
 )
@@ -112,65 +101,6 @@ _token_reviews = Counter(
     "TokenReviews: authenticated, refused, unavailable.",
     ["outcome"],
     registry=registry,
-)
-_jobs = Gauge("stargate_jobs", "Jobs by phase.", ["phase"], registry=registry)
-_ranks = Gauge("stargate_ranks", "Ranks of jobs by phase.", ["phase"], registry=registry)
-_rank_seconds = Counter(
-    "stargate_rank_seconds",
-    "Ranks times seconds by the phase of their job: where the machines' time goes.",
-    ["phase"],
-    registry=registry,
-)
-_lost_rank_seconds = Counter(
-    "stargate_lost_rank_seconds",
-    "Ranks times seconds of training that are trained again, counted when an attempt ends.",
-    registry=registry,
-)
-_regained_rank_seconds = Counter(
-    "stargate_regained_rank_seconds",
-    "Of the lost ones, those that a save at the last moment kept after all.",
-    registry=registry,
-)
-_oldest_wait = Gauge(
-    "stargate_oldest_wait_seconds",
-    "Longest that a job of the phase has been without a running gang.",
-    ["phase"],
-    registry=registry,
-)
-_unsaved_seconds = Gauge(
-    "stargate_oldest_checkpoint_seconds",
-    "Longest that a running job has trained since its last complete checkpoint, or since it ran.",
-    registry=registry,
-)
-_unsaved_intervals = Gauge(
-    "stargate_oldest_checkpoint_intervals",
-    "Longest since a running job's last complete checkpoint, in its checkpoint intervals at its pace.",
-    registry=registry,
-)
-_longest_silence = Gauge(
-    "stargate_longest_silence_seconds",
-    "Longest silence of a running job that has reported to this process.",
-    registry=registry,
-)
-_most_failures = Gauge(
-    "stargate_most_failures_since_checkpoint",
-    "Most counted failures that an unfinished job has had since its last complete checkpoint.",
-    registry=registry,
-)
-_gang_start = Histogram(
-    "stargate_gang_start_seconds",
-    "From an attempt's start to every rank running.",
-    buckets=_GANG_BUCKETS,
-    registry=registry,
-)
-_gang_restart = Histogram(
-    "stargate_gang_restart_seconds",
-    "From a failure to every rank of the next attempt running.",
-    buckets=_GANG_BUCKETS,
-    registry=registry,
-)
-_attempts = Counter(
-    "stargate_attempts_ended", "Attempts that ended, by cause.", ["cause"], registry=registry
 )
 _leader = Gauge("stargate_leader", "1 while this process leads.", registry=registry)
 _start_time = Gauge(
@@ -236,10 +166,6 @@ _request_codes: dict[tuple[str, int], Counter] = {}
 _request_seconds: dict[str, Histogram] = {}
 
 _start_time.set_to_current_time()
-for _cause in Cause:
-    _attempts.labels(_cause.value)  # at 0: the first of a cause is an increase too
-for _phase in Phase:
-    _rank_seconds.labels(_phase.value)
 for _state in ("standing", "left_alone", "failed"):
     _defaults.labels(_state)
 
@@ -316,47 +242,6 @@ def report_turned_away() -> None:
 
 def token_reviewed(outcome: Review) -> None:
     _token_reviews.labels(outcome).inc()
-
-
-def reports_written(lag: float) -> None:
-    _report_lag.observe(lag)
-
-
-def jobs_stand(survey: Survey) -> None:
-    for phase in Phase:
-        _jobs.labels(phase.value).set(survey.jobs[phase])
-        _ranks.labels(phase.value).set(survey.ranks[phase])
-    for phase in WAITING:
-        _oldest_wait.labels(phase.value).set(survey.waits.get(phase, 0.0))
-    _unsaved_seconds.set(survey.unsaved_seconds)
-    _unsaved_intervals.set(survey.unsaved_intervals)
-    _longest_silence.set(survey.silence)
-    _most_failures.set(survey.failures)
-
-
-def time_passed(ranks: Mapping[Phase, int], seconds: float) -> None:
-    for phase, count in ranks.items():
-        _rank_seconds.labels(phase.value).inc(count * seconds)
-
-
-def training_lost(rank_seconds: float) -> None:
-    """Negative, where a save came after all."""
-    if rank_seconds > 0:
-        _lost_rank_seconds.inc(rank_seconds)
-    else:
-        _regained_rank_seconds.inc(-rank_seconds)
-
-
-def gang_started(seconds: float) -> None:
-    _gang_start.observe(seconds)
-
-
-def gang_restarted(seconds: float) -> None:
-    _gang_restart.observe(seconds)
-
-
-def attempt_ended(cause: str) -> None:
-    _attempts.labels(cause).inc()
 
 
 def leading(leads: bool) -> None:

@@ -6,10 +6,10 @@ from contextlib import suppress
 
 import pytest
 
-from stargate_operator import measure, metrics
-from stargate_operator.measure import Sources
 from stargate_operator.model.reports import Reports
-from stargate_operator.survey import Survey
+from stargate_operator.telemetry import gauges, metrics, status_counters
+from stargate_operator.telemetry.gauges import Sources
+from stargate_operator.telemetry.survey import Survey
 from stargate_types import StargateJob
 from stargate_types.status import Goodput, Progress
 from tests.builders import NOW, at, job
@@ -36,15 +36,15 @@ def sources(*jobs: StargateJob, leads: bool) -> Sources:
 async def looked(found: Sources) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(0.05):
-            await measure.keep_gauges(found)
+            await gauges.keep_gauges(found)
 
 
 @pytest.fixture(autouse=True)
 def fast(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(measure, "_GAUGE_SECONDS", 0.01)
-    metrics.jobs_stand(Survey())
+    monkeypatch.setattr(gauges, "_GAUGE_SECONDS", 0.01)
+    gauges.jobs_stand(Survey())
     yield
-    metrics.jobs_stand(Survey())
+    gauges.jobs_stand(Survey())
 
 
 async def test_the_leader_tells_of_the_jobs_and_where_their_time_goes() -> None:
@@ -70,8 +70,8 @@ def test_lost_training_counts_for_every_rank_and_what_a_late_save_kept_apart() -
     ran = job(nodes=4).running().status
     failed = ran.model_copy(update={"goodput": Goodput(lost_seconds=30)})
     saved = ran.model_copy(update={"goodput": Goodput(lost_seconds=10)})
-    measure.count(ran, failed, NOW)
-    measure.count(failed, saved, NOW)
+    status_counters.count(ran, failed, NOW)
+    status_counters.count(failed, saved, NOW)
     assert metrics.value(LOST) - lost == 120
     assert metrics.value(REGAINED) - regained == 80
 
@@ -83,7 +83,7 @@ def test_a_report_s_lag_counts_once_when_the_status_tells_of_it() -> None:
     before = job().running().status
     after = before.model_copy(update={"progress": told(-1.5)})
     count, total = metrics.value(f"{LAG}_count"), metrics.value(f"{LAG}_sum")
-    measure.count(before, after, NOW)
-    measure.count(after, after.model_copy(), NOW)
+    status_counters.count(before, after, NOW)
+    status_counters.count(after, after.model_copy(), NOW)
     assert metrics.value(f"{LAG}_count") - count == 1
     assert metrics.value(f"{LAG}_sum") - total == pytest.approx(1.5)

@@ -11,10 +11,10 @@ import structlog
 
 from stargate_operator.constants import LABEL_JOB_UID, Reasons
 from stargate_operator.desired.gang_objects import Manifest, pod_group, pod_group_name, service
+from stargate_operator.informers.pod_store import Place
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.errors import ApiError
 from stargate_operator.kube.meta import ObjectMeta, Partial
-from stargate_operator.kube.pod_store import Place
 from stargate_operator.model.pod import Pod
 from stargate_types import StargateJob
 

@@ -7,7 +7,7 @@ from itertools import chain
 
 from stargate_operator.compute.placing import Placing
 from stargate_operator.decide.observed import Contention, Observed
-from stargate_operator.jobs import Catalogue
+from stargate_operator.informers.catalog import Catalogue
 from stargate_operator.memory import Memory
 from stargate_operator.model.blueprint import Blueprint, Refusal, resolve
 from stargate_operator.model.gang import Gang

@@ -14,7 +14,6 @@ from typing import Any
 import kopf
 import structlog
 
-from stargate_operator.catch_up import catch_up
 from stargate_operator.circle import Circle
 from stargate_operator.companions import Companions
 from stargate_operator.compute.accountant import Accountant
@@ -24,20 +23,24 @@ from stargate_operator.constants import FIELD_MANAGER
 from stargate_operator.contention import Rivals
 from stargate_operator.defaults.bringer import Bringer
 from stargate_operator.desired.environment import ReportTarget
-from stargate_operator.handlers import kopf_settings, register, watched
-from stargate_operator.jobs import Catalogue, Jobs
+from stargate_operator.informers.catalog import Catalogue
+from stargate_operator.informers.foreign_pods import ForeignPods
+from stargate_operator.informers.informer import PODS, SERVICES, Follower, Informer
+from stargate_operator.informers.jobs import Jobs
+from stargate_operator.informers.kopf_handlers import kopf_settings, register, watched
+from stargate_operator.informers.kopf_watchers import KopfWatchers
+from stargate_operator.informers.node_tracker import Nodes, Patience
+from stargate_operator.informers.nodes import NodeInformer
+from stargate_operator.informers.pod_store import PodStore
+from stargate_operator.informers.relist import catch_up
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.config import Endpoint, load_endpoint
-from stargate_operator.kube.foreign_pods import ForeignPods
-from stargate_operator.kube.informer import PODS, SERVICES, Follower, Informer
 from stargate_operator.kube.leadership import Leadership
-from stargate_operator.kube.nodes import Node, NodeInformer
 from stargate_operator.kube.pod_groups import find_group_version
-from stargate_operator.kube.pod_store import PodStore
-from stargate_operator.kube.watchdog import Check, KopfWatchers, Watchdog
+from stargate_operator.kube.watchdog import Check, Watchdog
 from stargate_operator.leader_label import take_label
+from stargate_operator.model.node import Node
 from stargate_operator.model.pod import Pod
-from stargate_operator.nodes import Nodes, Patience
 from stargate_operator.notice_board import NoticeBoard
 from stargate_operator.probes import Probes
 from stargate_operator.reach import ReachChanged, refused_of, until_it_changes
@@ -270,7 +273,7 @@ class Replica:
     def watchdog(self, reports: ReportServer) -> Watchdog:
         return Watchdog(
             [
-                self.watchers.check(),
+                Check("kopf watchers", self.watchers.problem),
                 Check("watches", self._silence),
                 Check("report server", reports.problem),
             ]

@@ -22,14 +22,15 @@ from stargate_operator.decide.plan import Plan
 from stargate_operator.desired.environment import ReportTarget
 from stargate_operator.desired.gang_objects import pod_group_name
 from stargate_operator.desired.pods import Placement, PodStamp, pod_stamp
-from stargate_operator.jobs import Catalogue, Jobs
+from stargate_operator.informers.catalog import Catalogue
+from stargate_operator.informers.jobs import Jobs
+from stargate_operator.informers.node_tracker import Nodes
+from stargate_operator.informers.pod_store import PodStore
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.errors import ApiError
-from stargate_operator.kube.pod_store import PodStore
 from stargate_operator.memory import Memory
 from stargate_operator.model.blueprint import Blueprint
 from stargate_operator.model.gang_index import Roll
-from stargate_operator.nodes import Nodes
 from stargate_operator.observe import Surroundings, observe
 from stargate_operator.record import Record
 from stargate_operator.reports.hearing import Hearing

@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from stargate_operator.apply import Hands
 from stargate_operator.companions import Companions
 from stargate_operator.decide.effects import doom
-from stargate_operator.jobs import Jobs
-from stargate_operator.kube.pod_store import PodStore
+from stargate_operator.informers.jobs import Jobs
+from stargate_operator.informers.node_tracker import Nodes
+from stargate_operator.informers.pod_store import PodStore
 from stargate_operator.model.pod import Pod
-from stargate_operator.nodes import Nodes
 from stargate_operator.record import Record
 from stargate_types import StargateJob
 

@@ -24,11 +24,11 @@ from stargate_lab.training import (
     Orders,
     progress,
 )
+from stargate_operator.informers.informer import Informer
+from stargate_operator.informers.pod_store import PodStore
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.config import load_endpoint
 from stargate_operator.kube.errors import ApiError
-from stargate_operator.kube.informer import Informer
-from stargate_operator.kube.pod_store import PodStore
 from stargate_operator.model.pod import RUNNING, Pod
 
 WRITES_AT_ONCE = 32

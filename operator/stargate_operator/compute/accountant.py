@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from stargate_operator.compute.fleet import Fleet
-from stargate_operator.jobs import Catalogue
+from stargate_operator.informers.catalog import Catalogue
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.errors import ApiError
 from stargate_operator.telemetry import metrics

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from stargate_feasibility.supply import Groups, Kind, Supply, free_groups, machine_groups
-from stargate_operator.kube.nodes import Node, Taint
-from stargate_operator.kube.requests import Amounts, amounts
+from stargate_operator.model.node import Node, Taint
+from stargate_operator.model.resources import Amounts, amounts
 from stargate_types import AcceleratorClass
 from stargate_types.accelerator import AcceleratorClassSpec
 from stargate_types.block import AcceleratorCapacity

@@ -1,7 +1,7 @@
 """What the pods of everyone hold on each node: a running sum, O(1) for each change of a pod."""
 
-from stargate_operator.kube.requests import Amounts
 from stargate_operator.model.pod import NOTHING
+from stargate_operator.model.resources import Amounts
 
 
 class Usage:

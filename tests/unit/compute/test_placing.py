@@ -3,7 +3,7 @@
 from typing import Any
 
 from stargate_operator.compute.placing import Placing
-from stargate_operator.jobs import Jobs
+from stargate_operator.informers.jobs import Jobs
 from stargate_operator.model.blueprint import Blueprint, Refusal
 from stargate_types import ComputeBlock
 from stargate_types.block import AcceleratorCapacity, ComputeBlockStatus, NodeGroup

@@ -5,7 +5,8 @@ from hypothesis import HealthCheck, event, given, settings
 
 from stargate_feasibility import Answer, Feasibility, check
 from stargate_operator.compute.placing import Placing
-from stargate_operator.jobs import Catalogue, Jobs
+from stargate_operator.informers.catalog import Catalogue
+from stargate_operator.informers.jobs import Jobs
 from stargate_operator.model.blueprint import Blueprint, Refusal, resolve
 from tests.unit.feasibility import oracle
 from tests.unit.feasibility.worlds import LATENCY, World, worlds

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from stargate_operator.compute.fleet import Fleet
-from stargate_operator.kube.nodes import Node
+from stargate_operator.model.node import Node
 from stargate_types import AcceleratorClass, ComputeBlock, ComputeBlockStatus, StargateRuntime
 from stargate_types.job import Placement, ResourceAllocation, Scheduling
 from stargate_types.podparts import Toleration

@@ -13,11 +13,12 @@ from collections.abc import Callable
 import msgspec
 
 from stargate_operator import constants
+from stargate_operator.informers.informer import PODS, Follower
+from stargate_operator.informers.pod_requests import Asking, requests_of
+from stargate_operator.informers.pod_wire import number
 from stargate_operator.kube.client import Client
-from stargate_operator.kube.informer import PODS, Follower
 from stargate_operator.kube.meta import ObjectMeta
-from stargate_operator.kube.pod_wire import number
-from stargate_operator.kube.requests import Amounts, Asking, requests_of
+from stargate_operator.model.resources import Amounts
 
 Held = tuple[str, Amounts]
 """A node, and what is requested of it."""

@@ -1,6 +1,6 @@
 """The jobs as last known: newer wins, and what is gone stays gone."""
 
-from stargate_operator.jobs import Jobs
+from stargate_operator.informers.jobs import Jobs
 from stargate_types import StargateJob
 from tests.builders import job
 

@@ -3,8 +3,9 @@
 from typing import Any
 from urllib.parse import parse_qs
 
-from stargate_operator.catch_up import catch_up
-from stargate_operator.jobs import Catalogue, Jobs
+from stargate_operator.informers.catalog import Catalogue
+from stargate_operator.informers.jobs import Jobs
+from stargate_operator.informers.relist import catch_up
 from stargate_operator.kube.client import Client
 from stargate_operator.model.scope import EVERYWHERE, Scope
 from stargate_types import StargateJob

@@ -10,12 +10,12 @@ from urllib.parse import parse_qs
 
 import pytest
 
+from stargate_operator.informers import informer as module
+from stargate_operator.informers.informer import Informer
+from stargate_operator.informers.pod_store import PodStore
 from stargate_operator.kube import client as client_module
-from stargate_operator.kube import informer as module
 from stargate_operator.kube.client import Client
-from stargate_operator.kube.informer import Informer
 from stargate_operator.kube.meta import ObjectMeta
-from stargate_operator.kube.pod_store import PodStore
 from stargate_operator.model.pod import Pod
 from tests.unit.kube.fakeapi import FakeApi, Request, eventually, fake_api
 

@@ -12,8 +12,8 @@ from datetime import datetime
 import msgspec
 
 from stargate_operator import constants
+from stargate_operator.informers.pod_requests import Asking, requests_of
 from stargate_operator.kube.meta import ObjectMeta
-from stargate_operator.kube.requests import Asking, requests_of
 from stargate_operator.model.pod import NOTHING, ORDINARY_WAITING, Pod, Termination
 
 

@@ -22,12 +22,12 @@ import msgspec
 import structlog
 
 from stargate_operator import constants
+from stargate_operator.informers.pod_store import PodStore
+from stargate_operator.informers.pod_wire import WirePod, number, pod_of
 from stargate_operator.kube import errors
 from stargate_operator.kube.client import SILENCE, Client
 from stargate_operator.kube.errors import ApiError
 from stargate_operator.kube.meta import ObjectMeta
-from stargate_operator.kube.pod_store import PodStore
-from stargate_operator.kube.pod_wire import WirePod, number, pod_of
 from stargate_operator.telemetry import metrics
 
 log = structlog.get_logger(__name__)

@@ -13,40 +13,14 @@ from functools import lru_cache
 
 import msgspec
 
+from stargate_operator.informers.informer import Follower
+from stargate_operator.informers.pod_wire import number
 from stargate_operator.kube.client import Client
-from stargate_operator.kube.informer import Follower
 from stargate_operator.kube.meta import ObjectMeta
-from stargate_operator.kube.pod_wire import number
-from stargate_operator.kube.requests import Amounts, amounts
-from stargate_operator.model.pod import NOTHING
+from stargate_operator.model.node import CORDON, KEEP_AWAY, Label, Node, Taint
+from stargate_operator.model.resources import amounts
 
 NODES = "/api/v1/nodes"
-
-
-Label = tuple[str, str]
-
-
-class Taint(msgspec.Struct, frozen=True, gc=False):
-    key: str
-    effect: str
-    value: str = ""
-
-
-class Node(msgspec.Struct, frozen=True, gc=False):
-    """`ready` is False too where its kubelet has said nothing for a while; then it is `silent`."""
-
-    name: str
-    uid: str
-    resource_version: int
-    ready: bool
-    silent: bool
-    labels: tuple[Label, ...] = ()
-    taints: tuple[Taint, ...] = ()
-    """Those that keep pods away; a cordon is one of them."""
-    allocatable: Amounts = NOTHING
-
-    def label(self, key: str) -> str | None:
-        return next((value for name, value in self.labels if name == key), None)
 
 
 OnNode = Callable[[Node | None, Node | None], None]
@@ -73,11 +47,6 @@ class WireNode(msgspec.Struct, frozen=True, gc=False):
     status: _Status = _Status()
 
 
-_KEEP_AWAY = ("NoSchedule", "NoExecute")
-CORDON = Taint("node.kubernetes.io/unschedulable", "NoSchedule")
-"""What `kubectl cordon` means; a controller writes the taint a moment later."""
-
-
 def node_of(wire: WireNode) -> Node:
     said = next((c.status for c in wire.status.conditions or () if c.type == "Ready"), "Unknown")
     return Node(
@@ -98,7 +67,7 @@ def _label(key: str, value: str) -> Label:
 
 
 def _taints(spec: _Spec) -> tuple[Taint, ...]:
-    found = [each for each in spec.taints or () if each.effect in _KEEP_AWAY]
+    found = [each for each in spec.taints or () if each.effect in KEEP_AWAY]
     if spec.unschedulable and all(each.key != CORDON.key for each in found):
         found.append(CORDON)
     return _one(tuple(found))

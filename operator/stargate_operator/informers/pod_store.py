@@ -9,8 +9,8 @@ from types import MappingProxyType
 
 import msgspec
 
+from stargate_operator.informers.pod_wire import WirePod, pod_of
 from stargate_operator.kube.meta import ObjectMeta
-from stargate_operator.kube.pod_wire import WirePod, pod_of
 from stargate_operator.model.pod import Pod
 
 OnChange = Callable[[str, "Pod | None", "Pod | None"], None]

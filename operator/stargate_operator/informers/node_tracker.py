@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from stargate_operator.kube.nodes import Node
+from stargate_operator.model.node import Node
 from stargate_operator.model.node_health import Cluster, UnreadyNode
 from stargate_operator.model.pod import Pod
 from stargate_operator.telemetry import metrics

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from stargate_operator.kube.pod_store import PodStore
-from stargate_operator.kube.pod_wire import WirePod, pod_of
+from stargate_operator.informers.pod_store import PodStore
+from stargate_operator.informers.pod_wire import WirePod, pod_of
 from stargate_operator.model.pod import Pod
 
 DECODER = msgspec.json.Decoder(WirePod)

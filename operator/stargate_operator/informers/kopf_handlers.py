@@ -10,8 +10,9 @@ from typing import Any
 
 import kopf
 
-from stargate_operator.jobs import Catalogue, Jobs
-from stargate_operator.kube.watchdog import Watched
+from stargate_operator.informers.catalog import Catalogue
+from stargate_operator.informers.jobs import Jobs
+from stargate_operator.informers.kopf_watchers import Watched
 from stargate_operator.model.scope import Scope
 from stargate_types import GROUP, VERSION
 

@@ -14,10 +14,11 @@ import msgspec
 import structlog
 from pydantic import ValidationError
 
-from stargate_operator.jobs import Catalogue, Jobs
+from stargate_operator.informers.catalog import Catalogue
+from stargate_operator.informers.informer import Follower, in_namespace
+from stargate_operator.informers.jobs import Jobs
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.errors import ApiError
-from stargate_operator.kube.informer import Follower, in_namespace
 from stargate_operator.model.scope import Scope
 from stargate_types import API_VERSION
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from stargate_operator.jobs import Catalogue
+from stargate_operator.informers.catalog import Catalogue
 from stargate_types import ComputeBlock
 from tests.builders import NOW, compute_block
 

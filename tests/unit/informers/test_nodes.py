@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from stargate_operator.informers.nodes import NodeInformer, NodeStore, WireNode, node_of
 from stargate_operator.kube.client import Client
-from stargate_operator.kube.nodes import Node, NodeInformer, NodeStore, WireNode, node_of
+from stargate_operator.model.node import Node
 from tests.unit.kube.fakeapi import Request, eventually, fake_api
 
 

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from stargate_operator.kube.nodes import Node
+from stargate_operator.informers.node_tracker import Nodes, Patience
+from stargate_operator.model.node import Node
 from stargate_operator.model.pod import Pod
-from stargate_operator.nodes import Nodes, Patience
 from tests.builders import JOB_UID, at, gang
 
 

@@ -6,8 +6,8 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qs
 
+from stargate_operator.informers.foreign_pods import ForeignPods, Held
 from stargate_operator.kube.client import Client
-from stargate_operator.kube.foreign_pods import ForeignPods, Held
 from tests.unit.kube.fakeapi import Request, eventually, fake_api
 
 

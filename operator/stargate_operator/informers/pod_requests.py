@@ -8,16 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from math import ceil
 
 import msgspec
 
-from stargate_types.quantity import amount
-
-Amounts = Mapping[str, int]
-"""By resource: thousandths of a CPU, bytes, or whole things of all else. Shared: never changed."""
-
-_Stated = tuple[tuple[str, "str | int"], ...]
+from stargate_operator.model.resources import Amounts, Stated, amounts
 
 
 class Resources(msgspec.Struct, frozen=True, gc=False):
@@ -54,31 +48,16 @@ def requests_of(asking: Asking) -> Amounts:
     )
 
 
-@lru_cache(maxsize=4096)
-def amounts(stated: _Stated) -> Amounts:
-    """Of what counts where a gang is to fit: CPU, memory, extended resources and a node's pods."""
-    return {
-        name: _whole(name, quantity)
-        for name, quantity in stated
-        if name in ("cpu", "memory", "pods") or "/" in name
-    }
-
-
-def _stated(quantities: Mapping[str, str | int] | None) -> _Stated:
+def _stated(quantities: Mapping[str, str | int] | None) -> Stated:
     return tuple(quantities.items()) if quantities else ()
-
-
-def _whole(name: str, quantity: str | int) -> int:
-    """Rounded up, as the scheduler does."""
-    return ceil(amount(quantity) * (1000 if name == "cpu" else 1))
 
 
 @lru_cache(maxsize=4096)
 def _effective(
-    containers: tuple[_Stated, ...],
-    init: tuple[tuple[_Stated, bool], ...],
-    overhead: _Stated,
-    whole_pod: _Stated,
+    containers: tuple[Stated, ...],
+    init: tuple[tuple[Stated, bool], ...],
+    overhead: Stated,
+    whole_pod: Stated,
 ) -> Amounts:
     """The most that the pod needs at any one time: init containers run one by one, before the rest."""
     staying: dict[str, int] = {}

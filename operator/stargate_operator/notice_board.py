@@ -7,7 +7,7 @@ from stargate_operator.informers.jobs import Jobs
 from stargate_operator.informers.pod_store import PodStore
 from stargate_operator.model.pod import Pod
 from stargate_operator.model.scope import Scope
-from stargate_operator.reports.board import CheckpointKey, Standing
+from stargate_operator.reports.job_lookup import CheckpointKey, Standing
 from stargate_types import StargateJob
 
 

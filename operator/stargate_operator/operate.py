@@ -21,7 +21,7 @@ from stargate_operator.compute.fleet import Fleet
 from stargate_operator.compute.placing import Placing
 from stargate_operator.constants import FIELD_MANAGER
 from stargate_operator.contention import Rivals
-from stargate_operator.defaults.bringer import Bringer
+from stargate_operator.defaults.applier import Bringer
 from stargate_operator.desired.environment import ReportTarget
 from stargate_operator.informers.catalog import Catalogue
 from stargate_operator.informers.foreign_pods import ForeignPods
@@ -45,11 +45,11 @@ from stargate_operator.notice_board import NoticeBoard
 from stargate_operator.probes import Probes
 from stargate_operator.reach import ReachChanged, refused_of, until_it_changes
 from stargate_operator.reconciler import World
+from stargate_operator.reports.authentication import Identities
 from stargate_operator.reports.certificate import ServingCertificate
-from stargate_operator.reports.hearing import Hearing
-from stargate_operator.reports.identity import Identities
-from stargate_operator.reports.intake import Intake
-from stargate_operator.reports.ledger import Ledger
+from stargate_operator.reports.handler import Intake
+from stargate_operator.reports.listening import Hearing
+from stargate_operator.reports.pending import Ledger
 from stargate_operator.reports.server import ReportServer
 from stargate_operator.settings import Settings
 from stargate_operator.telemetry import metrics

@@ -33,8 +33,8 @@ from stargate_operator.model.blueprint import Blueprint
 from stargate_operator.model.gang_index import Roll
 from stargate_operator.observe import Surroundings, observe
 from stargate_operator.record import Record
-from stargate_operator.reports.hearing import Hearing
-from stargate_operator.reports.ledger import Ledger
+from stargate_operator.reports.listening import Hearing
+from stargate_operator.reports.pending import Ledger
 from stargate_operator.retirement import Retirement
 from stargate_operator.status.describe import describe
 from stargate_operator.status.events import news

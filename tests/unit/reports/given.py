@@ -19,8 +19,8 @@ from cryptography.x509.oid import NameOID
 from stargate_operator.model.pod import Pod
 from stargate_operator.model.reports import CheckpointReport, CheckpointState, ProgressReport
 from stargate_operator.model.scope import EVERYWHERE, Scope
-from stargate_operator.reports.board import CheckpointKey, Standing
-from stargate_operator.reports.ledger import Ledger
+from stargate_operator.reports.job_lookup import CheckpointKey, Standing
+from stargate_operator.reports.pending import Ledger
 from stargate_types.status import Checkpoint, Checkpoints, StargateJobStatus
 
 T = TypeVar("T")

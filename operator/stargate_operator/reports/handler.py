@@ -14,19 +14,8 @@ import msgspec
 from stargate_operator.model.pod import Pod
 from stargate_operator.model.report_interval import next_report_seconds
 from stargate_operator.model.reports import CheckpointReport, ProgressReport
-from stargate_operator.reports.board import Board, Standing
-from stargate_operator.reports.hearing import Hearing
-from stargate_operator.reports.identity import Identities
-from stargate_operator.reports.ledger import Ledger
-from stargate_operator.reports.protocol import (
-    Acknowledged,
-    Answer,
-    Checkpoint,
-    Report,
-    decode,
-    validate,
-)
-from stargate_operator.reports.refusal import (
+from stargate_operator.reports.authentication import Identities
+from stargate_operator.reports.errors import (
     Refusal,
     conflict,
     forbidden,
@@ -34,6 +23,17 @@ from stargate_operator.reports.refusal import (
     not_found,
     unauthorized,
     unavailable,
+)
+from stargate_operator.reports.job_lookup import Board, Standing
+from stargate_operator.reports.listening import Hearing
+from stargate_operator.reports.pending import Ledger
+from stargate_operator.reports.protocol import (
+    Acknowledged,
+    Answer,
+    Checkpoint,
+    Report,
+    decode,
+    validate,
 )
 
 STANDING_TIMEOUT_SECONDS = 10.0

@@ -3,9 +3,9 @@ import asyncio
 import pytest
 
 from stargate_operator.kube.errors import ApiError
-from stargate_operator.reports import identity
-from stargate_operator.reports.identity import Identities
-from stargate_operator.reports.refusal import Refusal
+from stargate_operator.reports import authentication
+from stargate_operator.reports.authentication import Identities
+from stargate_operator.reports.errors import Refusal
 from tests.unit.reports.given import Reviewer, token, vouch
 
 NOW = 1_000_000.0
@@ -54,7 +54,7 @@ async def test_a_token_without_a_readable_expiry_is_believed_for_minutes(opaque:
     reviewer, clock = Reviewer(answer=lambda _: vouch(token("p1"))), Clock()
     identities = Identities(reviewer, clock)
     await identities.pod_uid(opaque)
-    clock.now += identity.OPAQUE_TOKEN_SECONDS
+    clock.now += authentication.OPAQUE_TOKEN_SECONDS
     await identities.pod_uid(opaque)
     assert reviewer.asked == 2
 
@@ -66,7 +66,7 @@ async def test_a_token_without_a_readable_expiry_is_believed_for_minutes(opaque:
         ({"audiences": ["https://kubernetes.default.svc"]}, "audience stargate.dev"),
         ({"audiences": []}, "audience stargate.dev"),
         ({"user": {"extra": {}}}, "not bound to a pod"),
-        ({"user": {"extra": {identity.POD_UID: []}}}, "not bound to a pod"),
+        ({"user": {"extra": {authentication.POD_UID: []}}}, "not bound to a pod"),
     ],
 )
 async def test_a_bad_token_is_refused_and_asked_again_only_later(
@@ -104,7 +104,7 @@ async def test_trouble_with_the_api_is_no_bad_token(trouble: Exception) -> None:
 
 
 async def test_a_review_that_takes_too_long_is_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(identity, "REVIEW_TIMEOUT_SECONDS", 0.01)
+    monkeypatch.setattr(authentication, "REVIEW_TIMEOUT_SECONDS", 0.01)
     assert (await refused(Identities(Reviewer(seconds=5), Clock()), token("p1"))).code == 503
 
 
@@ -123,7 +123,7 @@ async def test_few_reviews_run_at_a_time() -> None:
     reviewer = Reviewer(seconds=0.001)
     identities = Identities(reviewer, Clock())
     await asyncio.gather(*(identities.pod_uid(token(f"p{n}")) for n in range(100)))
-    assert reviewer.most_at_once == identity.REVIEWS_AT_ONCE
+    assert reviewer.most_at_once == authentication.REVIEWS_AT_ONCE
 
 
 async def test_trouble_that_nobody_waits_for_any_more_is_no_noise() -> None:
@@ -138,8 +138,8 @@ async def test_trouble_that_nobody_waits_for_any_more_is_no_noise() -> None:
 async def test_memory_is_bounded_and_refusals_evict_nobody(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(identity, "KEPT_TOKENS", 3)
-    monkeypatch.setattr(identity, "KEPT_REFUSALS", 3)
+    monkeypatch.setattr(authentication, "KEPT_TOKENS", 3)
+    monkeypatch.setattr(authentication, "KEPT_REFUSALS", 3)
     reviewer = Reviewer()
     identities = Identities(reviewer, Clock())
     for known in ("p1", "p2", "p3", "p1", "p4"):  # p2 was used least recently

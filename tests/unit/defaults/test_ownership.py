@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from stargate_operator.defaults.default import Default
-from stargate_operator.defaults.judgement import Judgement, Live, first_change, judge
+from stargate_operator.defaults.manifest import Default
+from stargate_operator.defaults.ownership import Judgement, Live, first_change, judge
 from stargate_operator.kube.meta import ObjectMeta
 from stargate_types.base import INSTALLED_SPEC
 

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from stargate_operator.defaults.default import Default, Json
+from stargate_operator.defaults.manifest import Default, Json
 from stargate_operator.kube.meta import ObjectMeta
 from stargate_types.base import INSTALLED_SPEC
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from stargate_operator.defaults.bringer import AGAIN_SECONDS, Bringer, files_in
+from stargate_operator.defaults.applier import AGAIN_SECONDS, Bringer, files_in
 from stargate_operator.kube.client import Client
 from stargate_operator.telemetry import metrics
 from tests.unit.defaults.given import SILICON, Folder, Server, text

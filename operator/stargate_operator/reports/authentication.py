@@ -19,7 +19,7 @@ import structlog
 
 from stargate_operator.constants import REPORT_AUDIENCE, TOKEN_EXPIRATION_SECONDS
 from stargate_operator.kube.errors import ApiError, NotLeading
-from stargate_operator.reports.refusal import Refusal, unauthorized, unavailable
+from stargate_operator.reports.errors import Refusal, unauthorized, unavailable
 from stargate_operator.telemetry import metrics
 
 TOKEN_REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from stargate_operator.reports.hearing import Hearing
+from stargate_operator.reports.listening import Hearing
 from tests.unit.reports.given import at
 
 

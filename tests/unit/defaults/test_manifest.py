@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from stargate_operator.defaults.default import BadDefaultError, read
+from stargate_operator.defaults.manifest import BadDefaultError, read
 from tests.unit.defaults.given import SILICON, text
 
 

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from stargate_operator.reports.ledger import MAX_PENDING, Ledger
+from stargate_operator.reports.pending import MAX_PENDING, Ledger
 from tests.unit.reports.given import JOB, at, checkpoint, progress, status
 
 

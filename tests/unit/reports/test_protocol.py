@@ -1,9 +1,9 @@
 import msgspec
 import pytest
 
-from stargate_operator.reports import protocol, refusal
-from stargate_operator.reports.board import CheckpointKey
-from stargate_operator.reports.refusal import Refusal
+from stargate_operator.reports import errors, protocol
+from stargate_operator.reports.errors import Refusal
+from stargate_operator.reports.job_lookup import CheckpointKey
 from tests.unit.reports.given import FOLDER, standing
 
 COMPLETE_40 = (40, f"{FOLDER}/epoch-40", "Complete")
@@ -128,7 +128,7 @@ def test_an_empty_report_is_a_sign_of_life() -> None:
 
 
 def test_a_refusal_is_a_status_that_kubernetes_clients_read() -> None:
-    said = msgspec.json.decode(refusal.as_status(refused(b'{"epoch":-1}')))
+    said = msgspec.json.decode(errors.as_status(refused(b'{"epoch":-1}')))
     assert (said["kind"], said["apiVersion"], said["status"]) == ("Status", "v1", "Failure")
     assert (said["code"], said["reason"]) == (400, "BadRequest")
     assert said["details"]["causes"][0]["field"] == "epoch"

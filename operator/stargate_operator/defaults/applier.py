@@ -15,8 +15,8 @@ from typing import Literal, get_args
 
 import structlog
 
-from stargate_operator.defaults.default import BadDefaultError, Default, read
-from stargate_operator.defaults.judgement import Live, judge
+from stargate_operator.defaults.manifest import BadDefaultError, Default, read
+from stargate_operator.defaults.ownership import Live, judge
 from stargate_operator.kube.client import APPLY_PATCH, Client
 from stargate_operator.kube.errors import ApiError
 from stargate_operator.telemetry import metrics

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 
 from stargate_operator.model.heartbeats import Pulse
 from stargate_operator.model.reports import CheckpointReport, ProgressReport, Reports
-from stargate_operator.reports.board import CheckpointKey
-from stargate_operator.reports.pace import Pace
+from stargate_operator.reports.epoch_rate import Pace
+from stargate_operator.reports.job_lookup import CheckpointKey
 from stargate_types.status import StargateJobStatus
 
 MAX_PENDING = 16

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 
-from stargate_operator.compute.placing import Placing
 from stargate_operator.decide.observed import Contention, Observed
 from stargate_operator.informers.catalog import Catalogue
 from stargate_operator.memory import Memory
@@ -16,6 +15,7 @@ from stargate_operator.model.node_health import Cluster
 from stargate_operator.model.pod import Pod
 from stargate_operator.model.report_interval import interval_seconds
 from stargate_operator.model.reports import Reports
+from stargate_operator.placement.placer import Placing
 from stargate_types import StargateJob
 from stargate_types.status import Phase
 

@@ -17,10 +17,7 @@ import structlog
 from stargate_operator.circle import Circle
 from stargate_operator.companions import Companions
 from stargate_operator.compute.accountant import Accountant
-from stargate_operator.compute.fleet import Fleet
-from stargate_operator.compute.placing import Placing
 from stargate_operator.constants import FIELD_MANAGER
-from stargate_operator.contention import Rivals
 from stargate_operator.defaults.applier import Bringer
 from stargate_operator.desired.environment import ReportTarget
 from stargate_operator.informers.catalog import Catalogue
@@ -42,6 +39,9 @@ from stargate_operator.leader_label import take_label
 from stargate_operator.model.node import Node
 from stargate_operator.model.pod import Pod
 from stargate_operator.notice_board import NoticeBoard
+from stargate_operator.placement.contention import Rivals
+from stargate_operator.placement.fleet import Fleet
+from stargate_operator.placement.placer import Placing
 from stargate_operator.probes import Probes
 from stargate_operator.reach import ReachChanged, refused_of, until_it_changes
 from stargate_operator.reconciler import World

@@ -13,8 +13,6 @@ import structlog
 
 from stargate_operator.apply import Hands
 from stargate_operator.companions import Companions, NameTaken
-from stargate_operator.compute.placing import Placing
-from stargate_operator.contention import Rivals
 from stargate_operator.decide.chain import decide
 from stargate_operator.decide.effects import Effects, effects
 from stargate_operator.decide.observed import Observed
@@ -32,6 +30,8 @@ from stargate_operator.memory import Memory
 from stargate_operator.model.blueprint import Blueprint
 from stargate_operator.model.gang_index import Roll
 from stargate_operator.observe import Surroundings, observe
+from stargate_operator.placement.contention import Rivals
+from stargate_operator.placement.placer import Placing
 from stargate_operator.record import Record
 from stargate_operator.reports.listening import Hearing
 from stargate_operator.reports.pending import Ledger

@@ -13,10 +13,10 @@ from typing import Any
 import msgspec
 import structlog
 
-from stargate_operator.compute.fleet import Fleet
 from stargate_operator.informers.catalog import Catalogue
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.errors import ApiError
+from stargate_operator.placement.fleet import Fleet
 from stargate_operator.telemetry import metrics
 from stargate_types import API_VERSION, AcceleratorClass, ComputeBlock, ComputeBlockStatus
 from stargate_types.block import AcceleratorCapacity

@@ -5,11 +5,11 @@ from typing import Any
 
 import msgspec
 
-from stargate_operator.compute.fleet import Fleet
 from stargate_operator.informers.catalog import Catalogue
 from stargate_operator.informers.nodes import WireNode, node_of
 from stargate_operator.informers.pod_requests import Asking, requests_of
 from stargate_operator.model.node import Node
+from stargate_operator.placement.fleet import Fleet
 from stargate_types import AcceleratorClass, ComputeBlock
 
 DEVICE = "stargate.dev/silicon-v2"

@@ -14,11 +14,11 @@ from stargate_feasibility.need import Need, need_of
 from stargate_feasibility.reasons import Reason
 from stargate_feasibility.supply import Supply, workers_on
 from stargate_feasibility.verdict import best, fit, judge, never_fits, told_supply
-from stargate_operator.compute.fleet import Fleet
 from stargate_operator.constants import Reasons
 from stargate_operator.informers.catalog import Catalogue
 from stargate_operator.informers.jobs import Jobs
 from stargate_operator.model.blueprint import Blueprint, Place, Refusal
+from stargate_operator.placement.fleet import Fleet
 from stargate_types import ComputeBlock, StargateJob
 from stargate_types.job import Placement
 from stargate_types.status import AttemptStatus, Phase

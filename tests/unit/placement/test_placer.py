@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from stargate_operator.compute.placing import Placing
 from stargate_operator.informers.jobs import Jobs
 from stargate_operator.model.blueprint import Blueprint, Refusal
+from stargate_operator.placement.placer import Placing
 from stargate_types import ComputeBlock
 from stargate_types.block import AcceleratorCapacity, ComputeBlockStatus, NodeGroup
 from stargate_types.job import Placement, Scheduling
 from stargate_types.status import Phase, Workers
 from tests.builders import NOW, GivenJob, attempt, blueprint, compute_block, job
-from tests.unit.compute.given import GivenFleet, catalogue, machine
+from tests.unit.placement.given import GivenFleet, catalogue, machine
 
 
 def asking(nodes: int = 2, **placement: Any) -> GivenJob:

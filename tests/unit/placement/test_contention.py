@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
-from stargate_operator.contention import Rivals
 from stargate_operator.decide.observed import Observed
 from stargate_operator.model.blueprint import Place
 from stargate_operator.model.pod import Pod
+from stargate_operator.placement.contention import Rivals
 from tests.builders import (
     NOW,
     GivenJob,

@@ -6,11 +6,11 @@ milliseconds, so equal questions within `FRESH` seconds get the same answer.
 
 from collections.abc import Callable, Iterator, Mapping
 
-from stargate_operator.compute.count import Count, count, has_labels, labels
-from stargate_operator.compute.usage import Usage
 from stargate_operator.model.node import Node
 from stargate_operator.model.pod import Pod
 from stargate_operator.model.resources import Amounts
+from stargate_operator.placement.capacity import Count, count, has_labels, labels
+from stargate_operator.placement.usage import Usage
 from stargate_types import AcceleratorClass, ComputeBlock
 
 FRESH = 1.0

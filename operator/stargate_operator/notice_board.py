@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from stargate_operator.circle import Circle
 from stargate_operator.informers.jobs import Jobs
 from stargate_operator.informers.pod_store import PodStore
 from stargate_operator.model.pod import Pod
 from stargate_operator.model.scope import Scope
+from stargate_operator.reconcile.work_queue import Circle
 from stargate_operator.reports.job_lookup import CheckpointKey, Standing
 from stargate_types import StargateJob
 

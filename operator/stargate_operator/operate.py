@@ -14,9 +14,6 @@ from typing import Any
 import kopf
 import structlog
 
-from stargate_operator.circle import Circle
-from stargate_operator.companions import Companions
-from stargate_operator.compute.accountant import Accountant
 from stargate_operator.constants import FIELD_MANAGER
 from stargate_operator.defaults.applier import Bringer
 from stargate_operator.desired.environment import ReportTarget
@@ -44,7 +41,11 @@ from stargate_operator.placement.fleet import Fleet
 from stargate_operator.placement.placer import Placing
 from stargate_operator.probes import Probes
 from stargate_operator.reach import ReachChanged, refused_of, until_it_changes
-from stargate_operator.reconciler import World
+from stargate_operator.reconcile.compute_blocks import Accountant
+from stargate_operator.reconcile.event_recorder import Teller
+from stargate_operator.reconcile.gang_objects import Companions
+from stargate_operator.reconcile.reconciler import World
+from stargate_operator.reconcile.work_queue import Circle
 from stargate_operator.reports.authentication import Identities
 from stargate_operator.reports.certificate import ServingCertificate
 from stargate_operator.reports.handler import Intake
@@ -54,7 +55,6 @@ from stargate_operator.reports.server import ReportServer
 from stargate_operator.settings import Settings
 from stargate_operator.telemetry import metrics
 from stargate_operator.telemetry.gauges import Sources, keep_gauges
-from stargate_operator.tell import Teller
 
 log = structlog.get_logger(__name__)
 

@@ -7,14 +7,14 @@ what carries the job's UID as its controller is touched, so `--cascade=orphan` l
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from stargate_operator.apply import Hands
-from stargate_operator.companions import Companions
 from stargate_operator.decide.effects import doom
 from stargate_operator.informers.jobs import Jobs
 from stargate_operator.informers.node_tracker import Nodes
 from stargate_operator.informers.pod_store import PodStore
 from stargate_operator.model.pod import Pod
-from stargate_operator.record import Record
+from stargate_operator.reconcile.gang_objects import Companions
+from stargate_operator.reconcile.pod_control import Hands
+from stargate_operator.reconcile.status_writer import Record
 from stargate_types import StargateJob
 
 _LOOK_AGAIN = timedelta(seconds=5)

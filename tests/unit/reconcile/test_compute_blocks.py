@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from stargate_operator.compute.accountant import Accountant
 from stargate_operator.kube.client import Client
+from stargate_operator.reconcile.compute_blocks import Accountant
 from stargate_types import ComputeBlock
 from tests.builders import NOW, accelerator_class, brought, compute_block
 from tests.unit.kube.fakeapi import Request, fake_api

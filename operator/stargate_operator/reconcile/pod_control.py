@@ -11,7 +11,6 @@ from typing import Protocol
 import msgspec
 import structlog
 
-from stargate_operator.batch import Batch
 from stargate_operator.constants import GIVEN_UP_GRACE_SECONDS, Reasons
 from stargate_operator.decide.effects import Doomed
 from stargate_operator.desired.environment import pod_name
@@ -19,7 +18,8 @@ from stargate_operator.desired.pods import PodStamp
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.errors import ApiError, NotLeading
 from stargate_operator.kube.meta import ObjectMeta, Partial
-from stargate_operator.memory import Memory
+from stargate_operator.reconcile.batch import Batch
+from stargate_operator.reconcile.memory import Memory
 from stargate_operator.telemetry import metrics
 from stargate_types import StargateJob
 

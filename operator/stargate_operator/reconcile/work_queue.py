@@ -13,11 +13,11 @@ from functools import partial
 
 import structlog
 
-from stargate_operator.alarm import Alarm
 from stargate_operator.kube.errors import ApiError, NotLeading
 from stargate_operator.model.gang_index import Roll
 from stargate_operator.model.pod import Pod
-from stargate_operator.reconciler import Reconciler, World
+from stargate_operator.reconcile.alarm import Alarm
+from stargate_operator.reconcile.reconciler import Reconciler, World
 from stargate_operator.telemetry import metrics
 
 log = structlog.get_logger(__name__)

@@ -11,8 +11,6 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from stargate_operator.apply import Hands
-from stargate_operator.companions import Companions, NameTaken
 from stargate_operator.decide.chain import decide
 from stargate_operator.decide.effects import Effects, effects
 from stargate_operator.decide.observed import Observed
@@ -26,21 +24,23 @@ from stargate_operator.informers.node_tracker import Nodes
 from stargate_operator.informers.pod_store import PodStore
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.errors import ApiError
-from stargate_operator.memory import Memory
 from stargate_operator.model.blueprint import Blueprint
 from stargate_operator.model.gang_index import Roll
-from stargate_operator.observe import Surroundings, observe
 from stargate_operator.placement.contention import Rivals
 from stargate_operator.placement.placer import Placing
-from stargate_operator.record import Record
+from stargate_operator.reconcile.deletion import Retirement
+from stargate_operator.reconcile.event_recorder import Teller
+from stargate_operator.reconcile.gang_objects import Companions, NameTaken
+from stargate_operator.reconcile.memory import Memory
+from stargate_operator.reconcile.observe import Surroundings, observe
+from stargate_operator.reconcile.pod_control import Hands
+from stargate_operator.reconcile.status_writer import Record
 from stargate_operator.reports.listening import Hearing
 from stargate_operator.reports.pending import Ledger
-from stargate_operator.retirement import Retirement
 from stargate_operator.status.describe import describe
 from stargate_operator.status.events import news
 from stargate_operator.status.urgency import Urgency, urgency
 from stargate_operator.telemetry import metrics, status_counters
-from stargate_operator.tell import Teller
 from stargate_types import StargateJob
 from stargate_types.status import Phase, StargateJobStatus
 

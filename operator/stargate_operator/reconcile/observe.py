@@ -7,7 +7,6 @@ from itertools import chain
 
 from stargate_operator.decide.observed import Contention, Observed
 from stargate_operator.informers.catalog import Catalogue
-from stargate_operator.memory import Memory
 from stargate_operator.model.blueprint import Blueprint, Refusal, resolve
 from stargate_operator.model.gang import Gang
 from stargate_operator.model.gang_index import Roll
@@ -16,6 +15,7 @@ from stargate_operator.model.pod import Pod
 from stargate_operator.model.report_interval import interval_seconds
 from stargate_operator.model.reports import Reports
 from stargate_operator.placement.placer import Placing
+from stargate_operator.reconcile.memory import Memory
 from stargate_types import StargateJob
 from stargate_types.status import Phase
 

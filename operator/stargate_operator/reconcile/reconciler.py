@@ -98,7 +98,7 @@ class Reconciler:
         )
         self.done = False
 
-    async def pass_once(self) -> datetime | None:
+    async def reconcile(self) -> datetime | None:
         job = self._world.jobs.get(self.uid)
         if job is None or job.metadata.deletion_timestamp is not None:
             return await self._retire(job)

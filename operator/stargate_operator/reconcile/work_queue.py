@@ -28,7 +28,7 @@ _RESYNC = 300.0
 """Seconds after which a silent job is read again: a watch may have missed its deletion."""
 
 
-class _Loop:
+class _JobLoop:
     """One job's task, its alarm and the roll of its pods."""
 
     def __init__(self, uid: str, world: World, *, finished: Callable[[str], None]) -> None:
@@ -54,7 +54,7 @@ class _Loop:
     async def _pass(self) -> None:
         started = time.monotonic()
         try:
-            due = await self.reconciler.pass_once()
+            due = await self.reconciler.reconcile()
         except NotLeading:
             raise
         except Exception as error:
@@ -84,11 +84,11 @@ class _Loop:
         self.alarm.after(wait)
 
 
-class Circle:
+class WorkQueue:
     """`wake` may be called at any time; passes run between `start` and `stop`."""
 
     def __init__(self) -> None:
-        self._loops: dict[str, _Loop] = {}
+        self._loops: dict[str, _JobLoop] = {}
         self._world: World | None = None
         self.failure: asyncio.Future[None] | None = None
 
@@ -145,12 +145,12 @@ class Circle:
         loop = self._loops.get(uid)
         return loop.reconciler if loop else None
 
-    def _loop(self, uid: str) -> _Loop | None:
+    def _loop(self, uid: str) -> _JobLoop | None:
         if self._world is None:
             return None
         loop = self._loops.get(uid)
         if loop is None:
-            loop = self._loops[uid] = _Loop(uid, self._world, finished=self._finished)
+            loop = self._loops[uid] = _JobLoop(uid, self._world, finished=self._finished)
             loop.start()
             assert loop.task is not None
             loop.task.add_done_callback(partial(self._ended, uid))

@@ -33,7 +33,7 @@ async def lead(replica: Replica) -> None:
     await _take_leader_label(replica)
     # A standby hears no reports. Silence must count from now, or a live gang looks hung.
     replica.hearing.begin()
-    replica.circle.start(replica.world(group_version))
+    replica.work_queue.start(replica.world(group_version))
     replica.leads_now.set()
     metrics.leading(True)
     log.info("leading", identity=replica.settings.leader_identity, native_gangs=group_version)
@@ -52,10 +52,10 @@ async def _take_leader_label(replica: Replica) -> None:
 
 
 async def _until_a_part_fails(replica: Replica) -> None:
-    assert replica.circle.failure is not None
+    assert replica.work_queue.failure is not None
     duties = [asyncio.ensure_future(duty) for duty in _duties(replica)]
     try:
-        await _first_failure(replica.circle.failure, *duties)
+        await _first_failure(replica.work_queue.failure, *duties)
     finally:
         for duty in duties:
             duty.cancel()

@@ -34,7 +34,7 @@ from stargate_operator.reconcile.compute_blocks import Accountant
 from stargate_operator.reconcile.event_recorder import Teller
 from stargate_operator.reconcile.gang_objects import Companions
 from stargate_operator.reconcile.reconciler import World
-from stargate_operator.reconcile.work_queue import Circle
+from stargate_operator.reconcile.work_queue import WorkQueue
 from stargate_operator.reports.authentication import Identities
 from stargate_operator.reports.certificate import ServingCertificate
 from stargate_operator.reports.handler import Intake
@@ -67,7 +67,7 @@ class Replica:
         self.refused = refused
         self.scope = scope = settings.scope.without(refused)
         self.jobs, self.catalogue, self.ledger = Jobs(), Catalogue(), Ledger()
-        self.circle = Circle()
+        self.work_queue = WorkQueue()
         agent = user_agent(settings)
         self.lease_client = Client(endpoint, user_agent=agent)
         self.leadership = Leadership(
@@ -99,7 +99,7 @@ class Replica:
             monotonic=time.monotonic,
         )
         self.wakeups = Wakeups(
-            circle=self.circle, fleet=self.fleet, jobs=self.jobs, nodes=self.nodes
+            work_queue=self.work_queue, fleet=self.fleet, jobs=self.jobs, nodes=self.nodes
         )
         self.node_informer = NodeInformer(self.client, on_change=self.wakeups.node_changed)
         self.foreign_pods = [ForeignPods(self.client, on_change=self.fleet.held)]
@@ -174,7 +174,7 @@ class Replica:
             teller=self.teller,
             target=self._report_target,
             clock=now,
-            wake=self.circle.wake,
+            wake=self.work_queue.wake,
         )
 
     def _report_target(self) -> ReportTarget:
@@ -186,7 +186,7 @@ class Replica:
         board = NoticeBoard(
             jobs=self.jobs,
             pods=self.pods,
-            circle=self.circle,
+            work_queue=self.work_queue,
             leads=lambda: self.leads and self.watchers.listed,
             scope=self.scope,
         )
@@ -217,8 +217,8 @@ class Replica:
             leads=lambda: self.leads,
             watch_ages=self._watch_ages,
             queues={
-                "passes": lambda: self.circle.due,
-                "pods": lambda: self.circle.pods_waiting,
+                "passes": lambda: self.work_queue.due,
+                "pods": lambda: self.work_queue.pods_waiting,
                 "requests": lambda: self.client.limiter.waiting,
                 "events": lambda: self.teller.waiting,
             },

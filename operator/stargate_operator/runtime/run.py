@@ -96,7 +96,7 @@ def _verdict(done: set[asyncio.Task[Any]], clean: set[asyncio.Task[Any]]) -> int
 async def _hand_over(replica: Replica, parts: list[asyncio.Task[Any]]) -> None:
     """The lease is given up when nobody writes under it any more."""
     log.info("stopping")
-    await replica.circle.stop()
+    await replica.work_queue.stop()
     await _cancelled(parts)
     await replica.leadership.release()
 
@@ -109,7 +109,7 @@ async def _cancelled(tasks: list[asyncio.Task[Any]]) -> None:
 
 async def _run_kopf(replica: Replica, stop: asyncio.Event, stop_signal: asyncio.Event) -> None:
     others = asyncio.all_tasks()
-    scope, queue = replica.scope, replica.circle
+    scope, queue = replica.scope, replica.work_queue
     tasks = await kopf.spawn_tasks(
         registry=register(
             replica.jobs, replica.catalogue, wake=queue.wake, wake_all=queue.wake_all

@@ -10,7 +10,7 @@ from stargate_operator.informers.node_tracker import Nodes
 from stargate_operator.model.node import Node
 from stargate_operator.model.pod import Pod
 from stargate_operator.placement.fleet import Fleet
-from stargate_operator.reconcile.work_queue import Circle
+from stargate_operator.reconcile.work_queue import WorkQueue
 
 _NODE_DELAY_SECONDS = 0.1
 
@@ -18,8 +18,8 @@ _NODE_DELAY_SECONDS = 0.1
 class Wakeups:
     """The callbacks of the caches. `old` is None for a new object, `new` for one that is gone."""
 
-    def __init__(self, *, circle: Circle, fleet: Fleet, jobs: Jobs, nodes: Nodes) -> None:
-        self._circle = circle
+    def __init__(self, *, work_queue: WorkQueue, fleet: Fleet, jobs: Jobs, nodes: Nodes) -> None:
+        self._work_queue = work_queue
         self._fleet = fleet
         self._jobs = jobs
         self._nodes = nodes
@@ -28,12 +28,12 @@ class Wakeups:
     def pod_changed(self, uid: str, old: Pod | None, new: Pod | None) -> None:
         """A pod of the job `uid`. The fleet is told first: the job's next pass may ask it for room."""
         self._fleet.pod_changed(old, new)
-        self._circle.pod_changed(uid, old, new)
+        self._work_queue.pod_changed(uid, old, new)
 
     def gang_object_changed(self, uid: str, old: Pod | None, new: Pod | None) -> None:
         """A Service or PodGroup of the job `uid`. Only its deletion concerns the job."""
         if new is None and old is not None:
-            self._circle.wake(uid)
+            self._work_queue.wake(uid)
 
     def node_changed(self, old: Node | None, new: Node | None) -> None:
         """Many nodes fail together, and finding the jobs on them takes a look at every pod. So the
@@ -54,4 +54,4 @@ class Wakeups:
             if any(node.name in names for node in job.status.avoided_nodes)
         }
         for uid in self._nodes.concerned(names) | avoiding:
-            self._circle.wake(uid)
+            self._work_queue.wake(uid)

@@ -17,7 +17,7 @@ from stargate_operator.kube.errors import ApiError, NotLeading
 from stargate_operator.model.gang_index import Roll
 from stargate_operator.model.pod import Pod
 from stargate_operator.reconcile.alarm import Alarm
-from stargate_operator.reconcile.reconciler import Reconciler, World
+from stargate_operator.reconcile.reconciler import Dependencies, Reconciler
 from stargate_operator.telemetry import metrics
 
 log = structlog.get_logger(__name__)
@@ -31,11 +31,13 @@ _RESYNC = 300.0
 class _JobLoop:
     """One job's task, its alarm and the roll of its pods."""
 
-    def __init__(self, uid: str, world: World, *, finished: Callable[[str], None]) -> None:
+    def __init__(
+        self, uid: str, dependencies: Dependencies, *, finished: Callable[[str], None]
+    ) -> None:
         self.alarm = Alarm(time.monotonic)
-        self.roll = Roll(world.pods.of_job(uid).values())
-        self.reconciler = Reconciler(uid, world, self.roll)
-        self._world = world
+        self.roll = Roll(dependencies.pods.of_job(uid).values())
+        self.reconciler = Reconciler(uid, dependencies, self.roll)
+        self._dependencies = dependencies
         self._finished = finished
         self._failures = 0
         self.task: asyncio.Task[None] | None = None
@@ -68,7 +70,7 @@ class _JobLoop:
 
     def _come_back(self, due: datetime | None) -> None:
         if due is not None:
-            self.alarm.after((due - self._world.clock()).total_seconds())
+            self.alarm.after((due - self._dependencies.clock()).total_seconds())
 
     def _back_off(self, error: Exception) -> None:
         self._failures += 1
@@ -89,14 +91,14 @@ class WorkQueue:
 
     def __init__(self) -> None:
         self._loops: dict[str, _JobLoop] = {}
-        self._world: World | None = None
+        self._dependencies: Dependencies | None = None
         self.failure: asyncio.Future[None] | None = None
 
-    def start(self, world: World) -> None:
+    def start(self, dependencies: Dependencies) -> None:
         """For every job known by now: its resource, or a pod that was left of it."""
-        self._world = world
+        self._dependencies = dependencies
         self.failure = asyncio.get_running_loop().create_future()
-        for uid in {job.uid for job in world.jobs} | set(world.pods.job_uids()):
+        for uid in {job.uid for job in dependencies.jobs} | set(dependencies.pods.job_uids()):
             self.wake(uid)
 
     async def stop(self) -> None:
@@ -123,7 +125,7 @@ class WorkQueue:
 
     def pod_changed(self, uid: str, old: Pod | None, new: Pod | None) -> None:
         loop = self._loops.get(uid)
-        if loop is None or self._world is None:
+        if loop is None or self._dependencies is None:
             return self.wake(uid)  # whose roll begins with what the informer holds by now
         if loop.roll.take(old, new):
             loop.alarm.now()
@@ -146,11 +148,11 @@ class WorkQueue:
         return loop.reconciler if loop else None
 
     def _loop(self, uid: str) -> _JobLoop | None:
-        if self._world is None:
+        if self._dependencies is None:
             return None
         loop = self._loops.get(uid)
         if loop is None:
-            loop = self._loops[uid] = _JobLoop(uid, self._world, finished=self._finished)
+            loop = self._loops[uid] = _JobLoop(uid, self._dependencies, finished=self._finished)
             loop.start()
             assert loop.task is not None
             loop.task.add_done_callback(partial(self._ended, uid))

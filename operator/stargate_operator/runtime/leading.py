@@ -33,7 +33,7 @@ async def lead(replica: Replica) -> None:
     await _take_leader_label(replica)
     # A standby hears no reports. Silence must count from now, or a live gang looks hung.
     replica.hearing.begin()
-    replica.work_queue.start(replica.world(group_version))
+    replica.work_queue.start(replica.dependencies(group_version))
     replica.leads_now.set()
     metrics.leading(True)
     log.info("leading", identity=replica.settings.leader_identity, native_gangs=group_version)

@@ -33,7 +33,7 @@ from stargate_operator.placement.placer import Placing
 from stargate_operator.reconcile.compute_blocks import Accountant
 from stargate_operator.reconcile.event_recorder import Teller
 from stargate_operator.reconcile.gang_objects import Companions
-from stargate_operator.reconcile.reconciler import World
+from stargate_operator.reconcile.reconciler import Dependencies
 from stargate_operator.reconcile.work_queue import WorkQueue
 from stargate_operator.reports.authentication import Identities
 from stargate_operator.reports.certificate import ServingCertificate
@@ -154,8 +154,8 @@ class Replica:
             self._pod_group_tasks = [asyncio.create_task(each.run()) for each in followers]
         return found
 
-    def world(self, group_version: str | None) -> World:
-        return World(
+    def dependencies(self, group_version: str | None) -> Dependencies:
+        return Dependencies(
             client=self.client,
             jobs=self.jobs,
             catalogue=self.catalogue,

@@ -33,7 +33,7 @@ from stargate_operator.reconcile.event_recorder import Teller
 from stargate_operator.reconcile.gang_objects import Companions, NameTaken
 from stargate_operator.reconcile.memory import Memory
 from stargate_operator.reconcile.observe import ClusterView, observe
-from stargate_operator.reconcile.pod_control import Hands
+from stargate_operator.reconcile.pod_control import PodControl
 from stargate_operator.reconcile.status_writer import Record
 from stargate_operator.reports.listening import Hearing
 from stargate_operator.reports.pending import Ledger
@@ -79,7 +79,7 @@ class Reconciler:
         self._dependencies = dependencies
         self.memory = Memory()
         self._record = Record(dependencies.client)
-        self._hands = Hands(
+        self._pod_control = PodControl(
             dependencies.client,
             dependencies.pods,
             memory=self.memory,
@@ -91,7 +91,7 @@ class Reconciler:
             jobs=dependencies.jobs,
             pods=dependencies.pods,
             companions=dependencies.companions,
-            hands=self._hands,
+            pod_control=self._pod_control,
             record=self._record,
             nodes=dependencies.nodes,
             clock=dependencies.clock,
@@ -146,7 +146,7 @@ class Reconciler:
         return observe(
             job,
             self._roll,
-            creating=self._hands.creating(job.status.attempt),
+            creating=self._pod_control.creating(job.status.attempt),
             memory=self.memory,
             reports=dependencies.ledger.of(self.uid),
             view=view,
@@ -186,10 +186,10 @@ class Reconciler:
 
     async def _apply(self, observed: Observed) -> None:
         wanted = effects(observed)
-        await self._hands.turn_to(observed.job.status.attempt)
+        await self._pod_control.turn_to(observed.job.status.attempt)
         if observed.phase is Phase.SUSPENDED or (observed.phase and observed.phase.finished):
-            await self._hands.stop_creating()
-        self._hands.delete(wanted.delete)
+            await self._pod_control.stop_creating()
+        self._pod_control.delete(wanted.delete)
         await self._create(observed, wanted)
         await self._dependencies.companions.prune(observed.job)
 
@@ -206,7 +206,7 @@ class Reconciler:
             return self.memory.refused(error.reason, error.message, observed.now)
         if wanted.create and isinstance(blueprint, Blueprint):
             self.memory.remember_blueprint(job.status.attempt, blueprint)
-            self._hands.create(job, wanted.create, stamp=lambda: self._stamp(job, blueprint))
+            self._pod_control.create(job, wanted.create, stamp=lambda: self._stamp(job, blueprint))
         return None
 
     def _stamp(self, job: StargateJob, blueprint: Blueprint) -> PodStamp:
@@ -236,7 +236,7 @@ class Reconciler:
 
     @property
     def pods_waiting(self) -> int:
-        return self._hands.waiting
+        return self._pod_control.waiting
 
     @property
     def names(self) -> dict[str, object]:

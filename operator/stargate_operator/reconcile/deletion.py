@@ -14,7 +14,7 @@ from stargate_operator.informers.pod_store import PodStore
 from stargate_operator.model.pod import Pod
 from stargate_operator.reconcile.gang_objects import Companions
 from stargate_operator.reconcile.pod_control import PodControl
-from stargate_operator.reconcile.status_writer import Record
+from stargate_operator.reconcile.status_writer import StatusWriter
 from stargate_types import StargateJob
 
 _LOOK_AGAIN = timedelta(seconds=5)
@@ -32,7 +32,7 @@ class Retirement:
         pods: PodStore,
         companions: Companions,
         pod_control: PodControl,
-        record: Record,
+        status_writer: StatusWriter,
         nodes: Nodes,
         clock: Callable[[], datetime],
     ) -> None:
@@ -41,7 +41,7 @@ class Retirement:
         self._pods = pods
         self._companions = companions
         self._pod_control = pod_control
-        self._record = record
+        self._status_writer = status_writer
         self._nodes = nodes
         self._clock = clock
         self._orphaned = False
@@ -70,7 +70,7 @@ class Retirement:
             namespace,
             name,
         ) in strays:  # more than one: somebody has made up pods of a job elsewhere
-            found = await self._record.find(namespace, name)
+            found = await self._status_writer.find(namespace, name)
             if found is not None and found.uid == self._uid:
                 self._jobs.put(found)
         self._confirmed = True

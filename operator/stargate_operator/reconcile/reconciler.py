@@ -34,7 +34,7 @@ from stargate_operator.reconcile.gang_objects import Companions, NameTaken
 from stargate_operator.reconcile.memory import Memory
 from stargate_operator.reconcile.observe import ClusterView, observe
 from stargate_operator.reconcile.pod_control import PodControl
-from stargate_operator.reconcile.status_writer import Record
+from stargate_operator.reconcile.status_writer import StatusWriter
 from stargate_operator.reports.listening import Hearing
 from stargate_operator.reports.pending import Ledger
 from stargate_operator.status.describe import describe
@@ -78,7 +78,7 @@ class Reconciler:
         self._roll = roll
         self._dependencies = dependencies
         self.memory = Memory()
-        self._record = Record(dependencies.client)
+        self._status_writer = StatusWriter(dependencies.client)
         self._pod_control = PodControl(
             dependencies.client,
             dependencies.pods,
@@ -92,7 +92,7 @@ class Reconciler:
             pods=dependencies.pods,
             companions=dependencies.companions,
             pod_control=self._pod_control,
-            record=self._record,
+            status_writer=self._status_writer,
             nodes=dependencies.nodes,
             clock=dependencies.clock,
         )
@@ -110,7 +110,7 @@ class Reconciler:
         if standing is None:
             return observed.now  # somebody else wrote: look again
         if plan.delete_job:
-            await self._record.delete(standing)
+            await self._status_writer.delete(standing)
         after = self._observe(standing)
         await self._apply(after)
         self._tell(job, standing)
@@ -159,7 +159,7 @@ class Reconciler:
         if how is Urgency.NOTHING or self._too_early(how) > 0:
             metrics.status_skipped()
             return job
-        written = await self._record.write(job, status)
+        written = await self._status_writer.write(job, status)
         if written is None:
             await self._reread(job)
             return None
@@ -178,7 +178,7 @@ class Reconciler:
         self._dependencies.ledger.settle(self.uid, after.status)
 
     async def _reread(self, job: StargateJob) -> None:
-        fresh = await self._record.read(job)
+        fresh = await self._status_writer.read(job)
         if fresh is None or fresh.uid != self.uid:
             self._dependencies.jobs.remove(self.uid)
         else:

@@ -29,7 +29,7 @@ from stargate_operator.model.gang_index import Roll
 from stargate_operator.placement.contention import Rivals
 from stargate_operator.placement.placer import Placing
 from stargate_operator.reconcile.deletion import Retirement
-from stargate_operator.reconcile.event_recorder import Teller
+from stargate_operator.reconcile.event_recorder import EventRecorder
 from stargate_operator.reconcile.gang_objects import Companions, NameTaken
 from stargate_operator.reconcile.memory import Memory
 from stargate_operator.reconcile.observe import ClusterView, observe
@@ -38,7 +38,7 @@ from stargate_operator.reconcile.status_writer import StatusWriter
 from stargate_operator.reports.listening import Hearing
 from stargate_operator.reports.pending import Ledger
 from stargate_operator.status.describe import describe
-from stargate_operator.status.events import news
+from stargate_operator.status.events import events
 from stargate_operator.status.urgency import Urgency, urgency
 from stargate_operator.telemetry import metrics, status_counters
 from stargate_types import StargateJob
@@ -64,7 +64,7 @@ class Dependencies:
     hearing: Hearing
     rivals: Rivals
     placing: Placing
-    teller: Teller
+    event_recorder: EventRecorder
     target: Callable[[], ReportTarget]
     clock: Callable[[], datetime]
     wake: Callable[[str], None]
@@ -227,8 +227,8 @@ class Reconciler:
         if before is after:
             return
         status_counters.count(before.status, after.status, self._dependencies.clock())
-        for each in news(before.status, after.status):
-            self._dependencies.teller.tell(after, each)
+        for each in events(before.status, after.status):
+            self._dependencies.event_recorder.tell(after, each)
 
     def _wake_rivals(self, observed: Observed) -> None:
         for uid in self._dependencies.rivals.note(observed):

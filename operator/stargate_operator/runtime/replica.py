@@ -31,7 +31,7 @@ from stargate_operator.placement.contention import Rivals
 from stargate_operator.placement.fleet import Fleet
 from stargate_operator.placement.placer import Placing
 from stargate_operator.reconcile.compute_blocks import Accountant
-from stargate_operator.reconcile.event_recorder import Teller
+from stargate_operator.reconcile.event_recorder import EventRecorder
 from stargate_operator.reconcile.gang_objects import Companions
 from stargate_operator.reconcile.reconciler import Dependencies
 from stargate_operator.reconcile.work_queue import WorkQueue
@@ -116,7 +116,9 @@ class Replica:
             *self.foreign_pods,
             self.node_informer,
         ]
-        self.teller = Teller(self.client, instance=settings.leader_identity, clock=now)
+        self.event_recorder = EventRecorder(
+            self.client, instance=settings.leader_identity, clock=now
+        )
         self.watchers = KopfWatchers(watched(scope))
         self.leads_now = asyncio.Event()
 
@@ -171,7 +173,7 @@ class Replica:
             hearing=self.hearing,
             rivals=Rivals(self.jobs),
             placing=Placing(self.fleet, self.catalogue, self.jobs),
-            teller=self.teller,
+            event_recorder=self.event_recorder,
             target=self._report_target,
             clock=now,
             wake=self.work_queue.wake,
@@ -220,7 +222,7 @@ class Replica:
                 "passes": lambda: self.work_queue.due,
                 "pods": lambda: self.work_queue.pods_waiting,
                 "requests": lambda: self.client.limiter.waiting,
-                "events": lambda: self.teller.waiting,
+                "events": lambda: self.event_recorder.waiting,
             },
             pods=self.pods.__len__,
             foreign_pods=lambda: sum(len(each) for each in self.foreign_pods),

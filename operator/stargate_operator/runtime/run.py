@@ -74,7 +74,7 @@ def _endless(replica: Replica, watchdog: Watchdog) -> list[Coroutine[Any, Any, A
     return [
         *(informer.run() for informer in replica.informers),
         replica.hearing.run(),
-        replica.teller.run(),
+        replica.event_recorder.run(),
         keep_gauges(replica.sources()),
         watchdog.run(),
         until_it_changes(replica.lease_client, replica.settings.scope, replica.refused),

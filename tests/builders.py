@@ -15,7 +15,7 @@ from stargate_operator.decide.observed import Contention, Observed, Trouble
 from stargate_operator.decide.plan import Plan
 from stargate_operator.desired.environment import ReportTarget
 from stargate_operator.model.blueprint import Blueprint, Refusal, resolve
-from stargate_operator.model.gang_index import muster
+from stargate_operator.model.gang_index import observe_gang
 from stargate_operator.model.heartbeats import Pulse
 from stargate_operator.model.node_health import Cluster, UnreadyNode
 from stargate_operator.model.pod import FAILED, PENDING, RUNNING, SUCCEEDED, Pod, Termination
@@ -475,7 +475,7 @@ def observed(
     missing_companions: tuple[str, ...] = (),
 ) -> Observed:
     attempts = job.status.attempts
-    current, remains = muster(
+    current, previous_pods = observe_gang(
         pods,
         namespace=job.metadata.namespace,
         attempt=job.status.attempt,
@@ -487,7 +487,7 @@ def observed(
         now=now,
         blueprint=blueprint_ or blueprint(job),
         gang=current,
-        remains=remains,
+        previous_pods=previous_pods,
         reports=Reports(progress, tuple(checkpoints), epoch_seconds, pulse or Pulse()),
         trouble=trouble,
         contention=Contention(older, older_is_short, whole, alone, released_at),

@@ -39,15 +39,15 @@ def effects(observed: Observed) -> Effects:
     """`observed.job.status` is the status as just written, and `observed.gang` its attempt's."""
     phase = observed.phase
     if phase is None or phase is Phase.SUCCEEDED:
-        return Effects(delete=_doom(observed, observed.remains.alive, KILL_GRACE_SECONDS))
+        return Effects(delete=_doom(observed, observed.previous_pods.alive, KILL_GRACE_SECONDS))
     if phase in (Phase.SUSPENDED, Phase.FAILED):
-        held = (*observed.gang.live_pods, *observed.remains.alive)
+        held = (*observed.gang.live_pods, *observed.previous_pods.alive)
         return Effects(delete=_doom(observed, held, _last_grace(observed)))
     return Effects(
         create=_ranks_to_create(observed),
         companions=_companions(observed),
         delete=(
-            *_doom(observed, observed.remains.alive, KILL_GRACE_SECONDS),
+            *_doom(observed, observed.previous_pods.alive, KILL_GRACE_SECONDS),
             *_prune(observed),
         ),
     )
@@ -74,7 +74,7 @@ def _may_create(observed: Observed) -> bool:
     refused = observed.trouble is not None and observed.now < observed.trouble.retry_at
     leaving = observed.job.metadata.deletion_timestamp is not None
     blocked = refused or leaving or isinstance(observed.blueprint, Refusal)
-    return observed.starting and not blocked and not observed.remains.alive
+    return observed.starting and not blocked and not observed.previous_pods.alive
 
 
 def _prune(observed: Observed) -> tuple[PodDeletion, ...]:
@@ -82,12 +82,12 @@ def _prune(observed: Observed) -> tuple[PodDeletion, ...]:
     previous = observed.previous
     number, culprit = (previous.number, previous.rank) if previous else (0, None)
     kept = sorted(
-        (pod for pod in observed.remains.failed if pod.attempt == number),
+        (pod for pod in observed.previous_pods.failed if pod.attempt == number),
         key=lambda pod: (pod.rank != culprit, pod.rank),
     )[:KEPT_FAILED_PODS]
     names = {pod.name for pod in kept}
-    surplus = [pod for pod in observed.remains.failed if pod.name not in names]
-    return _doom(observed, (*surplus, *observed.remains.succeeded), KILL_GRACE_SECONDS)
+    surplus = [pod for pod in observed.previous_pods.failed if pod.name not in names]
+    return _doom(observed, (*surplus, *observed.previous_pods.succeeded), KILL_GRACE_SECONDS)
 
 
 def _doom(observed: Observed, pods: Iterable[Pod], grace: int | None) -> tuple[PodDeletion, ...]:

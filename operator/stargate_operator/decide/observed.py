@@ -9,7 +9,7 @@ from functools import cached_property
 
 from stargate_operator.model import checkpoints
 from stargate_operator.model.blueprint import Blueprint, Refusal
-from stargate_operator.model.gang import Gang, Remains
+from stargate_operator.model.gang import Gang, PreviousPods
 from stargate_operator.model.node_health import Cluster, UnreadyNode
 from stargate_operator.model.reports import Reports
 from stargate_types import StargateJob
@@ -49,7 +49,7 @@ class Observed:
     now: datetime
     blueprint: Blueprint | Refusal
     gang: Gang
-    remains: Remains = field(default_factory=Remains)
+    previous_pods: PreviousPods = field(default_factory=PreviousPods)
     reports: Reports = field(default_factory=Reports)
     trouble: Trouble | None = None
     contention: Contention = field(default_factory=Contention)

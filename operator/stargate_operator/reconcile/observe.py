@@ -9,7 +9,7 @@ from stargate_operator.decide.observed import Contention, Observed
 from stargate_operator.informers.catalog import Catalogue
 from stargate_operator.model.blueprint import Blueprint, Refusal, resolve
 from stargate_operator.model.gang import Gang
-from stargate_operator.model.gang_index import Roll
+from stargate_operator.model.gang_index import GangIndex
 from stargate_operator.model.node_health import Cluster
 from stargate_operator.model.pod import Pod
 from stargate_operator.model.report_interval import interval_seconds
@@ -36,7 +36,7 @@ class ClusterView:
 
 def observe(
     job: StargateJob,
-    roll: Roll,
+    gang_index: GangIndex,
     *,
     creating: frozenset[int],
     memory: Memory,
@@ -45,7 +45,7 @@ def observe(
     now: datetime,
 ) -> Observed:
     size = _world_size(job)
-    gang, remains = roll.gang(
+    gang, previous_pods = gang_index.gang(
         namespace=job.metadata.namespace,
         attempt=job.status.attempt,
         size=size,
@@ -59,12 +59,12 @@ def observe(
         now=now,
         blueprint=blueprint,
         gang=gang,
-        remains=remains,
+        previous_pods=previous_pods,
         reports=reports,
         trouble=memory.trouble,
         contention=view.contention,
         cluster=view.cluster(
-            chain(gang.ranks.values(), remains.alive),
+            chain(gang.ranks.values(), previous_pods.alive),
             (each.name for each in job.status.avoided_nodes),
         ),
         failed_since=memory.failed_since,

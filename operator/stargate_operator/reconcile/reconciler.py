@@ -25,7 +25,7 @@ from stargate_operator.informers.pod_store import PodStore
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.errors import ApiError
 from stargate_operator.model.blueprint import Blueprint
-from stargate_operator.model.gang_index import Roll
+from stargate_operator.model.gang_index import GangIndex
 from stargate_operator.placement.contention import Rivals
 from stargate_operator.placement.placer import Placing
 from stargate_operator.reconcile.deletion import Retirement
@@ -73,9 +73,9 @@ class Dependencies:
 class Reconciler:
     """The passes of one job. Each returns when the next is due at the latest; None: on news only."""
 
-    def __init__(self, uid: str, dependencies: Dependencies, roll: Roll) -> None:
+    def __init__(self, uid: str, dependencies: Dependencies, gang_index: GangIndex) -> None:
         self.uid = uid
-        self._roll = roll
+        self._gang_index = gang_index
         self._dependencies = dependencies
         self.memory = Memory()
         self._status_writer = StatusWriter(dependencies.client)
@@ -145,7 +145,7 @@ class Reconciler:
         )
         return observe(
             job,
-            self._roll,
+            self._gang_index,
             creating=self._pod_control.creating(job.status.attempt),
             memory=self.memory,
             reports=dependencies.ledger.of(self.uid),

@@ -99,7 +99,7 @@ def _revise(observed: Observed, found: list[AttemptStatus], changes: Changes) ->
     """Until the pods of the next attempt may be made, the cause is provisional."""
     if len(found) < 2 or observed.resolved:
         return
-    revision = attempts.revised(found[-2], observed.remains, observed.now)
+    revision = attempts.revised(found[-2], observed.previous_pods, observed.now)
     if revision is None:
         revision = attempts.lost_with_node(found[-2], _on_lost_nodes(observed))
     if revision is not None:
@@ -134,7 +134,7 @@ def _tell_given_up(observed: Observed, found: list[AttemptStatus], nodes: set[st
 def _on_lost_nodes(observed: Observed) -> list[Pod]:
     if not observed.lost_nodes:
         return []
-    held = (*observed.gang.live_pods, *observed.remains.alive)
+    held = (*observed.gang.live_pods, *observed.previous_pods.alive)
     return [pod for pod in held if pod.node in observed.lost_nodes]
 
 

@@ -17,7 +17,7 @@ from stargate_operator.desired.environment import ReportTarget
 from stargate_operator.model.blueprint import Blueprint, Refusal, resolve
 from stargate_operator.model.gang_index import observe_gang
 from stargate_operator.model.heartbeats import Pulse
-from stargate_operator.model.node_health import Cluster, UnreadyNode
+from stargate_operator.model.node_health import NodeHealth, UnreadyNode
 from stargate_operator.model.pod import FAILED, PENDING, RUNNING, SUCCEEDED, Pod, Termination
 from stargate_operator.model.reports import (
     CheckpointReport,
@@ -442,10 +442,10 @@ def unready(
     silent: bool = True,
     outage: bool = False,
     ready_again: Iterable[str] = (),
-) -> Cluster:
+) -> NodeHealth:
     """These nodes, which hold pods of the job, are not ready; a minute is longer than they may be."""
     nodes = {name: UnreadyNode(name, at(since), silent) for name in names}
-    return Cluster(nodes, frozenset(ready_again), outage)
+    return NodeHealth(nodes, frozenset(ready_again), outage)
 
 
 def observed(
@@ -467,7 +467,7 @@ def observed(
     failed_since: datetime | None = None,
     pulse: Pulse | None = None,
     heard_since: float = -1000.0,
-    cluster: Cluster | None = None,
+    node_health: NodeHealth | None = None,
     pue: float = 1.0,
     never_fits: str = "",
     has_room: bool = False,
@@ -491,7 +491,7 @@ def observed(
         reports=Reports(progress, tuple(checkpoints), epoch_seconds, pulse or Pulse()),
         trouble=trouble,
         contention=Contention(older, older_is_short, whole, alone, released_at),
-        cluster=cluster or Cluster(),
+        node_health=node_health or NodeHealth(),
         failed_since=failed_since,
         heard_since=at(heard_since),
         report_interval=10.0,

@@ -15,7 +15,7 @@ from stargate_operator.constants import (
 )
 from stargate_operator.decide.observed import Observed
 from stargate_operator.model.blueprint import Refusal
-from stargate_operator.model.node_health import Cluster
+from stargate_operator.model.node_health import NodeHealth
 from stargate_operator.model.pod import Pod
 from stargate_types.status import Cause, Phase
 
@@ -91,15 +91,15 @@ def _prune(observed: Observed) -> tuple[PodDeletion, ...]:
 
 
 def _doom(observed: Observed, pods: Iterable[Pod], grace: int | None) -> tuple[PodDeletion, ...]:
-    return tuple(deletion_of(pods, grace, cluster=observed.cluster, now=observed.now))
+    return tuple(deletion_of(pods, grace, node_health=observed.node_health, now=observed.now))
 
 
 def deletion_of(
-    pods: Iterable[Pod], grace: int | None, *, cluster: Cluster, now: datetime
+    pods: Iterable[Pod], grace: int | None, *, node_health: NodeHealth, now: datetime
 ) -> Iterator[PodDeletion]:
     """A pod that is going already needs no second word, unless nobody is there to hear the first."""
     for pod in pods:
-        if cluster.gives_up(pod, now):
+        if node_health.gives_up(pod, now):
             yield PodDeletion(pod, GIVEN_UP_GRACE_SECONDS)
         elif not pod.deleting:
             yield PodDeletion(pod, grace)

@@ -10,7 +10,7 @@ from functools import cached_property
 from stargate_operator.model import checkpoints
 from stargate_operator.model.blueprint import Blueprint, Refusal
 from stargate_operator.model.gang import Gang, PreviousPods
-from stargate_operator.model.node_health import Cluster, UnreadyNode
+from stargate_operator.model.node_health import NodeHealth, UnreadyNode
 from stargate_operator.model.reports import Reports
 from stargate_types import StargateJob
 from stargate_types.status import AttemptStatus, Checkpoints, Phase
@@ -53,7 +53,7 @@ class Observed:
     reports: Reports = field(default_factory=Reports)
     trouble: Trouble | None = None
     contention: Contention = field(default_factory=Contention)
-    cluster: Cluster = field(default_factory=Cluster)
+    node_health: NodeHealth = field(default_factory=NodeHealth)
     failed_since: datetime | None = None
     """When a failed rank of the current attempt was first seen."""
     heard_since: datetime = datetime(1970, 1, 1, tzinfo=UTC)
@@ -111,7 +111,7 @@ class Observed:
     @cached_property
     def lost_nodes(self) -> dict[str, UnreadyNode]:
         """Nodes that hold live pods of the job and are given up, the longest lost first."""
-        return self.cluster.lost(self.now)
+        return self.node_health.lost(self.now)
 
     @cached_property
     def saved(self) -> Checkpoints | None:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from stargate_operator.model.node import Node
-from stargate_operator.model.node_health import Cluster, UnreadyNode
+from stargate_operator.model.node_health import NodeHealth, UnreadyNode
 from stargate_operator.model.pod import Pod
 from stargate_operator.telemetry import metrics
 
@@ -85,10 +85,10 @@ class Nodes:
             if name and name not in self._ready and name not in self._unready:
                 self._unready_now(name, silent=True, gone=True)
 
-    def about(self, pods: Iterable[Pod], avoided: Iterable[str]) -> Cluster:
+    def about(self, pods: Iterable[Pod], avoided: Iterable[str]) -> NodeHealth:
         """What the owner of these pods must know."""
         unready = self._unready_of(pods) if self._unready else {}
-        return Cluster(
+        return NodeHealth(
             unready=unready,
             ready_again=frozenset(name for name in avoided if name in self._ready),
             outage=bool(unready) and self._outage(),

@@ -57,8 +57,8 @@ class Retirement:
             return None
         await self._companions.delete(self._uid)
         left = self._left()
-        now, cluster = self._clock(), self._nodes.about(left, avoided=())
-        self._pod_control.delete(deletion_of(left, grace=None, cluster=cluster, now=now))
+        now, node_health = self._clock(), self._nodes.about(left, avoided=())
+        self._pod_control.delete(deletion_of(left, grace=None, node_health=node_health, now=now))
         return now + _LOOK_AGAIN if left else None
 
     async def _confirm(self) -> datetime | None:

@@ -10,7 +10,7 @@ from stargate_operator.informers.catalog import Catalogue
 from stargate_operator.model.blueprint import Blueprint, Refusal, resolve
 from stargate_operator.model.gang import Gang
 from stargate_operator.model.gang_index import GangIndex
-from stargate_operator.model.node_health import Cluster
+from stargate_operator.model.node_health import NodeHealth
 from stargate_operator.model.pod import Pod
 from stargate_operator.model.report_interval import interval_seconds
 from stargate_operator.model.reports import Reports
@@ -29,7 +29,7 @@ class ClusterView:
     native_gangs: bool
     missing_companions: tuple[str, ...]
     heard_since: datetime
-    cluster: Callable[[Iterable[Pod], Iterable[str]], Cluster]
+    node_health: Callable[[Iterable[Pod], Iterable[str]], NodeHealth]
     """Of these pods, and of the nodes of these names that the job avoids."""
     placing: Placing
 
@@ -63,7 +63,7 @@ def observe(
         reports=reports,
         trouble=memory.trouble,
         contention=view.contention,
-        cluster=view.cluster(
+        node_health=view.node_health(
             chain(gang.ranks.values(), previous_pods.alive),
             (each.name for each in job.status.avoided_nodes),
         ),

@@ -140,7 +140,7 @@ class Reconciler:
             native_gangs=dependencies.companions.native_gangs,
             missing_companions=dependencies.companions.missing(job) if job.status.attempt else (),
             heard_since=dependencies.hearing.since,
-            cluster=dependencies.nodes.about,
+            node_health=dependencies.nodes.about,
             placing=dependencies.placing,
         )
         return observe(

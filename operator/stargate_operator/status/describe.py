@@ -111,14 +111,14 @@ def _revise(observed: Observed, found: list[AttemptStatus], changes: Changes) ->
 def _avoided(observed: Observed, plan: Plan) -> list[AvoidedNode]:
     standing = observed.job.status.avoided_nodes
     if plan.ending and plan.ending.cause is Cause.NODE_RETURNED:
-        standing = avoided_nodes.without(standing, observed.cluster.ready_again)
+        standing = avoided_nodes.without(standing, observed.node_health.ready_again)
     if plan.next_attempt or plan.resolve:
         standing = avoided_nodes.without_forgotten(standing, observed.now)
     return _listed(observed, standing)
 
 
 def _listed(observed: Observed, standing: list[AvoidedNode]) -> list[AvoidedNode]:
-    until = observed.now + observed.cluster.avoided_for
+    until = observed.now + observed.node_health.avoided_for
     return avoided_nodes.with_lost(standing, observed.lost_nodes, now=observed.now, until=until)
 
 

@@ -132,8 +132,8 @@ def test_dead_nodes_that_hold_nothing_make_no_outage() -> None:
 def test_an_avoided_node_that_is_ready_again_is_told() -> None:
     world = World()
     world.falls_silent(5)
-    cluster = world.nodes.about(world.pods, ["node-5", "node-6", "unheard-of"])
-    assert cluster.ready_again == {"node-6"}
+    node_health = world.nodes.about(world.pods, ["node-5", "node-6", "unheard-of"])
+    assert node_health.ready_again == {"node-6"}
 
 
 def test_pods_bear_a_node_longer_than_we_do() -> None:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from stargate_operator.decide.effects import deletion_of
 from stargate_operator.informers.jobs import Jobs
-from stargate_operator.informers.node_tracker import Nodes
+from stargate_operator.informers.node_tracker import NodeTracker
 from stargate_operator.informers.pod_store import PodStore
 from stargate_operator.model.pod import Pod
 from stargate_operator.reconcile.gang_objects import Companions
@@ -33,7 +33,7 @@ class Retirement:
         companions: Companions,
         pod_control: PodControl,
         status_writer: StatusWriter,
-        nodes: Nodes,
+        node_tracker: NodeTracker,
         clock: Callable[[], datetime],
     ) -> None:
         self._uid = uid
@@ -42,7 +42,7 @@ class Retirement:
         self._companions = companions
         self._pod_control = pod_control
         self._status_writer = status_writer
-        self._nodes = nodes
+        self._node_tracker = node_tracker
         self._clock = clock
         self._orphaned = False
         self._confirmed = False
@@ -57,7 +57,7 @@ class Retirement:
             return None
         await self._companions.delete(self._uid)
         left = self._left()
-        now, node_health = self._clock(), self._nodes.about(left, avoided=())
+        now, node_health = self._clock(), self._node_tracker.about(left, avoided=())
         self._pod_control.delete(deletion_of(left, grace=None, node_health=node_health, now=now))
         return now + _LOOK_AGAIN if left else None
 

@@ -20,7 +20,7 @@ from stargate_operator.desired.gang_objects import pod_group_name
 from stargate_operator.desired.pods import Placement, PodStamp, pod_stamp
 from stargate_operator.informers.catalog import Catalogue
 from stargate_operator.informers.jobs import Jobs
-from stargate_operator.informers.node_tracker import Nodes
+from stargate_operator.informers.node_tracker import NodeTracker
 from stargate_operator.informers.pod_store import PodStore
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.errors import ApiError
@@ -58,7 +58,7 @@ class Dependencies:
     jobs: Jobs
     catalogue: Catalogue
     pods: PodStore
-    nodes: Nodes
+    node_tracker: NodeTracker
     companions: Companions
     ledger: Ledger
     hearing: Hearing
@@ -93,7 +93,7 @@ class Reconciler:
             companions=dependencies.companions,
             pod_control=self._pod_control,
             status_writer=self._status_writer,
-            nodes=dependencies.nodes,
+            node_tracker=dependencies.node_tracker,
             clock=dependencies.clock,
         )
         self.done = False
@@ -140,7 +140,7 @@ class Reconciler:
             native_gangs=dependencies.companions.native_gangs,
             missing_companions=dependencies.companions.missing(job) if job.status.attempt else (),
             heard_since=dependencies.hearing.since,
-            node_health=dependencies.nodes.about,
+            node_health=dependencies.node_tracker.about,
             placing=dependencies.placing,
         )
         return observe(
@@ -218,7 +218,7 @@ class Reconciler:
             target=self._dependencies.target(),
             placement=Placement(
                 avoided=tuple(each.name for each in job.status.avoided_nodes),
-                tolerated_seconds=self._dependencies.nodes.tolerated_seconds,
+                tolerated_seconds=self._dependencies.node_tracker.tolerated_seconds,
                 pod_group=pod_group_name(job, job.status.attempt) if native else None,
             ),
         )

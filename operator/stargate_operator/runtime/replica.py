@@ -20,7 +20,7 @@ from stargate_operator.informers.informer import PODS, SERVICES, Follower, Infor
 from stargate_operator.informers.jobs import Jobs
 from stargate_operator.informers.kopf_handlers import watched
 from stargate_operator.informers.kopf_watchers import KopfWatchers
-from stargate_operator.informers.node_tracker import Nodes, Patience
+from stargate_operator.informers.node_tracker import NodeLossTimes, NodeTracker
 from stargate_operator.informers.nodes import NodeInformer
 from stargate_operator.informers.pod_store import PodStore
 from stargate_operator.kube.client import Client
@@ -89,8 +89,8 @@ class Replica:
             client.on_request = metrics.api_answered
         self.hearing = Hearing(now, time.monotonic)
         self.fleet = Fleet(time.monotonic)
-        self.nodes = Nodes(
-            Patience(
+        self.node_tracker = NodeTracker(
+            NodeLossTimes(
                 lost_after=timedelta(seconds=settings.node_lost_seconds),
                 avoided_for=timedelta(seconds=settings.avoid_lost_nodes_seconds),
             ),
@@ -99,7 +99,10 @@ class Replica:
             monotonic=time.monotonic,
         )
         self.wakeups = Wakeups(
-            work_queue=self.work_queue, fleet=self.fleet, jobs=self.jobs, nodes=self.nodes
+            work_queue=self.work_queue,
+            fleet=self.fleet,
+            jobs=self.jobs,
+            node_tracker=self.node_tracker,
         )
         self.node_informer = NodeInformer(self.client, on_change=self.wakeups.node_changed)
         self.foreign_pods = [ForeignPods(self.client, on_change=self.fleet.held)]
@@ -162,7 +165,7 @@ class Replica:
             jobs=self.jobs,
             catalogue=self.catalogue,
             pods=self.pods,
-            nodes=self.nodes,
+            node_tracker=self.node_tracker,
             companions=Companions(
                 self.client,
                 services=self.services,

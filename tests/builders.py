@@ -472,7 +472,7 @@ def observed(
     never_fits: str = "",
     has_room: bool = False,
     native_gangs: bool = False,
-    missing_companions: tuple[str, ...] = (),
+    missing_gang_objects: tuple[str, ...] = (),
 ) -> Observed:
     attempts = job.status.attempts
     current, previous_pods = observe_gang(
@@ -499,7 +499,7 @@ def observed(
         never_fits=never_fits,
         has_room=has_room,
         native_gangs=native_gangs,
-        missing_companions=missing_companions,
+        missing_gang_objects=missing_gang_objects,
     )
 
 

@@ -31,7 +31,7 @@ class PodDeletion:
 @dataclass(frozen=True)
 class Effects:
     create: tuple[int, ...] = ()
-    companions: tuple[str, ...] = ()
+    gang_objects: tuple[str, ...] = ()
     delete: tuple[PodDeletion, ...] = ()
 
 
@@ -45,7 +45,7 @@ def effects(observed: Observed) -> Effects:
         return Effects(delete=_doom(observed, held, _last_grace(observed)))
     return Effects(
         create=_ranks_to_create(observed),
-        companions=_companions(observed),
+        gang_objects=_companions(observed),
         delete=(
             *_doom(observed, observed.previous_pods.alive, KILL_GRACE_SECONDS),
             *_prune(observed),
@@ -66,7 +66,7 @@ def _ranks_to_create(observed: Observed) -> tuple[int, ...]:
 
 def _companions(observed: Observed) -> tuple[str, ...]:
     needed = observed.has_run or _may_create(observed)
-    return observed.missing_companions if needed else ()
+    return observed.missing_gang_objects if needed else ()
 
 
 def _may_create(observed: Observed) -> bool:

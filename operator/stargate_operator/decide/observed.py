@@ -67,7 +67,7 @@ class Observed:
     """Whether a gang that gave its nodes back would find nodes for all its ranks now."""
     native_gangs: bool = False
     """Whether the scheduler itself keeps all or nothing (PodGroups)."""
-    missing_companions: tuple[str, ...] = field(default=())
+    missing_gang_objects: tuple[str, ...] = field(default=())
     """Kinds of the gang's companions (Service, PodGroup) that do not stand."""
 
     @property

@@ -12,7 +12,7 @@ from stargate_operator.informers.jobs import Jobs
 from stargate_operator.informers.node_tracker import NodeTracker
 from stargate_operator.informers.pod_store import PodStore
 from stargate_operator.model.pod import Pod
-from stargate_operator.reconcile.gang_objects import Companions
+from stargate_operator.reconcile.gang_objects import GangObjects
 from stargate_operator.reconcile.pod_control import PodControl
 from stargate_operator.reconcile.status_writer import StatusWriter
 from stargate_types import StargateJob
@@ -30,7 +30,7 @@ class Retirement:
         *,
         jobs: Jobs,
         pods: PodStore,
-        companions: Companions,
+        gang_objects: GangObjects,
         pod_control: PodControl,
         status_writer: StatusWriter,
         node_tracker: NodeTracker,
@@ -39,7 +39,7 @@ class Retirement:
         self._uid = uid
         self._jobs = jobs
         self._pods = pods
-        self._companions = companions
+        self._gang_objects = gang_objects
         self._pod_control = pod_control
         self._status_writer = status_writer
         self._node_tracker = node_tracker
@@ -55,7 +55,7 @@ class Retirement:
         self._orphaned |= job is not None and _ORPHAN_FINALIZER in job.metadata.finalizers
         if self._orphaned:
             return None
-        await self._companions.delete(self._uid)
+        await self._gang_objects.delete(self._uid)
         left = self._left()
         now, node_health = self._clock(), self._node_tracker.about(left, avoided=())
         self._pod_control.delete(deletion_of(left, grace=None, node_health=node_health, now=now))

@@ -27,7 +27,7 @@ class ClusterView:
     catalogue: Catalogue
     contention: Contention
     native_gangs: bool
-    missing_companions: tuple[str, ...]
+    missing_gang_objects: tuple[str, ...]
     heard_since: datetime
     node_health: Callable[[Iterable[Pod], Iterable[str]], NodeHealth]
     """Of these pods, and of the nodes of these names that the job avoids."""
@@ -74,7 +74,7 @@ def observe(
         has_room=_has_room(job, blueprint, view.placing),
         never_fits=_never_fits(job, gang, blueprint, view.placing),
         native_gangs=view.native_gangs,
-        missing_companions=view.missing_companions,
+        missing_gang_objects=view.missing_gang_objects,
     )
 
 

@@ -30,7 +30,7 @@ from stargate_operator.placement.contention import Rivals
 from stargate_operator.placement.placer import Placing
 from stargate_operator.reconcile.deletion import Retirement
 from stargate_operator.reconcile.event_recorder import EventRecorder
-from stargate_operator.reconcile.gang_objects import Companions, NameTaken
+from stargate_operator.reconcile.gang_objects import GangObjects, NameTaken
 from stargate_operator.reconcile.memory import Memory
 from stargate_operator.reconcile.observe import ClusterView, observe
 from stargate_operator.reconcile.pod_control import PodControl
@@ -59,7 +59,7 @@ class Dependencies:
     catalogue: Catalogue
     pods: PodStore
     node_tracker: NodeTracker
-    companions: Companions
+    gang_objects: GangObjects
     ledger: Ledger
     hearing: Hearing
     rivals: Rivals
@@ -90,7 +90,7 @@ class Reconciler:
             uid,
             jobs=dependencies.jobs,
             pods=dependencies.pods,
-            companions=dependencies.companions,
+            gang_objects=dependencies.gang_objects,
             pod_control=self._pod_control,
             status_writer=self._status_writer,
             node_tracker=dependencies.node_tracker,
@@ -137,8 +137,10 @@ class Reconciler:
         view = ClusterView(
             catalogue=dependencies.catalogue,
             contention=dependencies.rivals.seen_by(job),
-            native_gangs=dependencies.companions.native_gangs,
-            missing_companions=dependencies.companions.missing(job) if job.status.attempt else (),
+            native_gangs=dependencies.gang_objects.native_gangs,
+            missing_gang_objects=dependencies.gang_objects.missing(job)
+            if job.status.attempt
+            else (),
             heard_since=dependencies.hearing.since,
             node_health=dependencies.node_tracker.about,
             placing=dependencies.placing,
@@ -191,15 +193,15 @@ class Reconciler:
             await self._pod_control.stop_creating()
         self._pod_control.delete(wanted.delete)
         await self._create(observed, wanted)
-        await self._dependencies.companions.prune(observed.job)
+        await self._dependencies.gang_objects.prune(observed.job)
 
     async def _create(self, observed: Observed, wanted: Effects) -> None:
         job, blueprint = observed.job, observed.blueprint
         if observed.gang.created == observed.gang.size:
             self.memory.accepted()
         try:
-            for kind in wanted.companions:
-                await self._dependencies.companions.create(kind, job)
+            for kind in wanted.gang_objects:
+                await self._dependencies.gang_objects.create(kind, job)
         except NameTaken as taken:
             return self.memory.refused(taken.reason, taken.message, observed.now)
         except ApiError as error:
@@ -210,7 +212,7 @@ class Reconciler:
         return None
 
     def _stamp(self, job: StargateJob, blueprint: Blueprint) -> PodStamp:
-        native = self._dependencies.companions.native_gangs
+        native = self._dependencies.gang_objects.native_gangs
         return pod_stamp(
             job,
             blueprint,

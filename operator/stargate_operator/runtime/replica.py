@@ -32,7 +32,7 @@ from stargate_operator.placement.fleet import Fleet
 from stargate_operator.placement.placer import Placing
 from stargate_operator.reconcile.compute_blocks import Accountant
 from stargate_operator.reconcile.event_recorder import EventRecorder
-from stargate_operator.reconcile.gang_objects import Companions
+from stargate_operator.reconcile.gang_objects import GangObjects
 from stargate_operator.reconcile.reconciler import Dependencies
 from stargate_operator.reconcile.work_queue import WorkQueue
 from stargate_operator.reports.authentication import Identities
@@ -166,7 +166,7 @@ class Replica:
             catalogue=self.catalogue,
             pods=self.pods,
             node_tracker=self.node_tracker,
-            companions=Companions(
+            gang_objects=GangObjects(
                 self.client,
                 services=self.services,
                 pod_groups=self.pod_groups,

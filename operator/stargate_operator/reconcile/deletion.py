@@ -21,7 +21,7 @@ _LOOK_AGAIN = timedelta(seconds=5)
 _ORPHAN_FINALIZER = "orphan"
 
 
-class Retirement:
+class JobDeletion:
     """Of one job, by its UID."""
 
     def __init__(

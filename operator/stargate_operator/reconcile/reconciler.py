@@ -28,7 +28,7 @@ from stargate_operator.model.blueprint import Blueprint
 from stargate_operator.model.gang_index import GangIndex
 from stargate_operator.placement.contention import Rivals
 from stargate_operator.placement.placer import Placing
-from stargate_operator.reconcile.deletion import Retirement
+from stargate_operator.reconcile.deletion import JobDeletion
 from stargate_operator.reconcile.event_recorder import EventRecorder
 from stargate_operator.reconcile.gang_objects import GangObjects, NameTaken
 from stargate_operator.reconcile.memory import Memory
@@ -86,7 +86,7 @@ class Reconciler:
             clock=dependencies.clock,
             wake=lambda: dependencies.wake(uid),
         )
-        self._retirement = Retirement(
+        self._deletion = JobDeletion(
             uid,
             jobs=dependencies.jobs,
             pods=dependencies.pods,
@@ -118,7 +118,7 @@ class Reconciler:
         return self._next(observed, plan, after, wanted=status)
 
     async def _retire(self, job: StargateJob | None) -> datetime | None:
-        due = await self._retirement.go_on(job or self.memory.last_seen)
+        due = await self._deletion.go_on(job or self.memory.last_seen)
         if job is not None:
             self.memory.last_seen = job
             return due

@@ -26,7 +26,7 @@ from stargate_operator.kube.client import Client
 from stargate_operator.kube.errors import ApiError
 from stargate_operator.model.blueprint import Blueprint
 from stargate_operator.model.gang_index import GangIndex
-from stargate_operator.placement.contention import Rivals
+from stargate_operator.placement.contention import GangContention
 from stargate_operator.placement.placer import Placing
 from stargate_operator.reconcile.deletion import JobDeletion
 from stargate_operator.reconcile.event_recorder import EventRecorder
@@ -62,7 +62,7 @@ class Dependencies:
     gang_objects: GangObjects
     ledger: Ledger
     hearing: Hearing
-    rivals: Rivals
+    contention: GangContention
     placing: Placing
     event_recorder: EventRecorder
     target: Callable[[], ReportTarget]
@@ -129,14 +129,14 @@ class Reconciler:
     def _forget(self) -> None:
         self.done = self._dependencies.jobs.get(self.uid) is None
         self._dependencies.ledger.forget(self.uid)
-        for uid in self._dependencies.rivals.gone(self.uid, self._dependencies.clock()):
+        for uid in self._dependencies.contention.gone(self.uid, self._dependencies.clock()):
             self._dependencies.wake(uid)
 
     def _observe(self, job: StargateJob) -> Observed:
         dependencies = self._dependencies
         view = ClusterView(
             catalogue=dependencies.catalogue,
-            contention=dependencies.rivals.seen_by(job),
+            contention=dependencies.contention.seen_by(job),
             native_gangs=dependencies.gang_objects.native_gangs,
             missing_gang_objects=dependencies.gang_objects.missing(job)
             if job.status.attempt
@@ -233,7 +233,7 @@ class Reconciler:
             self._dependencies.event_recorder.tell(after, each)
 
     def _wake_rivals(self, observed: Observed) -> None:
-        for uid in self._dependencies.rivals.note(observed):
+        for uid in self._dependencies.contention.note(observed):
             self._dependencies.wake(uid)
 
     @property

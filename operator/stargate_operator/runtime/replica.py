@@ -27,7 +27,7 @@ from stargate_operator.kube.client import Client
 from stargate_operator.kube.config import Endpoint
 from stargate_operator.kube.pod_groups import find_group_version
 from stargate_operator.model.pod import Pod
-from stargate_operator.placement.contention import Rivals
+from stargate_operator.placement.contention import GangContention
 from stargate_operator.placement.fleet import Fleet
 from stargate_operator.placement.placer import Placing
 from stargate_operator.reconcile.compute_blocks import Accountant
@@ -174,7 +174,7 @@ class Replica:
             ),
             ledger=self.ledger,
             hearing=self.hearing,
-            rivals=Rivals(self.jobs),
+            contention=GangContention(self.jobs),
             placing=Placing(self.fleet, self.catalogue, self.jobs),
             event_recorder=self.event_recorder,
             target=self._report_target,

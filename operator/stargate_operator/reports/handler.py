@@ -51,7 +51,7 @@ class Incoming:
     body: Callable[[], Awaitable[bytes]]
 
 
-class Intake:
+class ReportHandler:
     """`clock` gives the time in UTC."""
 
     def __init__(

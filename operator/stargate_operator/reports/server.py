@@ -14,7 +14,7 @@ from aiohttp import web
 
 from stargate_operator.reports.certificate import ServingCertificate
 from stargate_operator.reports.errors import Refusal, as_status, not_found, unreadable
-from stargate_operator.reports.handler import Incoming, Intake
+from stargate_operator.reports.handler import Incoming, ReportHandler
 from stargate_operator.reports.listener import DEFAULT_LIMITS, Limits, Listener, Seat
 from stargate_operator.reports.protocol import encode
 from stargate_operator.telemetry import metrics
@@ -39,13 +39,13 @@ DEFAULT_PATIENCE = Patience()
 class ReportServer:
     def __init__(
         self,
-        intake: Intake,
+        handler: ReportHandler,
         certificate: ServingCertificate,
         *,
         limits: Limits = DEFAULT_LIMITS,
         patience: Patience = DEFAULT_PATIENCE,
     ) -> None:
-        self._intake = intake
+        self._handler = handler
         self._certificate = certificate
         self._patience = patience
         self._http = web.Server(self._handle)
@@ -75,14 +75,14 @@ class ReportServer:
             self._watching.cancel()
         await self._listener.close()
         await self._http.shutdown(self._patience.shutdown)
-        await self._intake.close()
+        await self._handler.close()
 
     def _connection(self, seat: Seat) -> "_Connection":
         return _Connection(self._http, seat, headers_seconds=self._patience.headers)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
-            answer = await self._intake.take(self._incoming(request))
+            answer = await self._handler.take(self._incoming(request))
         except Refusal as refusal:
             return _refused(refusal)
         except (web.RequestPayloadError, ConnectionError):

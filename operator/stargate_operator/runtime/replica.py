@@ -37,7 +37,7 @@ from stargate_operator.reconcile.reconciler import Dependencies
 from stargate_operator.reconcile.work_queue import WorkQueue
 from stargate_operator.reports.authentication import Identities
 from stargate_operator.reports.certificate import ServingCertificate
-from stargate_operator.reports.handler import Intake
+from stargate_operator.reports.handler import ReportHandler
 from stargate_operator.reports.listening import Hearing
 from stargate_operator.reports.pending import Ledger
 from stargate_operator.reports.server import ReportServer
@@ -196,11 +196,11 @@ class Replica:
             scope=self.scope,
         )
         identities = Identities(self.client, time.time)
-        intake = Intake(board, self.ledger, identities, clock=now, hearing=self.hearing)
+        handler = ReportHandler(board, self.ledger, identities, clock=now, hearing=self.hearing)
         certificate = ServingCertificate(
             self.settings.reports_certificate, self.settings.reports_key
         )
-        return ReportServer(intake, certificate)
+        return ReportServer(handler, certificate)
 
     def watchdog(self, reports: ReportServer) -> Watchdog:
         return Watchdog(

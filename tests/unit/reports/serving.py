@@ -12,7 +12,7 @@ import aiohttp
 
 from stargate_operator.reports.authentication import Identities
 from stargate_operator.reports.certificate import ServingCertificate
-from stargate_operator.reports.handler import Intake
+from stargate_operator.reports.handler import ReportHandler
 from stargate_operator.reports.server import ReportServer
 from tests.unit.reports.given import Board, Reviewer, certificate, pod, token
 
@@ -75,14 +75,14 @@ async def serving(folder: Path, **settings: Any) -> AsyncIterator[Site]:
     files = certificate(folder)
     board = Board().with_pods(*(pod(rank) for rank in range(4)))
     reviewer = Reviewer()
-    intake = Intake(
+    handler = ReportHandler(
         board,
         board.ledger,
         Identities(reviewer, clock=lambda: 1_000_000.0),
         clock=lambda: datetime.now(UTC),
         standing_timeout=0.2,
     )
-    server = ReportServer(intake, ServingCertificate(*files), **settings)
+    server = ReportServer(handler, ServingCertificate(*files), **settings)
     server.start("localhost", 0)
     try:
         async with aiohttp.ClientSession() as client:

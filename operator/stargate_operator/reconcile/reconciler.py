@@ -36,7 +36,7 @@ from stargate_operator.reconcile.observe import ClusterView, observe
 from stargate_operator.reconcile.pod_control import PodControl
 from stargate_operator.reconcile.status_writer import StatusWriter
 from stargate_operator.reports.listening import Hearing
-from stargate_operator.reports.pending import Ledger
+from stargate_operator.reports.pending import PendingReports
 from stargate_operator.status.describe import describe
 from stargate_operator.status.events import events
 from stargate_operator.status.urgency import Urgency, urgency
@@ -60,7 +60,7 @@ class Dependencies:
     pods: PodStore
     node_tracker: NodeTracker
     gang_objects: GangObjects
-    ledger: Ledger
+    pending: PendingReports
     hearing: Hearing
     contention: GangContention
     placing: Placing
@@ -128,7 +128,7 @@ class Reconciler:
 
     def _forget(self) -> None:
         self.done = self._dependencies.jobs.get(self.uid) is None
-        self._dependencies.ledger.forget(self.uid)
+        self._dependencies.pending.forget(self.uid)
         for uid in self._dependencies.contention.gone(self.uid, self._dependencies.clock()):
             self._dependencies.wake(uid)
 
@@ -150,7 +150,7 @@ class Reconciler:
             self._gang_index,
             creating=self._pod_control.creating(job.status.attempt),
             memory=self.memory,
-            reports=dependencies.ledger.of(self.uid),
+            reports=dependencies.pending.of(self.uid),
             view=view,
             now=dependencies.clock(),
         )
@@ -167,17 +167,17 @@ class Reconciler:
             return None
         self.memory.wrote_at = time.monotonic()
         self._dependencies.jobs.put(written)
-        self._settle(job, written)
+        self._mark_written(job, written)
         return written
 
     def _too_early(self, how: Urgency) -> float:
         """Seconds until a write of this urgency is due."""
         return self.memory.wrote_at + PATIENCE.get(how, 0.0) - time.monotonic()
 
-    def _settle(self, before: StargateJob, after: StargateJob) -> None:
+    def _mark_written(self, before: StargateJob, after: StargateJob) -> None:
         """What stands in the status may be acknowledged to the workers."""
         self.memory.note_expired(before.status, after.status)
-        self._dependencies.ledger.settle(self.uid, after.status)
+        self._dependencies.pending.mark_written(self.uid, after.status)
 
     async def _reread(self, job: StargateJob) -> None:
         fresh = await self._status_writer.read(job)

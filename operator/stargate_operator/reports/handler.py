@@ -26,7 +26,7 @@ from stargate_operator.reports.errors import (
 )
 from stargate_operator.reports.job_lookup import Board, Standing
 from stargate_operator.reports.listening import Hearing
-from stargate_operator.reports.pending import Ledger
+from stargate_operator.reports.pending import PendingReports
 from stargate_operator.reports.protocol import (
     Acknowledged,
     Answer,
@@ -57,7 +57,7 @@ class ReportHandler:
     def __init__(
         self,
         board: Board,
-        ledger: Ledger,
+        pending: PendingReports,
         identities: Identities,
         *,
         clock: Callable[[], datetime],
@@ -65,7 +65,7 @@ class ReportHandler:
         standing_timeout: float = STANDING_TIMEOUT_SECONDS,
     ) -> None:
         self._board = board
-        self._ledger = ledger
+        self._pending = pending
         self._identities = identities
         self._clock = clock
         self._hearing = hearing
@@ -134,7 +134,7 @@ class ReportHandler:
 
     async def _record(self, report: Report, pod: Pod, standing: Standing) -> Acknowledged | None:
         at = self._clock()
-        self._ledger.progress(pod.job_uid, _progress(report, pod, at))
+        self._pending.progress(pod.job_uid, _progress(report, pod, at))
         if pod.rank == 0:
             self._board.progressed(pod.job_uid)
         if report.checkpoint is None:
@@ -149,11 +149,11 @@ class ReportHandler:
         if checkpoint.state == "Damaged":
             self._need_known(checkpoint, pod, standing)
         report = _as_reported(checkpoint, pod, self._clock())
-        self._ledger.checkpoint(pod.job_uid, report)
+        self._pending.checkpoint(pod.job_uid, report)
         self._board.wake(pod.job_uid)
         if checkpoint.state == "Writing":
             return None
-        if not await self._ledger.standing(pod.job_uid, report, self._standing_timeout):
+        if not await self._pending.standing(pod.job_uid, report, self._standing_timeout):
             self._explain_not_standing(checkpoint, pod)
         return _acknowledge(checkpoint)
 
@@ -163,7 +163,7 @@ class ReportHandler:
             for epoch, uri, _ in standing.checkpoints
         )
         restored = checkpoint.uri == standing.restored_from
-        if stands or restored or self._ledger.knows(pod.job_uid, checkpoint.epoch, checkpoint.uri):
+        if stands or restored or self._pending.knows(pod.job_uid, checkpoint.epoch, checkpoint.uri):
             return
         raise invalid(
             "checkpoint.uri",

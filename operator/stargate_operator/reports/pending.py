@@ -1,7 +1,7 @@
 """What workers reported and what of it is not yet written down.
 
 Held in memory alone, by job UID: a report costs no write. The reconciler reads a snapshot (`of`),
-writes the job's status, and says what now stands (`settle`); only then is a checkpoint
+writes the job's status, and says what now stands (`mark_written`); only then is a checkpoint
 acknowledged. Reads no clock and does no I/O: times come with the reports.
 """
 
@@ -19,7 +19,7 @@ MAX_PENDING = 16
 
 
 @dataclass(slots=True)
-class _Page:
+class _JobReports:
     """What the ledger holds of one job."""
 
     attempt: int = 0
@@ -55,9 +55,9 @@ class _Page:
             waiter.set_result(stands)
 
 
-class Ledger:
+class PendingReports:
     def __init__(self) -> None:
-        self._pages: dict[str, _Page] = {}
+        self._pages: dict[str, _JobReports] = {}
 
     def progress(self, job_uid: str, report: ProgressReport) -> None:
         page = self._page(job_uid)
@@ -109,7 +109,7 @@ class Ledger:
         await asyncio.wait((waiter,), timeout=timeout)
         return waiter.done() and waiter.result()
 
-    def settle(self, job_uid: str, status: StargateJobStatus) -> None:
+    def mark_written(self, job_uid: str, status: StargateJobStatus) -> None:
         """Takes note of what stands: after each status that was written, and once at the start."""
         page = self._page(job_uid)
         page.standing = _keys(status)
@@ -120,18 +120,18 @@ class Ledger:
         page.turn_to(status.attempt)
 
     def forget(self, job_uid: str) -> None:
-        page = self._pages.pop(job_uid, _Page())
+        page = self._pages.pop(job_uid, _JobReports())
         for key in list(page.waiters):
             page.resolve(key, stands=False)
 
-    def _page(self, job_uid: str) -> _Page:
+    def _page(self, job_uid: str) -> _JobReports:
         page = self._pages.get(job_uid)
         if page is None:
-            page = self._pages[job_uid] = _Page()
+            page = self._pages[job_uid] = _JobReports()
         return page
 
 
-def _advance(page: _Page, report: ProgressReport) -> None:
+def _advance(page: _JobReports, report: ProgressReport) -> None:
     """A report that leaves something out does not unsay it."""
     before = page.progress
     if before is not None:
@@ -146,7 +146,7 @@ def _advance(page: _Page, report: ProgressReport) -> None:
         page.pace.saw(report.epoch, report.at)
 
 
-def _make_room(page: _Page, report: CheckpointReport) -> None:
+def _make_room(page: _JobReports, report: CheckpointReport) -> None:
     """Drops what the report supersedes; a rank that reports without end fills no memory."""
     for other in [other for other in page.pending.values() if _superseded(other, report)]:
         page.drop(other)

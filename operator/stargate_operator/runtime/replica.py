@@ -39,7 +39,7 @@ from stargate_operator.reports.authentication import Identities
 from stargate_operator.reports.certificate import ServingCertificate
 from stargate_operator.reports.handler import ReportHandler
 from stargate_operator.reports.listening import Hearing
-from stargate_operator.reports.pending import Ledger
+from stargate_operator.reports.pending import PendingReports
 from stargate_operator.reports.server import ReportServer
 from stargate_operator.runtime.job_lookup import NoticeBoard
 from stargate_operator.runtime.leader_election import Leadership
@@ -66,7 +66,7 @@ class Replica:
         self.settings = settings
         self.refused = refused
         self.scope = scope = settings.scope.without(refused)
-        self.jobs, self.catalogue, self.ledger = Jobs(), Catalogue(), Ledger()
+        self.jobs, self.catalogue, self.pending = Jobs(), Catalogue(), PendingReports()
         self.work_queue = WorkQueue()
         agent = user_agent(settings)
         self.lease_client = Client(endpoint, user_agent=agent)
@@ -172,7 +172,7 @@ class Replica:
                 pod_groups=self.pod_groups,
                 group_version=group_version,
             ),
-            ledger=self.ledger,
+            pending=self.pending,
             hearing=self.hearing,
             contention=GangContention(self.jobs),
             placing=Placing(self.fleet, self.catalogue, self.jobs),
@@ -196,7 +196,7 @@ class Replica:
             scope=self.scope,
         )
         identities = Identities(self.client, time.time)
-        handler = ReportHandler(board, self.ledger, identities, clock=now, hearing=self.hearing)
+        handler = ReportHandler(board, self.pending, identities, clock=now, hearing=self.hearing)
         certificate = ServingCertificate(
             self.settings.reports_certificate, self.settings.reports_key
         )
@@ -218,7 +218,7 @@ class Replica:
     def sources(self) -> Sources:
         return Sources(
             jobs=self.jobs,
-            reports_of=self.ledger.of,
+            reports_of=self.pending.of,
             leads=lambda: self.leads,
             watch_ages=self._watch_ages,
             queues={

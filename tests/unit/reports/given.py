@@ -20,7 +20,7 @@ from stargate_operator.model.pod import Pod
 from stargate_operator.model.reports import CheckpointReport, CheckpointState, ProgressReport
 from stargate_operator.model.scope import EVERYWHERE, Scope
 from stargate_operator.reports.job_lookup import CheckpointKey, Standing
-from stargate_operator.reports.pending import Ledger
+from stargate_operator.reports.pending import PendingReports
 from stargate_types.status import Checkpoint, Checkpoints, StargateJobStatus
 
 T = TypeVar("T")
@@ -175,7 +175,7 @@ def vouch(for_token: str) -> dict[str, Any]:
 class Board:
     """Knows one job and its pods. When woken, it writes what is pending, unless it is `stuck`."""
 
-    ledger: Ledger = field(default_factory=Ledger)
+    pending: PendingReports = field(default_factory=PendingReports)
     job: Standing | None = field(default_factory=standing)
     pods: dict[str, Pod] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)
@@ -215,7 +215,7 @@ class Board:
     def write(self) -> None:
         """A reconcile that puts every pending checkpoint into the status."""
         assert self.job is not None
-        pending = self.ledger.of(JOB).checkpoints
+        pending = self.pending.of(JOB).checkpoints
         keys = tuple(report.key for report in pending)
         self.job = replace(self.job, checkpoints=keys + self.job.checkpoints)
-        self.ledger.settle(JOB, status(*pending, attempt=self.job.attempt))
+        self.pending.mark_written(JOB, status(*pending, attempt=self.job.attempt))

@@ -77,7 +77,7 @@ async def serving(folder: Path, **settings: Any) -> AsyncIterator[Site]:
     reviewer = Reviewer()
     handler = ReportHandler(
         board,
-        board.ledger,
+        board.pending,
         Identities(reviewer, clock=lambda: 1_000_000.0),
         clock=lambda: datetime.now(UTC),
         standing_timeout=0.2,

@@ -28,7 +28,7 @@ async def test_progress_is_taken_at_once(site: Site) -> None:
     said = await site.report({"epoch": 3, "step": 7, "metrics": [{"name": "loss", "value": 0.5}]})
     assert said.code == 200
     assert said.body == {"attempt": 1, "nextReportSeconds": 1.0, "stop": False, "delete": []}
-    progress = site.board.ledger.of("job-uid").progress
+    progress = site.board.pending.of("job-uid").progress
     assert progress is not None
     assert (progress.epoch, progress.step, progress.metrics) == (3, 7, (("loss", 0.5),))
     assert not site.board.woken
@@ -37,8 +37,8 @@ async def test_progress_is_taken_at_once(site: Site) -> None:
 async def test_other_ranks_show_that_they_live(site: Site) -> None:
     said = await site.report({"epoch": 3, "step": 7}, rank=2)
     assert 5 <= said.body["nextReportSeconds"] <= 15
-    assert site.board.ledger.of("job-uid").progress is None
-    assert site.board.ledger.of("job-uid").pulse.steps([2]) == (7, 7)
+    assert site.board.pending.of("job-uid").progress is None
+    assert site.board.pending.of("job-uid").pulse.steps([2]) == (7, 7)
 
 
 async def test_a_complete_checkpoint_is_acknowledged_once_it_stands(site: Site) -> None:
@@ -124,7 +124,7 @@ async def test_who_loses_the_lease_while_a_report_comes_in_takes_nothing(site: S
     bearer = f"Bearer {token(pod().uid)}"
     headers = {"Authorization": bearer, "Content-Type": "application/json"}
     assert (await site.send(data=slowly(), headers=headers)).code == 503
-    assert site.board.ledger.of(JOB).progress is None
+    assert site.board.pending.of(JOB).progress is None
 
 
 async def test_a_job_whose_namespace_is_not_watched_is_told_so_and_goes_on(site: Site) -> None:
@@ -176,7 +176,7 @@ async def test_an_old_attempt_is_refused(site: Site) -> None:
     site.board.job = standing(attempt=2)
     said = await site.report(COMPLETE)
     assert (said.code, said.reason) == (409, "StaleAttempt")
-    assert not site.board.ledger.of("job-uid").checkpoints
+    assert not site.board.pending.of("job-uid").checkpoints
 
 
 async def test_an_attempt_that_the_board_does_not_see_yet_comes_again(site: Site) -> None:

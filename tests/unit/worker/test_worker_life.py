@@ -62,7 +62,7 @@ class Node:
 
     @property
     def progress(self) -> Any:
-        return self.site.board.ledger.of(JOB).progress or SimpleNamespace(epoch=None, metrics=())
+        return self.site.board.pending.of(JOB).progress or SimpleNamespace(epoch=None, metrics=())
 
     @property
     def states(self) -> dict[str, str]:

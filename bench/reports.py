@@ -70,10 +70,10 @@ async def _serve(options: argparse.Namespace) -> None:
     from stargate_operator.reports.server import ReportServer
 
     folder = Path(options.serve)
-    board = given.Board(job=given.standing(world_size=options.ranks))
-    board.with_pods(*(given.pod(rank) for rank in range(options.ranks)))
+    lookup = given.FakeJobLookup(job=given.view(world_size=options.ranks))
+    lookup.with_pods(*(given.pod(rank) for rank in range(options.ranks)))
     identities = Identities(given.Reviewer(seconds=0.002), clock=time.time)
-    handler = ReportHandler(board, board.pending, identities, clock=lambda: datetime.now(UTC))
+    handler = ReportHandler(lookup, lookup.pending, identities, clock=lambda: datetime.now(UTC))
     server = ReportServer(handler, ServingCertificate(folder / "tls.crt", folder / "tls.key"))
     server.start("127.0.0.1", 0)
     print(server.port, flush=True)

@@ -27,7 +27,7 @@ class _JobReports:
     pace: Pace = field(default_factory=Pace)
     pulse: Pulse = field(default_factory=Pulse)
     pending: dict[tuple[int, str], CheckpointReport] = field(default_factory=dict)
-    standing: frozenset[CheckpointKey] = frozenset()
+    view: frozenset[CheckpointKey] = frozenset()
     waiters: dict[CheckpointKey, asyncio.Future[bool]] = field(default_factory=dict)
 
     def turn_to(self, attempt: int) -> None:
@@ -71,7 +71,7 @@ class PendingReports:
     def checkpoint(self, job_uid: str, report: CheckpointReport) -> None:
         """Keeps it until it stands. A repeat keeps the time of the first report."""
         page = self._page(job_uid)
-        if report.attempt < page.attempt or report.key in page.standing:
+        if report.attempt < page.attempt or report.key in page.view:
             return
         page.turn_to(report.attempt)
         known = page.pending.get((report.epoch, report.uri))
@@ -96,10 +96,10 @@ class PendingReports:
         page = self._pages.get(job_uid)
         return page is not None and (epoch, uri) in page.pending
 
-    async def standing(self, job_uid: str, report: CheckpointReport, timeout: float) -> bool:
+    async def view(self, job_uid: str, report: CheckpointReport, timeout: float) -> bool:
         """Waits until it stands in the job's status; False if it does not come to that in time."""
         page = self._page(job_uid)
-        if report.key in page.standing:
+        if report.key in page.view:
             return True
         if not page.awaits(report.key):
             return False
@@ -112,10 +112,10 @@ class PendingReports:
     def mark_written(self, job_uid: str, status: StargateJobStatus) -> None:
         """Takes note of what stands: after each status that was written, and once at the start."""
         page = self._page(job_uid)
-        page.standing = _keys(status)
-        for report in [report for report in page.pending.values() if report.key in page.standing]:
+        page.view = _keys(status)
+        for report in [report for report in page.pending.values() if report.key in page.view]:
             del page.pending[report.epoch, report.uri]
-        for key in page.standing & page.waiters.keys():
+        for key in page.view & page.waiters.keys():
             page.resolve(key, stands=True)
         page.turn_to(status.attempt)
 

@@ -41,7 +41,7 @@ from stargate_operator.reports.handler import ReportHandler
 from stargate_operator.reports.listening import Hearing
 from stargate_operator.reports.pending import PendingReports
 from stargate_operator.reports.server import ReportServer
-from stargate_operator.runtime.job_lookup import NoticeBoard
+from stargate_operator.runtime.job_lookup import CachedJobLookup
 from stargate_operator.runtime.leader_election import Leadership
 from stargate_operator.runtime.wakeups import Wakeups
 from stargate_operator.runtime.watchdog import Check, Watchdog
@@ -188,7 +188,7 @@ class Replica:
         return ReportTarget(settings.reports_url, ca_bundle=settings.reports_ca.read_text())
 
     def report_server(self) -> ReportServer:
-        board = NoticeBoard(
+        lookup = CachedJobLookup(
             jobs=self.jobs,
             pods=self.pods,
             work_queue=self.work_queue,
@@ -196,7 +196,7 @@ class Replica:
             scope=self.scope,
         )
         identities = Identities(self.client, time.time)
-        handler = ReportHandler(board, self.pending, identities, clock=now, hearing=self.hearing)
+        handler = ReportHandler(lookup, self.pending, identities, clock=now, hearing=self.hearing)
         certificate = ServingCertificate(
             self.settings.reports_certificate, self.settings.reports_key
         )

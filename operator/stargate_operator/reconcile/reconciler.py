@@ -35,7 +35,7 @@ from stargate_operator.reconcile.memory import Memory
 from stargate_operator.reconcile.observe import ClusterView, observe
 from stargate_operator.reconcile.pod_control import PodControl
 from stargate_operator.reconcile.status_writer import StatusWriter
-from stargate_operator.reports.listening import Hearing
+from stargate_operator.reports.listening import ListeningSince
 from stargate_operator.reports.pending import PendingReports
 from stargate_operator.status.describe import describe
 from stargate_operator.status.events import events
@@ -61,7 +61,7 @@ class Dependencies:
     node_tracker: NodeTracker
     gang_objects: GangObjects
     pending: PendingReports
-    hearing: Hearing
+    listening: ListeningSince
     contention: GangContention
     placing: Placing
     event_recorder: EventRecorder
@@ -141,7 +141,7 @@ class Reconciler:
             missing_gang_objects=dependencies.gang_objects.missing(job)
             if job.status.attempt
             else (),
-            heard_since=dependencies.hearing.since,
+            heard_since=dependencies.listening.since,
             node_health=dependencies.node_tracker.about,
             placing=dependencies.placing,
         )

@@ -25,7 +25,7 @@ from stargate_operator.reports.errors import (
     unavailable,
 )
 from stargate_operator.reports.job_lookup import JobLookup, JobView
-from stargate_operator.reports.listening import Hearing
+from stargate_operator.reports.listening import ListeningSince
 from stargate_operator.reports.pending import PendingReports
 from stargate_operator.reports.protocol import (
     Acknowledged,
@@ -61,14 +61,14 @@ class ReportHandler:
         identities: Identities,
         *,
         clock: Callable[[], datetime],
-        hearing: Hearing | None = None,
+        listening: ListeningSince | None = None,
         standing_timeout: float = STANDING_TIMEOUT_SECONDS,
     ) -> None:
         self._lookup = lookup
         self._pending = pending
         self._identities = identities
         self._clock = clock
-        self._hearing = hearing
+        self._listening = listening
         self._standing_timeout = standing_timeout
 
     async def close(self) -> None:
@@ -107,8 +107,8 @@ class ReportHandler:
         try:
             return await self._identities.pod_uid(token)
         except Refusal as refusal:
-            if refusal.unavailable and self._hearing is not None:
-                self._hearing.begin()
+            if refusal.unavailable and self._listening is not None:
+                self._listening.begin()
             raise
 
     def _pod(self, pod_uid: str) -> Pod:

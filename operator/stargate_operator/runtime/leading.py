@@ -32,7 +32,7 @@ async def lead(replica: Replica) -> None:
     # Workers are sent here by the label, so reports arrive from now on.
     await _take_leader_label(replica)
     # A standby hears no reports. Silence must count from now, or a live gang looks hung.
-    replica.hearing.begin()
+    replica.listening.begin()
     replica.work_queue.start(replica.dependencies(group_version))
     replica.leads_now.set()
     metrics.leading(True)

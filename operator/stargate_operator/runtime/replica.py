@@ -38,7 +38,7 @@ from stargate_operator.reconcile.work_queue import WorkQueue
 from stargate_operator.reports.authentication import Identities
 from stargate_operator.reports.certificate import ServingCertificate
 from stargate_operator.reports.handler import ReportHandler
-from stargate_operator.reports.listening import Hearing
+from stargate_operator.reports.listening import ListeningSince
 from stargate_operator.reports.pending import PendingReports
 from stargate_operator.reports.server import ReportServer
 from stargate_operator.runtime.job_lookup import CachedJobLookup
@@ -87,7 +87,7 @@ class Replica:
         )
         for client in (self.lease_client, self.client):
             client.on_request = metrics.api_answered
-        self.hearing = Hearing(now, time.monotonic)
+        self.listening = ListeningSince(now, time.monotonic)
         self.fleet = Fleet(time.monotonic)
         self.node_tracker = NodeTracker(
             NodeLossTimes(
@@ -173,7 +173,7 @@ class Replica:
                 group_version=group_version,
             ),
             pending=self.pending,
-            hearing=self.hearing,
+            listening=self.listening,
             contention=GangContention(self.jobs),
             placing=Placing(self.fleet, self.catalogue, self.jobs),
             event_recorder=self.event_recorder,
@@ -196,7 +196,9 @@ class Replica:
             scope=self.scope,
         )
         identities = Identities(self.client, time.time)
-        handler = ReportHandler(lookup, self.pending, identities, clock=now, hearing=self.hearing)
+        handler = ReportHandler(
+            lookup, self.pending, identities, clock=now, listening=self.listening
+        )
         certificate = ServingCertificate(
             self.settings.reports_certificate, self.settings.reports_key
         )

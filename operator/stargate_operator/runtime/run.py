@@ -73,7 +73,7 @@ async def _until_one_ends(replica: Replica, watchdog: Watchdog) -> int:
 def _endless(replica: Replica, watchdog: Watchdog) -> list[Coroutine[Any, Any, Any]]:
     return [
         *(informer.run() for informer in replica.informers),
-        replica.hearing.run(),
+        replica.listening.run(),
         replica.event_recorder.run(),
         keep_gauges(replica.sources()),
         watchdog.run(),

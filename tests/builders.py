@@ -16,7 +16,7 @@ from stargate_operator.decide.plan import Plan
 from stargate_operator.desired.environment import ReportTarget
 from stargate_operator.model.blueprint import Blueprint, Refusal, resolve
 from stargate_operator.model.gang_index import observe_gang
-from stargate_operator.model.heartbeats import Pulse
+from stargate_operator.model.heartbeats import Heartbeats
 from stargate_operator.model.node_health import NodeHealth, UnreadyNode
 from stargate_operator.model.pod import FAILED, PENDING, RUNNING, SUCCEEDED, Pod, Termination
 from stargate_operator.model.reports import (
@@ -428,9 +428,9 @@ def checkpoint_report(
     )
 
 
-def pulse(*beats: tuple[int, float] | tuple[int, float, int]) -> Pulse:
+def heartbeats(*beats: tuple[int, float] | tuple[int, float, int]) -> Heartbeats:
     """Reports in their order: of which rank, when, and at which step."""
-    found = Pulse()
+    found = Heartbeats()
     for rank, when, *step in beats:
         found.beat(rank, at(when), step[0] if step else None)
     return found
@@ -465,7 +465,7 @@ def observed(
     alone: bool = False,
     released_at: datetime | None = None,
     failed_since: datetime | None = None,
-    pulse: Pulse | None = None,
+    heartbeats: Heartbeats | None = None,
     heard_since: float = -1000.0,
     node_health: NodeHealth | None = None,
     pue: float = 1.0,
@@ -488,7 +488,7 @@ def observed(
         blueprint=blueprint_ or blueprint(job),
         gang=current,
         previous_pods=previous_pods,
-        reports=Reports(progress, tuple(checkpoints), epoch_seconds, pulse or Pulse()),
+        reports=Reports(progress, tuple(checkpoints), epoch_seconds, heartbeats or Heartbeats()),
         trouble=trouble,
         contention=Contention(older, older_is_short, whole, alone, released_at),
         node_health=node_health or NodeHealth(),

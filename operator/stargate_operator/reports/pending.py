@@ -8,7 +8,7 @@ acknowledged. Reads no clock and does no I/O: times come with the reports.
 import asyncio
 from dataclasses import dataclass, field, replace
 
-from stargate_operator.model.heartbeats import Pulse
+from stargate_operator.model.heartbeats import Heartbeats
 from stargate_operator.model.reports import CheckpointReport, ProgressReport, Reports
 from stargate_operator.reports.epoch_rate import Pace
 from stargate_operator.reports.job_lookup import CheckpointKey
@@ -25,7 +25,7 @@ class _JobReports:
     attempt: int = 0
     progress: ProgressReport | None = None
     pace: Pace = field(default_factory=Pace)
-    pulse: Pulse = field(default_factory=Pulse)
+    heartbeats: Heartbeats = field(default_factory=Heartbeats)
     pending: dict[tuple[int, str], CheckpointReport] = field(default_factory=dict)
     view: frozenset[CheckpointKey] = frozenset()
     waiters: dict[CheckpointKey, asyncio.Future[bool]] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class _JobReports:
         self.attempt = attempt
         self.progress = None
         self.pace = Pace()
-        self.pulse = Pulse()
+        self.heartbeats = Heartbeats()
         for report in [old for old in self.pending.values() if old.attempt < attempt]:
             self.drop(report)
 
@@ -64,7 +64,7 @@ class PendingReports:
         if report.attempt < page.attempt:
             return
         page.turn_to(report.attempt)
-        page.pulse.beat(report.rank, report.at, report.step)
+        page.heartbeats.beat(report.rank, report.at, report.step)
         if report.rank == 0:
             _advance(page, report)
 
@@ -88,7 +88,7 @@ class PendingReports:
             progress=page.progress,
             checkpoints=tuple(page.pending.values()),
             epoch_seconds=page.pace.epoch_seconds,
-            pulse=page.pulse,
+            heartbeats=page.heartbeats,
         )
 
     def knows(self, job_uid: str, epoch: int, uri: str) -> bool:

@@ -26,7 +26,7 @@ def test_a_job_that_reported_nothing_has_nothing() -> None:
 def test_rank_0_speaks_for_the_gang() -> None:
     pending = told(progress(3), progress(None, rank=5, step=900))
     assert pending.of(JOB).progress == progress(3)
-    assert pending.of(JOB).pulse.steps([5]) == (900, 900)
+    assert pending.of(JOB).heartbeats.steps([5]) == (900, 900)
 
 
 def test_what_a_report_leaves_out_stays_said() -> None:
@@ -43,7 +43,7 @@ def test_a_newer_attempt_starts_from_nothing() -> None:
     pending = told(progress(7), progress(None, rank=3), checkpoint(5))
     pending.mark_written(JOB, status(attempt=2))
     assert pending.of(JOB).progress is None
-    assert not pending.of(JOB).pulse.ranks
+    assert not pending.of(JOB).heartbeats.ranks
     assert not epochs(pending)
 
 

@@ -38,7 +38,7 @@ async def test_other_ranks_show_that_they_live(site: Site) -> None:
     said = await site.report({"epoch": 3, "step": 7}, rank=2)
     assert 5 <= said.body["nextReportSeconds"] <= 15
     assert site.lookup.pending.of("job-uid").progress is None
-    assert site.lookup.pending.of("job-uid").pulse.steps([2]) == (7, 7)
+    assert site.lookup.pending.of("job-uid").heartbeats.steps([2]) == (7, 7)
 
 
 async def test_a_complete_checkpoint_is_acknowledged_once_it_stands(site: Site) -> None:

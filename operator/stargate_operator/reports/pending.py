@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from stargate_operator.model.heartbeats import Heartbeats
 from stargate_operator.model.reports import CheckpointReport, ProgressReport, Reports
-from stargate_operator.reports.epoch_rate import Pace
+from stargate_operator.reports.epoch_rate import EpochRate
 from stargate_operator.reports.job_lookup import CheckpointKey
 from stargate_types.status import StargateJobStatus
 
@@ -24,7 +24,7 @@ class _JobReports:
 
     attempt: int = 0
     progress: ProgressReport | None = None
-    pace: Pace = field(default_factory=Pace)
+    rate: EpochRate = field(default_factory=EpochRate)
     heartbeats: Heartbeats = field(default_factory=Heartbeats)
     pending: dict[tuple[int, str], CheckpointReport] = field(default_factory=dict)
     view: frozenset[CheckpointKey] = frozenset()
@@ -36,7 +36,7 @@ class _JobReports:
             return
         self.attempt = attempt
         self.progress = None
-        self.pace = Pace()
+        self.rate = EpochRate()
         self.heartbeats = Heartbeats()
         for report in [old for old in self.pending.values() if old.attempt < attempt]:
             self.drop(report)
@@ -87,7 +87,7 @@ class PendingReports:
         return Reports(
             progress=page.progress,
             checkpoints=tuple(page.pending.values()),
-            epoch_seconds=page.pace.epoch_seconds,
+            epoch_seconds=page.rate.epoch_seconds,
             heartbeats=page.heartbeats,
         )
 
@@ -143,7 +143,7 @@ def _advance(page: _JobReports, report: ProgressReport) -> None:
         )
     page.progress = report
     if report.epoch is not None:
-        page.pace.saw(report.epoch, report.at)
+        page.rate.saw(report.epoch, report.at)
 
 
 def _make_room(page: _JobReports, report: CheckpointReport) -> None:

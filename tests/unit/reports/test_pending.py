@@ -60,9 +60,9 @@ def test_a_newer_attempt_starts_from_nothing() -> None:
     ],
     ids=["one", "same", "first", "joined-late", "skipping", "gone-back", "slower-of-late"],
 )
-def test_the_pace_of_an_attempt(seen: list[tuple[int, float]], pace: float | None) -> None:
+def test_the_pace_of_an_attempt(seen: list[tuple[int, float]], rate: float | None) -> None:
     pending = told(*(progress(epoch, seconds) for epoch, seconds in seen))
-    assert pending.of(JOB).epoch_seconds == pace
+    assert pending.of(JOB).epoch_seconds == rate
 
 
 def test_a_checkpoint_is_pending_until_it_stands() -> None:

@@ -94,7 +94,7 @@ class _Recent:
         return len(self._entries)
 
 
-class Identities:
+class TokenAuthenticator:
     """`clock` gives seconds since the epoch, as a token's `exp` does."""
 
     def __init__(self, reviewer: Reviewer, clock: Callable[[], float]) -> None:

@@ -14,7 +14,7 @@ import msgspec
 from stargate_operator.model.pod import Pod
 from stargate_operator.model.report_interval import next_report_seconds
 from stargate_operator.model.reports import CheckpointReport, ProgressReport
-from stargate_operator.reports.authentication import Identities
+from stargate_operator.reports.authentication import TokenAuthenticator
 from stargate_operator.reports.errors import (
     Refusal,
     conflict,
@@ -58,7 +58,7 @@ class ReportHandler:
         self,
         lookup: JobLookup,
         pending: PendingReports,
-        identities: Identities,
+        authenticator: TokenAuthenticator,
         *,
         clock: Callable[[], datetime],
         listening: ListeningSince | None = None,
@@ -66,13 +66,13 @@ class ReportHandler:
     ) -> None:
         self._lookup = lookup
         self._pending = pending
-        self._identities = identities
+        self._authenticator = authenticator
         self._clock = clock
         self._listening = listening
         self._standing_timeout = standing_timeout
 
     async def close(self) -> None:
-        await self._identities.close()
+        await self._authenticator.close()
 
     async def take(self, incoming: Incoming) -> Answer:
         """The answer, or a Refusal."""
@@ -105,7 +105,7 @@ class ReportHandler:
     async def _identify(self, token: str) -> str:
         """The pod's UID. While nobody can be identified, nobody is silent."""
         try:
-            return await self._identities.pod_uid(token)
+            return await self._authenticator.pod_uid(token)
         except Refusal as refusal:
             if refusal.unavailable and self._listening is not None:
                 self._listening.begin()

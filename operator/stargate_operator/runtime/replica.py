@@ -35,7 +35,7 @@ from stargate_operator.reconcile.event_recorder import EventRecorder
 from stargate_operator.reconcile.gang_objects import GangObjects
 from stargate_operator.reconcile.reconciler import Dependencies
 from stargate_operator.reconcile.work_queue import WorkQueue
-from stargate_operator.reports.authentication import Identities
+from stargate_operator.reports.authentication import TokenAuthenticator
 from stargate_operator.reports.certificate import ServingCertificate
 from stargate_operator.reports.handler import ReportHandler
 from stargate_operator.reports.listening import ListeningSince
@@ -195,9 +195,9 @@ class Replica:
             leads=lambda: self.leads and self.watchers.listed,
             scope=self.scope,
         )
-        identities = Identities(self.client, time.time)
+        authenticator = TokenAuthenticator(self.client, time.time)
         handler = ReportHandler(
-            lookup, self.pending, identities, clock=now, listening=self.listening
+            lookup, self.pending, authenticator, clock=now, listening=self.listening
         )
         certificate = ServingCertificate(
             self.settings.reports_certificate, self.settings.reports_key

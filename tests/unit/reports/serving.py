@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 
-from stargate_operator.reports.authentication import Identities
+from stargate_operator.reports.authentication import TokenAuthenticator
 from stargate_operator.reports.certificate import ServingCertificate
 from stargate_operator.reports.handler import ReportHandler
 from stargate_operator.reports.server import ReportServer
@@ -78,7 +78,7 @@ async def serving(folder: Path, **settings: Any) -> AsyncIterator[Site]:
     handler = ReportHandler(
         lookup,
         lookup.pending,
-        Identities(reviewer, clock=lambda: 1_000_000.0),
+        TokenAuthenticator(reviewer, clock=lambda: 1_000_000.0),
         clock=lambda: datetime.now(UTC),
         standing_timeout=0.2,
     )

@@ -16,7 +16,7 @@ from stargate_operator.model.report_interval import next_report_seconds
 from stargate_operator.model.reports import CheckpointReport, ProgressReport
 from stargate_operator.reports.authentication import TokenAuthenticator
 from stargate_operator.reports.errors import (
-    Refusal,
+    ReportRefused,
     conflict,
     forbidden,
     invalid,
@@ -106,7 +106,7 @@ class ReportHandler:
         """The pod's UID. While nobody can be identified, nobody is silent."""
         try:
             return await self._authenticator.pod_uid(token)
-        except Refusal as refusal:
+        except ReportRefused as refusal:
             if refusal.unavailable and self._listening is not None:
                 self._listening.begin()
             raise

@@ -14,7 +14,7 @@ import msgspec
 
 from stargate_operator.model.reports import CheckpointState
 from stargate_operator.reports.errors import (
-    Refusal,
+    ReportRefused,
     conflict,
     forbidden,
     invalid,
@@ -95,7 +95,7 @@ def decode(body: bytes) -> Report:
         raise _no_json(body, str(error)) from None
 
 
-def _wrong_form(said: str) -> Refusal:
+def _wrong_form(said: str) -> ReportRefused:
     match = _AT.match(said)
     what, at = (match["what"], match["field"] or "") if match else (said, "")
     unknown = _UNKNOWN.search(what)
@@ -105,14 +105,14 @@ def _wrong_form(said: str) -> Refusal:
     return unreadable(f"{field}: {what}", field=at)
 
 
-def _unknown_field(at: str, name: str) -> Refusal:
+def _unknown_field(at: str, name: str) -> ReportRefused:
     kind = Metric if at.startswith("metrics") else Checkpoint if at == "checkpoint" else Report
     known = ", ".join(field.encode_name for field in msgspec.structs.fields(kind))
     field = f"{at}.{name}" if at else name
     return unreadable(f"{field}: there is no such field; there are {known}", field=field)
 
 
-def _no_json(body: bytes, said: str) -> Refusal:
+def _no_json(body: bytes, said: str) -> ReportRefused:
     if b"NaN" in body or b"Infinity" in body:
         return unreadable(
             "metrics: NaN and Infinity are no JSON numbers; leave out a metric that has no value",

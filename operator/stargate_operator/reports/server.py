@@ -13,7 +13,7 @@ import structlog
 from aiohttp import web
 
 from stargate_operator.reports.certificate import ServingCertificate
-from stargate_operator.reports.errors import Refusal, as_status, not_found, unreadable
+from stargate_operator.reports.errors import ReportRefused, as_status, not_found, unreadable
 from stargate_operator.reports.handler import Incoming, ReportHandler
 from stargate_operator.reports.listener import DEFAULT_LIMITS, Limits, Listener, Seat
 from stargate_operator.reports.protocol import encode
@@ -83,7 +83,7 @@ class ReportServer:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
             answer = await self._handler.take(self._incoming(request))
-        except Refusal as refusal:
+        except ReportRefused as refusal:
             return _refused(refusal)
         except (web.RequestPayloadError, ConnectionError):
             return _refused(unreadable("the body ended early or is garbled"))
@@ -158,14 +158,14 @@ def _job_of(path: str) -> tuple[str, str]:
 
 def _only_post(method: str) -> None:
     if method != "POST":
-        raise Refusal(
+        raise ReportRefused(
             HTTPStatus.METHOD_NOT_ALLOWED, "MethodNotAllowed", "a report is sent with POST"
         )
 
 
 def _only_plain_json(request: web.BaseRequest) -> None:
     if request.content_type != "application/json" or "Content-Encoding" in request.headers:
-        raise Refusal(
+        raise ReportRefused(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             "UnsupportedMediaType",
             "a report is uncompressed JSON with Content-Type: application/json",
@@ -195,22 +195,22 @@ async def _invite(request: web.BaseRequest) -> None:
         request.writer.output_size = 0
 
 
-def _too_large() -> Refusal:
-    return Refusal(
+def _too_large() -> ReportRefused:
+    return ReportRefused(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         "RequestEntityTooLarge",
         f"a report has at most {MAX_BODY_BYTES} bytes",
     )
 
 
-def _too_slow(seconds: float) -> Refusal:
-    return Refusal(
+def _too_slow(seconds: float) -> ReportRefused:
+    return ReportRefused(
         HTTPStatus.REQUEST_TIMEOUT, "Timeout", f"the body did not arrive within {seconds:g} s"
     )
 
 
-def _internal() -> Refusal:
-    return Refusal(
+def _internal() -> ReportRefused:
+    return ReportRefused(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "InternalError",
         "the operator could not handle the report; its log says why",
@@ -218,7 +218,7 @@ def _internal() -> Refusal:
     )
 
 
-def _refused(refusal: Refusal) -> web.Response:
+def _refused(refusal: ReportRefused) -> web.Response:
     headers = {}
     if refusal.retry_after is not None:
         headers["Retry-After"] = str(refusal.retry_after)

@@ -5,7 +5,7 @@ import pytest
 from stargate_operator.kube.errors import ApiError
 from stargate_operator.reports import authentication
 from stargate_operator.reports.authentication import TokenAuthenticator
-from stargate_operator.reports.errors import Refusal
+from stargate_operator.reports.errors import ReportRefused
 from tests.unit.reports.given import Reviewer, token, vouch
 
 NOW = 1_000_000.0
@@ -19,8 +19,8 @@ class Clock:
         return self.now
 
 
-async def refused(authenticator: TokenAuthenticator, for_token: str) -> Refusal:
-    with pytest.raises(Refusal) as caught:
+async def refused(authenticator: TokenAuthenticator, for_token: str) -> ReportRefused:
+    with pytest.raises(ReportRefused) as caught:
         await authenticator.pod_uid(for_token)
     assert for_token not in caught.value.message
     return caught.value

@@ -2,15 +2,15 @@ import msgspec
 import pytest
 
 from stargate_operator.reports import errors, protocol
-from stargate_operator.reports.errors import Refusal
+from stargate_operator.reports.errors import ReportRefused
 from stargate_operator.reports.job_lookup import CheckpointKey
 from tests.unit.reports.given import FOLDER, view
 
 COMPLETE_40 = (40, f"{FOLDER}/epoch-40", "Complete")
 
 
-def refused(body: bytes, *, rank: int = 0, stands: tuple[CheckpointKey, ...] = ()) -> Refusal:
-    with pytest.raises(Refusal) as caught:
+def refused(body: bytes, *, rank: int = 0, stands: tuple[CheckpointKey, ...] = ()) -> ReportRefused:
+    with pytest.raises(ReportRefused) as caught:
         protocol.validate(protocol.decode(body), rank, view(*stands))
     return caught.value
 
@@ -88,7 +88,7 @@ def test_only_rank_0_completes_a_checkpoint() -> None:
 
 def test_where_the_folder_is_not_known_the_checkpoint_is_to_come_again() -> None:
     report = protocol.decode(checkpoint())
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(ReportRefused) as caught:
         protocol.validate(report, 0, view(checkpoint_folder=""))
     assert caught.value.code == 503
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 
-from stargate_operator.defaults.applier import Bringer
+from stargate_operator.defaults.applier import DefaultsApplier
 from stargate_operator.informers.relist import catch_up
 from stargate_operator.runtime.leader_label import take_label
 from stargate_operator.runtime.replica import Replica
@@ -64,7 +64,7 @@ async def _until_a_part_fails(replica: Replica) -> None:
 def _duties(replica: Replica) -> list[Coroutine[Any, Any, None]]:
     """The tasks of a leader beside the jobs."""
     directory = replica.settings.defaults_directory
-    defaults = [Bringer(replica.client, directory).run()] if directory else []
+    defaults = [DefaultsApplier(replica.client, directory).run()] if directory else []
     return [replica.compute_blocks().run(), *defaults]
 
 

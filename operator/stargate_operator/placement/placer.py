@@ -34,7 +34,7 @@ class Blocks(Protocol):
     def blocks(self) -> tuple[ComputeBlock, ...]: ...
 
 
-class Placing:
+class Placer:
     def __init__(self, fleet: Fleet, catalogue: Blocks, jobs: Iterable[StargateJob]) -> None:
         self._fleet = fleet
         self._catalogue = catalogue

@@ -27,7 +27,7 @@ from stargate_operator.kube.errors import ApiError
 from stargate_operator.model.blueprint import Blueprint
 from stargate_operator.model.gang_index import GangIndex
 from stargate_operator.placement.contention import GangContention
-from stargate_operator.placement.placer import Placing
+from stargate_operator.placement.placer import Placer
 from stargate_operator.reconcile.deletion import JobDeletion
 from stargate_operator.reconcile.event_recorder import EventRecorder
 from stargate_operator.reconcile.gang_objects import GangObjects, NameTaken
@@ -63,7 +63,7 @@ class Dependencies:
     pending: PendingReports
     listening: ListeningSince
     contention: GangContention
-    placing: Placing
+    placer: Placer
     event_recorder: EventRecorder
     target: Callable[[], ReportTarget]
     clock: Callable[[], datetime]
@@ -143,7 +143,7 @@ class Reconciler:
             else (),
             heard_since=dependencies.listening.since,
             node_health=dependencies.node_tracker.about,
-            placing=dependencies.placing,
+            placer=dependencies.placer,
         )
         return observe(
             job,

@@ -29,7 +29,7 @@ from stargate_operator.kube.pod_groups import find_group_version
 from stargate_operator.model.pod import Pod
 from stargate_operator.placement.contention import GangContention
 from stargate_operator.placement.fleet import Fleet
-from stargate_operator.placement.placer import Placing
+from stargate_operator.placement.placer import Placer
 from stargate_operator.reconcile.compute_blocks import Accountant
 from stargate_operator.reconcile.event_recorder import EventRecorder
 from stargate_operator.reconcile.gang_objects import GangObjects
@@ -175,7 +175,7 @@ class Replica:
             pending=self.pending,
             listening=self.listening,
             contention=GangContention(self.jobs),
-            placing=Placing(self.fleet, self.catalogue, self.jobs),
+            placer=Placer(self.fleet, self.catalogue, self.jobs),
             event_recorder=self.event_recorder,
             target=self._report_target,
             clock=now,

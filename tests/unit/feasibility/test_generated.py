@@ -7,7 +7,7 @@ from stargate_feasibility import Answer, Feasibility, check
 from stargate_operator.informers.catalog import Catalogue
 from stargate_operator.informers.jobs import Jobs
 from stargate_operator.model.blueprint import Blueprint, Refusal, resolve
-from stargate_operator.placement.placer import Placing
+from stargate_operator.placement.placer import Placer
 from tests.unit.feasibility import oracle
 from tests.unit.feasibility.worlds import LATENCY, World, worlds
 
@@ -58,7 +58,7 @@ def put(world: World) -> Blueprint | Refusal:
     blueprint = resolve(wanted.job, runtimes=[wanted.runtime], classes=world.classified())
     if isinstance(blueprint, Refusal):
         return blueprint
-    return Placing(world.fleet, catalogue, Jobs()).placed(wanted.job, blueprint)
+    return Placer(world.fleet, catalogue, Jobs()).placed(wanted.job, blueprint)
 
 
 def test_every_block_is_answered_for() -> None:

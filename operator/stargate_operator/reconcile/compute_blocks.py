@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 _MAX_TYPES = 64
 
 
-class Accountant:
+class ComputeBlockWriter:
     def __init__(
         self,
         client: Client,

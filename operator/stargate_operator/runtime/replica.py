@@ -30,7 +30,7 @@ from stargate_operator.model.pod import Pod
 from stargate_operator.placement.contention import GangContention
 from stargate_operator.placement.fleet import Fleet
 from stargate_operator.placement.placer import Placer
-from stargate_operator.reconcile.compute_blocks import Accountant
+from stargate_operator.reconcile.compute_blocks import ComputeBlockWriter
 from stargate_operator.reconcile.event_recorder import EventRecorder
 from stargate_operator.reconcile.gang_objects import GangObjects
 from stargate_operator.reconcile.reconciler import Dependencies
@@ -138,8 +138,8 @@ class Replica:
     def leads(self) -> bool:
         return self.leadership.is_leader and self.leads_now.is_set()
 
-    def compute_blocks(self) -> Accountant:
-        return Accountant(
+    def compute_blocks(self) -> ComputeBlockWriter:
+        return ComputeBlockWriter(
             self.client,
             self.catalogue,
             self.fleet,

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from stargate_operator.kube.client import Client
-from stargate_operator.reconcile.compute_blocks import Accountant
+from stargate_operator.reconcile.compute_blocks import ComputeBlockWriter
 from stargate_types import ComputeBlock
 from tests.builders import NOW, accelerator_class, brought, compute_block
 from tests.unit.kube.fakeapi import Request, fake_api
@@ -39,11 +39,11 @@ class Server:
 @asynccontextmanager
 async def accounting(
     fleet: GivenFleet, *blocks: ComputeBlock
-) -> AsyncIterator[tuple[Server, Accountant]]:
+) -> AsyncIterator[tuple[Server, ComputeBlockWriter]]:
     server = Server()
     known = catalogue(accelerator_class(), *(blocks or (compute_block(),)))
     async with fake_api(server.answer) as api, Client(api.endpoint(), user_agent="test") as client:
-        yield server, Accountant(client, known, fleet, seconds=10, clock=lambda: NOW)
+        yield server, ComputeBlockWriter(client, known, fleet, seconds=10, clock=lambda: NOW)
 
 
 async def test_numbers_are_written_once_and_again_only_when_they_change() -> None:
@@ -105,5 +105,5 @@ async def test_a_type_is_counted_by_the_class_that_jobs_get() -> None:
     server = Server()
     async with fake_api(server.answer) as api, Client(api.endpoint(), user_agent="test") as client:
         fleet = GivenFleet(machine("n"))
-        await Accountant(client, known, fleet, seconds=10, clock=lambda: NOW).look()
+        await ComputeBlockWriter(client, known, fleet, seconds=10, clock=lambda: NOW).look()
     assert server.free == [1]

@@ -16,7 +16,7 @@ from stargate_operator.constants import FIELD_MANAGER
 from stargate_operator.desired.environment import ReportTarget
 from stargate_operator.informers.catalog import Catalogue
 from stargate_operator.informers.foreign_pods import ForeignPods
-from stargate_operator.informers.informer import PODS, SERVICES, Follower, Informer
+from stargate_operator.informers.informer import PODS, SERVICES, Informer, Reflector
 from stargate_operator.informers.jobs import Jobs
 from stargate_operator.informers.kopf_handlers import watched
 from stargate_operator.informers.kopf_watchers import KopfWatchers
@@ -113,7 +113,7 @@ class Replica:
         self.pods = PodStore(self.wakeups.pod_changed)
         self.services = PodStore(self.wakeups.gang_object_changed)
         self.pod_groups: PodStore | None = None
-        self.informers: list[Follower[Any]] = [
+        self.informers: list[Reflector[Any]] = [
             *self._of_jobs(self.pods, PODS),
             *self._of_jobs(self.services, SERVICES),
             *self.foreign_pods,
@@ -154,9 +154,9 @@ class Replica:
         found = await find_group_version(self.client, namespaces=candidates)
         if found is not None:
             self.pod_groups = PodStore(self.wakeups.gang_object_changed)
-            followers = self._of_jobs(self.pod_groups, f"/apis/{found}/podgroups")
-            self.informers.extend(followers)
-            self._pod_group_tasks = [asyncio.create_task(each.run()) for each in followers]
+            reflectors = self._of_jobs(self.pod_groups, f"/apis/{found}/podgroups")
+            self.informers.extend(reflectors)
+            self._pod_group_tasks = [asyncio.create_task(each.run()) for each in reflectors]
         return found
 
     def dependencies(self, group_version: str | None) -> Dependencies:

@@ -44,14 +44,14 @@ _DEAD_AFTER = 2 * SILENCE
 _INITIAL_END = "k8s.io/initial-events-end"
 
 
-class Wire(Protocol):
+class WireObject(Protocol):
     """An object as it came, decoded as far as is needed."""
 
     @property
     def metadata(self) -> ObjectMeta: ...
 
 
-W = TypeVar("W", bound=Wire)
+W = TypeVar("W", bound=WireObject)
 
 
 class _Event(msgspec.Struct, Generic[W], frozen=True, gc=False):

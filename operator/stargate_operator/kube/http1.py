@@ -385,7 +385,7 @@ class Connection(asyncio.Protocol):
         self._on_lost(self)
 
 
-class Wire:
+class ConnectionPool:
     """The connections to one server: as many as there are requests at once, kept for the next."""
 
     def __init__(

@@ -15,7 +15,7 @@ from aiohttp import web
 from stargate_operator.reports.certificate import ServingCertificate
 from stargate_operator.reports.errors import ReportRefused, as_status, not_found, unreadable
 from stargate_operator.reports.handler import Incoming, ReportHandler
-from stargate_operator.reports.listener import DEFAULT_LIMITS, Limits, Listener, Seat
+from stargate_operator.reports.listener import DEFAULT_LIMITS, Limits, Listener, Slot
 from stargate_operator.reports.protocol import encode
 from stargate_operator.telemetry import metrics
 
@@ -77,8 +77,8 @@ class ReportServer:
         await self._http.shutdown(self._patience.shutdown)
         await self._handler.close()
 
-    def _connection(self, seat: Seat) -> "_Connection":
-        return _Connection(self._http, seat, headers_seconds=self._patience.headers)
+    def _connection(self, slot: Slot) -> "_Connection":
+        return _Connection(self._http, slot, headers_seconds=self._patience.headers)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
@@ -107,7 +107,7 @@ class ReportServer:
 class _Connection(web.RequestHandler):
     """aiohttp's protocol, which also gives its seat back and refuses in Kubernetes' words."""
 
-    def __init__(self, server: web.Server, seat: Seat, *, headers_seconds: float) -> None:
+    def __init__(self, server: web.Server, slot: Slot, *, headers_seconds: float) -> None:
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
@@ -118,11 +118,11 @@ class _Connection(web.RequestHandler):
             auto_decompress=False,
             max_field_size=16 * 1024,
         )
-        self._seat = seat
+        self._slot = slot
 
     def connection_lost(self, exc: BaseException | None) -> None:
         super().connection_lost(exc)
-        self._seat.leave()
+        self._slot.leave()
 
     def handle_error(
         self,

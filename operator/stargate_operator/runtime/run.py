@@ -16,7 +16,11 @@ from stargate_operator.informers.kopf_handlers import kopf_settings, register
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.config import load_endpoint
 from stargate_operator.runtime.leading import lead
-from stargate_operator.runtime.namespace_access import ReachChanged, refused_of, until_it_changes
+from stargate_operator.runtime.namespace_access import (
+    NamespaceAccessChanged,
+    refused_of,
+    until_it_changes,
+)
 from stargate_operator.runtime.probes import Probes
 from stargate_operator.runtime.replica import Replica, user_agent
 from stargate_operator.runtime.watchdog import Watchdog
@@ -87,7 +91,7 @@ def _verdict(done: set[asyncio.Task[Any]], clean: set[asyncio.Task[Any]]) -> int
     for task in done:
         error = None if task.cancelled() else task.exception()
         if error is not None:
-            trace = None if isinstance(error, ReachChanged) else error
+            trace = None if isinstance(error, NamespaceAccessChanged) else error
             log.error("ending", task=task.get_name(), error=str(error), exc_info=trace)
             return 1
     return 0 if done & clean else 1

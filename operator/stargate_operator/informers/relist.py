@@ -14,7 +14,7 @@ import msgspec
 import structlog
 from pydantic import ValidationError
 
-from stargate_operator.informers.catalog import Catalogue
+from stargate_operator.informers.catalog import Catalog
 from stargate_operator.informers.informer import Reflector, in_namespace
 from stargate_operator.informers.jobs import Jobs
 from stargate_operator.kube.client import Client
@@ -44,14 +44,14 @@ async def catch_up(
     client: Client,
     scope: Scope,
     jobs: Jobs,
-    catalogue: Catalogue,
+    catalog: Catalog,
     reflectors: Iterable[Reflector[Any]],
 ) -> None:
     """The catalogue first: a job is not to be told that its class is unknown."""
     await asyncio.gather(
-        _take_all(client, f"{_GROUP}/stargateruntimes", catalogue.put_runtime),
-        _take_all(client, f"{_GROUP}/acceleratorclasses", catalogue.put_class),
-        _take_all(client, f"{_GROUP}/computeblocks", catalogue.put_block),
+        _take_all(client, f"{_GROUP}/stargateruntimes", catalog.put_runtime),
+        _take_all(client, f"{_GROUP}/acceleratorclasses", catalog.put_class),
+        _take_all(client, f"{_GROUP}/computeblocks", catalog.put_block),
         *(reflector.refresh() for reflector in reflectors),
     )
     for part in scope.parts:

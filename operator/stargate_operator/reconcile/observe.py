@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import chain
 
 from stargate_operator.decide.observed import Contention, Observed
-from stargate_operator.informers.catalog import Catalogue
+from stargate_operator.informers.catalog import Catalog
 from stargate_operator.model.blueprint import Blueprint, Refusal, resolve
 from stargate_operator.model.gang import Gang
 from stargate_operator.model.gang_index import GangIndex
@@ -24,7 +24,7 @@ from stargate_types.status import Phase
 class ClusterView:
     """What a job's pass sees beside the job itself."""
 
-    catalogue: Catalogue
+    catalog: Catalog
     contention: Contention
     native_gangs: bool
     missing_gang_objects: tuple[str, ...]
@@ -70,7 +70,7 @@ def observe(
         failed_since=memory.failed_since,
         heard_since=max(view.heard_since, memory.timeout_counts_from or view.heard_since),
         report_interval=interval_seconds(job.world_size, job.report_timeout),
-        pue=view.catalogue.pue_in(_block(job)),
+        pue=view.catalog.pue_in(_block(job)),
         has_room=_has_room(job, blueprint, view.placer),
         never_fits=_never_fits(job, gang, blueprint, view.placer),
         native_gangs=view.native_gangs,
@@ -95,7 +95,7 @@ def _blueprint(job: StargateJob, memory: Memory, view: ClusterView) -> Blueprint
     remembered = memory.blueprint_of(job.status.attempt)
     if remembered is not None:
         return remembered
-    known = view.catalogue
+    known = view.catalog
     found = resolve(job, runtimes=known.runtimes, classes=known.classes)
     return found if isinstance(found, Refusal) else view.placer.placed(job, found)
 

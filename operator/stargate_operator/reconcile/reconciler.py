@@ -18,7 +18,7 @@ from stargate_operator.decide.plan import Plan
 from stargate_operator.desired.environment import ReportTarget
 from stargate_operator.desired.gang_objects import pod_group_name
 from stargate_operator.desired.pods import Placement, PodStamp, pod_stamp
-from stargate_operator.informers.catalog import Catalogue
+from stargate_operator.informers.catalog import Catalog
 from stargate_operator.informers.jobs import Jobs
 from stargate_operator.informers.node_tracker import NodeTracker
 from stargate_operator.informers.pod_store import PodStore
@@ -56,7 +56,7 @@ class Dependencies:
 
     client: Client
     jobs: Jobs
-    catalogue: Catalogue
+    catalog: Catalog
     pods: PodStore
     node_tracker: NodeTracker
     gang_objects: GangObjects
@@ -135,7 +135,7 @@ class Reconciler:
     def _observe(self, job: StargateJob) -> Observed:
         dependencies = self._dependencies
         view = ClusterView(
-            catalogue=dependencies.catalogue,
+            catalog=dependencies.catalog,
             contention=dependencies.contention.seen_by(job),
             native_gangs=dependencies.gang_objects.native_gangs,
             missing_gang_objects=dependencies.gang_objects.missing(job)

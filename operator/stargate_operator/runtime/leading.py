@@ -26,7 +26,7 @@ async def lead(replica: Replica) -> None:
     await _all_synced(replica)
     # The watches of a standby may be behind without knowing it: read everything once more.
     acted_on = [each for each in replica.informers if each not in replica.foreign_pods]
-    await catch_up(replica.client, replica.scope, replica.jobs, replica.catalogue, acted_on)
+    await catch_up(replica.client, replica.scope, replica.jobs, replica.catalog, acted_on)
     # Only after the pods are known for certain can it be told which of their nodes have vanished.
     replica.node_tracker.miss({pod.node for pod in replica.every_pod()})
     # Workers are sent here by the label, so reports arrive from now on.

@@ -14,7 +14,7 @@ import structlog
 
 from stargate_operator.constants import FIELD_MANAGER
 from stargate_operator.desired.environment import ReportTarget
-from stargate_operator.informers.catalog import Catalogue
+from stargate_operator.informers.catalog import Catalog
 from stargate_operator.informers.foreign_pods import ForeignPods
 from stargate_operator.informers.informer import PODS, SERVICES, Informer, Reflector
 from stargate_operator.informers.jobs import Jobs
@@ -66,7 +66,7 @@ class Replica:
         self.settings = settings
         self.refused = refused
         self.scope = scope = settings.scope.without(refused)
-        self.jobs, self.catalogue, self.pending = Jobs(), Catalogue(), PendingReports()
+        self.jobs, self.catalog, self.pending = Jobs(), Catalog(), PendingReports()
         self.work_queue = WorkQueue()
         agent = user_agent(settings)
         self.lease_client = Client(endpoint, user_agent=agent)
@@ -141,7 +141,7 @@ class Replica:
     def compute_blocks(self) -> ComputeBlockWriter:
         return ComputeBlockWriter(
             self.client,
-            self.catalogue,
+            self.catalog,
             self.fleet,
             seconds=self.settings.compute_seconds,
             clock=now,
@@ -163,7 +163,7 @@ class Replica:
         return Dependencies(
             client=self.client,
             jobs=self.jobs,
-            catalogue=self.catalogue,
+            catalog=self.catalog,
             pods=self.pods,
             node_tracker=self.node_tracker,
             gang_objects=GangObjects(
@@ -175,7 +175,7 @@ class Replica:
             pending=self.pending,
             listening=self.listening,
             contention=GangContention(self.jobs),
-            placer=Placer(self.fleet, self.catalogue, self.jobs),
+            placer=Placer(self.fleet, self.catalog, self.jobs),
             event_recorder=self.event_recorder,
             target=self._report_target,
             clock=now,

@@ -115,9 +115,7 @@ async def _run_kopf(replica: Replica, stop: asyncio.Event, stop_signal: asyncio.
     others = asyncio.all_tasks()
     scope, queue = replica.scope, replica.work_queue
     tasks = await kopf.spawn_tasks(
-        registry=register(
-            replica.jobs, replica.catalogue, wake=queue.wake, wake_all=queue.wake_all
-        ),
+        registry=register(replica.jobs, replica.catalog, wake=queue.wake, wake_all=queue.wake_all),
         settings=kopf_settings(),
         clusterwide=scope.namespaces is None,
         namespaces=scope.namespaces or (),

@@ -10,7 +10,7 @@ from stargate_operator.reconcile.compute_blocks import ComputeBlockWriter
 from stargate_types import ComputeBlock
 from tests.builders import NOW, accelerator_class, brought, compute_block
 from tests.unit.kube.fakeapi import Request, fake_api
-from tests.unit.placement.given import GivenFleet, catalogue, machine
+from tests.unit.placement.given import GivenFleet, catalog, machine
 
 
 class Server:
@@ -41,7 +41,7 @@ async def accounting(
     fleet: GivenFleet, *blocks: ComputeBlock
 ) -> AsyncIterator[tuple[Server, ComputeBlockWriter]]:
     server = Server()
-    known = catalogue(accelerator_class(), *(blocks or (compute_block(),)))
+    known = catalog(accelerator_class(), *(blocks or (compute_block(),)))
     async with fake_api(server.answer) as api, Client(api.endpoint(), user_agent="test") as client:
         yield server, ComputeBlockWriter(client, known, fleet, seconds=10, clock=lambda: NOW)
 
@@ -101,7 +101,7 @@ async def test_a_block_of_no_hardware_is_told_to_have_none() -> None:
 
 async def test_a_type_is_counted_by_the_class_that_jobs_get() -> None:
     installed = brought(accelerator_class("a", resource_name="other.dev/other"))
-    known = catalogue(compute_block(), installed, accelerator_class("b"))
+    known = catalog(compute_block(), installed, accelerator_class("b"))
     server = Server()
     async with fake_api(server.answer) as api, Client(api.endpoint(), user_agent="test") as client:
         fleet = GivenFleet(machine("n"))

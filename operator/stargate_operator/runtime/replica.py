@@ -42,7 +42,7 @@ from stargate_operator.reports.listening import ListeningSince
 from stargate_operator.reports.pending import PendingReports
 from stargate_operator.reports.server import ReportServer
 from stargate_operator.runtime.job_lookup import CachedJobLookup
-from stargate_operator.runtime.leader_election import Leadership
+from stargate_operator.runtime.leader_election import LeaderElection
 from stargate_operator.runtime.wakeups import Wakeups
 from stargate_operator.runtime.watchdog import Check, Watchdog
 from stargate_operator.settings import Settings
@@ -70,7 +70,7 @@ class Replica:
         self.work_queue = WorkQueue()
         agent = user_agent(settings)
         self.lease_client = Client(endpoint, user_agent=agent)
-        self.leadership = Leadership(
+        self.election = LeaderElection(
             self.lease_client,
             namespace=settings.namespace,
             name=settings.lease_name,
@@ -82,7 +82,7 @@ class Replica:
         self.client = Client(
             endpoint,
             user_agent=agent,
-            guard=self.leadership.guard,
+            guard=self.election.guard,
             in_flight=settings.requests_in_flight,
         )
         for client in (self.lease_client, self.client):
@@ -136,7 +136,7 @@ class Replica:
 
     @property
     def leads(self) -> bool:
-        return self.leadership.is_leader and self.leads_now.is_set()
+        return self.election.is_leader and self.leads_now.is_set()
 
     def compute_blocks(self) -> ComputeBlockWriter:
         return ComputeBlockWriter(

@@ -82,7 +82,7 @@ def _endless(replica: Replica, watchdog: Watchdog) -> list[Coroutine[Any, Any, A
         keep_gauges(replica.sources()),
         watchdog.run(),
         until_it_changes(replica.lease_client, replica.settings.scope, replica.refused),
-        replica.leadership.run(lambda: lead(replica)),
+        replica.election.run(lambda: lead(replica)),
     ]
 
 
@@ -102,7 +102,7 @@ async def _hand_over(replica: Replica, parts: list[asyncio.Task[Any]]) -> None:
     log.info("stopping")
     await replica.work_queue.stop()
     await _cancelled(parts)
-    await replica.leadership.release()
+    await replica.election.release()
 
 
 async def _cancelled(tasks: list[asyncio.Task[Any]]) -> None:

@@ -266,6 +266,7 @@ class StargateJobStatus(Model):
     )
     attempt: AttemptNumber = Field(default=0, description="Number of the current attempt.")
     restarts: Count = Field(default=0, description="Number of attempts that a failure ended.")
+    # See docs/decisions/0004-status-fields-that-survive-a-crash.md.
     failures_since_checkpoint: Count = Field(
         default=0,
         description="Failures since the last complete checkpoint that count towards"

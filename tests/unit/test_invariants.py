@@ -1,4 +1,4 @@
-"""The invariants of docs/invariants.md hold through random lives, with an operator that may die anywhere."""
+"""The invariants hold through random lives of a job, with an operator that may die anywhere."""
 
 from random import Random
 

@@ -51,7 +51,7 @@ class _Seen:
         return self.since + float(self.spec.get("leaseDurationSeconds") or default)
 
 
-class Leadership:
+class LeaderElection:
     def __init__(
         self,
         client: Client,

@@ -14,35 +14,35 @@ import structlog
 
 from stargate_operator.constants import FIELD_MANAGER
 from stargate_operator.desired.environment import ReportTarget
-from stargate_operator.informers.catalog import Catalogue
+from stargate_operator.informers.catalog import Catalog
 from stargate_operator.informers.foreign_pods import ForeignPods
-from stargate_operator.informers.informer import PODS, SERVICES, Follower, Informer
+from stargate_operator.informers.informer import PODS, SERVICES, Informer, Reflector
 from stargate_operator.informers.jobs import Jobs
 from stargate_operator.informers.kopf_handlers import watched
 from stargate_operator.informers.kopf_watchers import KopfWatchers
-from stargate_operator.informers.node_tracker import Nodes, Patience
+from stargate_operator.informers.node_tracker import NodeLossTimes, NodeTracker
 from stargate_operator.informers.nodes import NodeInformer
 from stargate_operator.informers.pod_store import PodStore
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.config import Endpoint
 from stargate_operator.kube.pod_groups import find_group_version
 from stargate_operator.model.pod import Pod
-from stargate_operator.placement.contention import Rivals
+from stargate_operator.placement.contention import GangContention
 from stargate_operator.placement.fleet import Fleet
-from stargate_operator.placement.placer import Placing
-from stargate_operator.reconcile.compute_blocks import Accountant
-from stargate_operator.reconcile.event_recorder import Teller
-from stargate_operator.reconcile.gang_objects import Companions
-from stargate_operator.reconcile.reconciler import World
-from stargate_operator.reconcile.work_queue import Circle
-from stargate_operator.reports.authentication import Identities
+from stargate_operator.placement.placer import Placer
+from stargate_operator.reconcile.compute_blocks import ComputeBlockWriter
+from stargate_operator.reconcile.event_recorder import EventRecorder
+from stargate_operator.reconcile.gang_objects import GangObjects
+from stargate_operator.reconcile.reconciler import Dependencies
+from stargate_operator.reconcile.work_queue import WorkQueue
+from stargate_operator.reports.authentication import TokenAuthenticator
 from stargate_operator.reports.certificate import ServingCertificate
-from stargate_operator.reports.handler import Intake
-from stargate_operator.reports.listening import Hearing
-from stargate_operator.reports.pending import Ledger
+from stargate_operator.reports.handler import ReportHandler
+from stargate_operator.reports.listening import ListeningSince
+from stargate_operator.reports.pending import PendingReports
 from stargate_operator.reports.server import ReportServer
-from stargate_operator.runtime.job_lookup import NoticeBoard
-from stargate_operator.runtime.leader_election import Leadership
+from stargate_operator.runtime.job_lookup import CachedJobLookup
+from stargate_operator.runtime.leader_election import LeaderElection
 from stargate_operator.runtime.wakeups import Wakeups
 from stargate_operator.runtime.watchdog import Check, Watchdog
 from stargate_operator.settings import Settings
@@ -66,11 +66,11 @@ class Replica:
         self.settings = settings
         self.refused = refused
         self.scope = scope = settings.scope.without(refused)
-        self.jobs, self.catalogue, self.ledger = Jobs(), Catalogue(), Ledger()
-        self.circle = Circle()
+        self.jobs, self.catalog, self.pending = Jobs(), Catalog(), PendingReports()
+        self.work_queue = WorkQueue()
         agent = user_agent(settings)
         self.lease_client = Client(endpoint, user_agent=agent)
-        self.leadership = Leadership(
+        self.election = LeaderElection(
             self.lease_client,
             namespace=settings.namespace,
             name=settings.lease_name,
@@ -82,15 +82,15 @@ class Replica:
         self.client = Client(
             endpoint,
             user_agent=agent,
-            guard=self.leadership.guard,
+            guard=self.election.guard,
             in_flight=settings.requests_in_flight,
         )
         for client in (self.lease_client, self.client):
             client.on_request = metrics.api_answered
-        self.hearing = Hearing(now, time.monotonic)
+        self.listening = ListeningSince(now, time.monotonic)
         self.fleet = Fleet(time.monotonic)
-        self.nodes = Nodes(
-            Patience(
+        self.node_tracker = NodeTracker(
+            NodeLossTimes(
                 lost_after=timedelta(seconds=settings.node_lost_seconds),
                 avoided_for=timedelta(seconds=settings.avoid_lost_nodes_seconds),
             ),
@@ -99,7 +99,10 @@ class Replica:
             monotonic=time.monotonic,
         )
         self.wakeups = Wakeups(
-            circle=self.circle, fleet=self.fleet, jobs=self.jobs, nodes=self.nodes
+            work_queue=self.work_queue,
+            fleet=self.fleet,
+            jobs=self.jobs,
+            node_tracker=self.node_tracker,
         )
         self.node_informer = NodeInformer(self.client, on_change=self.wakeups.node_changed)
         self.foreign_pods = [ForeignPods(self.client, on_change=self.fleet.held)]
@@ -110,13 +113,15 @@ class Replica:
         self.pods = PodStore(self.wakeups.pod_changed)
         self.services = PodStore(self.wakeups.gang_object_changed)
         self.pod_groups: PodStore | None = None
-        self.informers: list[Follower[Any]] = [
+        self.informers: list[Reflector[Any]] = [
             *self._of_jobs(self.pods, PODS),
             *self._of_jobs(self.services, SERVICES),
             *self.foreign_pods,
             self.node_informer,
         ]
-        self.teller = Teller(self.client, instance=settings.leader_identity, clock=now)
+        self.event_recorder = EventRecorder(
+            self.client, instance=settings.leader_identity, clock=now
+        )
         self.watchers = KopfWatchers(watched(scope))
         self.leads_now = asyncio.Event()
 
@@ -131,12 +136,12 @@ class Replica:
 
     @property
     def leads(self) -> bool:
-        return self.leadership.is_leader and self.leads_now.is_set()
+        return self.election.is_leader and self.leads_now.is_set()
 
-    def compute_blocks(self) -> Accountant:
-        return Accountant(
+    def compute_blocks(self) -> ComputeBlockWriter:
+        return ComputeBlockWriter(
             self.client,
-            self.catalogue,
+            self.catalog,
             self.fleet,
             seconds=self.settings.compute_seconds,
             clock=now,
@@ -149,32 +154,32 @@ class Replica:
         found = await find_group_version(self.client, namespaces=candidates)
         if found is not None:
             self.pod_groups = PodStore(self.wakeups.gang_object_changed)
-            followers = self._of_jobs(self.pod_groups, f"/apis/{found}/podgroups")
-            self.informers.extend(followers)
-            self._pod_group_tasks = [asyncio.create_task(each.run()) for each in followers]
+            reflectors = self._of_jobs(self.pod_groups, f"/apis/{found}/podgroups")
+            self.informers.extend(reflectors)
+            self._pod_group_tasks = [asyncio.create_task(each.run()) for each in reflectors]
         return found
 
-    def world(self, group_version: str | None) -> World:
-        return World(
+    def dependencies(self, group_version: str | None) -> Dependencies:
+        return Dependencies(
             client=self.client,
             jobs=self.jobs,
-            catalogue=self.catalogue,
+            catalog=self.catalog,
             pods=self.pods,
-            nodes=self.nodes,
-            companions=Companions(
+            node_tracker=self.node_tracker,
+            gang_objects=GangObjects(
                 self.client,
                 services=self.services,
                 pod_groups=self.pod_groups,
                 group_version=group_version,
             ),
-            ledger=self.ledger,
-            hearing=self.hearing,
-            rivals=Rivals(self.jobs),
-            placing=Placing(self.fleet, self.catalogue, self.jobs),
-            teller=self.teller,
+            pending=self.pending,
+            listening=self.listening,
+            contention=GangContention(self.jobs),
+            placer=Placer(self.fleet, self.catalog, self.jobs),
+            event_recorder=self.event_recorder,
             target=self._report_target,
             clock=now,
-            wake=self.circle.wake,
+            wake=self.work_queue.wake,
         )
 
     def _report_target(self) -> ReportTarget:
@@ -183,19 +188,21 @@ class Replica:
         return ReportTarget(settings.reports_url, ca_bundle=settings.reports_ca.read_text())
 
     def report_server(self) -> ReportServer:
-        board = NoticeBoard(
+        lookup = CachedJobLookup(
             jobs=self.jobs,
             pods=self.pods,
-            circle=self.circle,
+            work_queue=self.work_queue,
             leads=lambda: self.leads and self.watchers.listed,
             scope=self.scope,
         )
-        identities = Identities(self.client, time.time)
-        intake = Intake(board, self.ledger, identities, clock=now, hearing=self.hearing)
+        authenticator = TokenAuthenticator(self.client, time.time)
+        handler = ReportHandler(
+            lookup, self.pending, authenticator, clock=now, listening=self.listening
+        )
         certificate = ServingCertificate(
             self.settings.reports_certificate, self.settings.reports_key
         )
-        return ReportServer(intake, certificate)
+        return ReportServer(handler, certificate)
 
     def watchdog(self, reports: ReportServer) -> Watchdog:
         return Watchdog(
@@ -213,14 +220,14 @@ class Replica:
     def sources(self) -> Sources:
         return Sources(
             jobs=self.jobs,
-            reports_of=self.ledger.of,
+            reports_of=self.pending.of,
             leads=lambda: self.leads,
             watch_ages=self._watch_ages,
             queues={
-                "passes": lambda: self.circle.due,
-                "pods": lambda: self.circle.pods_waiting,
+                "passes": lambda: self.work_queue.due,
+                "pods": lambda: self.work_queue.pods_waiting,
                 "requests": lambda: self.client.limiter.waiting,
-                "events": lambda: self.teller.waiting,
+                "events": lambda: self.event_recorder.waiting,
             },
             pods=self.pods.__len__,
             foreign_pods=lambda: sum(len(each) for each in self.foreign_pods),

@@ -16,7 +16,11 @@ from stargate_operator.informers.kopf_handlers import kopf_settings, register
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.config import load_endpoint
 from stargate_operator.runtime.leading import lead
-from stargate_operator.runtime.namespace_access import ReachChanged, refused_of, until_it_changes
+from stargate_operator.runtime.namespace_access import (
+    NamespaceAccessChanged,
+    refused_of,
+    until_it_changes,
+)
 from stargate_operator.runtime.probes import Probes
 from stargate_operator.runtime.replica import Replica, user_agent
 from stargate_operator.runtime.watchdog import Watchdog
@@ -73,12 +77,12 @@ async def _until_one_ends(replica: Replica, watchdog: Watchdog) -> int:
 def _endless(replica: Replica, watchdog: Watchdog) -> list[Coroutine[Any, Any, Any]]:
     return [
         *(informer.run() for informer in replica.informers),
-        replica.hearing.run(),
-        replica.teller.run(),
+        replica.listening.run(),
+        replica.event_recorder.run(),
         keep_gauges(replica.sources()),
         watchdog.run(),
         until_it_changes(replica.lease_client, replica.settings.scope, replica.refused),
-        replica.leadership.run(lambda: lead(replica)),
+        replica.election.run(lambda: lead(replica)),
     ]
 
 
@@ -87,7 +91,7 @@ def _verdict(done: set[asyncio.Task[Any]], clean: set[asyncio.Task[Any]]) -> int
     for task in done:
         error = None if task.cancelled() else task.exception()
         if error is not None:
-            trace = None if isinstance(error, ReachChanged) else error
+            trace = None if isinstance(error, NamespaceAccessChanged) else error
             log.error("ending", task=task.get_name(), error=str(error), exc_info=trace)
             return 1
     return 0 if done & clean else 1
@@ -96,9 +100,9 @@ def _verdict(done: set[asyncio.Task[Any]], clean: set[asyncio.Task[Any]]) -> int
 async def _hand_over(replica: Replica, parts: list[asyncio.Task[Any]]) -> None:
     """The lease is given up when nobody writes under it any more."""
     log.info("stopping")
-    await replica.circle.stop()
+    await replica.work_queue.stop()
     await _cancelled(parts)
-    await replica.leadership.release()
+    await replica.election.release()
 
 
 async def _cancelled(tasks: list[asyncio.Task[Any]]) -> None:
@@ -109,11 +113,9 @@ async def _cancelled(tasks: list[asyncio.Task[Any]]) -> None:
 
 async def _run_kopf(replica: Replica, stop: asyncio.Event, stop_signal: asyncio.Event) -> None:
     others = asyncio.all_tasks()
-    scope, queue = replica.scope, replica.circle
+    scope, queue = replica.scope, replica.work_queue
     tasks = await kopf.spawn_tasks(
-        registry=register(
-            replica.jobs, replica.catalogue, wake=queue.wake, wake_all=queue.wake_all
-        ),
+        registry=register(replica.jobs, replica.catalog, wake=queue.wake, wake_all=queue.wake_all),
         settings=kopf_settings(),
         clusterwide=scope.namespaces is None,
         namespaces=scope.namespaces or (),

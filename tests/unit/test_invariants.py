@@ -1,4 +1,4 @@
-"""The invariants of DESIGN §8 hold through random lives, with an operator that may die anywhere."""
+"""The invariants hold through random lives of a job, with an operator that may die anywhere."""
 
 from random import Random
 

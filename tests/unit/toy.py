@@ -1,7 +1,7 @@
 """A cluster of a few pods in memory, with an operator that may die anywhere in its pass.
 
 The operator is decide, describe and effects and nothing else; a scheduler, kubelets, a trainer and
-a user do what they like in between. Every write is checked against the invariants of DESIGN §8.
+a user do what they like in between. Every write is checked against the invariants of docs/invariants.md.
 """
 
 from collections.abc import Callable

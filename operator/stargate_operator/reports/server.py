@@ -25,7 +25,7 @@ _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class Patience:
+class Timeouts:
     """Seconds that a client has: for its headers from the handshake on, and then for its body."""
 
     headers: float = 5.0
@@ -33,7 +33,7 @@ class Patience:
     shutdown: float = 2.0
 
 
-DEFAULT_PATIENCE = Patience()
+DEFAULT_TIMEOUTS = Timeouts()
 
 
 class ReportServer:
@@ -43,11 +43,11 @@ class ReportServer:
         certificate: ServingCertificate,
         *,
         limits: Limits = DEFAULT_LIMITS,
-        patience: Patience = DEFAULT_PATIENCE,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
     ) -> None:
         self._handler = handler
         self._certificate = certificate
-        self._patience = patience
+        self._timeouts = timeouts
         self._http = web.Server(self._handle)
         self._listener = Listener(self._connection, lambda: certificate.context, limits)
         self._watching: asyncio.Task[None] | None = None
@@ -74,11 +74,11 @@ class ReportServer:
         if self._watching is not None:
             self._watching.cancel()
         await self._listener.close()
-        await self._http.shutdown(self._patience.shutdown)
+        await self._http.shutdown(self._timeouts.shutdown)
         await self._handler.close()
 
     def _connection(self, slot: Slot) -> "_Connection":
-        return _Connection(self._http, slot, headers_seconds=self._patience.headers)
+        return _Connection(self._http, slot, headers_seconds=self._timeouts.headers)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
@@ -100,7 +100,7 @@ class ReportServer:
             namespace=namespace,
             name=name,
             authorization=request.headers.get("Authorization", ""),
-            body=lambda: _read(request, self._patience.body),
+            body=lambda: _read(request, self._timeouts.body),
         )
 
 

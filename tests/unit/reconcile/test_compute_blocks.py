@@ -10,7 +10,7 @@ from stargate_operator.reconcile.compute_blocks import ComputeBlockWriter
 from stargate_types import ComputeBlock
 from tests.kit.builders import NOW, accelerator_class, brought, compute_block
 from tests.unit.kube.fakeapi import Request, fake_api
-from tests.unit.placement.given import GivenFleet, catalog, machine
+from tests.unit.placement.machines import GivenFleet, catalog, machine
 
 
 class Server:
@@ -48,53 +48,53 @@ async def accounting(
 
 async def test_numbers_are_written_once_and_again_only_when_they_change() -> None:
     fleet = GivenFleet(machine("a"), machine("b"))
-    async with accounting(fleet) as (server, accountant):
+    async with accounting(fleet) as (server, writer):
         for _ in range(3):
-            await accountant.look()
+            await writer.look()
         assert server.free == [2]
         fleet.runs("a", devices="8")
-        await accountant.look()
-        await accountant.look()
+        await writer.look()
+        await writer.look()
         assert server.free == [2, 1]
 
 
 async def test_many_changes_between_two_looks_are_one_write() -> None:
     fleet = GivenFleet(*(machine(f"n{i}") for i in range(50)))
-    async with accounting(fleet) as (server, accountant):
-        await accountant.look()
+    async with accounting(fleet) as (server, writer):
+        await writer.look()
         for i in range(40):
             fleet.runs(f"n{i}", devices="8")
-        await accountant.look()
+        await writer.look()
         assert server.free == [50, 10]
 
 
 async def test_a_write_is_fenced_and_names_the_moment() -> None:
-    async with accounting(GivenFleet(machine("a"))) as (server, accountant):
-        await accountant.look()
+    async with accounting(GivenFleet(machine("a"))) as (server, writer):
+        await writer.look()
     [body] = server.written
     assert body["metadata"]["uid"] == "cluster-uid"
     assert body["status"]["observedTime"] == "2026-03-01T12:00:00Z"
 
 
 async def test_a_conflict_is_tried_again_at_the_next_look() -> None:
-    async with accounting(GivenFleet(machine("a"))) as (server, accountant):
+    async with accounting(GivenFleet(machine("a"))) as (server, writer):
         server.conflicts = 1
-        await accountant.look()
+        await writer.look()
         assert server.written == []
-        await accountant.look()
+        await writer.look()
         assert server.free == [1]
 
 
 async def test_a_block_that_somebody_else_counts_is_never_written() -> None:
     theirs = compute_block("theirs", accounting="External")
-    async with accounting(GivenFleet(machine("a")), theirs) as (server, accountant):
-        await accountant.look()
+    async with accounting(GivenFleet(machine("a")), theirs) as (server, writer):
+        await writer.look()
         assert server.written == []
 
 
 async def test_a_block_of_no_hardware_is_told_to_have_none() -> None:
-    async with accounting(GivenFleet()) as (server, accountant):
-        await accountant.look()
+    async with accounting(GivenFleet()) as (server, writer):
+        await writer.look()
     [body] = server.written
     assert body["status"]["accelerators"] == []
 

@@ -34,10 +34,12 @@ def garble(to: Handler) -> None:
 
 @pytest.mark.parametrize("answering", [refuse, hang_up, garble])
 def test_no_error_shows_it(answering: Callable[[Handler], None]) -> None:
-    with serving(answering) as server:
-        client = _client(server.url)
-        with pytest.raises(StargateError) as caught:
-            client.submit_training_job(ARTICLE)
+    with (
+        serving(answering) as server,
+        _client(server.url) as client,
+        pytest.raises(StargateError) as caught,
+    ):
+        client.submit_training_job(ARTICLE)
     assert KEY not in everything_of(caught.value)
 
 
@@ -71,8 +73,8 @@ def test_nor_an_interrupt_in_the_middle_of_a_request(monkeypatch: pytest.MonkeyP
         raise KeyboardInterrupt
 
     monkeypatch.setattr("urllib3.connection.HTTPConnection.connect", interrupt)
-    with pytest.raises(KeyboardInterrupt) as caught:
-        _client("http://127.0.0.1:1").get_job_status("job")
+    with _client("http://127.0.0.1:1") as client, pytest.raises(KeyboardInterrupt) as caught:
+        client.get_job_status("job")
     assert KEY not in everything_of(caught.value)
 
 
@@ -85,10 +87,13 @@ def test_no_repr_shows_it() -> None:
 
 def test_no_log_shows_it(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    with serving(lambda to: to.reply(200, job(phase="Running"))) as server:
-        _client(server.url).get_job_status("job")
-    with pytest.raises(StargateError):
-        _client(server.url).get_job_status("job")
+    with (
+        serving(lambda to: to.reply(200, job(phase="Running"))) as server,
+        _client(server.url) as client,
+    ):
+        client.get_job_status("job")
+    with _client(server.url) as client, pytest.raises(StargateError):
+        client.get_job_status("job")
     assert caplog.records
     assert KEY not in caplog.text
 

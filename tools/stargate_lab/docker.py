@@ -3,6 +3,8 @@
 import shutil
 import subprocess
 
+from stargate_lab.output import last_lines
+
 
 class DockerError(RuntimeError):
     """There is no engine, or it said no; the message holds its words."""
@@ -12,8 +14,7 @@ def docker(*arguments: str, seconds: float | None = None) -> str:
     """What it prints; `seconds` is how long it may take."""
     done = _run(arguments, seconds)
     if done.returncode:
-        said = (done.stderr or done.stdout).strip()[-2000:]
-        raise DockerError(f"docker {' '.join(arguments[:3])}: {said}")
+        raise DockerError(f"docker {' '.join(arguments[:3])} failed:\n{last_lines(done)}")
     return done.stdout.strip()
 
 

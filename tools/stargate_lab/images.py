@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stargate_lab.docker import DockerError, architecture, docker, has_image, succeeds
+from stargate_lab.output import last_lines
 from stargate_lab.paths import REPO, RUN_DIR
 from stargate_release.version import current
 
 Say = Callable[[str], None]
 
-FROM_DEBIAN = REPO / "images" / "base" / "from-debian"
+_BASE = REPO / "images" / "base"
+FROM_DEBIAN = _BASE / "from-debian"
 PULL_SECONDS = 900.0
 _UV = REPO / "tools" / "uv"
 _PLATFORMS = {"amd64": "x86_64-manylinux_2_28", "arm64": "aarch64-manylinux_2_28"}
@@ -131,7 +133,8 @@ def base_of(image: Image, say: Say) -> str:
 
 
 def _base_from_debian(image: Image, say: Say) -> str:
-    made_of = FROM_DEBIAN.read_bytes() + repr(image.debian).encode()
+    scripts = [FROM_DEBIAN.read_bytes(), (_BASE / "strip").read_bytes()]
+    made_of = b"".join(scripts) + repr(image.debian).encode()
     tag = f"localhost/stargate-base-{image.name}:{hashlib.sha256(made_of).hexdigest()[:12]}"
     if not has_image(tag):
         _make_from_debian(image, tag, say)
@@ -205,5 +208,4 @@ def _run(command: list[str]) -> None:
         command, cwd=REPO, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
     if done.returncode:
-        said = (done.stdout + done.stderr).strip()[-3000:]
-        raise ImageError(f"{' '.join(command[:3])} failed:\n{said}")
+        raise ImageError(f"{' '.join(command[:3])} failed:\n{last_lines(done)}")

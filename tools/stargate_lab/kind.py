@@ -14,6 +14,7 @@ from pathlib import Path
 from stargate_lab import binaries
 from stargate_lab.api import Api, ApiError
 from stargate_lab.docker import docker
+from stargate_lab.output import last_lines
 from stargate_lab.paths import REPO
 
 WAIT = "180s"
@@ -126,8 +127,7 @@ class KindCluster:
             check=False,
         )
         if done.returncode:
-            said = (done.stdout + done.stderr).strip()[-4000:]
-            raise KindError(f"kind {' '.join(arguments[:2])} failed:\n{said}")
+            raise KindError(f"kind {' '.join(arguments[:2])} failed:\n{last_lines(done, 40)}")
 
 
 def _ctr(node: str, *arguments: str) -> str:

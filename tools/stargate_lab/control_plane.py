@@ -10,7 +10,6 @@ import shutil
 import signal
 import ssl
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -19,7 +18,9 @@ from pathlib import Path
 from stargate_lab import api_keys, binaries, processes
 from stargate_lab.api import Api, ApiError
 from stargate_lab.kwok_config import PlaneOptions, flags, render
+from stargate_lab.output import last_lines, tail
 from stargate_lab.paths import RUN_DIR
+from stargate_lab.waiting import wait_until
 
 COMPONENTS = frozenset(
     {"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok-controller"}
@@ -29,7 +30,7 @@ _NOT_SERVING = (OSError, http.client.HTTPException, ssl.SSLError, ValueError, Ke
 
 
 class ControlPlaneError(RuntimeError):
-    """A component did not start or did not end; the message says where its log is."""
+    """A component did not start or did not end; a note holds the end of the API server's log."""
 
 
 @dataclass
@@ -114,15 +115,15 @@ class ControlPlane:
         self._kwokctl("start", "cluster")
 
     def wait_ready(self, timeout: float = READY_SECONDS) -> None:
-        until = time.monotonic() + timeout
-        while not self._is_ready():
-            if time.monotonic() > until:
-                missing = ", ".join(COMPONENTS - self.pids().keys()) or "nothing"
-                raise ControlPlaneError(
-                    f"{self.name} is not ready, {missing} is missing; its logs are in {self.logs}:\n"
-                    + self._log_tail("kube-apiserver")
-                )
-            time.sleep(0.1)
+        if wait_until(self._is_ready, timeout, pause=0.1):
+            return
+        stopped = ", ".join(sorted(COMPONENTS - self.pids().keys()))
+        error = ControlPlaneError(
+            f"the control plane {self.name} is not ready after {timeout:g} s"
+            + (f": {stopped} is not running" if stopped else "")
+        )
+        error.add_note(self._log_tail("kube-apiserver"))
+        raise error
 
     def pids(self) -> dict[str, int]:
         """By component, of those that run."""
@@ -172,11 +173,9 @@ class ControlPlane:
             return False
         return len(self.pids()) == len(COMPONENTS)
 
-    def _log_tail(self, component: str, lines: int = 20) -> str:
+    def _log_tail(self, component: str) -> str:
         log = self.logs / f"{component}.log"
-        return (
-            "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.exists() else ""
-        )
+        return tail(log.read_text(errors="replace")) if log.exists() else ""
 
     def _kwokctl(self, *arguments: str) -> None:
         kwokctl = binaries.bin_dir() / "kwokctl"
@@ -190,8 +189,7 @@ class ControlPlane:
             check=False,
         )
         if done.returncode:
-            said = (done.stdout + done.stderr)[-3000:]
-            raise ControlPlaneError(f"kwokctl {' '.join(arguments)} failed:\n{said}")
+            raise ControlPlaneError(f"kwokctl {' '.join(arguments)} failed:\n{last_lines(done)}")
 
 
 def planes(run_dir: Path = RUN_DIR) -> list[ControlPlane]:

@@ -27,6 +27,7 @@ from stargate_lab.control_plane import ControlPlane
 from stargate_lab.fleet import Fleet
 from stargate_lab.follow import follow
 from stargate_lab.gauges import Meter
+from stargate_lab.kept_logs import explain
 from stargate_lab.kwok_config import PlaneOptions
 from stargate_lab.operator_process import OperatorProcess
 from stargate_lab.paths import REPO
@@ -36,6 +37,7 @@ from stargate_lab.trainer_process import TrainerProcess
 from stargate_lab.training import Behaviour, Fault
 from stargate_lab.verdict import Check, verdict
 from stargate_lab.view import Scene, truth
+from stargate_lab.waiting import REAL_TIME, Clock, Stall
 from stargate_types.status import Phase, StargateJobStatus
 
 ARTICLE = Path("examples/stargate-materia-v3.yaml")
@@ -56,7 +58,7 @@ _NODES = re.compile(r"^(\s*nodes:) \d+$", re.MULTILINE)
 
 
 class DemoError(RuntimeError):
-    """The demo cannot go on; the message says why, with the end of the log that explains it."""
+    """The demo cannot go on; the message is one sentence on the cause."""
 
 
 @dataclass(frozen=True)
@@ -130,8 +132,9 @@ def _uninterruptible() -> Iterator[None]:
 
 
 class Demo:
-    def __init__(self, options: Options, console: Console) -> None:
+    def __init__(self, options: Options, console: Console, clock: Clock = REAL_TIME) -> None:
         self._options = options
+        self._clock = clock
         self._console = console
         plane_options = PlaneOptions(
             gang_scheduling=options.native_gang, outlives_its_owner=options.keep
@@ -145,7 +148,7 @@ class Demo:
         self._doing = ""
         self._heard = 0
         self._hearing = threading.Lock()
-        self._changed = time.monotonic()
+        self._version = ""
         self._stays = False
         self._operator_restarts = 0
 
@@ -156,7 +159,10 @@ class Demo:
             self._begin()
             with show(self._console, self._scene):
                 self._play()
-            return self._conclude()
+            self._conclude()
+            return 0
+        except Exception as error:
+            raise DemoError(explain(error, self._plane)) from error
         finally:
             with _uninterruptible():
                 self._clean_up()
@@ -223,32 +229,36 @@ class Demo:
 
     def _watch(self) -> None:
         for job in follow(self._plane.api.credentials, JOBS, JOB):
-            self._changed = time.monotonic()
+            self._version = job["metadata"]["resourceVersion"]
             status = StargateJobStatus.model_validate(job.get("status") or {})
             self._hear()  # causes are told before what they caused
             self._story.saw(status, time.time())
 
     def _wait_for_the_end(self) -> None:
+        stall = Stall(self._clock)
         while self._story.status.phase not in (Phase.SUCCEEDED, Phase.FAILED):
-            self._check_health()
+            self._check_health(stall)
             self._hear()
             self._take_picture()
-            time.sleep(_LOOK_SECONDS)
+            self._clock.sleep(_LOOK_SECONDS)
         self._hear()
 
-    def _check_health(self) -> None:
+    def _check_health(self, stall: Stall) -> None:
         if not self._operator.pid:
             self._restart_operator()
         if not self._trainer.pid:
-            raise DemoError(f"the trainers have ended:\n{self._trainer.log_tail()}")
-        if time.monotonic() - self._changed > STALL_SECONDS:
-            raise DemoError(f"the job's status stands still:\n{self._operator.log_tail()}")
+            raise DemoError("the process of the simulated trainers has ended")
+        if stall.seconds(self._version) > STALL_SECONDS:
+            raise DemoError(
+                f"the job's status has not changed for {STALL_SECONDS:g} s"
+                f" ({_standing(self._story.status)})"
+            )
 
     def _restart_operator(self) -> None:
         """As its Deployment does: on a machine that is too busy it may lose its lease, and ends."""
         self._operator_restarts += 1
         if self._operator_restarts > MOST_RESTARTS:
-            raise DemoError(f"the operator ends again and again:\n{self._operator.log_tail()}")
+            raise DemoError(f"the operator has ended {self._operator_restarts} times")
         self._story.entries.append(Entry(time.time(), "the operator ended, and is started again"))
         self._operator.start()
 
@@ -282,7 +292,7 @@ class Demo:
             entries=tuple(self._story.entries),
         )
 
-    def _conclude(self) -> int:
+    def _conclude(self) -> None:
         self._say(f"\n$ kubectl get sj\n{installation.kubectl(self._plane, 'get', 'sj')}")
         job = self._plane.api.get(f"{JOBS}/{JOB}")
         self._say(f"$ kubectl get sj {JOB} -o yaml\n{_status_only(job)}")
@@ -292,7 +302,7 @@ class Demo:
             self._say(f"  {span.what:48}{seconds:>9}")
         self._say(self._costs())
         self._stays = self._options.keep
-        return self._judge(StargateJobStatus.model_validate(job["status"]))
+        self._judge(StargateJobStatus.model_validate(job["status"]))
 
     def _costs(self) -> str:
         now = self._meter.gauges.now
@@ -306,7 +316,7 @@ class Demo:
             f"  simulated trainers: {self._trainer.cpu_seconds():.1f} s CPU\n"
         )
 
-    def _judge(self, status: StargateJobStatus) -> int:
+    def _judge(self, status: StargateJobStatus) -> None:
         checks: list[Check] = verdict(
             status,
             nodes=self._options.nodes,
@@ -315,9 +325,12 @@ class Demo:
         )
         for check in checks:
             self._say(str(check))
-        return 0 if all(check.kept for check in checks) else 1
+        broken = [check for check in checks if not check.kept]
+        if broken:
+            raise DemoError(f"the job has broken {len(broken)} of {len(checks)} promises")
 
     def _clean_up(self) -> None:
+        self._meter.stop()
         if self._stays:
             self._say(up.how_to_reach(self._plane, self._operator))
             return
@@ -326,6 +339,15 @@ class Demo:
 
     def _say(self, text: str) -> None:
         self._console.print(text, markup=False)
+
+
+def _standing(status: StargateJobStatus) -> str:
+    """What the status last said, for a sentence."""
+    if status.phase is None:
+        return "it has no phase yet"
+    workers = status.workers
+    running = f", {workers.running} of {workers.desired} workers running" if workers else ""
+    return f"phase {status.phase}{running}"
 
 
 def _status_only(job: Json) -> str:

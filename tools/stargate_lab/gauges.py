@@ -58,21 +58,24 @@ class Gauges:
 
 
 class Meter:
-    """Reads in a thread until the process ends; a reading that fails repeats the last numbers."""
+    """Reads in a thread until it is stopped; a reading that fails repeats the last numbers."""
 
     def __init__(self, plane: ControlPlane) -> None:
         self._plane = plane
         self.operator: OperatorProcess | None = None
         self.trainer: TrainerProcess | None = None
         self.gauges = Gauges()
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        self._stopped.set()
 
     def start(self) -> None:
         threading.Thread(target=self._run, daemon=True).start()
 
     def _run(self) -> None:
-        while True:
+        while not self._stopped.wait(SECONDS):
             self.gauges = self.gauges.after(self._read(self.gauges.now))
-            time.sleep(SECONDS)
 
     def _read(self, last: Reading) -> Reading:
         operator, nothing = self.operator, dict[str, float]()

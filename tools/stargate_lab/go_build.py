@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stargate_lab.catalogue import Tool, go_version, kubernetes_version, tool
+from stargate_lab.output import tail
 from stargate_lab.paths import TOOLS, cache_dir
 
 Say = Callable[[str], None]
@@ -97,7 +98,7 @@ def _run_go_build(go: Path, tools: Sequence[Tool], into: Path, say: Say) -> None
     ) as process:
         output = _follow(process, say)
     if process.returncode:
-        raise BuildError("go build failed:\n" + "\n".join(output[-20:]))
+        raise BuildError("go build failed:\n" + tail("\n".join(output)))
 
 
 def _environment() -> dict[str, str]:

@@ -5,7 +5,6 @@ The node image is kind's own, which each release of kind pins by digest; `KIND_N
 
 import os
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from stargate_lab.api import Api, ApiError
 from stargate_lab.docker import docker
 from stargate_lab.output import last_lines
 from stargate_lab.paths import REPO
+from stargate_lab.waiting import wait_until
 
 WAIT = "180s"
 ANSWER_SECONDS = 60.0
@@ -102,13 +102,8 @@ class KindCluster:
         self.api.patch(f"/api/v1/nodes/{node}/status", status)
 
     def _await_answer(self) -> None:
-        until = time.monotonic() + ANSWER_SECONDS
-        while not self._answers():
-            if time.monotonic() > until:
-                raise KindError(
-                    f"the cluster {self.name} does not answer within {ANSWER_SECONDS:g} s"
-                )
-            time.sleep(0.5)
+        if not wait_until(self._answers, ANSWER_SECONDS, pause=0.5):
+            raise KindError(f"the cluster {self.name} does not answer within {ANSWER_SECONDS:g} s")
 
     def _answers(self) -> bool:
         try:

@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,14 +21,16 @@ from stargate_lab.certificates import Certificates, issue
 from stargate_lab.control_plane import ControlPlane
 from stargate_lab.installation import operator_kubeconfig
 from stargate_lab.operator_settings import Ports, environment
+from stargate_lab.output import tail
 from stargate_lab.paths import REPO
+from stargate_lab.waiting import wait_until
 
 READY_SECONDS = 60.0
 _MODULE = "stargate_operator"
 
 
 class OperatorError(RuntimeError):
-    """The operator ended or did not get ready; the message holds the end of its log."""
+    """The operator ended or did not get ready; a note holds the end of its log."""
 
 
 @dataclass
@@ -96,19 +97,30 @@ class OperatorProcess:
         self._end(signal.SIGKILL, 10.0)
 
     def wait_ready(self, timeout: float = READY_SECONDS) -> None:
-        until = time.monotonic() + timeout
-        while not self.is_ready():
-            if self._process and self._process.poll() is not None:
-                raise OperatorError(f"the operator has ended:\n{self.log_tail()}")
-            if time.monotonic() > until:
-                raise OperatorError(f"not ready after {timeout:g} s:\n{self.log_tail()}")
-            time.sleep(0.05)
+        wait_until(lambda: self.is_ready() or self._exit_status is not None, timeout)
+        if self._exit_status is not None:
+            raise self._error(f"the operator has ended with exit status {self._exit_status}")
+        if not self.is_ready():
+            reasons = ", ".join(self._probe("/readyz")[1].split("\n")).strip(", ")
+            raise self._error(
+                f"the operator is not ready after {timeout:g} s: {reasons or 'no answer'}"
+            )
+
+    def _error(self, message: str) -> OperatorError:
+        error = OperatorError(message)
+        error.add_note(self.log_tail())
+        return error
+
+    @property
+    def _exit_status(self) -> int | None:
+        """None while it runs, or where another process started it."""
+        return self._process.poll() if self._process else None
 
     def is_ready(self) -> bool:
-        return self._probe("/readyz")
+        return self._probe("/readyz")[0] == 200
 
     def is_live(self) -> bool:
-        return self._probe("/healthz")
+        return self._probe("/healthz")[0] == 200
 
     def metrics(self) -> str:
         return _get(self.ports.probes, "/metrics")[1]
@@ -128,7 +140,7 @@ class OperatorProcess:
         return processes.peak_rss_bytes(self.pid)
 
     def log_tail(self, lines: int = 40) -> str:
-        return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-lines:])
+        return tail(self.log_path.read_text(errors="replace"), lines)
 
     @property
     def _pid_file(self) -> Path:
@@ -160,11 +172,12 @@ class OperatorProcess:
             self._process.wait()
         return gone
 
-    def _probe(self, path: str) -> bool:
+    def _probe(self, path: str) -> tuple[int, str]:
+        """The status and the answer; 0 where nobody answers."""
         try:
-            return _get(self.ports.probes, path)[0] == 200
+            return _get(self.ports.probes, path)
         except (OSError, http.client.HTTPException):
-            return False
+            return 0, ""
 
 
 def _get(port: int, path: str) -> tuple[int, str]:

@@ -7,8 +7,9 @@ is never killed. A zombie counts as gone: in a container nobody may ever reap it
 import contextlib
 import os
 import signal
-import time
 from pathlib import Path
+
+from stargate_lab.waiting import wait_until
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -33,12 +34,7 @@ def end(pid: int, marker: str, number: signal.Signals, seconds: float = 10.0) ->
 
 
 def _wait_gone(pid: int, marker: str, seconds: float) -> bool:
-    until = time.monotonic() + seconds
-    while is_running(pid, marker):
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.02)
-    return True
+    return wait_until(lambda: not is_running(pid, marker), seconds, pause=0.02)
 
 
 def cpu_seconds(pid: int) -> float:
@@ -61,10 +57,8 @@ def _is_alive(pid: int) -> bool:
 
 def _settled_command_line(pid: int) -> str:
     """It is empty for a moment within exec, when `Popen` may have returned already."""
-    until = time.monotonic() + 1.0
-    while not (text := _command_line(pid)) and _is_alive(pid) and time.monotonic() < until:
-        time.sleep(0.005)
-    return text
+    wait_until(lambda: bool(_command_line(pid)) or not _is_alive(pid), 1.0, pause=0.005)
+    return _command_line(pid)
 
 
 def _stat(pid: int) -> list[str]:

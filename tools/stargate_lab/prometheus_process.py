@@ -5,7 +5,6 @@ It asks often and forgets everything when it stops.
 
 import json
 import subprocess
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -18,7 +17,9 @@ from typing import Any
 import yaml
 
 from stargate_lab import prometheus
+from stargate_lab.output import tail
 from stargate_lab.ports import free_ports
+from stargate_lab.waiting import wait_until
 
 Json = dict[str, Any]
 
@@ -124,12 +125,13 @@ class Prometheus:
             raise prometheus.PrometheusError(f"{query}: {said}") from refusal
 
     def _wait_ready(self) -> None:
-        until = time.monotonic() + READY_SECONDS
-        while not self._is_ready():
-            assert self._process is not None
-            if self._process.poll() is not None or time.monotonic() > until:
-                raise prometheus.PrometheusError(f"not ready:\n{self.log.read_text()[-3000:]}")
-            time.sleep(0.05)
+        wait_until(lambda: self._is_ready() or self._has_ended, READY_SECONDS)
+        if not self._is_ready():
+            raise prometheus.PrometheusError(f"not ready:\n{tail(self.log.read_text())}")
+
+    @property
+    def _has_ended(self) -> bool:
+        return self._process is None or self._process.poll() is not None
 
     def _is_ready(self) -> bool:
         try:

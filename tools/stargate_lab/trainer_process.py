@@ -67,9 +67,6 @@ class TrainerProcess:
         lines = self.log_path.read_text(errors="replace").split("\n")[:-1]
         return [json.loads(line) for line in lines if line.startswith("{")]
 
-    def log_tail(self, lines: int = 20) -> str:
-        return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-lines:])
-
     @property
     def _pid_file(self) -> Path:
         return self.directory / "pid"

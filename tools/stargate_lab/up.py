@@ -9,10 +9,15 @@ from stargate_lab.control_plane import ControlPlane, planes
 from stargate_lab.fleet import Fleet
 from stargate_lab.go_build import elapsed
 from stargate_lab.installation import install
+from stargate_lab.kept_logs import explain
 from stargate_lab.kwok_config import PlaneOptions
 from stargate_lab.operator_process import OperatorProcess, stop_all
 from stargate_lab.paths import RUN_DIR
 from stargate_lab.trainer_process import TrainerProcess
+
+
+class UpError(RuntimeError):
+    """The cluster did not start; the message says why and where the logs are."""
 
 
 def up(name: str = "up", nodes: int = 50, gang_scheduling: bool = True) -> None:
@@ -24,6 +29,10 @@ def up(name: str = "up", nodes: int = 50, gang_scheduling: bool = True) -> None:
     down(name)
     try:
         _build_up(plane, Fleet(nodes=nodes))
+    except Exception as error:
+        told = explain(error, plane)
+        down(name)
+        raise UpError(told) from error
     except BaseException:
         down(name)
         raise

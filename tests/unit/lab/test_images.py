@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -114,8 +115,8 @@ exit 1
 def test_a_base_is_made_again_when_its_scripts_change(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    made: list[str] = []
-    monkeypatch.setattr(images, "_make_from_debian", lambda image, tag, say: made.append(tag))
+    make = Mock()
+    monkeypatch.setattr(images, "_make_from_debian", make)
     for script in ("from-debian", "strip"):
         (tmp_path / script).write_text("one")
     monkeypatch.setattr(images, "_BASE", tmp_path)
@@ -125,4 +126,5 @@ def test_a_base_is_made_again_when_its_scripts_change(
     (tmp_path / "strip").write_text("two")
     images.base_of(TRAINER, print)
 
-    assert len(set(made)) == 2
+    first, second = (call.args[1] for call in make.call_args_list)
+    assert first != second

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from stargate_lab import binaries
-from stargate_lab.catalogue import CONTROL_PLANE
+from stargate_lab.toolchain import binaries
+from stargate_lab.toolchain.pinned_tools import CONTROL_PLANE
 
 HERE = Path(__file__).parent
 NO_CLUSTER = (HERE / "unit", HERE / "component", HERE / "trainer")
 NEEDS_KIND = HERE / "e2e"
-CHART = "stargate_lab.chart"
+CHART = "stargate_lab.cluster.chart"
 
 
 def needed(paths: Sequence[Path], modules: Sequence[str]) -> list[str]:

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from stargate_lab.api import ApiError
-from stargate_lab.control_plane import ControlPlane
-from stargate_lab.trainer_process import TrainerProcess
-from stargate_lab.training import Behaviour
+from stargate_lab.cluster.api import ApiError
+from stargate_lab.cluster.control_plane import ControlPlane
+from stargate_lab.process.trainer_process import TrainerProcess
+from stargate_lab.workload.training import Behaviour
 from tests.integration.racks import Racks
 from tests.integration.story import JobStory, Story
 from tests.recorder.history import Pod

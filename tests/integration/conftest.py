@@ -11,13 +11,13 @@ from uuid import uuid4
 
 import pytest
 
-from stargate_lab import api_keys, fleet, installation
-from stargate_lab import operator_process as operators
-from stargate_lab.control_plane import ControlPlane, running
-from stargate_lab.fleet import Fleet
-from stargate_lab.kwok_config import PlaneOptions
-from stargate_lab.operator_process import OperatorProcess
-from stargate_lab.paths import REPO
+from stargate_lab.cluster import api_keys, fleet, installation
+from stargate_lab.cluster.control_plane import ControlPlane, running
+from stargate_lab.cluster.fleet import Fleet
+from stargate_lab.cluster.kwok_config import PlaneOptions
+from stargate_lab.host.paths import REPO
+from stargate_lab.process import operator_process as operators
+from stargate_lab.process.operator_process import OperatorProcess
 from tests.integration.blocks import Blocks
 from tests.integration.people import People
 from tests.integration.racks import Racks

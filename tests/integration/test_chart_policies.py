@@ -10,10 +10,10 @@ from uuid import uuid4
 
 import pytest
 
-from stargate_lab import chart, installation
-from stargate_lab.api import Api, ApiError, Json
-from stargate_lab.control_plane import ControlPlane
-from stargate_lab.installation import NAMESPACE, apply_text, kubectl
+from stargate_lab.cluster import chart, installation
+from stargate_lab.cluster.api import Api, ApiError, Json
+from stargate_lab.cluster.control_plane import ControlPlane
+from stargate_lab.cluster.installation import NAMESPACE, apply_text, kubectl
 from tests.integration.specs import GOOD
 from tests.integration.story import Story
 

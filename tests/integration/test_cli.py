@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from stargate_lab import binaries
-from stargate_lab.control_plane import ControlPlane
+from stargate_lab.cluster.control_plane import ControlPlane
+from stargate_lab.toolchain import binaries
 from tests.integration.blocks import Blocks
 from tests.integration.people import People, Person
 from tests.integration.racks import Racks

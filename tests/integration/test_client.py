@@ -15,7 +15,7 @@ from stargate_api import (
     Timeout,
     Unreachable,
 )
-from stargate_lab.control_plane import ControlPlane
+from stargate_lab.cluster.control_plane import ControlPlane
 from tests.integration.people import People, Person
 from tests.integration.story import Story, eventually
 

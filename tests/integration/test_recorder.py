@@ -7,7 +7,7 @@ from typing import TypeVar
 import pytest
 from aiohttp import ClientSession
 
-from stargate_lab.control_plane import ControlPlane
+from stargate_lab.cluster.control_plane import ControlPlane
 from tests.integration.story import eventually, exists
 from tests.recorder.history import Json
 from tests.recorder.watch import HistoryLost, Kind, Recorder

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stargate_lab.certificates import issue
+from stargate_lab.host.certificates import issue
 from tests.integration.story import JobStory, Story
 from tests.integration.worker import Worker
 

@@ -13,8 +13,8 @@ from uuid import uuid4
 
 import pytest
 
-from stargate_lab.api import Api, ApiError, Credentials
-from stargate_lab.control_plane import ControlPlane
+from stargate_lab.cluster.api import Api, ApiError, Credentials
+from stargate_lab.cluster.control_plane import ControlPlane
 from tests.integration.people import People
 from tests.integration.story import JobStory, Story, eventually, exists, free, manifest
 from tests.integration.worker import Worker

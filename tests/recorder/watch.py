@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import aiohttp
 
-from stargate_lab.api import Api, Credentials
+from stargate_lab.cluster.api import Api, Credentials
 from tests.recorder.audit import AuditLog
 from tests.recorder.checks import Breach, check
 from tests.recorder.history import Gap, History, Interruption, Json, Request, State, Write

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stargate_lab.paths import REPO
+from stargate_lab.host.paths import REPO
 
 HERE = Path(__file__).parent
 RUN_OPERATORS = ("tests/integration", "tests/faults", "tests/install")

@@ -9,7 +9,7 @@ from stargate_operator.compute.accountant import Accountant
 from stargate_operator.kube.client import Client
 from stargate_types import ComputeBlock
 from tests.builders import NOW, accelerator_class, brought, compute_block
-from tests.unit.compute.given import GivenFleet, catalogue, machine
+from tests.unit.compute.machines import GivenFleet, catalogue, machine
 from tests.unit.kube.fakeapi import Request, fake_api
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stargate_lab.paths import REPO
+from stargate_lab.host.paths import REPO
 
 STRIP = REPO / "images" / "base" / "strip"
 PROGRAMS = (

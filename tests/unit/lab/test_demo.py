@@ -11,12 +11,14 @@ from unittest.mock import Mock
 import pytest
 from rich.console import Console
 
-from stargate_lab import binaries, fleet, installation, up
-from stargate_lab import demo as module
-from stargate_lab.demo import STALL_SECONDS, Demo, DemoError, Options
-from stargate_lab.operator_process import OperatorError
-from stargate_lab.training import Behaviour
-from tests.unit.lab.test_demo_story import finished, workers
+from stargate_lab.cluster import fleet, installation
+from stargate_lab.commands import up
+from stargate_lab.demo import play as module
+from stargate_lab.demo.play import STALL_SECONDS, Demo, DemoError, Options
+from stargate_lab.process.operator_process import OperatorError
+from stargate_lab.toolchain import binaries
+from stargate_lab.workload.training import Behaviour
+from tests.unit.lab.test_demo_timeline import finished, workers
 from tests.unit.lab.test_waiting import Time
 
 BUILD_SECONDS = 2 * STALL_SECONDS

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from stargate_lab.waiting import Clock, Stall, wait_until
+from stargate_lab.host.waiting import Clock, Stall, wait_until
 
 
 @dataclass

@@ -2,11 +2,11 @@ import asyncio
 
 import pytest
 
+from stargate_kit.report_fakes import Reviewer, token, vouch
 from stargate_operator.kube.errors import ApiError
 from stargate_operator.reports import identity
 from stargate_operator.reports.identity import Identities
 from stargate_operator.reports.refusal import Refusal
-from tests.unit.reports.given import Reviewer, token, vouch
 
 NOW = 1_000_000.0
 

@@ -1,10 +1,10 @@
 import msgspec
 import pytest
 
+from stargate_kit.report_fakes import FOLDER, standing
 from stargate_operator.reports import protocol, refusal
 from stargate_operator.reports.board import CheckpointKey
 from stargate_operator.reports.refusal import Refusal
-from tests.unit.reports.given import FOLDER, standing
 
 COMPLETE_40 = (40, f"{FOLDER}/epoch-40", "Complete")
 

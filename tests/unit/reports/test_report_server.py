@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from stargate_kit.report_fakes import FOLDER, JOB, pod, standing, token
 from stargate_operator import metrics
 from stargate_operator.kube.errors import ApiError
 from stargate_operator.reports import listener
 from stargate_operator.scope import Scope
-from tests.unit.reports.given import FOLDER, JOB, pod, standing, token
 from tests.unit.reports.serving import PATH, Site
 
 URI = f"{FOLDER}/epoch-5"

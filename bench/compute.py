@@ -13,9 +13,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "operator")]
+sys.path[:0] = [str(ROOT / "operator")]
 
 import msgspec  # noqa: E402
 
@@ -24,10 +25,23 @@ from stargate_operator.kube.foreign_pods import ForeignPod, ForeignPodStore, Wir
 from stargate_operator.kube.nodes import NodeStore, WireNode, node_of  # noqa: E402
 from stargate_operator.kube.pod_wire import number  # noqa: E402
 from stargate_operator.kube.requests import requests_of  # noqa: E402
-from tests.builders import accelerator_class, compute_block  # noqa: E402
+from stargate_types import (  # noqa: E402
+    AcceleratorClass,
+    AcceleratorClassSpec,
+    ComputeBlock,
+    ComputeBlockSpec,
+    ComputeBlockStatus,
+)
+from stargate_types.base import ObjectMeta  # noqa: E402
 
 DEVICE = "stargate.dev/silicon-v2"
 ROWS = 20
+SILICON = AcceleratorClass(
+    metadata=ObjectMeta(name="stargate-silicon-v2", uid="class-uid", generation=1),
+    spec=AcceleratorClassSpec(
+        accelerator_type="stargate_silicon_v2", resource_name=DEVICE, watts_per_device=500
+    ),
+)
 
 
 def main() -> None:
@@ -76,16 +90,23 @@ def _feed(what: str, objects: Iterator[bytes], take: Callable[[bytes], None]) ->
 
 
 def _count(fleet: Fleet, blocks: int) -> None:
-    drawn = [compute_block()] + [
-        compute_block(f"row-{i}", node_selector={"example.com/row": f"row-{i}"})
-        for i in range(blocks - 1)
+    drawn = [_block("cluster")] + [
+        _block(f"row-{i}", node_selector={"example.com/row": f"row-{i}"}) for i in range(blocks - 1)
     ]
     started = time.process_time()
     for block in drawn:
-        status = fleet.count(block, accelerator_class(), fresh=0).capacity()
+        status = fleet.count(block, SILICON, fresh=0).capacity()
     spent = time.process_time() - started
     print(f"count of {len(drawn)} blocks: {spent * 1000:.0f} ms CPU")
     print(f"the last one: {status.nodes} nodes, status of {len(status.model_dump_json())} bytes")
+
+
+def _block(name: str, **spec: Any) -> ComputeBlock:
+    return ComputeBlock(
+        metadata=ObjectMeta(name=name, uid=f"{name}-uid", generation=1, resource_version="1"),
+        spec=ComputeBlockSpec(**spec),
+        status=ComputeBlockStatus(),
+    )
 
 
 def _nodes(count: int) -> Iterator[bytes]:

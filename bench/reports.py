@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "operator")]
+sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "operator")]
 
 from stargate_kit import report_fakes  # noqa: E402
 

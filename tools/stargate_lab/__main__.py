@@ -122,7 +122,7 @@ def _up(options: argparse.Namespace) -> int:
 
 
 def _down(options: argparse.Namespace) -> int:
-    from stargate_lab.commands.up import down, down_all
+    from stargate_lab.process.simulated_cluster import down, down_all
 
     for name in options.names:
         down(name)

@@ -12,9 +12,9 @@ import pytest
 from rich.console import Console
 
 from stargate_lab.cluster import fleet, installation
-from stargate_lab.commands import up
 from stargate_lab.demo import play as module
 from stargate_lab.demo.play import STALL_SECONDS, Demo, DemoError, Options
+from stargate_lab.process import simulated_cluster
 from stargate_lab.process.operator_process import OperatorError
 from stargate_lab.toolchain import binaries
 from stargate_lab.workload.training import Behaviour
@@ -108,7 +108,7 @@ class Lab:
     def demo(self, *jobs: Json, fails_with: Exception | None = None) -> Demo:
         plane = Plane(self.directory, jobs)
         self._replace(binaries, "ensure", lambda: self.time.sleep(BUILD_SECONDS))
-        self._replace(up, "down", Mock())
+        self._replace(simulated_cluster, "down", Mock())
         self._replace(fleet, "create", Mock())
         for name in ("install", "apply", "kubectl"):
             self._replace(installation, name, Mock(return_value=""))

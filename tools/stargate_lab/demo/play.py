@@ -28,7 +28,6 @@ from stargate_lab.cluster.fleet import Fleet
 from stargate_lab.cluster.kept_logs import explain
 from stargate_lab.cluster.kwok_config import PlaneOptions
 from stargate_lab.cluster.object_watch import follow
-from stargate_lab.commands import up
 from stargate_lab.demo.display import picture, show
 from stargate_lab.demo.gauges import Meter
 from stargate_lab.demo.timeline import Entry, Story
@@ -36,6 +35,7 @@ from stargate_lab.demo.verdict import Check, verdict
 from stargate_lab.demo.view import Scene, truth
 from stargate_lab.host.paths import REPO
 from stargate_lab.host.waiting import REAL_TIME, Clock, Stall
+from stargate_lab.process import simulated_cluster
 from stargate_lab.process.operator_process import OperatorProcess
 from stargate_lab.process.trainer_process import TrainerProcess
 from stargate_lab.toolchain import binaries
@@ -175,7 +175,7 @@ class Demo:
             raise DemoError(f"a demo named {self._plane.name} runs already; `make down` ends it")
 
     def _begin(self) -> None:
-        up.down(self._options.name)
+        simulated_cluster.down(self._options.name)
         self._began = time.time()
         self._story.note("begun", self._began)
         if not self._console.is_terminal:
@@ -334,9 +334,9 @@ class Demo:
     def _clean_up(self) -> None:
         self._meter.stop()
         if self._stays:
-            self._say(up.how_to_reach(self._plane, self._operator))
+            self._say(simulated_cluster.how_to_reach(self._plane, self._operator))
             return
-        up.down(self._options.name)
+        simulated_cluster.down(self._options.name)
         self._say("everything that was started has ended; KEEP=1 make demo keeps it")
 
     def _say(self, text: str) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 import aiohttp
 
 from stargate_kit.report_fakes import Board, Reviewer, certificate, pod, token
+from stargate_operator.reports.authentication import Identities
 from stargate_operator.reports.certificate import ServingCertificate
-from stargate_operator.reports.identity import Identities
-from stargate_operator.reports.intake import Intake
+from stargate_operator.reports.handler import Intake
 from stargate_operator.reports.server import ReportServer
 
 PATH = "/apis/stargate.dev/v1alpha1/namespaces/{}/stargatejobs/{}/report"

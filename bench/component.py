@@ -1,4 +1,4 @@
-"""Restarts one component of a running plane with further flags, and leaves the others alone."""
+"""Restarts one component of a running control plane with additional flags."""
 
 import subprocess
 import time
@@ -16,7 +16,7 @@ _PATIENCE = 120.0
 
 
 class Component:
-    """`kwokctl` started it; its first command line is kept and extended."""
+    """A component that kwokctl started; its first command line is kept and extended."""
 
     def __init__(self, plane: ControlPlane, name: str) -> None:
         self._plane = plane
@@ -44,20 +44,20 @@ class Component:
 
 
 class ControllerManager:
-    """Restarted before each contender: none inherits the garbage collector's queue of another."""
+    """It is restarted before each contender, so that its queues are empty."""
 
     def __init__(self, plane: ControlPlane) -> None:
         self._plane = plane
         self._component = Component(plane, CONTROLLER_MANAGER)
 
     def restart(self, *flags: str) -> None:
-        """Works when it returns: it has run a Job and collected its pod."""
+        """Returns when it works: it has run a Job and deleted the Job's pod."""
         self._component.restart(*flags)
         self._give_up_lease()
         self._probe()
 
     def _give_up_lease(self) -> None:
-        """The dead one's, or the new one would wait it out."""
+        """Deletes the lease of the killed process, for which the new one would wait."""
         try:
             self._plane.api.delete(f"{_LEASES}/{CONTROLLER_MANAGER}")
         except ApiError as error:

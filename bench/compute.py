@@ -1,8 +1,8 @@
-"""What it costs the operator to know what is free: CPU per event and per count, memory.
+"""The cost of counting free capacity in the operator: CPU per event and per count, and memory.
 
-The objects are as large as a cloud's (30 labels a node, ten pods of others on each), come as bytes as
-the watches bring them, and go the operator's own way: decoder, store, fleet, count, status. Nothing
-else runs in the process, so the memory is what the accounting adds.
+The objects are as large as in a cloud: 30 labels a node, ten pods of others on each node. They arrive as
+bytes, as from a watch, and pass through the operator's decoder, store, fleet, count and status. Nothing
+else runs in the process, so the memory is that of the accounting.
 
     python bench/compute.py [--nodes 5000] [--foreign 50000] [--blocks 1]
 """
@@ -135,7 +135,7 @@ def _nodes(count: int) -> Iterator[bytes]:
 
 
 def _pods(options: argparse.Namespace) -> Iterator[bytes]:
-    """Ten kinds, as daemons are; one in fifty holds devices."""
+    """Pods of ten kinds, like those of daemons; one in fifty has devices."""
     for i in range(options.foreign):
         requests = {"cpu": f"{100 + 10 * (i % 10)}m", "memory": f"{64 * (1 + i % 10)}Mi"}
         if i % 50 == 0:

@@ -1,9 +1,9 @@
-"""What 5,000 reporting ranks cost the operator: CPU per report, share of a core, memory.
+"""The cost of 5,000 reporting ranks for the operator: CPU per report, share of a core, memory.
 
-The server runs alone in a process of its own (the board and the API server are stand-ins that cost
-next to nothing), so what is measured is TLS, HTTP, identity, ledger and answer. Each report is a new
-TLS connection, as workers make them. Every rank reports once (as after a start), then the gang
-reports for a while at the most that the answers ask of it.
+The report server runs alone in a separate process, with fakes of the API server and of the job lookup
+that cost almost nothing. So the measurement covers TLS, HTTP, authentication, pending reports and the
+answer. Each report uses a new TLS connection, as workers do. Every rank reports once, as after a start;
+then the gang reports for a while at the highest rate that the answers ask for.
 
     python bench/reports.py [--ranks 5000] [--rate 100] [--seconds 20] [--loop uvloop]
 """
@@ -115,7 +115,7 @@ def _show(what: str, before: "Usage", after: "Usage", reports: int) -> None:
 
 
 class Usage:
-    """CPU seconds and MiB of a process at a moment."""
+    """CPU seconds and MiB of a process at one moment."""
 
     def __init__(self, *, cpu: float, rss: float, peak: float) -> None:
         self.wall, self.cpu, self.rss, self.peak = time.monotonic(), cpu, rss, peak
@@ -131,7 +131,7 @@ class Usage:
 
 
 class Gang:
-    """A client that is as cheap as can be: it shares the machine with the server."""
+    """A client with the lowest possible cost, because it shares the machine with the server."""
 
     def __init__(self, port: int, certificate: Path, ranks: int) -> None:
         self._port = port

@@ -1,4 +1,4 @@
-"""The results as Markdown that reads in a terminal too: pure, from measurements to text."""
+"""The results as Markdown tables that are readable in a terminal. Pure: from measurements to text."""
 
 from collections.abc import Callable, Iterable, Iterator
 from statistics import median
@@ -25,7 +25,7 @@ _SHOWN = {
 _END = {START: "running", RESTART: "running", DELETION: "all gone"}
 _HEADINGS = {Milestone.GONE: "old gang gone"}
 _RARE = 0.005
-"""Writes per pod below which a writer is no row of its own."""
+"""A writer with fewer writes per pod has no row."""
 
 
 def results(measured: list[Measurement], counted: list[Writes]) -> str:
@@ -42,7 +42,7 @@ def results(measured: list[Measurement], counted: list[Writes]) -> str:
 
 
 def line(each: Measurement) -> str:
-    """While it runs."""
+    """One line of progress."""
     moments = ", ".join(f"{name} {at:.2f}" for name, at in each.moments.items())
     own = f", {each.cpu_ms_per_pod:.2f} ms CPU a pod" if each.cpu.get("self") else ""
     where = f"{each.size:>5} {each.contender:<10} {each.phase:<8} round {each.round}"

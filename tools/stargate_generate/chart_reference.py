@@ -1,4 +1,4 @@
-"""What is written down twice about the chart's values, so that it is written by hand only once.
+"""Writes the documentation and the schema of the chart's values from their one source.
 
 `python -m stargate_generate.chart_reference` puts the comments of values.yaml (`# --` above each key)
 into a table of the chart's README, and the operator's settings into it and values.schema.json.
@@ -68,7 +68,7 @@ def table(values: Iterable[Value]) -> str:
 
 
 def documented(text: str) -> Iterator[Value]:
-    """Every value with a comment of its own; what lies below one belongs to it."""
+    """Every value that has a comment; the values nested below it have none of their own."""
     yield from _below("", yaml.compose(text), yaml.safe_load(text), text.splitlines())
 
 
@@ -84,7 +84,7 @@ def _below(path: str, node: yaml.Node | None, value: Any, lines: list[str]) -> I
 
 
 def _comment_above(lines: list[str], line: int) -> str:
-    """From the mark on; a line without it goes on with the one before."""
+    """The text after the mark; a line without the mark continues the line before."""
     said: list[str] = []
     for text in (each.strip() for each in reversed(lines[:line])):
         if not text.startswith("#"):
@@ -101,7 +101,7 @@ def _shown(value: Value) -> str:
 
 
 def schema(text: str) -> str:
-    """Its `settings` are the operator's own."""
+    """The chart's schema, with the operator's own schema as `settings`."""
     known = json.loads(text)
     known["properties"]["settings"]["properties"] = {
         name: _bounds(field) for name, field in _settings()
@@ -110,7 +110,7 @@ def schema(text: str) -> str:
 
 
 def settings(chosen: dict[str, Any]) -> Iterator[Value]:
-    """What the chart does not choose is as the operator has it."""
+    """The schema of the operator's settings, without those that the chart sets itself."""
     for name, field in _settings():
         default = chosen.get(name, field["default"])
         yield Value(f"settings.{name}", default, field["description"])
@@ -131,7 +131,7 @@ def camel(name: str) -> str:
 
 
 def _compact(text: str) -> str:
-    """What fits one line stands on one."""
+    """JSON in which each object that fits one line is on one line."""
     flat = re.compile(r"([\[{])\n\s*([^\[\]{}]*?)\n\s*([\]}])")
     return flat.sub(_joined, text)
 

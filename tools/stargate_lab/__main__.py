@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 _MOST_NODES = 99_999
-"""Of a job."""
+"""The largest job that the API accepts."""
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""A small synchronous client of the API server: for set-up and checks, never for what is timed."""
+"""A small synchronous client of the API server, for set-up and checks. Never use it in a measurement."""
 
 import base64
 import http.client
@@ -31,7 +31,7 @@ class ApiError(RuntimeError):
 
 @dataclass(frozen=True)
 class Credentials:
-    """What a kubeconfig's current context says: where, whom to trust, who we are."""
+    """The current context of a kubeconfig: the server, the trusted CA, our identity."""
 
     server: str
     ssl: ssl.SSLContext
@@ -55,7 +55,7 @@ class Credentials:
 
 @dataclass(frozen=True)
 class Api:
-    """One connection per request: it survives restarts of the server without care."""
+    """Opens one connection per request, so that a restart of the server needs no handling."""
 
     credentials: Credentials
     timeout: float = 30.0
@@ -116,14 +116,14 @@ class Api:
 
 
 def _pem(entry: Json, name: str) -> str:
-    """A file's, or what stands in the kubeconfig itself."""
+    """PEM text from a file, or from the kubeconfig itself."""
     if inline := entry.get(f"{name}-data"):
         return base64.b64decode(inline).decode()
     return Path(entry[name]).read_text()
 
 
 def _identify(trust: ssl.SSLContext, certificate: str, key: str) -> None:
-    """The ssl module takes them from a file alone."""
+    """Loads the client certificate through a file: the ssl module accepts nothing else."""
     with NamedTemporaryFile("w", suffix=".pem") as file:
         file.write(certificate + key)
         file.flush()

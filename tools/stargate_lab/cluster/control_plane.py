@@ -1,7 +1,7 @@
 """A real etcd, kube-apiserver, controller-manager and scheduler, with kwok as the kubelets.
 
-kwokctl runs the processes. They outlive whoever started them, so each plane is found again by its
-directory alone: `ControlPlane(PlaneConfig(name)).stop()` ends it, whoever started it.
+kwokctl starts the processes, and they outlive the process that called it. A plane is found again by its
+directory: `ControlPlane(name).stop()` ends it, whoever started it.
 """
 
 import http.client
@@ -37,7 +37,7 @@ class ControlPlaneError(RuntimeError):
 
 @dataclass
 class ControlPlane:
-    """One plane. `name` is unique within `run_dir`; everything of it lies in `run_dir/name`."""
+    """One plane. `name` is unique within `run_dir`; all its files are in `run_dir/name`."""
 
     name: str
     run_dir: Path = RUN_DIR
@@ -59,7 +59,7 @@ class ControlPlane:
 
     @property
     def ca_file(self) -> Path:
-        """What a client trusts the API server by."""
+        """The CA certificate of the API server."""
         return self._cluster / "pki" / "ca.crt"
 
     @property
@@ -67,7 +67,7 @@ class ControlPlane:
         return Api.of(self.kubeconfig)
 
     def start(self) -> None:
-        """Ready when it returns; a plane of this name that is left over is ended first."""
+        """Ends a plane of this name that was left behind; returns when the new one is ready."""
         tools = binaries.ensure()
         self.stop()
         self.directory.mkdir(parents=True)
@@ -87,7 +87,7 @@ class ControlPlane:
         return replace(options, apiserver_args=(*options.apiserver_args, flag))
 
     def stop(self) -> None:
-        """Idempotent; leaves neither a process nor a file.
+        """Ends every process and deletes every file of the plane. Idempotent.
 
         Not through `kwokctl delete`, which trusts its pid files: an interrupted `create` may have
         started processes that it has not yet written down.
@@ -98,7 +98,7 @@ class ControlPlane:
             shutil.rmtree(self.directory)
 
     def restart_apiserver(self) -> None:
-        """SIGKILL, then started again with the same command line; ready when it returns."""
+        """SIGKILL, then a start with the same command line; returns when the API server is ready."""
         self.kill("kube-apiserver")
         self.start_again()
         self.wait_ready()
@@ -111,7 +111,7 @@ class ControlPlane:
         processes.end(pid, self._marker, signal.SIGKILL)
 
     def start_again(self) -> None:
-        """Starts what is not running; kwokctl would take the pid file of a zombie for a process."""
+        """Starts the components that do not run; kwokctl mistakes a zombie's pid file for a process."""
         for component in COMPONENTS - self.pids().keys():
             self._pid_file(component).unlink(missing_ok=True)
         self._kwokctl("start", "cluster")
@@ -128,7 +128,7 @@ class ControlPlane:
         raise error
 
     def pids(self) -> dict[str, int]:
-        """By component, of those that run."""
+        """Process id by component, of the components that run."""
         found = {}
         for component in COMPONENTS:
             file = self._pid_file(component)
@@ -138,7 +138,7 @@ class ControlPlane:
         return found
 
     def cpu_seconds(self, component: str) -> float:
-        """Since the start of the plane, killed processes included."""
+        """CPU time since the start of the plane, killed processes included."""
         pid = self.pids().get(component, 0)
         return self._cpu_of_dead.get(component, 0.0) + processes.cpu_seconds(pid)
 
@@ -147,7 +147,7 @@ class ControlPlane:
 
     @property
     def has_lost_its_owner(self) -> bool:
-        """Started by a process that is gone, and not meant to outlive it."""
+        """Whether the process that started it is gone, and the plane was not meant to outlive it."""
         owner = self.directory / "owner"
         return owner.exists() and not processes.is_running(int(owner.read_text()))
 
@@ -195,7 +195,7 @@ class ControlPlane:
 
 
 def planes(run_dir: Path = RUN_DIR) -> list[ControlPlane]:
-    """Every plane that has left a directory, running or not."""
+    """Every plane that has a directory, running or not."""
     if not run_dir.exists():
         return []
     found = sorted(p.name for p in run_dir.iterdir() if (p / "kwokctl.yaml").exists())
@@ -203,7 +203,7 @@ def planes(run_dir: Path = RUN_DIR) -> list[ControlPlane]:
 
 
 def stop_orphans(run_dir: Path = RUN_DIR) -> list[str]:
-    """Ends the planes whose starters were killed before they could clean up."""
+    """Ends the planes whose owner was killed before it could clean up."""
     orphans = [plane for plane in planes(run_dir) if plane.has_lost_its_owner]
     for plane in orphans:
         plane.stop()
@@ -212,7 +212,7 @@ def stop_orphans(run_dir: Path = RUN_DIR) -> list[str]:
 
 @contextmanager
 def running(plane: ControlPlane) -> Iterator[ControlPlane]:
-    """Stopped on the way out, also when the start fails half-way or is interrupted."""
+    """Stops the plane on exit, also when its start fails or is interrupted."""
     try:
         plane.start()
         yield plane

@@ -1,4 +1,4 @@
-"""Every committed version of one object, as the API server tells it: no poll misses one."""
+"""Watches one object, and yields every version of it that the API server sends."""
 
 import http.client
 import json
@@ -14,7 +14,7 @@ _TROUBLE = (OSError, http.client.HTTPException, ValueError, ApiError)
 
 
 def follow(credentials: Credentials, collection: str, name: str) -> Iterator[Json]:
-    """For ever: what exists now, then each change; anew where the server ends the watch."""
+    """Yields the object as it is now, then each change; lists again when the watch ends. Endless."""
     only = {"fieldSelector": f"metadata.name={name}"}
     while True:
         try:

@@ -19,7 +19,7 @@ class UpError(RuntimeError):
 
 
 def up(name: str = "up", nodes: int = 50, gang_scheduling: bool = True) -> None:
-    """Stays up until `down`, in whichever terminal."""
+    """Starts the cluster; it stays up until `make down`."""
     options = PlaneOptions(
         gang_scheduling=gang_scheduling, outlives_its_owner=True, api_keys=(api_keys.EXAMPLE,)
     )

@@ -1,7 +1,7 @@
 """`make demo`: the article's job on a simulated fleet, through a failure, to its end.
 
-The script is `Demo._play`. It ends with status 0 only if the job's last status keeps every promise
-(`verdict.py`), and leaves nothing running, whichever way it ends.
+`Demo._play` is the sequence of steps. The exit status is 0 only if the job's last status keeps every
+promise (`verdict.py`). Nothing is left running, however the demo ends.
 """
 
 import json
@@ -50,9 +50,9 @@ FAULT = Fault(epoch=42, rank=1742, echoes=2)
 CHECKPOINT_INTERVAL = 5
 PICTURE_EPOCH = 60
 NATIVE_GANG_NODES = 500
-"""Up to this size the scheduler keeps the gang whole. kube-scheduler 1.36's alpha of it looks at every
-waiting pod of a gang again for each pod that comes: 1,000 take twice as long as without, 5,000 take
-minutes. Beyond it the operator's own all-or-nothing does."""
+"""Up to this size kube-scheduler keeps the gang whole, above it the operator does. The alpha version in
+kube-scheduler 1.36 checks all waiting pods of a gang again for each new pod: 1,000 pods take twice as
+long as without it, 5,000 take minutes."""
 STALL_SECONDS = 300.0
 MOST_RESTARTS = 3
 _LOOK_SECONDS = 0.2
@@ -91,13 +91,13 @@ class Options:
 
     @property
     def behaviour(self) -> Behaviour:
-        """Epochs of a large gang are long enough that every rank comes to report in each attempt."""
+        """Epochs of a large gang are longer, so that every rank reports in each attempt."""
         seconds = self.epoch_seconds or (1.0 if self.nodes > 1000 else 0.3)
         return Behaviour(epoch_seconds=seconds, faults=(FAULT,))
 
 
 def manifest(text: str, nodes: int) -> str:
-    """The article's job, with another number of nodes."""
+    """The manifest of the article's job, with another number of nodes."""
     return _NODES.sub(rf"\1 {nodes}", text)
 
 
@@ -109,7 +109,7 @@ def main(options: Options) -> int:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """A `kill` and a closed terminal clean up as Ctrl-C does, also where a shell had it ignored."""
+    """Makes SIGTERM and SIGHUP clean up as Ctrl-C does, also where the shell ignores SIGINT."""
 
     def interrupt(*_: object) -> None:
         os.kill(os.getpid(), signal.SIGINT)
@@ -125,7 +125,7 @@ def _interruptible() -> Iterator[None]:
 
 @contextmanager
 def _uninterruptible() -> Iterator[None]:
-    """A second Ctrl-C must not leave half of it running."""
+    """Ignores a second Ctrl-C while the demo cleans up, so that nothing is left running."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield
@@ -233,7 +233,7 @@ class Demo:
         for job in follow(self._plane.api.credentials, JOBS, JOB):
             self._version = job["metadata"]["resourceVersion"]
             status = StargateJobStatus.model_validate(job.get("status") or {})
-            self._hear()  # causes are told before what they caused
+            self._hear()  # first the event of the trainers, then its effect on the status
             self._story.saw(status, time.time())
 
     def _wait_for_the_end(self) -> None:
@@ -257,7 +257,7 @@ class Demo:
             )
 
     def _restart_operator(self) -> None:
-        """As its Deployment does: on a machine that is too busy it may lose its lease, and ends."""
+        """Restarts the operator, as its Deployment does: it may lose its lease on a busy machine."""
         self._operator_restarts += 1
         if self._operator_restarts > MOST_RESTARTS:
             raise DemoError(f"the operator has ended {self._operator_restarts} times")
@@ -272,7 +272,7 @@ class Demo:
             self._heard = len(events)
 
     def _take_picture(self) -> None:
-        """At a telling moment, once."""
+        """Saves the picture once, when the second attempt has trained for a while."""
         progress = self._story.status.progress
         resumed = self._story.status.attempt == 2 and self._story.status.phase is Phase.RUNNING
         if resumed and progress and progress.epoch >= PICTURE_EPOCH and self._options.svg:
@@ -344,7 +344,7 @@ class Demo:
 
 
 def _standing(status: StargateJobStatus) -> str:
-    """What the status last said, for a sentence."""
+    """The last status in a few words."""
     if status.phase is None:
         return "it has no phase yet"
     workers = status.workers
@@ -357,6 +357,6 @@ def _status_only(job: Json) -> str:
 
 
 def log_levels(log: str) -> Counter[str]:
-    """How many lines of the operator's JSON log are how severe."""
+    """The number of lines of the operator's JSON log, by level."""
     lines = (line for line in log.splitlines() if line.startswith("{"))
     return Counter(str(json.loads(line).get("level")) for line in lines)

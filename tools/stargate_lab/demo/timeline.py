@@ -1,7 +1,7 @@
-"""The demo's job as it is told by its status: what happened when, in a reader's words. Pure.
+"""The events of the demo's job in order, with their times. Pure.
 
-Fed with every version of the status and with what the trainers say. Moments are seconds since the
-epoch, all of one machine's clock.
+They are derived from every version of the job's status and from the trainers' events. Times are seconds
+since the epoch, by the clock of one machine.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Measured:
-    """A span between two moments of the story; None where it did not come to that."""
+    """The time between two moments; None if one of them never came."""
 
     what: str
     seconds: float | None
@@ -33,14 +33,14 @@ class Measured:
 
 @dataclass
 class Story:
-    """`moments` are of the first time that something was so: "applied", "1 created", "killed" …"""
+    """`moments` has the first time of each event: "applied", "1 created", "killed" …"""
 
     moments: dict[str, float] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
     status: StargateJobStatus = field(default_factory=StargateJobStatus)
 
     def note(self, moment: str, at: float, text: str = "") -> None:
-        """The first time counts."""
+        """Records a moment; a second record of the same moment changes nothing."""
         if moment not in self.moments:
             self.moments[moment] = at
             if text:
@@ -55,7 +55,7 @@ class Story:
             self.note("succeeded", at)
 
     def heard(self, event: Json) -> None:
-        """A word of the trainers."""
+        """Records an event of the trainers."""
         at, attempt = float(event["time"]), event.get("attempt")
         match event["event"]:
             case "killed":
@@ -95,7 +95,7 @@ class Story:
             return
         self.note(f"{number} decided", at)
         if status.phase is not Phase.RESTARTING:
-            self.note(f"{number - 1} gone", at)  # only then does an attempt begin to start
+            self.note(f"{number - 1} gone", at)  # the old pods are gone before an attempt starts
             self._note_stages(number, workers, at)
 
     def _note_stages(self, number: int, workers: Workers, at: float) -> None:

@@ -1,4 +1,4 @@
-"""The end of a failed program's output: what an error message quotes."""
+"""The last lines of a failed program's output, for error messages."""
 
 import subprocess
 
@@ -6,7 +6,7 @@ LINES = 20
 
 
 def last_lines(done: "subprocess.CompletedProcess[str]", lines: int = LINES) -> str:
-    """Of stdout, then of stderr: a build prints the failure on one and its own summary on the other."""
+    """Of stdout, then of stderr: Docker prints a step's failure on one, its summary on the other."""
     streams = [(stream or "").strip() for stream in (done.stdout, done.stderr)]
     return "\n".join(end for stream in streams if (end := tail(stream, lines)))
 

@@ -1,7 +1,7 @@
-"""Waiting for a condition, at most so long: the time runs from the call, by a clock that is passed in.
+"""Waits with a time limit. The limit starts with the call, by a clock that is passed in.
 
-A limit is never counted from the moment in which an object was made: what happens before the wait
-(building the binaries takes minutes on a fresh machine) is not part of it.
+A limit never starts when an object is made: preparations before the wait are not part of it. On a fresh
+machine, building the binaries takes minutes.
 """
 
 import time
@@ -13,7 +13,7 @@ PAUSE_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class Clock:
-    """A test passes in its own."""
+    """A source of time; a test passes in its own."""
 
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
@@ -29,7 +29,7 @@ def wait_until(
     pause: float = PAUSE_SECONDS,
     clock: Clock = REAL_TIME,
 ) -> bool:
-    """Whether the condition came true in time; it is asked at least once."""
+    """Whether the condition became true in time. It is checked at least once."""
     started = clock.now()
     while not condition():
         if clock.now() - started > seconds:
@@ -39,7 +39,7 @@ def wait_until(
 
 
 class Stall:
-    """How long nothing has changed: from the first look on, not from the making of this object."""
+    """Measures how long a value has not changed, from the first check on."""
 
     def __init__(self, clock: Clock = REAL_TIME) -> None:
         self._clock = clock
@@ -47,7 +47,7 @@ class Stall:
         self._since: float | None = None
 
     def seconds(self, seen: object) -> float:
-        """Since `seen` became what it is now."""
+        """Seconds since the value became `seen`."""
         now = self._clock.now()
         if self._since is None or seen != self._seen:
             self._seen, self._since = seen, now

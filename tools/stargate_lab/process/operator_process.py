@@ -1,7 +1,7 @@
-"""The operator as its own process, under its own ServiceAccount, against a control plane.
+"""The operator as a separate process, under its own ServiceAccount, against a control plane.
 
-As in a cluster it can be killed at any moment and started again. Its pid is written down, so that
-`down` finds it after whoever started it is gone.
+It can be killed at any moment and started again, as in a cluster. Its pid is in a file, so that `down`
+finds it after the process that started it is gone.
 """
 
 import http.client
@@ -35,7 +35,7 @@ class OperatorError(RuntimeError):
 
 @dataclass
 class OperatorProcess:
-    """One replica; `name` tells replicas apart, `settings` are STARGATE_* variables."""
+    """One replica. `name` distinguishes replicas; `settings` are STARGATE_* variables."""
 
     plane: ControlPlane
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -66,12 +66,12 @@ class OperatorProcess:
 
     @property
     def pid(self) -> int:
-        """0 when it does not run."""
+        """The process id; 0 if it does not run."""
         pid = int(self._pid_file.read_text()) if self._pid_file.exists() else 0
         return pid if pid and processes.is_running(pid, _MODULE) else 0
 
     def start(self, wait: bool = True) -> None:
-        """A second start is a restart: same identity, kubeconfig, certificate, ports and log."""
+        """Starts or restarts; a restart keeps identity, kubeconfig, certificate, ports and log."""
         self.kill()
         self.prepare()
         with self.log_path.open("ab") as log:
@@ -89,7 +89,7 @@ class OperatorProcess:
             self.wait_ready()
 
     def stop(self, grace: float = 30.0) -> None:
-        """SIGTERM, then SIGKILL when the grace is over."""
+        """Sends SIGTERM, and SIGKILL after the grace period."""
         if not self._end(signal.SIGTERM, grace):
             self.kill()
 
@@ -152,13 +152,13 @@ class OperatorProcess:
 
     @property
     def _environment(self) -> dict[str, str]:
-        """Nothing of the caller's own STARGATE_* and KUBECONFIG reaches it."""
+        """The caller's environment without its STARGATE_* and KUBE* variables, and with ours."""
         outer = {k: v for k, v in os.environ.items() if not k.startswith(("STARGATE_", "KUBE"))}
         ours = environment(self.ports, self.certificates, self.name, self.settings)
         return {**outer, "PYTHONPATH": str(REPO / "operator"), "PYTHONUNBUFFERED": "1", **ours}
 
     def prepare(self) -> None:
-        """Its kubeconfig and certificate; a caller may change them before the start."""
+        """Writes its kubeconfig and certificate, which a caller may change before the start."""
         if self.kubeconfig.exists():
             return
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -173,7 +173,7 @@ class OperatorProcess:
         return gone
 
     def _probe(self, path: str) -> tuple[int, str]:
-        """The status and the answer; 0 where nobody answers."""
+        """The HTTP status and the body; status 0 if there is no answer."""
         try:
             return _get(self.ports.probes, path)
         except (OSError, http.client.HTTPException):
@@ -191,7 +191,7 @@ def _get(port: int, path: str) -> tuple[int, str]:
 
 
 def stop_all(plane: ControlPlane) -> None:
-    """Kills every replica that has left a pid in the plane's directory, whoever started it."""
+    """Kills every replica that has a pid file in the plane's directory, whoever started it."""
     for pid_file in sorted(plane.directory.glob("*/pid")):
         OperatorProcess(plane, name=pid_file.parent.name).kill()
 

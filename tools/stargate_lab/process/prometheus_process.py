@@ -1,6 +1,6 @@
-"""A Prometheus of a test's own: it scrapes replicas of the operator and evaluates the chart's rules.
+"""A Prometheus for one test: it scrapes replicas of the operator and evaluates the chart's rules.
 
-It asks often and forgets everything when it stops.
+It scrapes often, and keeps nothing when it stops.
 """
 
 import json
@@ -29,7 +29,7 @@ INTERVAL = "500ms"
 
 @dataclass(frozen=True)
 class Target:
-    """What a replica's series carry as `instance`, over its restarts, and where it is scraped."""
+    """A replica to scrape: `instance` is the label of its series, also after restarts."""
 
     instance: str
     port: int
@@ -76,12 +76,12 @@ class Prometheus:
         return self.directory / "prometheus.log"
 
     def query(self, expression: str) -> list[Json]:
-        """The series of an instant vector; an expression that it refuses is an error."""
+        """The series of an instant vector. A refused expression raises an error."""
         found = self._get("/api/v1/query", query=expression)
         return list(found["result"])
 
     def value(self, expression: str) -> float:
-        """Of the one series; NaN if there is none."""
+        """The value of the only series; NaN if there is none."""
         found = self.query(expression)
         return float(found[0]["value"][1]) if found else float("nan")
 
@@ -91,7 +91,7 @@ class Prometheus:
         return {each["labels"]["alertname"]: each for each in alerts if each["state"] == "firing"}
 
     def alerting_rules(self) -> list[Json]:
-        """With their health, as last evaluated."""
+        """The alerting rules, with their health at the last evaluation."""
         groups = self._get("/api/v1/rules", type="alert")["groups"]
         return [rule for group in groups for rule in group["rules"]]
 

@@ -1,4 +1,4 @@
-"""A control plane with the operator and the trainers beside it, as one thing: to end, and to reach."""
+"""A simulated cluster: control plane, operator and trainers. Ends it, and says how to reach it."""
 
 import sys
 from pathlib import Path

@@ -1,8 +1,8 @@
 """A simulated trainer in every rank: it starts when its whole gang runs, reports, saves, fails, ends.
 
-The training is arithmetic; all that the operator sees of it is real: the pods' status, tokens that
-the API server issued for them, reports over TLS. Gangs of any job are trained, each attempt once. A
-real collective stands still as soon as one of its ranks is gone, and so does this one.
+The training is arithmetic. Everything that the operator sees is real: the status of the pods, tokens
+issued by the API server, reports over TLS. It trains the gangs of every job, each attempt once. Like a
+real collective, a gang stops making progress as soon as one of its ranks is gone.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ class Tell(Protocol):
 
 
 class Trainer:
-    """Trains every gang that comes to run, in one namespace or in all, until it is cancelled."""
+    """Trains every running gang, in one namespace or in all, until it is cancelled."""
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class Gang:
             self._task = asyncio.create_task(self._live())
 
     def stand_still(self) -> None:
-        """A collective that has lost a rank makes no step, and a trainer that hangs says nothing."""
+        """Stops training without an exit, as a collective does that has lost a rank."""
         self._training = False
         if self._task is not None:
             self._task.cancel()
@@ -132,7 +132,7 @@ class Gang:
 
     @contextmanager
     def _telling(self) -> Iterator[None]:
-        """Whoever runs the trainer hears what went wrong; an attempt ends, the trainer goes on."""
+        """Reports an error as an event: it ends the attempt, not the trainer."""
         try:
             yield
         except* Dismissed as dismissed:
@@ -171,7 +171,7 @@ class Gang:
             raise Dismissed(f"no token for {pod.name}: {error}") from error
 
     async def _lead(self, line: Line, orders: Orders) -> bool:
-        """Rank 0's training. Whether all ranks exit now: done, or told to stop."""
+        """The training of rank 0. True if all ranks exit now, because they are done or told to stop."""
         for epoch in orders.epochs_to_train:
             await asyncio.sleep(self._behaviour.epoch_seconds)
             self._epoch = epoch
@@ -200,7 +200,7 @@ class Gang:
         return answer
 
     async def _follow(self, server: Server, rank: int) -> None:
-        """Any other rank: a sign of life, when the operator asks for the next."""
+        """The training of any other rank: it reports as often as the operator asks for."""
         line = self._line(server, rank)
         await asyncio.sleep(rank / self._behaviour.first_reports_per_second)
         while True:
@@ -224,7 +224,7 @@ class Gang:
 
 
 async def train(kubeconfig: Path, behaviour: Behaviour, namespace: str | None = None) -> None:
-    """`python -m stargate_lab trainer`: what happens stands on stdout, a JSON object a line."""
+    """`python -m stargate_lab trainer`: prints each event as one line of JSON."""
     client = Client(
         load_endpoint(kubeconfig), user_agent="stargate-trainer", in_flight=WRITES_AT_ONCE
     )

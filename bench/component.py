@@ -1,18 +1,18 @@
 """Restarts one component of a running control plane with additional flags."""
 
 import subprocess
-import time
 from pathlib import Path
 
 from stargate_lab.cluster.api import ApiError
 from stargate_lab.cluster.control_plane import ControlPlane
+from stargate_lab.host.waiting import wait_until
 
 CONTROLLER_MANAGER = "kube-controller-manager"
 API_SERVER = "kube-apiserver"
 _LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
 _JOBS = "/apis/batch/v1/namespaces/kube-system/jobs"
 _PROBE = "bench-probe"
-_PATIENCE = 120.0
+_PROBE_SECONDS = 120.0
 
 
 class Component:
@@ -73,11 +73,12 @@ class ControllerManager:
 
     def _wait_for_pods(self, count: int) -> None:
         path = f"/api/v1/namespaces/kube-system/pods?labelSelector=job-name%3D{_PROBE}"
-        until = time.monotonic() + _PATIENCE
-        while len(self._plane.api.get(path)["items"]) != count:
-            if time.monotonic() > until:
-                raise RuntimeError(f"{CONTROLLER_MANAGER} does not work; see {self._plane.logs}")
-            time.sleep(0.2)
+
+        def is_reached() -> bool:
+            return len(self._plane.api.get(path)["items"]) == count
+
+        if not wait_until(is_reached, _PROBE_SECONDS, pause=0.2):
+            raise RuntimeError(f"{CONTROLLER_MANAGER} does not work; see {self._plane.logs}")
 
 
 def _probe_job() -> dict[str, object]:

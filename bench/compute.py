@@ -166,7 +166,7 @@ def _pods(options: argparse.Namespace) -> Iterator[bytes]:
 
 def _resident() -> float:
     status = Path("/proc/self/status").read_text()
-    line = next(each for each in status.splitlines() if each.startswith("VmRSS"))
+    line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
     return int(line.split()[1]) / 1024
 
 

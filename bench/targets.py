@@ -88,10 +88,12 @@ def _growth(measured: list[Measurement]) -> Iterator[Target]:
 
 
 def _writes(counted: list[Writes]) -> Iterator[Target]:
-    for each in counted:
-        if each.contender == OPERATOR and each.phase == START:
-            pods = sum(count for key, count in each.accepted.items() if _is_own_pod_write(key))
-            yield Target("writes to a pod at start", each.size, pods / each.size, WRITES_PER_POD)
+    for writes in counted:
+        if writes.contender == OPERATOR and writes.phase == START:
+            pods = sum(count for key, count in writes.accepted.items() if _is_own_pod_write(key))
+            yield Target(
+                "writes to a pod at start", writes.size, pods / writes.size, WRITES_PER_POD
+            )
 
 
 def _is_own_pod_write(key: str) -> bool:

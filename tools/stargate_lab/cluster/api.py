@@ -17,7 +17,7 @@ Json = dict[str, Any]
 
 # Also what a CRD answers for a moment after it is Established.
 _TOO_MANY_REQUESTS = 429
-_PATIENCE = 60
+_MOST_TRIES = 60
 
 
 class ApiError(RuntimeError):
@@ -89,7 +89,7 @@ class Api:
     def _json(
         self, method: str, path: str, body: Json | None = None, content: str = "application/json"
     ) -> Json:
-        for _ in range(_PATIENCE):
+        for _ in range(_MOST_TRIES):
             status, answer = self._request(method, path, body, content)
             if status != _TOO_MANY_REQUESTS:
                 break

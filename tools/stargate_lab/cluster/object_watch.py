@@ -10,7 +10,7 @@ from stargate_lab.cluster.api import Api, ApiError, Credentials, Json
 
 _SILENCE_SECONDS = 90.0
 _PAUSE = 0.5
-_TROUBLE = (OSError, http.client.HTTPException, ValueError, ApiError)
+_WATCH_ERRORS = (OSError, http.client.HTTPException, ValueError, ApiError)
 
 
 def follow(credentials: Credentials, collection: str, name: str) -> Iterator[Json]:
@@ -22,7 +22,7 @@ def follow(credentials: Credentials, collection: str, name: str) -> Iterator[Jso
             yield from listed["items"]
             version = listed["metadata"]["resourceVersion"]
             yield from _watch(credentials, f"{collection}?{_watching(only, version)}")
-        except _TROUBLE:
+        except _WATCH_ERRORS:
             time.sleep(_PAUSE)
 
 

@@ -31,12 +31,12 @@ JOB_NAME = "language-model"
 DATA = REPO / "images" / "trainer" / "data" / "stargate-text"
 CLUSTER = KindCluster(REPO / EXAMPLES / "cluster.yaml", "stargate", RUN_DIR / "kind")
 DEVICES = 8
-PATIENCE_SECONDS = 900.0
+TRAINING_SECONDS = 900.0
 _SHARED = "/stargate/storage"
 _DEPLOYMENTS = f"/apis/apps/v1/namespaces/{chart.NAMESPACE}/deployments"
 
 
-class TrialError(RuntimeError):
+class KindExampleError(RuntimeError):
     """The job has not trained to its end; the message says where to look."""
 
 
@@ -159,7 +159,7 @@ def _version(cluster: KindCluster) -> str:
 
 def _load(cluster: KindCluster) -> str:
     loaded = {image: cluster.load(image.tag, cluster.workers) for image in images.IMAGES}
-    words = [f"{each.name} into {len(nodes)} nodes" for each, nodes in loaded.items() if nodes]
+    words = [f"{image.name} into {len(nodes)} nodes" for image, nodes in loaded.items() if nodes]
     if loaded[images.OPERATOR]:
         _restart_operator(cluster)
     return ", ".join(words) or "they are there already"
@@ -193,7 +193,7 @@ def _show_it_train(cluster: KindCluster, console: Console) -> None:
     succeeded = _watch(cluster)
     console.print(f"\n   $ kubectl get sj\n{kubectl(cluster, 'get', 'sj')}", markup=False)
     if not succeeded:
-        raise TrialError(
+        raise KindExampleError(
             f"{JOB_NAME} has not succeeded; with the environment below,"
             f" `kubectl stargate status {JOB_NAME}` says why\n{_environment(cluster)}"
         )
@@ -203,7 +203,7 @@ def _watch(cluster: KindCluster) -> bool:
     command = [sys.executable, "-m", "stargate_api.cli", "watch", JOB_NAME]
     environment = os.environ | {"KUBECONFIG": str(cluster.kubeconfig)}
     try:
-        done = subprocess.run(command, env=environment, check=False, timeout=PATIENCE_SECONDS)
+        done = subprocess.run(command, env=environment, check=False, timeout=TRAINING_SECONDS)
     except subprocess.TimeoutExpired:
         return False
     return done.returncode == 0

@@ -19,7 +19,7 @@ from stargate_lab.process.trainer_process import TrainerProcess
 
 SECONDS = 1.0
 T = TypeVar("T")
-_TROUBLE = (OSError, http.client.HTTPException, ValueError, KeyError, ApiError)
+_READ_ERRORS = (OSError, http.client.HTTPException, ValueError, KeyError, ApiError)
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Meter:
 def _or(otherwise: T, read: Callable[[], T]) -> T:
     try:
         return read()
-    except _TROUBLE:
+    except _READ_ERRORS:
         return otherwise
 
 

@@ -30,9 +30,9 @@ from stargate_lab.cluster.kwok_config import PlaneOptions
 from stargate_lab.cluster.object_watch import follow
 from stargate_lab.demo.display import picture, show
 from stargate_lab.demo.gauges import Meter
-from stargate_lab.demo.timeline import Entry, Story
+from stargate_lab.demo.timeline import Entry, Timeline
 from stargate_lab.demo.verdict import Check, verdict
-from stargate_lab.demo.view import Scene, truth
+from stargate_lab.demo.view import Scene, disclosure
 from stargate_lab.host.paths import REPO
 from stargate_lab.host.waiting import REAL_TIME, Clock, Stall
 from stargate_lab.process import simulated_cluster
@@ -115,12 +115,14 @@ def _interruptible() -> Iterator[None]:
         os.kill(os.getpid(), signal.SIGINT)
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    before = {each: signal.signal(each, interrupt) for each in (signal.SIGTERM, signal.SIGHUP)}
+    before = {
+        number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)
+    }
     try:
         yield
     finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
@@ -145,11 +147,11 @@ class Demo:
         self._operator = OperatorProcess(self._plane)
         self._trainer = TrainerProcess(self._plane, options.behaviour)
         self._meter = Meter(self._plane)
-        self._story = Story()
+        self._timeline = Timeline()
         self._began = time.time()
         self._doing = ""
-        self._heard = 0
-        self._hearing = threading.Lock()
+        self._events_read = 0
+        self._reading_events = threading.Lock()
         self._version = ""
         self._stays = False
         self._operator_restarts = 0
@@ -177,9 +179,11 @@ class Demo:
     def _begin(self) -> None:
         simulated_cluster.down(self._options.name)
         self._began = time.time()
-        self._story.note("begun", self._began)
+        self._timeline.note("begun", self._began)
         if not self._console.is_terminal:
-            for name, words in truth(self._options.nodes, self._trainer.behaviour.epoch_seconds):
+            for name, words in disclosure(
+                self._options.nodes, self._trainer.behaviour.epoch_seconds
+            ):
                 self._console.print(f"{name}: {words}")
 
     def _play(self) -> None:
@@ -198,7 +202,7 @@ class Demo:
     def _step(self, what: str, moment: str, act: Callable[[], object]) -> None:
         self._doing = f"starting: {what}"
         act()
-        self._story.note(moment, time.time(), what)
+        self._timeline.note(moment, time.time(), what)
 
     def _register(self) -> None:
         fleet.create(Fleet(nodes=self._options.nodes), self._plane.api.credentials)
@@ -233,17 +237,17 @@ class Demo:
         for job in follow(self._plane.api.credentials, JOBS, JOB):
             self._version = job["metadata"]["resourceVersion"]
             status = StargateJobStatus.model_validate(job.get("status") or {})
-            self._hear()  # first the event of the trainers, then its effect on the status
-            self._story.saw(status, time.time())
+            self._read_events()  # first the event of the trainers, then its effect on the status
+            self._timeline.add_status(status, time.time())
 
     def _wait_for_the_end(self) -> None:
         stall = Stall(self._clock)
-        while self._story.status.phase not in (Phase.SUCCEEDED, Phase.FAILED):
+        while self._timeline.status.phase not in (Phase.SUCCEEDED, Phase.FAILED):
             self._check_health(stall)
-            self._hear()
+            self._read_events()
             self._take_picture()
             self._clock.sleep(_LOOK_SECONDS)
-        self._hear()
+        self._read_events()
 
     def _check_health(self, stall: Stall) -> None:
         if not self._operator.pid:
@@ -253,7 +257,7 @@ class Demo:
         if stall.seconds(self._version) > STALL_SECONDS:
             raise DemoError(
                 f"the job's status has not changed for {STALL_SECONDS:g} s"
-                f" ({_standing(self._story.status)})"
+                f" ({_standing(self._timeline.status)})"
             )
 
     def _restart_operator(self) -> None:
@@ -261,24 +265,28 @@ class Demo:
         self._operator_restarts += 1
         if self._operator_restarts > MOST_RESTARTS:
             raise DemoError(f"the operator has ended {self._operator_restarts} times")
-        self._story.entries.append(Entry(time.time(), "the operator ended, and is started again"))
+        self._timeline.entries.append(
+            Entry(time.time(), "the operator ended, and is started again")
+        )
         self._operator.start()
 
-    def _hear(self) -> None:
-        with self._hearing:
+    def _read_events(self) -> None:
+        with self._reading_events:
             events = self._trainer.events()
-            for event in events[self._heard :]:
-                self._story.heard(event)
-            self._heard = len(events)
+            for event in events[self._events_read :]:
+                self._timeline.add_event(event)
+            self._events_read = len(events)
 
     def _take_picture(self) -> None:
         """Saves the picture once, when the second attempt has trained for a while."""
-        progress = self._story.status.progress
-        resumed = self._story.status.attempt == 2 and self._story.status.phase is Phase.RUNNING
+        progress = self._timeline.status.progress
+        resumed = (
+            self._timeline.status.attempt == 2 and self._timeline.status.phase is Phase.RUNNING
+        )
         if resumed and progress and progress.epoch >= PICTURE_EPOCH and self._options.svg:
-            if "pictured" not in self._story.moments:
+            if "pictured" not in self._timeline.moments:
                 picture(self._scene(), self._options.svg)
-            self._story.note("pictured", time.time())
+            self._timeline.note("pictured", time.time())
 
     def _scene(self) -> Scene:
         return Scene(
@@ -289,9 +297,9 @@ class Demo:
             began=self._began,
             now=time.time(),
             doing=self._doing,
-            status=self._story.status,
+            status=self._timeline.status,
             gauges=self._meter.gauges,
-            entries=tuple(self._story.entries),
+            entries=tuple(self._timeline.entries),
         )
 
     def _conclude(self) -> None:
@@ -299,7 +307,7 @@ class Demo:
         job = self._plane.api.get(f"{JOBS}/{JOB}")
         self._say(f"$ kubectl get sj {JOB} -o yaml\n{_status_only(job)}")
         self._say("measured on this machine")
-        for span in self._story.measured():
+        for span in self._timeline.measured():
             seconds = "-" if span.seconds is None else f"{span.seconds:.1f} s"
             self._say(f"  {span.what:48}{seconds:>9}")
         self._say(self._costs())

@@ -32,7 +32,7 @@ class Measured:
 
 
 @dataclass
-class Story:
+class Timeline:
     """`moments` has the first time of each event: "applied", "1 created", "killed" …"""
 
     moments: dict[str, float] = field(default_factory=dict)
@@ -46,15 +46,15 @@ class Story:
             if text:
                 self.entries.append(Entry(at, text))
 
-    def saw(self, status: StargateJobStatus, at: float) -> None:
+    def add_status(self, status: StargateJobStatus, at: float) -> None:
         before, self.status = self.status, status
-        for text in _news(before, status):
+        for text in _changes(before, status):
             self.entries.append(Entry(at, text))
         self._note_gang(status, at)
         if status.phase is Phase.SUCCEEDED:
             self.note("succeeded", at)
 
-    def heard(self, event: Json) -> None:
+    def add_event(self, event: Json) -> None:
         """Records an event of the trainers."""
         at, attempt = float(event["time"]), event.get("attempt")
         match event["event"]:
@@ -109,15 +109,15 @@ def _gang_spans(what: str, start: str, attempt: int) -> list[tuple[str, str, str
     return [(f"{what} to all {stage}", start, f"{attempt} {stage}") for stage, _ in _STAGES]
 
 
-def _news(before: StargateJobStatus, after: StargateJobStatus) -> Iterator[str]:
+def _changes(before: StargateJobStatus, after: StargateJobStatus) -> Iterator[str]:
     if after.phase and after.phase is not before.phase:
         yield f"phase {after.phase}"
     known = {each.number: each for each in before.attempts}
     for attempt in after.attempts:
-        yield from _attempt_news(known.get(attempt.number), attempt)
+        yield from _attempt_changes(known.get(attempt.number), attempt)
 
 
-def _attempt_news(before: AttemptStatus | None, after: AttemptStatus) -> Iterator[str]:
+def _attempt_changes(before: AttemptStatus | None, after: AttemptStatus) -> Iterator[str]:
     if after.cause and (before is None or (before.cause, before.rank) != (after.cause, after.rank)):
         yield f"attempt {after.number} ended: {after.cause}, {after.message or 'no message'}"
     if after.restored_epoch is not None and (before is None or before.restored_epoch is None):

@@ -105,10 +105,10 @@ class Prometheus:
                     "job_name": "stargate-operator-metrics",
                     "static_configs": [
                         {
-                            "targets": [f"127.0.0.1:{each.port}"],
-                            "labels": {"instance": each.instance},
+                            "targets": [f"127.0.0.1:{target.port}"],
+                            "labels": {"instance": target.instance},
                         }
-                        for each in self.targets
+                        for target in self.targets
                     ],
                 }
             ],

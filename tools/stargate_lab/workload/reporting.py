@@ -91,7 +91,7 @@ def parse(answer: bytes) -> Reply:
     return Reply(int(status.split()[1]), decoded, float(headers.get("retry-after", 0)))
 
 
-class Line:
+class ReportClient:
     """One rank's line to the operator; its token is got before the first report, and kept."""
 
     def __init__(self, post: Post, token: Token) -> None:
@@ -99,7 +99,7 @@ class Line:
         self._new_token = token
         self._token = ""
 
-    async def insist(self, report: Json) -> Json:
+    async def send_until_accepted(self, report: Json) -> Json:
         """Sends a report until it is accepted, however long the operator is away."""
         failures = 0
         while True:
@@ -111,7 +111,7 @@ class Line:
             failures += 1
             await asyncio.sleep(_pause(reply, failures))
 
-    async def mention(self, report: Json) -> Json:
+    async def send_once(self, report: Json) -> Json:
         """Sends a report once, because the next one replaces it. Empty if it was not accepted."""
         reply = await self._try(report)
         return reply.body if reply is not None and reply.status == 200 else {}

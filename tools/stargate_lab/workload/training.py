@@ -15,7 +15,7 @@ _FAULT_PARTS = frozenset({"epoch", "rank", "attempt", "exit", "reason", "echoes"
 
 
 @dataclass(frozen=True)
-class Orders:
+class WorkerEnvironment:
     """The operator's instructions to the ranks of one attempt, from their environment."""
 
     report_url: str
@@ -28,7 +28,7 @@ class Orders:
     image: str = ""
 
     @classmethod
-    def of(cls, pod: Mapping[str, Any]) -> "Orders":
+    def of(cls, pod: Mapping[str, Any]) -> "WorkerEnvironment":
         container = pod["spec"]["containers"][0]
         env = {entry["name"]: entry.get("value", "") for entry in container["env"]}
         return cls(

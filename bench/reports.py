@@ -1,9 +1,9 @@
-"""The cost of 5,000 reporting ranks for the operator: CPU per report, share of a core, memory.
+"""What 5,000 reporting ranks cost the operator: CPU per report, share of a core, memory.
 
-The report server runs alone in a separate process, with fakes of the API server and of the job lookup
-that cost almost nothing. So the measurement covers TLS, HTTP, authentication, pending reports and the
-answer. Each report uses a new TLS connection, as workers do. Every rank reports once, as after a start;
-then the gang reports for a while at the highest rate that the answers ask for.
+The server runs alone in a process of its own (the board and the API server are stand-ins that cost
+next to nothing), so what is measured is TLS, HTTP, identity, ledger and answer. Each report is a new
+TLS connection, as workers make them. Every rank reports once (as after a start), then the gang
+reports for a while at the most that the answers ask of it.
 
     python bench/reports.py [--ranks 5000] [--rate 100] [--seconds 20] [--loop uvloop]
 """
@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "operator")]
+sys.path[:0] = [str(ROOT), str(ROOT / "operator")]
 
 from stargate_kit import report_fakes  # noqa: E402
 
@@ -64,17 +64,17 @@ def _run(main: Coroutine[Any, Any, None], loop: str) -> None:
 
 
 async def _serve(options: argparse.Namespace) -> None:
-    from stargate_operator.reports.authentication import Identities
+    from stargate_operator.reports.authentication import TokenAuthenticator
     from stargate_operator.reports.certificate import ServingCertificate
-    from stargate_operator.reports.handler import Intake
+    from stargate_operator.reports.handler import ReportHandler
     from stargate_operator.reports.server import ReportServer
 
     folder = Path(options.serve)
-    board = report_fakes.Board(job=report_fakes.standing(world_size=options.ranks))
-    board.with_pods(*(report_fakes.pod(rank) for rank in range(options.ranks)))
-    identities = Identities(report_fakes.Reviewer(seconds=0.002), clock=time.time)
-    intake = Intake(board, board.ledger, identities, clock=lambda: datetime.now(UTC))
-    server = ReportServer(intake, ServingCertificate(folder / "tls.crt", folder / "tls.key"))
+    lookup = report_fakes.FakeJobLookup(job=report_fakes.view(world_size=options.ranks))
+    lookup.with_pods(*(report_fakes.pod(rank) for rank in range(options.ranks)))
+    authenticator = TokenAuthenticator(report_fakes.Reviewer(seconds=0.002), clock=time.time)
+    handler = ReportHandler(lookup, lookup.pending, authenticator, clock=lambda: datetime.now(UTC))
+    server = ReportServer(handler, ServingCertificate(folder / "tls.crt", folder / "tls.key"))
     server.start("127.0.0.1", 0)
     print(server.port, flush=True)
     await asyncio.Event().wait()
@@ -115,7 +115,7 @@ def _show(what: str, before: "Usage", after: "Usage", reports: int) -> None:
 
 
 class Usage:
-    """CPU seconds and MiB of a process at one moment."""
+    """CPU seconds and MiB of a process at a moment."""
 
     def __init__(self, *, cpu: float, rss: float, peak: float) -> None:
         self.wall, self.cpu, self.rss, self.peak = time.monotonic(), cpu, rss, peak
@@ -131,7 +131,7 @@ class Usage:
 
 
 class Gang:
-    """A client with the lowest possible cost, because it shares the machine with the server."""
+    """A client that is as cheap as can be: it shares the machine with the server."""
 
     def __init__(self, port: int, certificate: Path, ranks: int) -> None:
         self._port = port

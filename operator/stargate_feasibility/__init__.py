@@ -2,6 +2,8 @@
 
 It knows what a researcher may read (compute blocks, classes, runtimes, the quotas of their own
 namespace) and nothing else. No I/O, no clock: the same input, the same answer.
+
+See docs/decisions/0027-one-rule-for-feasibility.md.
 """
 
 from stargate_feasibility.answer import Answer, BlockAnswer, Feasibility

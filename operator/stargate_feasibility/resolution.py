@@ -99,6 +99,7 @@ def _default_runtime(runtimes: list[StargateRuntime]) -> StargateRuntime | Refus
 
 def _own_first(found: Iterable[T]) -> list[T]:
     """What an install brought serves until somebody states the same in their own words."""
+    # See docs/decisions/0036-own-objects-win-over-defaults.md.
     every = list(found)
     return [each for each in every if not each.metadata.brought] or every
 

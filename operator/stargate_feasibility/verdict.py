@@ -1,4 +1,7 @@
-"""Whether a gang fits into one block: the rule by which it is placed, and by which it is told."""
+"""Whether a gang fits into one block: the rule by which it is placed, and by which it is told.
+
+See docs/decisions/0026-never-is-judged-by-all-machines.md.
+"""
 
 from collections.abc import Iterable
 

@@ -8,7 +8,7 @@ from stargate_lab.cluster.installation import apply, kubectl
 from stargate_lab.cluster.kind import KindCluster
 from stargate_lab.commands import kind_example
 from tests.e2e.site import Site, ends, folder
-from tests.integration.story import JobStory
+from tests.kit.story import JobStory
 
 NAMESPACE = "default"
 

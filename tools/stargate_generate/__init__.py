@@ -1,1 +1,1 @@
-"""Writes files that are made from code: the chart's reference and dashboard, docs/metrics.md."""
+"""Writes the parts of the repository that follow from its code; `make manifests` runs each module."""

@@ -2,6 +2,8 @@
 
 Only those that have a node and have not ended are followed; one that ends leaves the selection, and
 the watch tells that as a deletion. A cluster has tens of thousands of them, so a line is kept of each.
+
+See docs/decisions/0030-one-more-watch-for-foreign-pods.md.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from collections.abc import Callable
 import msgspec
 
 from stargate_operator import constants
-from stargate_operator.informers.informer import PODS, Follower
+from stargate_operator.informers.informer import PODS, Reflector
 from stargate_operator.informers.pod_requests import Asking, requests_of
 from stargate_operator.informers.pod_wire import number
 from stargate_operator.kube.client import Client
@@ -83,7 +85,7 @@ class ForeignPodStore:
             self._pods[uid] = msgspec.structs.replace(pod, version=0)
 
 
-class ForeignPods(Follower[WireForeignPod]):
+class ForeignPods(Reflector[WireForeignPod]):
     """Of all namespaces; `on_change` hears of what is held before and after.
 
     `outside` are the namespaces whose gangs are ours: then those are followed that carry a job's label

@@ -10,13 +10,13 @@ from typing import Any
 
 import kopf
 
-from stargate_operator.informers.catalog import Catalogue
+from stargate_operator.informers.catalog import Catalog
 from stargate_operator.informers.jobs import Jobs
 from stargate_operator.informers.kopf_watchers import Watched
 from stargate_operator.model.scope import Scope
 from stargate_types import GROUP, VERSION
 
-_CATALOGUE = ("stargateruntimes", "acceleratorclasses", "computeblocks")
+_CATALOG = ("stargateruntimes", "acceleratorclasses", "computeblocks")
 
 _SERVER_TIMEOUT = 240
 """Seconds after which the API server ends a watch; kopf goes on from where it was."""
@@ -29,7 +29,7 @@ _SILENCE = 70
 def watched(scope: Scope) -> frozenset[Watched]:
     """What kopf is to watch: jobs namespace by namespace, and the catalogue, which is in none."""
     jobs = (("stargatejobs", namespace) for namespace in scope.parts)
-    return frozenset((*jobs, *((kind, None) for kind in _CATALOGUE)))
+    return frozenset((*jobs, *((kind, None) for kind in _CATALOG)))
 
 
 def kopf_settings() -> kopf.OperatorSettings:
@@ -47,7 +47,7 @@ def kopf_settings() -> kopf.OperatorSettings:
 
 def register(
     jobs: Jobs,
-    catalogue: Catalogue,
+    catalog: Catalog,
     *,
     wake: Callable[[str], None],
     wake_all: Callable[[], None],
@@ -68,10 +68,10 @@ def register(
             return
         wake(uid)
 
-    def catalogue_event(put: Callable[[Any], bool | None]) -> Callable[..., Awaitable[None]]:
+    def catalog_event(put: Callable[[Any], bool | None]) -> Callable[..., Awaitable[None]]:
         async def handler(event: kopf.RawEvent, **_: Any) -> None:
             if event["type"] == "DELETED":
-                catalogue.remove(event["object"]["metadata"]["uid"])
+                catalog.remove(event["object"]["metadata"]["uid"])
             elif put(dict(event["object"])) is False:
                 return
             wake_all()
@@ -80,12 +80,12 @@ def register(
 
     on_event = kopf.on.event
     on_event(GROUP, VERSION, "stargateruntimes", id="runtime", registry=registry)(
-        catalogue_event(catalogue.put_runtime)
+        catalog_event(catalog.put_runtime)
     )
     on_event(GROUP, VERSION, "acceleratorclasses", id="class", registry=registry)(
-        catalogue_event(catalogue.put_class)
+        catalog_event(catalog.put_class)
     )
     on_event(GROUP, VERSION, "computeblocks", id="block", registry=registry)(
-        catalogue_event(catalogue.put_block)
+        catalog_event(catalog.put_block)
     )
     return registry

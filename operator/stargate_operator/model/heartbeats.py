@@ -2,6 +2,8 @@
 
 A few numbers a rank, because a gang has thousands; what the ranks said is kept elsewhere. Times are
 seconds since the epoch and come with the reports.
+
+See docs/decisions/0023-who-fell-silent-first.md.
 """
 
 from array import array
@@ -11,7 +13,7 @@ _NEVER = float("-inf")
 _UNSAID = -1
 
 
-class Pulse:
+class Heartbeats:
     def __init__(self) -> None:
         self._heard = array("d")
         self._gap = array("f")

@@ -43,7 +43,7 @@ class _Standing:
         return self.partly, self.short, self.whole
 
 
-class Rivals:
+class GangContention:
     """All jobs' gangs at a glance. `note` returns the jobs that must look again.
 
     `jobs` are those known: one that no pass has been over yet may hold nodes too.
@@ -130,7 +130,7 @@ def _standing(observed: Observed) -> _Standing:
         partly=observed.starting and gang.partly_scheduled,
         short=gang.short_of_nodes,
         whole=observed.phase in _HOLDING and gang.all_scheduled and gang.alive > 0,
-        holding=gang.alive + len(observed.remains.alive),
+        holding=gang.alive + len(observed.previous_pods.alive),
         where=_where(observed.blueprint),
     )
 

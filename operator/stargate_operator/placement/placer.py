@@ -3,10 +3,14 @@
 Chosen once, when an attempt is resolved, and recorded in it: its own pods take the room that it was
 chosen for, so it must never be chosen again for them. Of the blocks that fit, the one is taken in
 which the least is left over: the large ones stay whole for large gangs.
+
+See docs/decisions/0028-a-place-is-chosen-once-an-attempt.md.
+See docs/decisions/0029-a-job-that-does-not-fit-keeps-its-pods.md.
 """
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Protocol
 
 from stargate_feasibility.answer import Answer, BlockAnswer
 from stargate_feasibility.check import missing_block
@@ -15,8 +19,6 @@ from stargate_feasibility.reasons import Reason
 from stargate_feasibility.supply import Supply, workers_on
 from stargate_feasibility.verdict import best, fit, judge, never_fits, told_supply
 from stargate_operator.constants import Reasons
-from stargate_operator.informers.catalog import Catalogue
-from stargate_operator.informers.jobs import Jobs
 from stargate_operator.model.blueprint import Blueprint, Place, Refusal
 from stargate_operator.placement.fleet import Fleet
 from stargate_types import ComputeBlock, StargateJob
@@ -28,10 +30,17 @@ _CAPACITY_IS_KNOWN_FOR = 30.0
 _NAMED_AT_MOST = 5
 
 
-class Placing:
-    def __init__(self, fleet: Fleet, catalogue: Catalogue, jobs: Jobs) -> None:
+class Blocks(Protocol):
+    """The compute blocks of the cluster; the catalog of the informers is one."""
+
+    @property
+    def blocks(self) -> tuple[ComputeBlock, ...]: ...
+
+
+class Placer:
+    def __init__(self, fleet: Fleet, catalog: Blocks, jobs: Iterable[StargateJob]) -> None:
         self._fleet = fleet
-        self._catalogue = catalogue
+        self._catalog = catalog
         self._jobs = jobs
 
     def placed(self, job: StargateJob, blueprint: Blueprint) -> Blueprint | Refusal:
@@ -62,7 +71,7 @@ class Placing:
         if attempt.block is None:
             return blueprint
         name = attempt.block.partition("/")[0]
-        for block in self._catalogue.blocks:
+        for block in self._catalog.blocks:
             if block.metadata.name == name:
                 key, _, value = (attempt.domain or "").partition("=")
                 return blueprint.at(Place(block, (key, value) if key else None))
@@ -71,11 +80,11 @@ class Placing:
     def _chosen(
         self, job: StargateJob, placement: Placement, blueprint: Blueprint
     ) -> Blueprint | Refusal:
-        missing = missing_block(self._catalogue.blocks, placement)
+        missing = missing_block(self._catalog.blocks, placement)
         if missing is not None:
             return Refusal(missing.reason, missing.message)
         need = need_of(job, blueprint)
-        offers = [self._offer(job, block, need, blueprint) for block in self._catalogue.blocks]
+        offers = [self._offer(job, block, need, blueprint) for block in self._catalog.blocks]
         fitting = [offer for offer in offers if offer.answer.answer is Answer.YES]
         if not fitting:
             return _refusal([offer.answer for offer in offers], need)

@@ -6,46 +6,46 @@ from datetime import datetime
 from itertools import chain
 
 from stargate_operator.decide.observed import Contention, Observed
-from stargate_operator.informers.catalog import Catalogue
+from stargate_operator.informers.catalog import Catalog
 from stargate_operator.model.blueprint import Blueprint, Refusal, resolve
 from stargate_operator.model.gang import Gang
-from stargate_operator.model.gang_index import Roll
-from stargate_operator.model.node_health import Cluster
+from stargate_operator.model.gang_index import GangIndex
+from stargate_operator.model.node_health import NodeHealth
 from stargate_operator.model.pod import Pod
 from stargate_operator.model.report_interval import interval_seconds
 from stargate_operator.model.reports import Reports
-from stargate_operator.placement.placer import Placing
+from stargate_operator.placement.placer import Placer
 from stargate_operator.reconcile.memory import Memory
 from stargate_types import StargateJob
 from stargate_types.status import Phase
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class ClusterView:
     """What a job's pass sees beside the job itself."""
 
-    catalogue: Catalogue
+    catalog: Catalog
     contention: Contention
     native_gangs: bool
-    missing_companions: tuple[str, ...]
+    missing_gang_objects: tuple[str, ...]
     heard_since: datetime
-    cluster: Callable[[Iterable[Pod], Iterable[str]], Cluster]
+    node_health: Callable[[Iterable[Pod], Iterable[str]], NodeHealth]
     """Of these pods, and of the nodes of these names that the job avoids."""
-    placing: Placing
+    placer: Placer
 
 
 def observe(
     job: StargateJob,
-    roll: Roll,
+    gang_index: GangIndex,
     *,
     creating: frozenset[int],
     memory: Memory,
     reports: Reports,
-    around: Surroundings,
+    view: ClusterView,
     now: datetime,
 ) -> Observed:
     size = _world_size(job)
-    gang, remains = roll.gang(
+    gang, previous_pods = gang_index.gang(
         namespace=job.metadata.namespace,
         attempt=job.status.attempt,
         size=size,
@@ -53,28 +53,28 @@ def observe(
     )
     memory.note_failures(gang, now)
     memory.note_timeout(job, now)
-    blueprint = _blueprint(job, memory, around)
+    blueprint = _blueprint(job, memory, view)
     return Observed(
         job=job,
         now=now,
         blueprint=blueprint,
         gang=gang,
-        remains=remains,
+        previous_pods=previous_pods,
         reports=reports,
         trouble=memory.trouble,
-        contention=around.contention,
-        cluster=around.cluster(
-            chain(gang.ranks.values(), remains.alive),
+        contention=view.contention,
+        node_health=view.node_health(
+            chain(gang.ranks.values(), previous_pods.alive),
             (each.name for each in job.status.avoided_nodes),
         ),
         failed_since=memory.failed_since,
-        heard_since=max(around.heard_since, memory.timeout_counts_from or around.heard_since),
+        heard_since=max(view.heard_since, memory.timeout_counts_from or view.heard_since),
         report_interval=interval_seconds(job.world_size, job.report_timeout),
-        pue=around.catalogue.pue_in(_block(job)),
-        has_room=_has_room(job, blueprint, around.placing),
-        never_fits=_never_fits(job, gang, blueprint, around.placing),
-        native_gangs=around.native_gangs,
-        missing_companions=around.missing_companions,
+        pue=view.catalog.pue_in(_block(job)),
+        has_room=_has_room(job, blueprint, view.placer),
+        never_fits=_never_fits(job, gang, blueprint, view.placer),
+        native_gangs=view.native_gangs,
+        missing_gang_objects=view.missing_gang_objects,
     )
 
 
@@ -90,29 +90,29 @@ def _block(job: StargateJob) -> str | None:
     return block.partition("/")[0] if block else None
 
 
-def _blueprint(job: StargateJob, memory: Memory, around: Surroundings) -> Blueprint | Refusal:
+def _blueprint(job: StargateJob, memory: Memory, view: ClusterView) -> Blueprint | Refusal:
     """The attempt's own, while it is remembered: a later edit never touches a gang."""
     remembered = memory.blueprint_of(job.status.attempt)
     if remembered is not None:
         return remembered
-    known = around.catalogue
+    known = view.catalog
     found = resolve(job, runtimes=known.runtimes, classes=known.classes)
-    return found if isinstance(found, Refusal) else around.placing.placed(job, found)
+    return found if isinstance(found, Refusal) else view.placer.placed(job, found)
 
 
-def _has_room(job: StargateJob, blueprint: Blueprint | Refusal, placing: Placing) -> bool:
+def _has_room(job: StargateJob, blueprint: Blueprint | Refusal, placer: Placer) -> bool:
     """Asked only of a gang that waits for it."""
     attempts = job.status.attempts
     waits = job.status.phase is Phase.QUEUED and attempts and not attempts[-1].accelerator_class
     if not waits or isinstance(blueprint, Refusal):
         return False
-    return placing.has_room(job, blueprint)
+    return placer.has_room(job, blueprint)
 
 
 def _never_fits(
-    job: StargateJob, gang: Gang, blueprint: Blueprint | Refusal, placing: Placing
+    job: StargateJob, gang: Gang, blueprint: Blueprint | Refusal, placer: Placer
 ) -> str:
     """Asked only where the scheduler has found no node for a rank."""
     if not gang.short_of_nodes or isinstance(blueprint, Refusal):
         return ""
-    return placing.never(job, blueprint)
+    return placer.never(job, blueprint)

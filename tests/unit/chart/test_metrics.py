@@ -9,7 +9,7 @@ import yaml
 from stargate_generate import dashboard
 from stargate_lab.cluster import chart
 from stargate_lab.cluster.chart import HelmError
-from tests.rules import alerts, rule_file
+from tests.kit.rules import alerts, rule_file
 
 Json = dict[str, Any]
 

@@ -236,7 +236,7 @@ def test_an_unknown_tool_is_refused_by_name() -> None:
     [
         ("unit/decide/test_restart.py", "stargate_operator.decide", []),
         ("unit/chart/test_values.py", "stargate_lab.cluster.chart", ["helm"]),
-        ("integration/test_life.py", "stargate_lab.cluster.control_plane", sorted(CONTROL_PLANE)),
+        ("operator/test_life.py", "stargate_lab.cluster.control_plane", sorted(CONTROL_PLANE)),
         ("e2e/test_example.py", "stargate_lab.cluster.kind", sorted((*CONTROL_PLANE, "kind"))),
     ],
 )

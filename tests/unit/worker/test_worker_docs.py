@@ -8,7 +8,7 @@ from stargate_lab.host.paths import REPO
 from stargate_operator.desired.environment import environment
 from stargate_worker import Worker
 from stargate_worker.environment import read
-from tests.builders import TARGET, blueprint, job
+from tests.kit.builders import TARGET, blueprint, job
 from tests.unit.worker.fake_operator import environ
 
 DOC = (REPO / "docs" / "worker.md").read_text()

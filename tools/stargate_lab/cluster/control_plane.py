@@ -20,7 +20,7 @@ from stargate_lab.cluster.api import Api, ApiError
 from stargate_lab.cluster.kwok_config import PlaneOptions, flags, render
 from stargate_lab.host import processes
 from stargate_lab.host.output import last_lines, tail
-from stargate_lab.host.paths import RUN_DIR
+from stargate_lab.host.paths import RUN_DIR, cache_dir
 from stargate_lab.host.waiting import wait_until
 from stargate_lab.toolchain import binaries
 
@@ -67,8 +67,15 @@ class ControlPlane:
         return Api.of(self.kubeconfig)
 
     def start(self) -> None:
-        """Ends a plane of this name that was left behind; returns when the new one is ready."""
+        """Ends a plane of this name that was left behind; returns when the new one is ready.
+
+        Only one starts at a time on a machine: components give up when the API server starts slowly.
+        """
         tools = binaries.ensure()
+        with binaries.locked(cache_dir() / "starting"):
+            self._start(tools)
+
+    def _start(self, tools: dict[str, Path]) -> None:
         self.stop()
         self.directory.mkdir(parents=True)
         self._record_owner()
@@ -76,7 +83,7 @@ class ControlPlane:
         config.write_text(render(self._options_with_keys(), tools))
         context = ["--kubeconfig", str(self.directory / "context.yaml")]
         self._kwokctl("--config", str(config), "create", "cluster", *context, *flags(self.options))
-        self.wait_ready()
+        self.wait_ready(revive=True)
 
     def _options_with_keys(self) -> PlaneOptions:
         options = self.options
@@ -116,8 +123,15 @@ class ControlPlane:
             self._pid_file(component).unlink(missing_ok=True)
         self._kwokctl("start", "cluster")
 
-    def wait_ready(self, timeout: float = READY_SECONDS) -> None:
-        if wait_until(self._is_ready, timeout, pause=0.1):
+    def wait_ready(self, timeout: float = READY_SECONDS, *, revive: bool = False) -> None:
+        """`revive` starts components again that gave up before the API server served."""
+
+        def is_ready() -> bool:
+            if revive and self.pids().keys() != COMPONENTS and self._serves():
+                self.start_again()
+            return self._is_ready()
+
+        if wait_until(is_ready, timeout, pause=0.1):
             return
         stopped = ", ".join(sorted(COMPONENTS - self.pids().keys()))
         error = ControlPlaneError(
@@ -168,12 +182,18 @@ class ControlPlane:
 
     def _is_ready(self) -> bool:
         try:
-            if self.api.text("/readyz") != "ok":
+            if not self._serves():
                 return False
             self.api.get("/api/v1/namespaces/default/serviceaccounts/default")
         except (ApiError, *_NOT_SERVING):
             return False
         return len(self.pids()) == len(COMPONENTS)
+
+    def _serves(self) -> bool:
+        try:
+            return self.api.text("/readyz") == "ok"
+        except (ApiError, *_NOT_SERVING):
+            return False
 
     def _log_tail(self, component: str) -> str:
         log = self.logs / f"{component}.log"

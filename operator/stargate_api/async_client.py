@@ -11,12 +11,12 @@ from functools import cached_property
 from types import TracebackType
 from typing import Any, TypeVar
 
-from stargate_api import following
-from stargate_api.calls import Config
+from stargate_api._client import following
+from stargate_api._client.calls import Config
+from stargate_api._client.exchange import Call, T, settle_async, stream_async
+from stargate_api._client.face import Face
 from stargate_api.client import Client
 from stargate_api.compute import AvailableCompute
-from stargate_api.exchange import Call, T, settle_async, stream_async
-from stargate_api.face import Face
 from stargate_api.job_status import JobStatus
 from stargate_feasibility import Feasibility
 

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
-from stargate_api import following
-from stargate_api.calls import Config
+from stargate_api._client import following
+from stargate_api._client.calls import Config
+from stargate_api._client.exchange import Call, T, settle, stream
+from stargate_api._client.face import Face
 from stargate_api.compute import AvailableCompute
-from stargate_api.exchange import Call, T, settle, stream
-from stargate_api.face import Face
 from stargate_api.job_status import JobStatus
 from stargate_feasibility import Feasibility
 

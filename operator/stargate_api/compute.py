@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from functools import cached_property
 
-from stargate_api.exchange import Json
-from stargate_api.telling import Telling
+from stargate_api._client.exchange import Json
+from stargate_api._client.telling import Telling
 from stargate_types import ComputeBlock
 from stargate_types.block import AcceleratorCapacity
 

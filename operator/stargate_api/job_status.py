@@ -11,8 +11,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from stargate_api.exchange import Json
-from stargate_api.telling import Telling
+from stargate_api._client.exchange import Json
+from stargate_api._client.telling import Telling
 from stargate_types import StargateJob
 from stargate_types.status import (
     AttemptStatus,

@@ -25,11 +25,11 @@ from stargate_api import (
     StargateError,
     Timeout,
     Unreachable,
-    training_config,
 )
+from stargate_api._client import training_config
+from stargate_api._client.face import package_version
 from stargate_api.cli import show
 from stargate_api.cli.complete import job_names
-from stargate_api.face import package_version
 from stargate_api.job_status import JobStatus
 from stargate_types import API_VERSION
 from stargate_types.status import Phase

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from stargate_api.calls import Calls
-from stargate_api.exchange import Answer, Failure, Json, Request, Stream
-from stargate_api.patience import Patience
+from stargate_api._client.calls import Calls
+from stargate_api._client.exchange import Answer, Failure, Json, Request, Stream
+from stargate_api._client.patience import Patience
 
 KEY = "s3cr3t-and-long-enough-to-be-found"
 

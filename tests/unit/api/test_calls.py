@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from stargate_api import Answer, Conflict, InvalidConfig, NotAuthorised, NotFound, Refused
-from stargate_api.exchange import Json, Request, settle
+from stargate_api._client.exchange import Json, Request, settle
 from tests.unit.api.given import (
     ARTICLE,
     LOST,

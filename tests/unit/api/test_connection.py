@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from stargate_api import InvalidConfig
-from stargate_api.connection import Connection, Settings, connect
+from stargate_api._client.connection import Connection, Settings, connect
 from tests.unit.api.given import KEY
 
 VARIABLES = ("API_KEY", "ENDPOINT", "CA_FILE", "NAMESPACE", "CONTEXT")

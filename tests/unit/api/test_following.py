@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from stargate_api import InvalidConfig, JobStatus, NotFound, Refused, Timeout, Unreachable
-from stargate_api import following as follow
-from stargate_api.exchange import settle, stream
+from stargate_api._client import following as follow
+from stargate_api._client.exchange import settle, stream
 from tests.unit.api.given import LOST, Lines, Script, Time, answers, calls, events, job, no, yes
 
 STARTING = job(phase="Starting", version=1)

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from stargate_api.naming import job_name, mark
+from stargate_api._client.naming import job_name, mark
 
 LEGAL = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 

@@ -3,8 +3,8 @@
 import pytest
 
 from stargate_api import Refused, Timeout, Unreachable
-from stargate_api.exchange import Failure, settle
-from stargate_api.patience import Patience
+from stargate_api._client.exchange import Failure, settle
+from stargate_api._client.patience import Patience
 from tests.unit.api.given import LOST, Time, answers, calls, job, no, yes
 
 FINE = yes(job(phase="Running"))

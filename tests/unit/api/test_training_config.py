@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from stargate_api import InvalidConfig
-from stargate_api.training_config import as_spec, read, read_manifest
+from stargate_api._client.training_config import as_spec, read, read_manifest
 from tests.unit.api.given import ARTICLE, SPEC, config
 
 

@@ -26,9 +26,9 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from stargate_api.connection import Connection
-from stargate_api.exchange import Answer, Failure, Request, Stream
-from stargate_api.secret import Secret
+from stargate_api._client.connection import Connection
+from stargate_api._client.exchange import Answer, Failure, Request, Stream
+from stargate_api._client.secret import Secret
 
 _CONNECT_SECONDS = 10.0
 _CHUNK = 64 * 1024

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import cast
 
+from stargate_api._client.exchange import Answer, Call, Failure, Pause, Request, Stream
+from stargate_api._client.refusal import words_of
 from stargate_api.errors import Timeout, Unreachable
-from stargate_api.exchange import Answer, Call, Failure, Pause, Request, Stream
-from stargate_api.refusal import words_of
 
 FIRST_DELAY = 0.2
 LONGEST_DELAY = 5.0

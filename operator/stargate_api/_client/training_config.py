@@ -11,9 +11,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from stargate_api.complaints import Complaints
+from stargate_api._client.complaints import Complaints
+from stargate_api._client.exchange import Json
 from stargate_api.errors import InvalidConfig, Problem
-from stargate_api.exchange import Json
 from stargate_types import API_VERSION, StargateJobSpec
 
 

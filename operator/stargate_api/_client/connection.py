@@ -23,9 +23,9 @@ from urllib.parse import urlsplit
 from kubernetes import client, config
 from kubernetes.config import kube_config
 
+from stargate_api._client.naming import check_namespace
+from stargate_api._client.secret import Secret
 from stargate_api.errors import InvalidConfig, Problem
-from stargate_api.naming import check_namespace
-from stargate_api.secret import Secret
 
 _CONFIG: Any = config  # neither has types
 _KUBECONFIG: Any = kube_config

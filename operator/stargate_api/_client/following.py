@@ -9,12 +9,22 @@ import math
 from dataclasses import replace
 from typing import Any
 
-from stargate_api.calls import ROOT, Calls
+from stargate_api._client.calls import ROOT, Calls
+from stargate_api._client.exchange import (
+    Answer,
+    Call,
+    Emit,
+    Failure,
+    Json,
+    Pause,
+    Read,
+    Request,
+    Stream,
+)
+from stargate_api._client.patience import open_stream
+from stargate_api._client.refusal import error_of
 from stargate_api.errors import InvalidConfig, NotFound, Problem, Timeout, Unreachable
-from stargate_api.exchange import Answer, Call, Emit, Failure, Json, Pause, Read, Request, Stream
 from stargate_api.job_status import JobStatus
-from stargate_api.patience import open_stream
-from stargate_api.refusal import error_of
 from stargate_types.status import Phase
 
 WATCH_SECONDS = 240

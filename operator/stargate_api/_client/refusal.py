@@ -5,8 +5,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
+from stargate_api._client.exchange import Answer, Json
 from stargate_api.errors import Conflict, NotAuthorised, NotFound, Problem, Refused, StargateError
-from stargate_api.exchange import Answer, Json
 
 _SHOWN = 300
 _RIGHT = re.compile(

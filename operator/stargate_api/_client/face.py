@@ -2,11 +2,11 @@
 
 from importlib.metadata import PackageNotFoundError, version
 
-from stargate_api.calls import Calls
-from stargate_api.connection import Settings, connect
-from stargate_api.patience import Patience
-from stargate_api.secret import Secret
-from stargate_api.transport import HttpTransport
+from stargate_api._client.calls import Calls
+from stargate_api._client.connection import Settings, connect
+from stargate_api._client.patience import Patience
+from stargate_api._client.secret import Secret
+from stargate_api._client.transport import HttpTransport
 
 
 class Face:
@@ -14,7 +14,7 @@ class Face:
 
     `api_key` is a bearer token of that cluster: a ServiceAccount's or one of OIDC. Without one the
     kubeconfig's own user is taken. What is not given here comes from `STARGATE_*` variables, the
-    kubeconfig, or the pod's ServiceAccount; `stargate_api.connection` states the order.
+    kubeconfig, or the pod's ServiceAccount; `stargate_api._client.connection` states the order.
 
     `timeout` is in seconds, for each call with its `retries`. A client may be used by many threads.
     """

@@ -7,8 +7,8 @@ import re
 import uuid
 from dataclasses import dataclass
 
+from stargate_api._client.exchange import Json
 from stargate_api.errors import InvalidConfig, Problem
-from stargate_api.exchange import Json
 
 LONGEST = 50
 """The longest name of a job: it becomes a Service, a hostname and a label."""

@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from stargate_api import naming, training_config
+from stargate_api._client import naming, training_config
+from stargate_api._client.exchange import Answer, Call, Json, Request
+from stargate_api._client.naming import JobId
+from stargate_api._client.patience import Patience, ask
+from stargate_api._client.refusal import accepted, error_of
 from stargate_api.compute import AvailableCompute, that_fit
 from stargate_api.errors import Conflict, InvalidConfig, NotFound, Problem
-from stargate_api.exchange import Answer, Call, Json, Request
 from stargate_api.job_status import JobStatus
-from stargate_api.naming import JobId
-from stargate_api.patience import Patience, ask
-from stargate_api.refusal import accepted, error_of
 from stargate_feasibility import Feasibility, Quota, check
 from stargate_types import (
     API_VERSION,

@@ -12,9 +12,9 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from stargate_api._client import following
+from stargate_api._client.base import BaseClient
 from stargate_api._client.calls import Config
 from stargate_api._client.exchange import Call, T, settle_async, stream_async
-from stargate_api._client.face import Face
 from stargate_api.client import Client
 from stargate_api.compute import AvailableCompute
 from stargate_api.job_status import JobStatus
@@ -35,7 +35,7 @@ def _as(told: Callable[..., Any]) -> Callable[[_Method], _Method]:
     return tell
 
 
-class AsyncClient(Face):
+class AsyncClient(BaseClient):
     """As `Client`, whose descriptions its methods have. At most 32 requests are on their way at
     once; each `watch`, `wait` and `logs` has a thread of its own beside them."""
 

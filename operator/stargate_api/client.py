@@ -9,16 +9,16 @@ from types import TracebackType
 from typing import Any
 
 from stargate_api._client import following
+from stargate_api._client.base import BaseClient
 from stargate_api._client.calls import Config
 from stargate_api._client.exchange import Call, T, settle, stream
-from stargate_api._client.face import Face
 from stargate_api.compute import AvailableCompute
 from stargate_api.job_status import JobStatus
 from stargate_feasibility import Feasibility
 
 
-class Client(Face):
-    __doc__ = Face.__doc__
+class Client(BaseClient):
+    __doc__ = BaseClient.__doc__
 
     def __enter__(self) -> "Client":
         return self

@@ -27,7 +27,7 @@ from stargate_api import (
     Unreachable,
 )
 from stargate_api._client import training_config
-from stargate_api._client.face import package_version
+from stargate_api._client.base import package_version
 from stargate_api.cli import show
 from stargate_api.cli.complete import job_names
 from stargate_api.job_status import JobStatus

@@ -9,7 +9,7 @@ from stargate_api._client.secret import Secret
 from stargate_api._client.transport import HttpTransport
 
 
-class Face:
+class BaseClient:
     """A way to one cluster.
 
     `api_key` is a bearer token of that cluster: a ServiceAccount's or one of OIDC. Without one the

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from functools import cached_property
 
+from stargate_api._client.attribute_mapping import AttributeMapping
 from stargate_api._client.exchange import Json
-from stargate_api._client.telling import Telling
 from stargate_types import ComputeBlock
 from stargate_types.block import AcceleratorCapacity
 
@@ -28,10 +28,10 @@ _KEYS = (
 )
 
 
-class AvailableCompute(Telling):
+class AvailableCompute(AttributeMapping):
     """One block. Sums are over its accelerator types, or of the one that was asked for."""
 
-    keys_told = _KEYS
+    mapping_keys = _KEYS
 
     def __init__(self, manifest: Json, accelerator_type: str | None = None) -> None:
         self.manifest = manifest

@@ -11,8 +11,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from stargate_api._client.attribute_mapping import AttributeMapping
 from stargate_api._client.exchange import Json
-from stargate_api._client.telling import Telling
 from stargate_types import StargateJob
 from stargate_types.status import (
     AttemptStatus,
@@ -44,10 +44,10 @@ _KEYS = (
 )
 
 
-class JobStatus(Telling):
+class JobStatus(AttributeMapping):
     """One moment of a job. `manifest` is the whole resource as the server sent it."""
 
-    keys_told = _KEYS
+    mapping_keys = _KEYS
 
     def __init__(self, manifest: Json) -> None:
         self.manifest = manifest

@@ -1,4 +1,4 @@
-"""What both clients are: a way to one cluster, and the calls that go it."""
+"""Base class of `Client` and `AsyncClient`: a connection to one cluster and the calls it offers."""
 
 from importlib.metadata import PackageNotFoundError, version
 
@@ -10,13 +10,15 @@ from stargate_api._client.transport import HttpTransport
 
 
 class BaseClient:
-    """A way to one cluster.
+    """A connection to one cluster.
 
-    `api_key` is a bearer token of that cluster: a ServiceAccount's or one of OIDC. Without one the
-    kubeconfig's own user is taken. What is not given here comes from `STARGATE_*` variables, the
-    kubeconfig, or the pod's ServiceAccount; `stargate_api._client.connection` states the order.
+    `api_key` is a bearer token of that cluster: of a ServiceAccount, or of an OIDC login. Without
+    one, the client uses the kubeconfig's user. Arguments that you leave out come from `STARGATE_*`
+    variables, the kubeconfig, or the pod's ServiceAccount, in this order; docs/client.md has the
+    details.
 
-    `timeout` is in seconds, for each call with its `retries`. A client may be used by many threads.
+    `timeout` is in seconds and bounds a whole call, its `retries` included. Many threads may share
+    one client. Raises InvalidConfig where the arguments lead to no cluster.
     """
 
     def __init__(
@@ -32,29 +34,30 @@ class BaseClient:
         retries: int = 5,
     ) -> None:
         api_key = None if api_key is None else Secret(api_key)  # also in a traceback's variables
-        said = Settings(api_key, endpoint, ca_file, namespace, kubeconfig, context)
-        self._connection = connect(said)
+        settings = Settings(api_key, endpoint, ca_file, namespace, kubeconfig, context)
+        self._connection = connect(settings)
         patience = Patience(timeout=timeout, retries=retries)
         self._calls = Calls(self._connection.namespace, patience)
         self._transport = HttpTransport(self._connection, f"stargate_api/{package_version()}")
 
     def __repr__(self) -> str:
-        if "_connection" not in vars(self):  # a traceback shows it half made
+        if "_connection" not in vars(self):  # a traceback may show it before __init__ has ended
             return f"<{type(self).__name__}>"
         return f"<{type(self).__name__} of {self.endpoint}, namespace {self.namespace}>"
 
     @property
     def endpoint(self) -> str:
-        """The API server."""
+        """URL of the API server."""
         return self._connection.server
 
     @property
     def namespace(self) -> str:
-        """Of jobs that are named without one."""
+        """Namespace of jobs that a call names without one."""
         return self._connection.namespace
 
 
 def package_version() -> str:
+    """Version of the installed package, or `unknown` where it is not installed."""
     try:
         return version("stargate-operator")
     except PackageNotFoundError:

@@ -74,7 +74,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ),
     (config(x={1, 2}), "x: must be text, a number, true or false, a list or a dictionary, not set"),
     (config(epochs=float("nan")), "epochs: must be a finite number; it is nan"),
-    (config(template={"env": [{1: 2}]}), "template.env[0]: has a key that is no text: 1"),
+    (config(template={"env": [{1: 2}]}), "template.env[0]: has a key that is not text: 1"),
 ]
 
 

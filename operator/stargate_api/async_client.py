@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from stargate_api._client import following
 from stargate_api._client.base import BaseClient
 from stargate_api._client.calls import Config
-from stargate_api._client.exchange import Call, T, settle_async, stream_async
+from stargate_api._client.steps import Call, T, run_call_async, stream_async
 from stargate_api.client import Client
 from stargate_api.compute import AvailableCompute
 from stargate_api.job_status import JobStatus
@@ -58,21 +58,21 @@ class AsyncClient(BaseClient):
     async def submit_training_job(
         self, config: Config, *, namespace: str | None = None, request_id: str | None = None
     ) -> str:
-        return await self._settle(self._calls.submit(config, namespace, request_id))
+        return await self._run(self._calls.submit(config, namespace, request_id))
 
     @_as(Client.submit_manifest)
     async def submit_manifest(self, manifest: Config, *, namespace: str | None = None) -> str:
-        return await self._settle(self._calls.submit_manifest(manifest, namespace))
+        return await self._run(self._calls.submit_manifest(manifest, namespace))
 
     @_as(Client.get_job_status)
     async def get_job_status(self, job_id: str) -> JobStatus:
-        return await self._settle(self._calls.status(job_id))
+        return await self._run(self._calls.status(job_id))
 
     @_as(Client.list_jobs)
     async def list_jobs(
         self, namespace: str | None = None, *, all_namespaces: bool = False
     ) -> list[JobStatus]:
-        return await self._settle(self._calls.list_jobs(namespace, all_namespaces))
+        return await self._run(self._calls.list_jobs(namespace, all_namespaces))
 
     @_as(Client.query_available_compute)
     async def query_available_compute(
@@ -81,23 +81,23 @@ class AsyncClient(BaseClient):
         max_latency_ms: float | None = None,
         accelerator_type: str | None = None,
     ) -> list[AvailableCompute]:
-        return await self._settle(self._calls.compute(min_nodes, max_latency_ms, accelerator_type))
+        return await self._run(self._calls.compute(min_nodes, max_latency_ms, accelerator_type))
 
     @_as(Client.check)
     async def check(self, config: Config, *, namespace: str | None = None) -> Feasibility:
-        return await self._settle(self._calls.check(config, namespace))
+        return await self._run(self._calls.check(config, namespace))
 
     @_as(Client.suspend)
     async def suspend(self, job_id: str) -> JobStatus:
-        return await self._settle(self._calls.suspend(job_id, True))
+        return await self._run(self._calls.suspend(job_id, True))
 
     @_as(Client.resume)
     async def resume(self, job_id: str) -> JobStatus:
-        return await self._settle(self._calls.suspend(job_id, False))
+        return await self._run(self._calls.suspend(job_id, False))
 
     @_as(Client.cancel)
     async def cancel(self, job_id: str) -> None:
-        await self._settle(self._calls.cancel(job_id))
+        await self._run(self._calls.cancel(job_id))
 
     @_as(Client.watch)
     def watch(self, job_id: str, *, timeout: float | None = None) -> AsyncIterator[JobStatus]:
@@ -107,7 +107,7 @@ class AsyncClient(BaseClient):
     async def wait(
         self, job_id: str, *, state: str | None = None, timeout: float | None = None
     ) -> JobStatus:
-        return await self._settle_alone(following.wait(self._calls, job_id, state, timeout))
+        return await self._run_alone(following.wait(self._calls, job_id, state, timeout))
 
     @_as(Client.logs)
     def logs(
@@ -125,20 +125,20 @@ class AsyncClient(BaseClient):
 
     @_as(Client.server_version)
     async def server_version(self) -> str:
-        return await self._settle(self._calls.version())
+        return await self._run(self._calls.version())
 
     @_as(Client.close)
     async def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._transport.close()
 
-    async def _settle(self, call: Call[T]) -> T:
-        return await settle_async(call, self._transport, self._threads)
+    async def _run(self, call: Call[T]) -> T:
+        return await run_call_async(call, self._transport, self._threads)
 
-    async def _settle_alone(self, call: Call[T]) -> T:
+    async def _run_alone(self, call: Call[T]) -> T:
         thread = _one_thread()
         try:
-            return await settle_async(call, self._transport, thread)
+            return await run_call_async(call, self._transport, thread)
         finally:
             thread.shutdown(wait=False)
 

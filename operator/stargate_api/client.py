@@ -11,7 +11,7 @@ from typing import Any
 from stargate_api._client import following
 from stargate_api._client.base import BaseClient
 from stargate_api._client.calls import Config
-from stargate_api._client.exchange import Call, T, settle, stream
+from stargate_api._client.steps import Call, T, run_call, stream
 from stargate_api.compute import AvailableCompute
 from stargate_api.job_status import JobStatus
 from stargate_feasibility import Feasibility
@@ -41,21 +41,21 @@ class Client(BaseClient):
         InvalidConfig before anything is sent, Refused with the server's words, and Conflict where
         the request id was used with another config.
         """
-        return self._settle(self._calls.submit(config, namespace, request_id))
+        return self._run(self._calls.submit(config, namespace, request_id))
 
     def submit_manifest(self, manifest: Config, *, namespace: str | None = None) -> str:
         """Creates the job of a StargateJob manifest, under its own name if it has one."""
-        return self._settle(self._calls.submit_manifest(manifest, namespace))
+        return self._run(self._calls.submit_manifest(manifest, namespace))
 
     def get_job_status(self, job_id: str) -> JobStatus:
         """The job as it is: `["state"]`, `.get("progress")` in percent, and typed attributes."""
-        return self._settle(self._calls.status(job_id))
+        return self._run(self._calls.status(job_id))
 
     def list_jobs(
         self, namespace: str | None = None, *, all_namespaces: bool = False
     ) -> list[JobStatus]:
         """All jobs of a namespace, the client's own by default."""
-        return self._settle(self._calls.list_jobs(namespace, all_namespaces))
+        return self._run(self._calls.list_jobs(namespace, all_namespaces))
 
     def query_available_compute(
         self,
@@ -66,25 +66,25 @@ class Client(BaseClient):
         """Compute blocks with at least so many free nodes of one accelerator type, and at most so
         much latency between any two of them; the one with most free nodes first. A block that
         states no latency fits no bound on it."""
-        return self._settle(self._calls.compute(min_nodes, max_latency_ms, accelerator_type))
+        return self._run(self._calls.compute(min_nodes, max_latency_ms, accelerator_type))
 
     def check(self, config: Config, *, namespace: str | None = None) -> Feasibility:
         """Whether this config, or StargateJob manifest, would start now, later or never, in which
         block, and why: by the rule by which the operator decides. True where it would start now.
         Submits nothing; who fits now may not fit in a minute."""
-        return self._settle(self._calls.check(config, namespace))
+        return self._run(self._calls.check(config, namespace))
 
     def suspend(self, job_id: str) -> JobStatus:
         """Frees the job's nodes and keeps its checkpoints; `resume` goes on from the last."""
-        return self._settle(self._calls.suspend(job_id, True))
+        return self._run(self._calls.suspend(job_id, True))
 
     def resume(self, job_id: str) -> JobStatus:
         """Lets a suspended job go on."""
-        return self._settle(self._calls.suspend(job_id, False))
+        return self._run(self._calls.suspend(job_id, False))
 
     def cancel(self, job_id: str) -> None:
         """Deletes the job and its workers. Its checkpoints stay where they are."""
-        self._settle(self._calls.cancel(job_id))
+        self._run(self._calls.cancel(job_id))
 
     def watch(self, job_id: str, *, timeout: float | None = None) -> Iterator[JobStatus]:
         """The job as it is now and after each change, until it has finished. Raises NotFound when
@@ -95,7 +95,7 @@ class Client(BaseClient):
         self, job_id: str, *, state: str | None = None, timeout: float | None = None
     ) -> JobStatus:
         """Waits until the job has finished, well or not, or is in `state`. Raises as `watch`."""
-        return self._settle(following.wait(self._calls, job_id, state, timeout))
+        return self._run(following.wait(self._calls, job_id, state, timeout))
 
     def logs(
         self,
@@ -114,14 +114,14 @@ class Client(BaseClient):
 
     def server_version(self) -> str:
         """Of Kubernetes."""
-        return self._settle(self._calls.version())
+        return self._run(self._calls.version())
 
     def close(self) -> None:
         """Closes the connections that are kept open."""
         self._transport.close()
 
-    def _settle(self, call: Call[T]) -> T:
-        return settle(call, self._transport)
+    def _run(self, call: Call[T]) -> T:
+        return run_call(call, self._transport)
 
     def _stream(self, call: Call[None]) -> Iterator[Any]:
         return stream(call, self._transport)

@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import cached_property
 
 from stargate_api._client.attribute_mapping import AttributeMapping
-from stargate_api._client.exchange import Json
+from stargate_api._client.steps import Json
 from stargate_types import ComputeBlock
 from stargate_types.block import AcceleratorCapacity
 

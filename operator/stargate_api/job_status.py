@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from stargate_api._client.attribute_mapping import AttributeMapping
-from stargate_api._client.exchange import Json
+from stargate_api._client.steps import Json
 from stargate_types import StargateJob
 from stargate_types.status import (
     AttemptStatus,

@@ -62,7 +62,7 @@ class Saving:
             raise self.error
         return done
 
-    def settle(self, seconds: float | None = None) -> bool:
+    def run_call(self, seconds: float | None = None) -> bool:
         """As `wait`, without raising."""
         return self._over.wait(seconds)
 

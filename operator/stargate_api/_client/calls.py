@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from stargate_api._client import naming, training_config
-from stargate_api._client.exchange import Answer, Call, Json, Request
 from stargate_api._client.naming import JobId
 from stargate_api._client.patience import Patience, ask
 from stargate_api._client.refusal import accepted, error_of
+from stargate_api._client.steps import Answer, Call, Json, Request
 from stargate_api.compute import AvailableCompute, that_fit
 from stargate_api.errors import Conflict, InvalidConfig, NotFound, Problem
 from stargate_api.job_status import JobStatus

@@ -10,7 +10,9 @@ from dataclasses import replace
 from typing import Any
 
 from stargate_api._client.calls import ROOT, Calls
-from stargate_api._client.exchange import (
+from stargate_api._client.patience import open_stream
+from stargate_api._client.refusal import error_of
+from stargate_api._client.steps import (
     Answer,
     Call,
     Emit,
@@ -21,8 +23,6 @@ from stargate_api._client.exchange import (
     Request,
     Stream,
 )
-from stargate_api._client.patience import open_stream
-from stargate_api._client.refusal import error_of
 from stargate_api.errors import InvalidConfig, NotFound, Problem, Timeout, Unreachable
 from stargate_api.job_status import JobStatus
 from stargate_types.status import Phase

@@ -7,7 +7,7 @@ import re
 import uuid
 from dataclasses import dataclass
 
-from stargate_api._client.exchange import Json
+from stargate_api._client.steps import Json
 from stargate_api.errors import InvalidConfig, Problem
 
 LONGEST = 50

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import cast
 
-from stargate_api._client.exchange import Answer, Call, Failure, Pause, Request, Stream
 from stargate_api._client.refusal import words_of
+from stargate_api._client.steps import Answer, Call, Failure, Pause, Request, Stream
 from stargate_api.errors import Timeout, Unreachable
 
 FIRST_DELAY = 0.2

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from stargate_api._client.exchange import Answer, Json
+from stargate_api._client.steps import Answer, Json
 from stargate_api.errors import Conflict, NotAuthorised, NotFound, Problem, Refused, StargateError
 
 _SHOWN = 300

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from stargate_api._client.exchange import Json
+from stargate_api._client.steps import Json
 from stargate_api._client.validation import ProblemWriter
 from stargate_api.errors import InvalidConfig, Problem
 from stargate_types import API_VERSION, StargateJobSpec

@@ -27,8 +27,8 @@ from urllib3.exceptions import (
 )
 
 from stargate_api._client.connection import Connection
-from stargate_api._client.exchange import Answer, Failure, Request, Stream
 from stargate_api._client.secret import Secret
+from stargate_api._client.steps import Answer, Failure, Request, Stream
 
 _CONNECT_SECONDS = 10.0
 _CHUNK = 64 * 1024

@@ -7,5 +7,5 @@ from tests.unit.api.given import Time
 def time(monkeypatch: pytest.MonkeyPatch) -> Time:
     """No test of a call sleeps."""
     time = Time()
-    monkeypatch.setattr("stargate_api._client.exchange.time.sleep", time.sleep)
+    monkeypatch.setattr("stargate_api._client.steps.time.sleep", time.sleep)
     return time

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stargate_api._client.calls import Calls
-from stargate_api._client.exchange import Answer, Failure, Json, Request, Stream
 from stargate_api._client.patience import Patience
+from stargate_api._client.steps import Answer, Failure, Json, Request, Stream
 
 KEY = "s3cr3t-and-long-enough-to-be-found"
 

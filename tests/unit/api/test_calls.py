@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from stargate_api import Answer, Conflict, InvalidConfig, NotAuthorised, NotFound, Refused
-from stargate_api._client.exchange import Json, Request, settle
+from stargate_api._client.steps import Json, Request, run_call
 from tests.unit.api.given import (
     ARTICLE,
     LOST,
@@ -31,7 +31,7 @@ TAKEN = no(409, "already exists", reason="AlreadyExists")
 
 def submit(server: Script, time: Time, found: Any = ARTICLE, **more: Any) -> str:
     call = calls(time).submit(found, more.get("namespace"), more.get("request_id"))
-    return settle(call, server)
+    return run_call(call, server)
 
 
 def stored(server: Script) -> Any:
@@ -123,7 +123,7 @@ def test_a_manifest_keeps_its_name_and_labels(time: Time) -> None:
     manifest["metadata"]["labels"] = {"team": "vision"}
     server = answers(yes({}, 201))
 
-    assert settle(calls(time).submit_manifest(manifest, None), server) == "team/mine"
+    assert run_call(calls(time).submit_manifest(manifest, None), server) == "team/mine"
     body = server.requests[0].body or {}
     assert body["metadata"]["labels"]["team"] == "vision"
     assert "status" not in body
@@ -131,12 +131,12 @@ def test_a_manifest_keeps_its_name_and_labels(time: Time) -> None:
 
 def test_a_manifest_and_a_call_must_not_name_two_namespaces(time: Time) -> None:
     with pytest.raises(InvalidConfig, match="is team, but the call says other"):
-        settle(calls(time).submit_manifest(job(), "other"), answers(yes({})))
+        run_call(calls(time).submit_manifest(job(), "other"), answers(yes({})))
 
 
 def test_the_article_s_status(time: Time) -> None:
     running = job(phase="Running", progress=progress(57, metrics=[{"name": "loss", "value": 0.5}]))
-    found = settle(calls(time).status("job"), answers(yes(running)))
+    found = run_call(calls(time).status("job"), answers(yes(running)))
 
     assert found["state"] == "Running"
     assert found.get("progress") == 57.0
@@ -145,7 +145,7 @@ def test_the_article_s_status(time: Time) -> None:
 
 
 def test_progress_is_absent_before_the_first_report(time: Time) -> None:
-    found = settle(calls(time).status("team/job"), answers(yes(job())))
+    found = run_call(calls(time).status("team/job"), answers(yes(job())))
     assert found["state"] == "Pending"
     assert found.get("progress") is None
     assert "progress" not in found
@@ -161,14 +161,16 @@ def test_a_status_says_why_the_job_waits(time: Time) -> None:
         "message": "no AcceleratorClass states v9",
         "lastTransitionTime": "2026-03-01T12:00:00Z",
     }
-    found = settle(calls(time).status("job"), answers(yes(job(phase="Pending", conditions=[said]))))
+    found = run_call(
+        calls(time).status("job"), answers(yes(job(phase="Pending", conditions=[said])))
+    )
     assert found["message"] == "no AcceleratorClass states v9"
 
 
 def test_a_job_of_a_newer_operator_can_be_read(time: Time) -> None:
     attempt = {"number": 1, "start": "2026-03-01T12:00:00Z", "cause": "Meteor", "worldSize": 2}
     newer = job(phase="Running", later={"x": 1}, attempts=[attempt])
-    found = settle(calls(time).status("job"), answers(yes(newer)))
+    found = run_call(calls(time).status("job"), answers(yes(newer)))
     assert found.state == "Running"
     assert found.attempts[0].cause is None
     assert found.manifest["status"]["attempts"][0]["cause"] == "Meteor"
@@ -177,31 +179,31 @@ def test_a_job_of_a_newer_operator_can_be_read(time: Time) -> None:
 @pytest.mark.parametrize("job_id", ["", "a/b/c", "/job", "Team/job", "team/", "team/Job"])
 def test_what_is_no_job_id_is_told_so(time: Time, job_id: str) -> None:
     with pytest.raises(InvalidConfig, match="must be namespace/name"):
-        settle(calls(time).status(job_id), answers(yes(job())))
+        run_call(calls(time).status(job_id), answers(yes(job())))
 
 
 def test_a_list_reads_all_its_pages(time: Time) -> None:
     server = answers(listed(job("a"), following="more"), listed(job("b")))
-    found = settle(calls(time).list_jobs(None, False), server)
+    found = run_call(calls(time).list_jobs(None, False), server)
     assert [each.name for each in found] == ["a", "b"]
     assert server.requests[1].query["continue"] == "more"
 
 
 def test_a_list_that_the_server_forgot_begins_again(time: Time) -> None:
     server = answers(listed(job("a"), following="x"), no(410, "expired"), listed(job("b")))
-    assert [each.name for each in settle(calls(time).list_jobs(None, False), server)] == ["b"]
+    assert [each.name for each in run_call(calls(time).list_jobs(None, False), server)] == ["b"]
 
 
 def test_suspending_is_a_change_of_one_field(time: Time) -> None:
     server = answers(yes(job()))
-    settle(calls(time).suspend("job", True), server)
+    run_call(calls(time).suspend("job", True), server)
     assert server.requests[0].body == {"spec": {"suspend": True}}
     assert server.requests[0].content == "application/merge-patch+json"
 
 
 def test_cancelling_deletes_this_job_and_no_later_one(time: Time) -> None:
     server = answers(yes(job()), LOST, no(409, "the UID differs"))
-    settle(calls(time).cancel("job"), server)
+    run_call(calls(time).cancel("job"), server)
     assert server.requests[-1].body == {
         "propagationPolicy": "Background",
         "preconditions": {"uid": "uid-of-job"},
@@ -211,7 +213,7 @@ def test_cancelling_deletes_this_job_and_no_later_one(time: Time) -> None:
 def test_cancelling_what_does_not_exist_is_told(time: Time) -> None:
     gone = no(404, "not found", details={"name": "job", "kind": "stargatejobs"})
     with pytest.raises(NotFound, match="no job job in namespace team"):
-        settle(calls(time).cancel("job"), answers(gone))
+        run_call(calls(time).cancel("job"), answers(gone))
 
 
 def test_compute_has_enough_nodes_near_enough(time: Time) -> None:
@@ -223,7 +225,7 @@ def test_compute_has_enough_nodes_near_enough(time: Time) -> None:
         block("unmeasured", silicon=9),
         block("in two halves", latency=1, silicon=4, other=4),
     ]
-    found = settle(calls(time).compute(5, 5, None), answers(listed(*blocks)))
+    found = run_call(calls(time).compute(5, 5, None), answers(listed(*blocks)))
     assert [each.name for each in found] == ["nearer", "near"]
     assert words(found[0].items())[:3] == [
         "('name', 'nearer')",
@@ -234,15 +236,15 @@ def test_compute_has_enough_nodes_near_enough(time: Time) -> None:
 
 def test_compute_of_one_accelerator_type(time: Time) -> None:
     blocks = [block("a", silicon=9, other=1), block("b", other=4)]
-    found = settle(calls(time).compute(0, None, "other"), answers(listed(*blocks)))
+    found = run_call(calls(time).compute(0, None, "other"), answers(listed(*blocks)))
     assert [(each.name, each.free_nodes) for each in found] == [("b", 4), ("a", 1)]
     assert found[0].nodes_with(free_devices=4) == 10
 
 
 def test_a_block_that_nobody_has_counted_offers_nothing(time: Time) -> None:
     new: Json = {"metadata": {"name": "new"}, "spec": {}}
-    assert settle(calls(time).compute(1, None, None), answers(listed(new))) == []
-    (found,) = settle(calls(time).compute(0, None, None), answers(listed(new)))
+    assert run_call(calls(time).compute(1, None, None), answers(listed(new))) == []
+    (found,) = run_call(calls(time).compute(0, None, None), answers(listed(new)))
     assert found.observed_time is None
 
 
@@ -319,7 +321,7 @@ def wanted(nodes: int) -> Json:
 
 def test_check_reads_what_a_researcher_may_and_submits_nothing(time: Time) -> None:
     server = catalogue(3, listed(QUOTA))
-    found = settle(calls(time).check(wanted(3), None), server)
+    found = run_call(calls(time).check(wanted(3), None), server)
     assert found.answer is Answer.NEVER
     assert [each.reason for each in found.reasons] == ["QuotaTooSmall"]
     assert [(each.block, each.answer, each.room) for each in found.blocks] == [
@@ -341,14 +343,14 @@ def test_check_takes_a_manifest_too_in_its_own_namespace(time: Time) -> None:
         "metadata": {"namespace": "other"},
         "spec": SPEC,
     }
-    found = settle(calls(time).check(manifest, None), server)
+    found = run_call(calls(time).check(manifest, None), server)
     assert found.answer is Answer.NOT_NOW
     assert server.asked[-1] == "GET /api/v1/namespaces/other/resourcequotas"
 
 
 def test_one_who_may_not_read_quotas_is_told_that_the_answer_assumes_none(time: Time) -> None:
     server = catalogue(3, no(403, "forbidden"))
-    found = settle(calls(time).check(wanted(3), None), server)
+    found = run_call(calls(time).check(wanted(3), None), server)
     assert found
     assert "you may not read those of team" in found.assumptions[0]
 
@@ -356,5 +358,5 @@ def test_one_who_may_not_read_quotas_is_told_that_the_answer_assumes_none(time: 
 def test_check_refuses_a_bad_config_before_it_asks(time: Time) -> None:
     server = answers()
     with pytest.raises(InvalidConfig):
-        settle(calls(time).check({}, None), server)
+        run_call(calls(time).check({}, None), server)
     assert server.asked == []

@@ -6,7 +6,7 @@ import pytest
 
 from stargate_api import InvalidConfig, JobStatus, NotFound, Refused, Timeout, Unreachable
 from stargate_api._client import following as follow
-from stargate_api._client.exchange import settle, stream
+from stargate_api._client.steps import run_call, stream
 from tests.unit.api.given import LOST, Lines, Script, Time, answers, calls, events, job, no, yes
 
 STARTING = job(phase="Starting", version=1)
@@ -20,7 +20,7 @@ def watched(server: Script, time: Time, timeout: float | None = None) -> list[st
 
 def waited(server: Script, time: Time, **how: Any) -> JobStatus:
     call = follow.wait(calls(time), "job", how.get("state"), how.get("timeout"))
-    return settle(call, server)
+    return run_call(call, server)
 
 
 def test_a_watch_ends_with_the_job(time: Time) -> None:

@@ -84,7 +84,7 @@ Step: TypeAlias = Request | Read | Pause | Emit
 Call: TypeAlias = Generator[Step, Any, T]
 
 
-def settle(call: Call[T], transport: Transport) -> T:
+def run_call(call: Call[T], transport: Transport) -> T:
     """Runs a call to its end, in this thread."""
     outcome: Any = None
     while True:
@@ -112,7 +112,7 @@ def stream(call: Call[None], transport: Transport) -> Iterator[Any]:
         call.close()
 
 
-async def settle_async(call: Call[T], transport: Transport, threads: Executor) -> T:
+async def run_call_async(call: Call[T], transport: Transport, threads: Executor) -> T:
     """As `settle`; a cancelled call ends what it was reading."""
     outcome: Any = None
     try:

@@ -11,7 +11,7 @@ from functools import cached_property
 from types import TracebackType
 from typing import Any, TypeVar
 
-from stargate_api._client import following
+from stargate_api._client import watch
 from stargate_api._client.base import BaseClient
 from stargate_api._client.calls import Config
 from stargate_api._client.steps import Call, T, run_call_async, stream_async
@@ -101,13 +101,13 @@ class AsyncClient(BaseClient):
 
     @_as(Client.watch)
     def watch(self, job_id: str, *, timeout: float | None = None) -> AsyncIterator[JobStatus]:
-        return self._stream(following.watch(self._calls, job_id, timeout))
+        return self._stream(watch.watch(self._calls, job_id, timeout))
 
     @_as(Client.wait)
     async def wait(
         self, job_id: str, *, state: str | None = None, timeout: float | None = None
     ) -> JobStatus:
-        return await self._run_alone(following.wait(self._calls, job_id, state, timeout))
+        return await self._run_alone(watch.wait(self._calls, job_id, state, timeout))
 
     @_as(Client.logs)
     def logs(
@@ -120,7 +120,7 @@ class AsyncClient(BaseClient):
         tail: int | None = None,
     ) -> AsyncIterator[str]:
         return self._stream(
-            following.logs(self._calls, job_id, rank, attempt=attempt, follow=follow, tail=tail)
+            watch.logs(self._calls, job_id, rank, attempt=attempt, follow=follow, tail=tail)
         )
 
     @_as(Client.server_version)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
-from stargate_api._client import following
+from stargate_api._client import watch
 from stargate_api._client.base import BaseClient
 from stargate_api._client.calls import Config
 from stargate_api._client.steps import Call, T, run_call, stream
@@ -89,13 +89,13 @@ class Client(BaseClient):
     def watch(self, job_id: str, *, timeout: float | None = None) -> Iterator[JobStatus]:
         """The job as it is now and after each change, until it has finished. Raises NotFound when
         it is deleted meanwhile, and Timeout when it takes longer than `timeout` seconds."""
-        return self._stream(following.watch(self._calls, job_id, timeout))
+        return self._stream(watch.watch(self._calls, job_id, timeout))
 
     def wait(
         self, job_id: str, *, state: str | None = None, timeout: float | None = None
     ) -> JobStatus:
         """Waits until the job has finished, well or not, or is in `state`. Raises as `watch`."""
-        return self._run(following.wait(self._calls, job_id, state, timeout))
+        return self._run(watch.wait(self._calls, job_id, state, timeout))
 
     def logs(
         self,
@@ -109,7 +109,7 @@ class Client(BaseClient):
         """The lines of one rank's log, of the current attempt by default. Of an attempt that failed
         the ranks that failed can still be read."""
         return self._stream(
-            following.logs(self._calls, job_id, rank, attempt=attempt, follow=follow, tail=tail)
+            watch.logs(self._calls, job_id, rank, attempt=attempt, follow=follow, tail=tail)
         )
 
     def server_version(self) -> str:

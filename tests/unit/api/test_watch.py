@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from stargate_api import InvalidConfig, JobStatus, NotFound, Refused, Timeout, Unreachable
-from stargate_api._client import following as follow
+from stargate_api._client import watch
 from stargate_api._client.steps import run_call, stream
 from tests.unit.api.given import LOST, Lines, Script, Time, answers, calls, events, job, no, yes
 
@@ -15,11 +15,11 @@ DONE = job(phase="Succeeded", version=3)
 
 
 def watched(server: Script, time: Time, timeout: float | None = None) -> list[str]:
-    return [each.state for each in stream(follow.watch(calls(time), "job", timeout), server)]
+    return [each.state for each in stream(watch.watch(calls(time), "job", timeout), server)]
 
 
 def waited(server: Script, time: Time, **how: Any) -> JobStatus:
-    call = follow.wait(calls(time), "job", how.get("state"), how.get("timeout"))
+    call = watch.wait(calls(time), "job", how.get("state"), how.get("timeout"))
     return run_call(call, server)
 
 
@@ -98,7 +98,7 @@ def test_a_watch_has_its_time(time: Time) -> None:
 
 def test_who_leaves_a_watch_closes_it(time: Time) -> None:
     seen = events(("MODIFIED", RUNNING), ("MODIFIED", DONE))
-    following = stream(follow.watch(calls(time), "job", None), answers(yes(STARTING), seen))
+    following = stream(watch.watch(calls(time), "job", None), answers(yes(STARTING), seen))
     assert [next(following).state, next(following).state] == ["Starting", "Running"]
     following.close()  # type: ignore[attr-defined]
     assert seen.closed
@@ -125,7 +125,7 @@ def test_a_state_that_does_not_exist_is_told(time: Time) -> None:
 
 
 def logged(server: Script, time: Time, rank: int = 0, **how: Any) -> list[str]:
-    return list(stream(follow.logs(calls(time), "job", rank, **how), server))
+    return list(stream(watch.logs(calls(time), "job", rank, **how), server))
 
 
 def test_the_log_of_a_rank(time: Time) -> None:

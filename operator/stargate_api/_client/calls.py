@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from stargate_api._client import naming, training_config
+from stargate_api._client.api_errors import error_of, object_in
 from stargate_api._client.naming import JobId
 from stargate_api._client.patience import Patience, ask
-from stargate_api._client.refusal import accepted, error_of
 from stargate_api._client.steps import Answer, Call, Json, Request
 from stargate_api.compute import AvailableCompute, that_fit
 from stargate_api.errors import Conflict, InvalidConfig, NotFound, Problem
@@ -87,7 +87,7 @@ class Calls:
         request = Request("DELETE", self._path(job_id), body=body)
         answer = yield from ask(request, self.patience)
         if answer.status not in (404, 409):  # gone, or another job by now
-            accepted(answer)
+            object_in(answer)
 
     def compute(
         self, min_nodes: int, max_latency_ms: float | None, accelerator_type: str | None
@@ -121,7 +121,7 @@ class Calls:
 
     def version(self) -> Call[str]:
         answer = yield from ask(Request("GET", "/version"), self.patience)
-        return str(accepted(answer)["gitVersion"])
+        return str(object_in(answer)["gitVersion"])
 
     def _wanted(self, config: Config, namespace: str | None) -> StargateJob:
         """As it would be submitted: a config, or a StargateJob's manifest."""
@@ -138,7 +138,7 @@ class Calls:
         answer = yield from ask(Request("GET", path), self.patience)
         if answer.status == 403:
             return None
-        return list(accepted(answer)["items"])
+        return list(object_in(answer)["items"])
 
     def _earlier(self, asked: "_Asked") -> Call[str | None]:
         """The job of this request; under another name, if its model's name was another."""
@@ -155,7 +155,7 @@ class Calls:
         answer = yield from ask(request, self.patience)
         if answer.status == 409:
             return (yield from self._recognise(asked, answer))
-        accepted(answer)
+        object_in(answer)
         return str(asked.target)
 
     def _recognise(self, asked: "_Asked", refusal: Answer) -> Call[str]:
@@ -164,7 +164,7 @@ class Calls:
         answer = yield from ask(where, self.patience)
         if answer.status == 404:
             raise error_of(refusal)
-        found = accepted(answer)
+        found = object_in(answer)
         if _annotation(found, REQUEST_ID) == asked.request_id:
             return asked.checked_against(found)
         raise Conflict(
@@ -179,7 +179,7 @@ class Calls:
             if answer.status == 410:  # the pages are of a list that the server has forgotten
                 found, page = [], {"limit": _PAGE, **(query or {})}
                 continue
-            body = accepted(answer)
+            body = object_in(answer)
             found += body["items"]
             following = body["metadata"].get("continue")
             if not following:
@@ -193,7 +193,7 @@ class Calls:
                 f"there is no job {target.name} in namespace {target.namespace}; list_jobs() and"
                 " `kubectl get sj` tell those that exist"
             )
-        return accepted(answer)
+        return object_in(answer)
 
     def _path(self, job_id: str) -> str:
         target = JobId.parse(job_id, self.namespace)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import cast
 
-from stargate_api._client.refusal import words_of
+from stargate_api._client.api_errors import message_of
 from stargate_api._client.steps import Answer, Call, Failure, Pause, Request, Stream
 from stargate_api.errors import Timeout, Unreachable
 
@@ -88,7 +88,7 @@ def _may_pass(outcome: Answer | Failure | Stream) -> bool:
 def _gave_up(outcome: Answer | Failure, tries: int) -> Exception:
     tried = f"tried {tries} times" if tries > 1 else "tried once"
     if isinstance(outcome, Answer):
-        said = f"the API server answers {outcome.status}, {words_of(outcome)!r}"
+        said = f"the API server answers {outcome.status}, {message_of(outcome)!r}"
         advice = "it is busy or unwell; try again later"
         return Unreachable(f"{said} ({tried}): {advice}")
     if outcome.timed_out:

@@ -9,9 +9,9 @@ import math
 from dataclasses import replace
 from typing import Any
 
+from stargate_api._client.api_errors import error_of
 from stargate_api._client.calls import ROOT, Calls
 from stargate_api._client.patience import open_stream
-from stargate_api._client.refusal import error_of
 from stargate_api._client.steps import (
     Answer,
     Call,

@@ -15,14 +15,14 @@ _RIGHT = re.compile(
 )
 
 
-def accepted(answer: Answer) -> Json:
+def object_in(answer: Answer) -> Json:
     """The object in an answer that says yes; raises what any other means."""
     if not answer.succeeded:
         refuse(answer)
     found = _decoded(answer)
     if found is None:
         raise Refused(
-            f"the endpoint answers, but not as a Kubernetes API server does: {words_of(answer)!r}",
+            f"the endpoint answers, but not as a Kubernetes API server does: {message_of(answer)!r}",
             status=answer.status,
         )
     return found
@@ -34,7 +34,7 @@ def refuse(answer: Answer) -> NoReturn:
 
 def error_of(answer: Answer) -> StargateError:
     said = _status(answer)
-    message = words_of(answer)
+    message = message_of(answer)
     match answer.status:
         case 401:
             return NotAuthorised(
@@ -51,7 +51,7 @@ def error_of(answer: Answer) -> StargateError:
             return Refused(message, _problems(said), answer.status)
 
 
-def words_of(answer: Answer) -> str:
+def message_of(answer: Answer) -> str:
     """The server's own."""
     said = str(_status(answer).get("message") or answer.body[:_SHOWN].decode(errors="replace"))
     return said.strip() or f"HTTP {answer.status}"

@@ -4,7 +4,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from stargate_api._client.calls import Calls
 from stargate_api._client.connection import Settings, connect
-from stargate_api._client.patience import Patience
+from stargate_api._client.retry import RetryPolicy
 from stargate_api._client.secret import Secret
 from stargate_api._client.transport import HttpTransport
 
@@ -36,8 +36,8 @@ class BaseClient:
         api_key = None if api_key is None else Secret(api_key)  # also in a traceback's variables
         settings = Settings(api_key, endpoint, ca_file, namespace, kubeconfig, context)
         self._connection = connect(settings)
-        patience = Patience(timeout=timeout, retries=retries)
-        self._calls = Calls(self._connection.namespace, patience)
+        retry_policy = RetryPolicy(timeout=timeout, retries=retries)
+        self._calls = Calls(self._connection.namespace, retry_policy)
         self._transport = HttpTransport(self._connection, f"stargate_api/{package_version()}")
 
     def __repr__(self) -> str:

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from stargate_api._client import naming, training_config
 from stargate_api._client.api_errors import error_of, object_in
 from stargate_api._client.naming import JobId
-from stargate_api._client.patience import Patience, ask
+from stargate_api._client.retry import RetryPolicy, ask
 from stargate_api._client.steps import Answer, Call, Json, Request
 from stargate_api.compute import AvailableCompute, that_fit
 from stargate_api.errors import Conflict, InvalidConfig, NotFound, Problem
@@ -44,7 +44,7 @@ class Calls:
     """`namespace` is that of jobs named without one."""
 
     namespace: str
-    patience: Patience = field(default_factory=Patience)
+    retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
 
     def submit(self, config: Config, namespace: str | None, request_id: str | None) -> Call[str]:
         spec = training_config.read(config)
@@ -64,7 +64,7 @@ class Calls:
         return (yield from self._create(asked))
 
     def status(self, job_id: str) -> Call[JobStatus]:
-        answer = yield from ask(Request("GET", self._path(job_id)), self.patience)
+        answer = yield from ask(Request("GET", self._path(job_id)), self.retry_policy)
         return JobStatus(self._found(answer, job_id))
 
     def list_jobs(self, namespace: str | None, all_namespaces: bool) -> Call[list[JobStatus]]:
@@ -74,7 +74,7 @@ class Calls:
     def suspend(self, job_id: str, wanted: bool) -> Call[JobStatus]:
         body = {"spec": {"suspend": wanted}}
         request = Request("PATCH", self._path(job_id), body=body, content=MERGE)
-        answer = yield from ask(request, self.patience)
+        answer = yield from ask(request, self.retry_policy)
         return JobStatus(self._found(answer, job_id))
 
     def cancel(self, job_id: str) -> Call[None]:
@@ -85,7 +85,7 @@ class Calls:
             "preconditions": {"uid": found.job.uid},
         }
         request = Request("DELETE", self._path(job_id), body=body)
-        answer = yield from ask(request, self.patience)
+        answer = yield from ask(request, self.retry_policy)
         if answer.status not in (404, 409):  # gone, or another job by now
             object_in(answer)
 
@@ -120,7 +120,7 @@ class Calls:
         return found if quotas is not None else found.assuming(unread)
 
     def version(self) -> Call[str]:
-        answer = yield from ask(Request("GET", "/version"), self.patience)
+        answer = yield from ask(Request("GET", "/version"), self.retry_policy)
         return str(object_in(answer)["gitVersion"])
 
     def _wanted(self, config: Config, namespace: str | None) -> StargateJob:
@@ -135,7 +135,7 @@ class Calls:
     def _quotas(self, namespace: str) -> Call[list[Json] | None]:
         """None: not for this caller to read."""
         path = f"/api/v1/namespaces/{namespace}/resourcequotas"
-        answer = yield from ask(Request("GET", path), self.patience)
+        answer = yield from ask(Request("GET", path), self.retry_policy)
         if answer.status == 403:
             return None
         return list(object_in(answer)["items"])
@@ -152,7 +152,7 @@ class Calls:
         path = f"{ROOT}/namespaces/{asked.target.namespace}/stargatejobs"
         strict = {"fieldValidation": "Strict"}
         request = Request("POST", path, query=strict, body=asked.manifest())
-        answer = yield from ask(request, self.patience)
+        answer = yield from ask(request, self.retry_policy)
         if answer.status == 409:
             return (yield from self._recognise(asked, answer))
         object_in(answer)
@@ -161,7 +161,7 @@ class Calls:
     def _recognise(self, asked: "_Asked", refusal: Answer) -> Call[str]:
         """The name is taken: by an earlier try of this request, or by somebody else."""
         where = Request("GET", self._path(str(asked.target)))
-        answer = yield from ask(where, self.patience)
+        answer = yield from ask(where, self.retry_policy)
         if answer.status == 404:
             raise error_of(refusal)
         found = object_in(answer)
@@ -175,7 +175,7 @@ class Calls:
         found: list[Json] = []
         page = {"limit": _PAGE, **(query or {})}
         while True:
-            answer = yield from ask(Request("GET", ROOT + path, query=page), self.patience)
+            answer = yield from ask(Request("GET", ROOT + path, query=page), self.retry_policy)
             if answer.status == 410:  # the pages are of a list that the server has forgotten
                 found, page = [], {"limit": _PAGE, **(query or {})}
                 continue

@@ -11,7 +11,7 @@ from typing import Any
 
 from stargate_api._client.api_errors import error_of
 from stargate_api._client.calls import ROOT, Calls
-from stargate_api._client.patience import open_stream
+from stargate_api._client.retry import open_stream
 from stargate_api._client.steps import (
     Answer,
     Call,
@@ -37,24 +37,24 @@ _WORKER = "worker"
 
 def watch(calls: Calls, job_id: str, timeout: float | None) -> Call[None]:
     """Emits the job as it is, and again whenever its status or spec changes, until it finishes."""
-    until = math.inf if timeout is None else calls.patience.clock() + timeout
+    until = math.inf if timeout is None else calls.retry_policy.clock() + timeout
     seen: Json | None = None
     while True:
-        patient = _patient(calls, until)
-        found = yield from patient.status(job_id)
+        patient_calls = _outlasting_restarts(calls, until)
+        found = yield from patient_calls.status(job_id)
         _same_job(seen, found)
         if _differs(seen, found.manifest):
             yield Emit(found)
         if found.finished:
             return
-        stream = yield from _open(patient, found, until)
+        stream = yield from _open(patient_calls, found, until)
         try:
             done, seen = yield from _follow(stream, found.manifest)
         finally:
             stream.close()
         if done:
             return
-        if calls.patience.clock() >= until:
+        if calls.retry_policy.clock() >= until:
             state = JobStatus(seen).state
             raise Timeout(f"{found.job_id} is {state} after {timeout:g} s of waiting; it goes on")
         yield Pause(_BREATH)
@@ -96,9 +96,9 @@ def logs(
     if tail is not None:
         query["tailLines"] = str(tail)
     path = f"/api/v1/namespaces/{found.namespace}/pods/{pod}/log"
-    patience = calls.patience.for_once()
-    request = Request("GET", path, query=query, timeout=3600.0 if follow else patience.timeout)
-    stream = yield from open_stream(request, patience)
+    retry_policy = calls.retry_policy.with_one_retry()
+    request = Request("GET", path, query=query, timeout=3600.0 if follow else retry_policy.timeout)
+    stream = yield from open_stream(request, retry_policy)
     if isinstance(stream, Answer):
         raise _no_log(stream, found, pod)
     try:
@@ -111,7 +111,7 @@ def logs(
 
 
 def _open(calls: Calls, found: JobStatus, until: float) -> Call[Stream]:
-    left = until - calls.patience.clock()
+    left = until - calls.retry_policy.clock()
     seconds = max(1, math.ceil(min(WATCH_SECONDS, left)))
     query = {
         "watch": "true",
@@ -121,7 +121,7 @@ def _open(calls: Calls, found: JobStatus, until: float) -> Call[Stream]:
     }
     path = f"{ROOT}/namespaces/{found.namespace}/stargatejobs"
     request = Request("GET", path, query=query, timeout=seconds + _SLACK)
-    stream = yield from open_stream(request, calls.patience)
+    stream = yield from open_stream(request, calls.retry_policy)
     if isinstance(stream, Answer):
         raise error_of(stream)
     return stream
@@ -159,11 +159,13 @@ def _differs(seen: Json | None, now: Json) -> bool:
     return seen is None or any(seen.get(part) != now.get(part) for part in ("spec", "status"))
 
 
-def _patient(calls: Calls, until: float) -> Calls:
+def _outlasting_restarts(calls: Calls, until: float) -> Calls:
     """Outlasts what passes, but not the caller's own time."""
-    patience = calls.patience.for_hours()
-    left = max(until - patience.clock(), 1.0)
-    return replace(calls, patience=replace(patience, timeout=min(patience.timeout, left)))
+    retry_policy = calls.retry_policy.outlasting_restarts()
+    left = max(until - retry_policy.clock(), 1.0)
+    return replace(
+        calls, retry_policy=replace(retry_policy, timeout=min(retry_policy.timeout, left))
+    )
 
 
 def _same_job(seen: Json | None, found: JobStatus) -> None:

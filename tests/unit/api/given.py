@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stargate_api._client.calls import Calls
-from stargate_api._client.patience import Patience
+from stargate_api._client.retry import RetryPolicy
 from stargate_api._client.steps import Answer, Failure, Json, Request, Stream
 
 KEY = "s3cr3t-and-long-enough-to-be-found"
@@ -143,7 +143,7 @@ class Script:
 
 @dataclass
 class Time:
-    """Passes by pauses alone; `chance` is none, so that delays are whole."""
+    """Passes by pauses alone; `jitter` is none, so that delays are whole."""
 
     now: float = 0.0
     pauses: list[float] = field(default_factory=list)
@@ -161,7 +161,7 @@ def answers(*outcomes: Any) -> Script:
 
 
 def calls(time: Time, *, timeout: float = 30.0, retries: int = 5) -> Calls:
-    return Calls("team", Patience(timeout, retries, clock=time, chance=lambda: 0.0))
+    return Calls("team", RetryPolicy(timeout, retries, clock=time, jitter=lambda: 0.0))
 
 
 def words(found: Iterable[Any]) -> list[str]:

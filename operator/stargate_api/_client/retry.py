@@ -23,57 +23,57 @@ _TOO_MANY = 429
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """`timeout` is for a whole call, its retries included."""
 
     timeout: float = 30.0
     retries: int = 5
     clock: Callable[[], float] = time.monotonic
-    chance: Callable[[], float] = random.random
+    jitter: Callable[[], float] = random.random
 
-    def for_hours(self) -> "Patience":
+    def outlasting_restarts(self) -> "RetryPolicy":
         """For what follows a job all its life: it outlasts an API server's restart."""
         return replace(self, timeout=max(self.timeout, 300.0), retries=max(self.retries, 100))
 
-    def for_once(self) -> "Patience":
+    def with_one_retry(self) -> "RetryPolicy":
         """For what another than the API server answers, a kubelet, and soon for good."""
         return replace(self, retries=min(self.retries, 1))
 
     def delay(self, turn: int, outcome: Answer | Failure) -> float:
         """Doubling, less a random part of up to half, so that many clients do not come back as one.
         A server that names a time gets at least that."""
-        backoff = min(FIRST_DELAY * 2.0**turn, LONGEST_DELAY) * (1 - self.chance() / 2)
+        backoff = min(FIRST_DELAY * 2.0**turn, LONGEST_DELAY) * (1 - self.jitter() / 2)
         asked = outcome.retry_after if isinstance(outcome, Answer) else None
         return max(backoff, asked or 0.0)
 
 
-def ask(request: Request, patience: Patience) -> Call[Answer]:
+def ask(request: Request, retry_policy: RetryPolicy) -> Call[Answer]:
     """The server's answer, be it yes or no; raises when none came."""
-    answer = yield from _persist(request, patience)
+    answer = yield from _send_with_retries(request, retry_policy)
     return cast("Answer", answer)
 
 
-def open_stream(request: Request, patience: Patience) -> Call[Answer | Stream]:
+def open_stream(request: Request, retry_policy: RetryPolicy) -> Call[Answer | Stream]:
     """A stream where the server says yes, an answer where it says no."""
-    return (yield from _persist(replace(request, streamed=True), patience))
+    return (yield from _send_with_retries(replace(request, streamed=True), retry_policy))
 
 
-def _persist(request: Request, patience: Patience) -> Call[Answer | Stream]:
-    until = patience.clock() + patience.timeout
+def _send_with_retries(request: Request, retry_policy: RetryPolicy) -> Call[Answer | Stream]:
+    until = retry_policy.clock() + retry_policy.timeout
     for turn in count():
-        left = max(until - patience.clock(), 0.1)
+        left = max(until - retry_policy.clock(), 0.1)
         timeout = request.timeout if request.streamed else min(request.timeout, left)
         outcome = yield replace(request, timeout=timeout)
-        if not _may_pass(outcome):
+        if not _is_transient(outcome):
             return cast("Answer | Stream", outcome)
-        delay = patience.delay(turn, outcome)
-        if turn >= patience.retries or patience.clock() + delay > until:
-            raise _gave_up(outcome, turn + 1)
+        delay = retry_policy.delay(turn, outcome)
+        if turn >= retry_policy.retries or retry_policy.clock() + delay > until:
+            raise _give_up_error(outcome, turn + 1)
         yield Pause(delay)
     raise AssertionError("count() does not end")
 
 
-def _may_pass(outcome: Answer | Failure | Stream) -> bool:
+def _is_transient(outcome: Answer | Failure | Stream) -> bool:
     match outcome:
         case Answer(status):
             return status == _TOO_MANY or status >= 500
@@ -85,7 +85,7 @@ def _may_pass(outcome: Answer | Failure | Stream) -> bool:
             return False
 
 
-def _gave_up(outcome: Answer | Failure, tries: int) -> Exception:
+def _give_up_error(outcome: Answer | Failure, tries: int) -> Exception:
     tried = f"tried {tries} times" if tries > 1 else "tried once"
     if isinstance(outcome, Answer):
         said = f"the API server answers {outcome.status}, {message_of(outcome)!r}"

@@ -3,7 +3,7 @@
 import pytest
 
 from stargate_api import Refused, Timeout, Unreachable
-from stargate_api._client.patience import Patience
+from stargate_api._client.retry import RetryPolicy
 from stargate_api._client.steps import Failure, run_call
 from tests.unit.api.given import LOST, Time, answers, calls, job, no, yes
 
@@ -62,6 +62,6 @@ def test_a_certificate_is_not_better_the_next_time(time: Time) -> None:
 
 
 def test_delays_are_spread_and_bounded() -> None:
-    late, early = Patience(chance=lambda: 0.0), Patience(chance=lambda: 1.0)
+    late, early = RetryPolicy(jitter=lambda: 0.0), RetryPolicy(jitter=lambda: 1.0)
     assert late.delay(3, LOST) == 2 * early.delay(3, LOST)
     assert late.delay(50, LOST) == 5.0

@@ -1,63 +1,63 @@
-"""What an answer of 400 or more means to the caller: from a metav1.Status to an error of ours."""
+"""Turns the API server's error answers (status 400 and more) into the errors of this package."""
 
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 from stargate_api._client.steps import Answer, Json
 from stargate_api.errors import Conflict, NotAuthorised, NotFound, Problem, Refused, StargateError
 
-_SHOWN = 300
-_RIGHT = re.compile(
+_MAX_SHOWN_BYTES = 300
+_MISSING_RIGHT = re.compile(
     r'User "(?P<user>[^"]*)" cannot (?P<verb>\S+) resource "(?P<resource>[^"]*)"'
     r' in API group "(?P<group>[^"]*)"(?: in the namespace "(?P<namespace>[^"]*)")?'
 )
 
 
 def object_in(answer: Answer) -> Json:
-    """The object in an answer that says yes; raises what any other means."""
+    """The object in a successful answer. Raises `error_of` any other answer."""
     if not answer.succeeded:
-        refuse(answer)
+        raise error_of(answer)
     found = _decoded(answer)
     if found is None:
         raise Refused(
-            f"the endpoint answers, but not as a Kubernetes API server does: {message_of(answer)!r}",
+            "the endpoint answers, but not as a Kubernetes API server does:"
+            f" {message_of(answer)!r}",
             status=answer.status,
         )
     return found
 
 
-def refuse(answer: Answer) -> NoReturn:
-    raise error_of(answer)
-
-
 def error_of(answer: Answer) -> StargateError:
-    said = _status(answer)
+    """The error that an answer of 400 or more stands for."""
+    status = _status(answer)
     message = message_of(answer)
     match answer.status:
         case 401:
             return NotAuthorised(
                 "the cluster does not know this key (401): it may have expired or belong to another"
-                " cluster; a new one: kubectl create token <ServiceAccount> -n <namespace>"
+                " cluster; get a new one: kubectl create token <ServiceAccount> -n <namespace>"
             )
         case 403:
-            return _forbidden(message, said)
+            return _forbidden(message, status)
         case 404:
-            return _not_found(message, said)
+            return _not_found(message, status)
         case 409:
-            return Conflict(message, _problems(said), answer.status)
+            return Conflict(message, _problems(status), answer.status)
         case _:
-            return Refused(message, _problems(said), answer.status)
+            return Refused(message, _problems(status), answer.status)
 
 
 def message_of(answer: Answer) -> str:
-    """The server's own."""
-    said = str(_status(answer).get("message") or answer.body[:_SHOWN].decode(errors="replace"))
-    return said.strip() or f"HTTP {answer.status}"
+    """The server's own message; the start of the body, or the status code, where it has none."""
+    start = answer.body[:_MAX_SHOWN_BYTES].decode(errors="replace")
+    message = str(_status(answer).get("message") or start)
+    return message.strip() or f"HTTP {answer.status}"
 
 
 def _status(answer: Answer) -> Json:
+    """The metav1.Status in the answer; empty where there is none."""
     return _decoded(answer) or {}
 
 
@@ -69,21 +69,22 @@ def _decoded(answer: Answer) -> Json | None:
     return found if isinstance(found, dict) else None
 
 
-def _problems(said: Mapping[str, Any]) -> list[Problem]:
-    causes = (said.get("details") or {}).get("causes") or []
-    return [Problem(str(c.get("field", "")), str(c.get("message", ""))) for c in causes]
+def _problems(status: Mapping[str, Any]) -> list[Problem]:
+    causes = (status.get("details") or {}).get("causes") or []
+    return [Problem(str(cause.get("field", "")), str(cause.get("message", ""))) for cause in causes]
 
 
-def _forbidden(message: str, said: Mapping[str, Any]) -> StargateError:
-    """A right that is missing, or a quota or policy that says no: both are 403."""
-    found = _RIGHT.search(message)
+def _forbidden(message: str, status: Mapping[str, Any]) -> StargateError:
+    """The API server answers 403 both for a missing right and for a quota or policy that refuses."""
+    found = _MISSING_RIGHT.search(message)
     if not found:
-        return Refused(message, _problems(said), 403)
+        return Refused(message, _problems(status), 403)
     right = found.groupdict()
     where = f"in namespace {right['namespace']}" if right["namespace"] else "in the whole cluster"
     return NotAuthorised(
-        f"{right['user']} may not {right['verb']} {right['resource']} {where}: ask whoever runs"
-        f" the cluster for a role that gives {right['verb']} on {_full_name(right)}{_such_as(right)}",
+        f"{right['user']} may not {right['verb']} {right['resource']} {where}: ask whoever runs the"
+        f" cluster for a role that allows {right['verb']} on"
+        f" {_full_name(right)}{_example_role(right)}",
         verb=right["verb"],
         resource=right["resource"],
         namespace=right["namespace"],
@@ -91,8 +92,8 @@ def _forbidden(message: str, said: Mapping[str, Any]) -> StargateError:
     )
 
 
-def _such_as(right: Mapping[str, str]) -> str:
-    """Of the roles that an install brings, the least that suffices."""
+def _example_role(right: Mapping[str, str]) -> str:
+    """The installed role with the fewest rights that allows the call."""
     if right["resource"] not in ("stargatejobs", "pods"):
         return ""
     reads = right["verb"] in ("get", "list", "watch")
@@ -103,14 +104,14 @@ def _full_name(right: Mapping[str, str]) -> str:
     return f"{right['resource']}.{right['group']}" if right["group"] else right["resource"]
 
 
-def _not_found(message: str, said: Mapping[str, Any]) -> StargateError:
-    """Without a name it is the kind that is unknown."""
-    details = said.get("details") or {}
+def _not_found(message: str, status: Mapping[str, Any]) -> StargateError:
+    """A 404 without an object's name means that the server does not know the kind."""
+    details = status.get("details") or {}
     if details.get("kind") == "namespaces":
         return NotFound(f"{message}: create it, or name another one")
     if not details.get("name"):
         return NotFound(
-            "the cluster knows no StargateJobs: is Stargate installed there, and is this the right"
-            f" cluster? ({message})"
+            "the cluster has no StargateJob resource: is Stargate installed there, and is this the"
+            f" right cluster? ({message})"
         )
     return NotFound(message)

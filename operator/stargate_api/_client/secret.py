@@ -1,8 +1,8 @@
-"""A credential that does not show: neither in a repr nor in a traceback that prints variables."""
+"""A credential that is never printed: not in a repr, nor in a traceback that shows variables."""
 
 
 class Secret(str):
-    """A string, so that it can be sent; whoever prints what holds it sees stars."""
+    """A string that can be sent as it is, and whose repr is stars."""
 
     __slots__ = ()
 

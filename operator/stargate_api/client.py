@@ -1,7 +1,7 @@
-"""The client as a researcher types it; every call blocks until it is answered.
+"""The blocking client: every call returns when the cluster has answered.
 
-What a call does stands in `calls` and `following`; this module is its face. `AsyncClient` has the
-same methods, and takes their descriptions from here.
+`_client.calls` and `_client.watch` hold what each call does. `AsyncClient` has the same methods and
+takes their docstrings from here.
 """
 
 from collections.abc import Iterator
@@ -36,25 +36,31 @@ class Client(BaseClient):
     ) -> str:
         """Creates a job and returns its id, `namespace/name`.
 
-        The name comes from the model's name and is new with each call, unless a `request_id` is
-        given: the same id and config is the same job, however often it is submitted. Raises
-        InvalidConfig before anything is sent, Refused with the server's words, and Conflict where
-        the request id was used with another config.
+        Each call creates a job with a new name, made from the model's name. With a `request_id`,
+        the same id and config are the same job, however often you submit them. Raises InvalidConfig
+        before anything is sent, Refused with the server's message, and Conflict where the request
+        id was used with another config.
         """
         return self._run(self._calls.submit(config, namespace, request_id))
 
     def submit_manifest(self, manifest: Config, *, namespace: str | None = None) -> str:
-        """Creates the job of a StargateJob manifest, under its own name if it has one."""
+        """Creates the job of a StargateJob manifest, under the manifest's name if it has one.
+
+        Returns its id, and raises the errors of `submit_training_job`.
+        """
         return self._run(self._calls.submit_manifest(manifest, namespace))
 
     def get_job_status(self, job_id: str) -> JobStatus:
-        """The job as it is: `["state"]`, `.get("progress")` in percent, and typed attributes."""
+        """The job's current status: `["state"]`, `.get("progress")` in percent, and more.
+
+        Raises NotFound.
+        """
         return self._run(self._calls.status(job_id))
 
     def list_jobs(
         self, namespace: str | None = None, *, all_namespaces: bool = False
     ) -> list[JobStatus]:
-        """All jobs of a namespace, the client's own by default."""
+        """All jobs of a namespace, by default the client's own, or of all namespaces."""
         return self._run(self._calls.list_jobs(namespace, all_namespaces))
 
     def query_available_compute(
@@ -63,38 +69,44 @@ class Client(BaseClient):
         max_latency_ms: float | None = None,
         accelerator_type: str | None = None,
     ) -> list[AvailableCompute]:
-        """Compute blocks with at least so many free nodes of one accelerator type, and at most so
-        much latency between any two of them; the one with most free nodes first. A block that
-        states no latency fits no bound on it."""
+        """Compute blocks with enough free nodes of one accelerator type, the most free nodes first.
+
+        `max_latency_ms` bounds the latency between any two nodes of a block, in milliseconds; a
+        block that states no latency matches no bound.
+        """
         return self._run(self._calls.compute(min_nodes, max_latency_ms, accelerator_type))
 
     def check(self, config: Config, *, namespace: str | None = None) -> Feasibility:
-        """Whether this config, or StargateJob manifest, would start now, later or never, in which
-        block, and why: by the rule by which the operator decides. True where it would start now.
-        Submits nothing; who fits now may not fit in a minute."""
+        """Whether a config or StargateJob manifest would start now, later or never, where, and why.
+
+        The operator decides by the same rule. The answer is true where the job would start now.
+        Submits nothing; a job that fits now may not fit a minute later. Raises InvalidConfig.
+        """
         return self._run(self._calls.check(config, namespace))
 
     def suspend(self, job_id: str) -> JobStatus:
-        """Frees the job's nodes and keeps its checkpoints; `resume` goes on from the last."""
+        """Frees the job's nodes and keeps its checkpoints. `resume` continues from the last one."""
         return self._run(self._calls.suspend(job_id, True))
 
     def resume(self, job_id: str) -> JobStatus:
-        """Lets a suspended job go on."""
+        """Starts a suspended job again, from its last checkpoint."""
         return self._run(self._calls.suspend(job_id, False))
 
     def cancel(self, job_id: str) -> None:
-        """Deletes the job and its workers. Its checkpoints stay where they are."""
+        """Deletes the job and its workers. Its checkpoints stay. Raises NotFound."""
         self._run(self._calls.cancel(job_id))
 
     def watch(self, job_id: str, *, timeout: float | None = None) -> Iterator[JobStatus]:
-        """The job as it is now and after each change, until it has finished. Raises NotFound when
-        it is deleted meanwhile, and Timeout when it takes longer than `timeout` seconds."""
+        """The job's status now and after each change, until the job has finished.
+
+        Raises NotFound where the job is deleted meanwhile, and Timeout after `timeout` seconds.
+        """
         return self._stream(watch.watch(self._calls, job_id, timeout))
 
     def wait(
         self, job_id: str, *, state: str | None = None, timeout: float | None = None
     ) -> JobStatus:
-        """Waits until the job has finished, well or not, or is in `state`. Raises as `watch`."""
+        """Waits until the job has succeeded or failed, or is in `state`. Raises as `watch` does."""
         return self._run(watch.wait(self._calls, job_id, state, timeout))
 
     def logs(
@@ -106,14 +118,17 @@ class Client(BaseClient):
         follow: bool = False,
         tail: int | None = None,
     ) -> Iterator[str]:
-        """The lines of one rank's log, of the current attempt by default. Of an attempt that failed
-        the ranks that failed can still be read."""
+        """The lines of one rank's log, of the current attempt by default.
+
+        `tail` limits it to the last lines; `follow` goes on as lines are written. After a failed
+        attempt, only the logs of the ranks that failed remain. Raises NotFound without a log.
+        """
         return self._stream(
             watch.logs(self._calls, job_id, rank, attempt=attempt, follow=follow, tail=tail)
         )
 
     def server_version(self) -> str:
-        """Of Kubernetes."""
+        """The version of Kubernetes, such as v1.35.0."""
         return self._run(self._calls.version())
 
     def close(self) -> None:

@@ -1,6 +1,6 @@
-"""Which cluster, which namespace, and who we are there.
+"""Finds the cluster, the namespace and the credential of a client.
 
-Each is looked for in this order; the first that says it wins:
+Each comes from the first of these sources that states it:
 
 1. the arguments of the client
 2. `STARGATE_API_KEY`, `STARGATE_ENDPOINT`, `STARGATE_CA_FILE`, `STARGATE_NAMESPACE`,
@@ -8,9 +8,9 @@ Each is looked for in this order; the first that says it wins:
 3. the kubeconfig (argument, `KUBECONFIG`, `~/.kube/config`): its current context, or the named one
 4. inside a pod, its ServiceAccount
 
-A credential goes only where it belongs: an endpoint that was stated gets the stated key alone, never
-the kubeconfig's user; a stated key replaces that user, and no login plugin of it is run. Who names a
-kubeconfig or a context as an argument means that cluster: variables of another are passed over.
+A credential goes only to its own cluster. A stated endpoint gets the stated key and never the
+kubeconfig's user. A stated key replaces that user, and no login plugin runs. A kubeconfig or context
+given as an argument names the cluster, so variables that name another cluster are ignored.
 """
 
 import os
@@ -31,14 +31,14 @@ _CONFIG: Any = config  # neither has types
 _KUBECONFIG: Any = kube_config
 _POD = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _CONNECTIONS = 64
-"""Kept at most; urllib3 warns in the log of each that it throws away."""
+"""Size of the connection pool; urllib3 logs a warning for each connection beyond it."""
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _SUBJECT = "the client's configuration"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What was said, by argument or variable."""
+    """What the caller states, by argument or by variable; None where nothing is stated."""
 
     api_key: str | None = field(default=None, repr=False)
     endpoint: str | None = None
@@ -48,106 +48,111 @@ class Settings:
     context: str | None = None
 
     def completed(self) -> "Settings":
-        """With what the environment says of the rest. Checks nothing: what raises here would have
-        the environment, and the key in it, among its variables."""
+        """The settings, completed from the environment.
+
+        Checks nothing: a traceback from here would show the environment, and with it the key.
+        """
         variable = _no_variable if self._names_a_cluster else os.environ.get
         return Settings(
-            api_key=_hidden(_said(self.api_key, variable("STARGATE_API_KEY"))),
-            endpoint=_said(self.endpoint, variable("STARGATE_ENDPOINT")),
-            ca_file=_said(self.ca_file, variable("STARGATE_CA_FILE")),
-            namespace=_said(self.namespace, os.environ.get("STARGATE_NAMESPACE")),
-            kubeconfig=_said(self.kubeconfig, os.environ.get("KUBECONFIG")),
-            context=_said(self.context, variable("STARGATE_CONTEXT")),
+            api_key=_hidden(_first(self.api_key, variable("STARGATE_API_KEY"))),
+            endpoint=_first(self.endpoint, variable("STARGATE_ENDPOINT")),
+            ca_file=_first(self.ca_file, variable("STARGATE_CA_FILE")),
+            namespace=_first(self.namespace, os.environ.get("STARGATE_NAMESPACE")),
+            kubeconfig=_first(self.kubeconfig, os.environ.get("KUBECONFIG")),
+            context=_first(self.context, variable("STARGATE_CONTEXT")),
         )
 
     @property
     def _names_a_cluster(self) -> bool:
-        """By a kubeconfig or context of its own: variables that name another, and its key, are not
-        meant."""
+        """Whether an argument names a cluster, so that variables which name another do not count."""
         return self.endpoint is None and (self.kubeconfig or self.context) is not None
 
 
 @dataclass(frozen=True)
 class Connection:
+    """How to reach one cluster, and as whom."""
+
     server: str
     namespace: str
     configuration: Any = field(repr=False)
-    """The official client's: TLS and proxies. It has no types."""
+    """The official client's configuration, with TLS and proxies. It has no types."""
     authorization: Callable[[], str | None] = field(repr=False)
-    """The header as of now: tokens rotate."""
+    """Returns the current Authorization header, because tokens rotate."""
 
 
 def connect(settings: Settings) -> Connection:
-    """Opens nothing yet. Raises InvalidConfig where there is no way to a cluster."""
-    said = settings.completed()
-    _check_key(said.api_key)
-    if said.endpoint is not None:
-        return _to_endpoint(said)
-    kubeconfig = said.kubeconfig or _default_kubeconfig()
+    """The connection that the settings lead to; opens no socket. Raises InvalidConfig without one."""
+    settings = settings.completed()
+    _check_key(settings.api_key)
+    if settings.endpoint is not None:
+        return _to_endpoint(settings)
+    kubeconfig = settings.kubeconfig or _default_kubeconfig()
     if kubeconfig is not None:
-        return _by_kubeconfig(said, kubeconfig)
+        return _from_kubeconfig(settings, kubeconfig)
     if os.environ.get("KUBERNETES_SERVICE_HOST") and (_POD / "ca.crt").exists():
-        return _from_pod(said)
+        return _from_pod(settings)
     raise _invalid(
         "endpoint",
         "no cluster is known: give endpoint and api_key (STARGATE_ENDPOINT, STARGATE_API_KEY), or"
-        " have a kubeconfig (KUBECONFIG, ~/.kube/config)",
+        " use a kubeconfig (KUBECONFIG, ~/.kube/config)",
     )
 
 
-def _to_endpoint(said: Settings) -> Connection:
-    server = _checked_endpoint(said)
-    official = client.Configuration()
-    official.host = server
-    official.ssl_ca_cert = _checked_file(said.ca_file, "ca_file")
-    return _connection(said, official, "default")
+def _to_endpoint(settings: Settings) -> Connection:
+    server = _checked_endpoint(settings)
+    configuration = client.Configuration()
+    configuration.host = server
+    configuration.ssl_ca_cert = _checked_file(settings.ca_file, "ca_file")
+    return _connection(settings, configuration, "default")
 
 
-def _by_kubeconfig(said: Settings, paths: str) -> Connection:
-    official = client.Configuration()
+def _from_kubeconfig(settings: Settings, paths: str) -> Connection:
+    configuration = client.Configuration()
     try:
         merged = _KUBECONFIG.KubeConfigMerger(paths).config
         if merged is None:
             raise _invalid("kubeconfig", f"{paths} does not exist")
-        if said.api_key is not None:
+        if settings.api_key is not None:
             merged.value["users"] = []
-        loader = _KUBECONFIG.KubeConfigLoader(config_dict=merged, active_context=said.context)
-        loader.load_and_set(official)
+        loader = _KUBECONFIG.KubeConfigLoader(config_dict=merged, active_context=settings.context)
+        loader.load_and_set(configuration)
         stated = loader.current_context["context"].get("namespace")
     except config.ConfigException as error:
         raise _invalid("kubeconfig", f"{paths} cannot be used: {error}") from None
-    if said.ca_file is not None:
-        official.ssl_ca_cert = _checked_file(said.ca_file, "ca_file")
-    return _connection(said, official, stated or "default")
+    if settings.ca_file is not None:
+        configuration.ssl_ca_cert = _checked_file(settings.ca_file, "ca_file")
+    return _connection(settings, configuration, stated or "default")
 
 
-def _from_pod(said: Settings) -> Connection:
-    official = client.Configuration()
+def _from_pod(settings: Settings) -> Connection:
+    configuration = client.Configuration()
     try:
-        _CONFIG.load_incluster_config(client_configuration=official)
+        _CONFIG.load_incluster_config(client_configuration=configuration)
     except config.ConfigException as error:
         raise _invalid("endpoint", f"this pod's ServiceAccount cannot be used: {error}") from None
-    return _connection(said, official, (_POD / "namespace").read_text().strip())
+    return _connection(settings, configuration, (_POD / "namespace").read_text().strip())
 
 
-def _connection(said: Settings, official: Any, namespace: str) -> Connection:
-    official.connection_pool_maxsize = _CONNECTIONS
+def _connection(settings: Settings, configuration: Any, namespace: str) -> Connection:
+    configuration.connection_pool_maxsize = _CONNECTIONS
     return Connection(
-        server=official.host.rstrip("/"),
-        namespace=check_namespace(said.namespace or namespace),
-        configuration=official,
-        authorization=_bearer(said.api_key) if said.api_key else _of_user(official),
+        server=configuration.host.rstrip("/"),
+        namespace=check_namespace(settings.namespace or namespace),
+        configuration=configuration,
+        authorization=_bearer_authorization(settings.api_key)
+        if settings.api_key
+        else _user_authorization(configuration),
     )
 
 
-def _bearer(key: str) -> Callable[[], str | None]:
+def _bearer_authorization(key: str) -> Callable[[], str | None]:
     header = Secret(f"Bearer {key}")
     return lambda: header
 
 
-def _of_user(official: Any) -> Callable[[], str | None]:
-    """The loader's hook renews it: a file that rotates, a login plugin."""
-    return lambda: official.get_api_key_with_prefix("BearerToken")
+def _user_authorization(configuration: Any) -> Callable[[], str | None]:
+    """The kubeconfig user's header. The loader's hook renews it, from a file or a login plugin."""
+    return lambda: configuration.get_api_key_with_prefix("BearerToken")
 
 
 def _default_kubeconfig() -> str | None:
@@ -155,12 +160,12 @@ def _default_kubeconfig() -> str | None:
     return str(default) if default.is_file() else None
 
 
-def _checked_endpoint(said: Settings) -> str:
-    endpoint = str(said.endpoint)
+def _checked_endpoint(settings: Settings) -> str:
+    endpoint = str(settings.endpoint)
     url = urlsplit(endpoint)
     if url.scheme not in ("https", "http") or not url.hostname:
         raise _invalid("endpoint", f"must be like https://host:6443; it is {endpoint!r}")
-    if said.api_key is None:
+    if settings.api_key is None:
         raise _invalid(
             "api_key",
             "an endpoint needs a key: give api_key or STARGATE_API_KEY, such as a token of"
@@ -171,7 +176,7 @@ def _checked_endpoint(said: Settings) -> str:
     return endpoint
 
 
-def _said(value: str | None, variable: str | None) -> str | None:
+def _first(value: str | None, variable: str | None) -> str | None:
     return value if value is not None else variable or None
 
 
@@ -184,7 +189,7 @@ def _hidden(key: str | None) -> Secret | None:
 
 
 def _check_key(key: str | None) -> None:
-    """The message never repeats it."""
+    """Raises InvalidConfig for a key that cannot be sent. The message never repeats the key."""
     if key is None or (key and key.isascii() and key.isprintable() and " " not in key):
         return
     raise _invalid("api_key", "must be one word of ASCII letters, digits and signs")
@@ -192,7 +197,7 @@ def _check_key(key: str | None) -> None:
 
 def _checked_file(path: str | None, name: str) -> str | None:
     if path is not None and not Path(path).is_file():
-        raise _invalid(name, f"{path} is no file")
+        raise _invalid(name, f"{path} is not a file")
     return path
 
 

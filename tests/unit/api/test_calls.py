@@ -352,7 +352,7 @@ def test_one_who_may_not_read_quotas_is_told_that_the_answer_assumes_none(time: 
     server = catalogue(3, no(403, "forbidden"))
     found = run_call(calls(time).check(wanted(3), None), server)
     assert found
-    assert "you may not read those of team" in found.assumptions[0]
+    assert "you may not read the quotas of team" in found.assumptions[0]
 
 
 def test_check_refuses_a_bad_config_before_it_asks(time: Time) -> None:

@@ -109,7 +109,7 @@ WRONG: list[tuple[Settings, str]] = [
     (Settings(), "no cluster is known: give endpoint and api_key"),
     (Settings(KEY, "a:1"), "must be like https://host:6443"),
     (Settings(KEY, "http://a:1"), "must be https: the key must not travel in clear"),
-    (Settings(KEY, "https://a", ca_file="/no/such"), "ca_file: /no/such is no file"),
+    (Settings(KEY, "https://a", ca_file="/no/such"), "ca_file: /no/such is not a file"),
     (Settings(KEY, "https://a", namespace="A_B"), "lower-case letters"),
     (Settings(KEY, kubeconfig="/no/such"), "kubeconfig: /no/such does not exist"),
     (Settings("two words", "https://a"), "api_key: must be one word"),

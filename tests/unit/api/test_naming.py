@@ -1,10 +1,10 @@
-"""A job's name is the model's, made legal, and a mark of the request."""
+"""A job's name is the model's, made legal, and a short hash of the request."""
 
 import re
 
 import pytest
 
-from stargate_api._client.naming import job_name, mark
+from stargate_api._client.naming import job_name, short_hash
 
 LEGAL = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 
@@ -23,7 +23,7 @@ LEGAL = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 )
 def test_it_is_a_legal_name_that_tells_the_model(model: str, begins: str) -> None:
     name = job_name(model, "id")
-    assert name == begins + mark("id")
+    assert name == begins + short_hash("id")
     assert len(name) <= 50
     assert LEGAL.fullmatch(name)
 

@@ -143,7 +143,7 @@ def test_the_log_of_an_earlier_attempt(time: Time) -> None:
 
 def test_a_log_that_breaks_off_is_told(time: Time) -> None:
     server = answers(yes(RUNNING), Lines([b"epoch 1\n"], end=LOST))
-    with pytest.raises(Unreachable, match="may be read again"):
+    with pytest.raises(Unreachable, match="read it again"):
         logged(server, time)
 
 

@@ -28,7 +28,7 @@ from stargate_api import (
 )
 from stargate_api._client import training_config
 from stargate_api._client.base import package_version
-from stargate_api.cli import show
+from stargate_api.cli import output
 from stargate_api.cli.complete import job_names
 from stargate_api.job_status import JobStatus
 from stargate_types import API_VERSION
@@ -46,18 +46,18 @@ app = typer.Typer(
 _CODES = {Answer.YES: 0, Answer.NOT_NOW: 6, Answer.NEVER: 7}
 
 
-class Output(StrEnum):
+class ListFormat(StrEnum):
     JSON = "json"
     YAML = "yaml"
     WIDE = "wide"
 
 
-class Shape(StrEnum):
+class ObjectFormat(StrEnum):
     JSON = "json"
     YAML = "yaml"
 
 
-class Created(StrEnum):
+class SubmitFormat(StrEnum):
     JSON = "json"
     YAML = "yaml"
     NAME = "name"
@@ -81,8 +81,8 @@ Namespace = Annotated[
 ]
 Context = Annotated[str | None, typer.Option("--context", help="Of the kubeconfig.")]
 Kubeconfig = Annotated[str | None, typer.Option("--kubeconfig", help="Default: KUBECONFIG.")]
-Columns = Annotated[Output | None, typer.Option("--output", "-o", help="Default: columns.")]
-Whole = Annotated[Shape | None, typer.Option("--output", "-o", help="Default: one screen.")]
+Columns = Annotated[ListFormat | None, typer.Option("--output", "-o", help="Default: columns.")]
+Whole = Annotated[ObjectFormat | None, typer.Option("--output", "-o", help="Default: one screen.")]
 
 
 @app.command()
@@ -93,8 +93,8 @@ def submit(
         typer.Option(help="Submit a config once, however often this is run with the same id."),
     ] = None,
     follow: Annotated[bool, typer.Option("--watch", "-w", help="Then follow the job.")] = False,
-    output: Annotated[
-        Created | None, typer.Option("--output", "-o", help="Default: words.")
+    output_format: Annotated[
+        SubmitFormat | None, typer.Option("--output", "-o", help="Default: words.")
     ] = None,
     namespace: Namespace = None,
     context: Context = None,
@@ -108,20 +108,20 @@ def submit(
             job_id = client.submit_manifest(found, namespace=namespace)
         else:
             job_id = client.submit_training_job(found, request_id=request_id)
-        if output is Created.NAME:
-            show.text(job_id)
-        elif output:
-            show.document(client.get_job_status(job_id).manifest, output)
+        if output_format is SubmitFormat.NAME:
+            output.text(job_id)
+        elif output_format:
+            output.document(client.get_job_status(job_id).manifest, output_format)
         else:
-            show.text(f"{job_id} submitted")
+            output.text(f"{job_id} submitted")
         if follow:
-            _exit_as(show.follow(client, job_id))
+            _exit_as(output.follow(client, job_id))
 
 
 @app.command()
 def check(
     file: File,
-    output: Whole = None,
+    output_format: Whole = None,
     namespace: Namespace = None,
     context: Context = None,
     kubeconfig: Kubeconfig = None,
@@ -132,17 +132,17 @@ def check(
     wanted = _read_job(file)
     with _client(namespace, context, kubeconfig) as client:
         found = client.check(wanted, namespace=namespace)
-        if output:
-            show.document(json.loads(json.dumps(asdict(found))), output)
+        if output_format:
+            output.document(json.loads(json.dumps(asdict(found))), output_format)
         else:
-            show.feasibility(found)
+            output.feasibility(found)
         raise typer.Exit(_CODES[found.answer])
 
 
 @app.command("list")
 def list_(
     all_namespaces: Annotated[bool, typer.Option("--all-namespaces", "-A")] = False,
-    output: Columns = None,
+    output_format: Columns = None,
     namespace: Namespace = None,
     context: Context = None,
     kubeconfig: Kubeconfig = None,
@@ -150,18 +150,20 @@ def list_(
     """List jobs."""
     with _client(namespace, context, kubeconfig) as client:
         found = client.list_jobs(all_namespaces=all_namespaces)
-        if output in (Output.JSON, Output.YAML):
-            show.documents([each.manifest for each in found], output)
+        if output_format in (ListFormat.JSON, ListFormat.YAML):
+            output.documents([each.manifest for each in found], output_format)
         elif found:
-            show.jobs(found, wide=output is Output.WIDE, namespaces=all_namespaces)
+            output.jobs(found, wide=output_format is ListFormat.WIDE, namespaces=all_namespaces)
         else:
-            show.hint("No jobs" + ("." if all_namespaces else f" in namespace {client.namespace}."))
+            output.hint(
+                "No jobs" + ("." if all_namespaces else f" in namespace {client.namespace}.")
+            )
 
 
 @app.command()
 def status(
     job: Job,
-    output: Whole = None,
+    output_format: Whole = None,
     namespace: Namespace = None,
     context: Context = None,
     kubeconfig: Kubeconfig = None,
@@ -169,10 +171,10 @@ def status(
     """Show one job on one screen."""
     with _client(namespace, context, kubeconfig) as client:
         found = client.get_job_status(job)
-        if output:
-            show.document(found.manifest, output)
+        if output_format:
+            output.document(found.manifest, output_format)
         else:
-            show.job(found)
+            output.job(found)
 
 
 @app.command()
@@ -186,7 +188,7 @@ def watch(
 
     Ends with 0 if it succeeded, and with 1 if it failed."""
     with _client(namespace, context, kubeconfig) as client:
-        _exit_as(show.follow(client, job))
+        _exit_as(output.follow(client, job))
 
 
 @app.command()
@@ -203,7 +205,7 @@ def logs(
     """Print the log of one rank."""
     with _client(namespace, context, kubeconfig) as client:
         for line in client.logs(job, rank, attempt=attempt, follow=follow, tail=tail):
-            show.log(line)
+            output.log(line)
 
 
 @app.command()
@@ -213,19 +215,19 @@ def compute(
         float | None, typer.Option(min=0, help="Between any two nodes of the block.")
     ] = None,
     accelerator: Annotated[str | None, typer.Option(help="An acceleratorType.")] = None,
-    output: Columns = None,
+    output_format: Columns = None,
     context: Context = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
     """Show which compute blocks have how much free."""
     with _client(None, context, kubeconfig) as client:
         found = client.query_available_compute(min_nodes, max_latency_ms, accelerator)
-        if output in (Output.JSON, Output.YAML):
-            show.documents([each.manifest for each in found], output)
+        if output_format in (ListFormat.JSON, ListFormat.YAML):
+            output.documents([each.manifest for each in found], output_format)
         elif found:
-            show.blocks(found, wide=output is Output.WIDE)
+            output.blocks(found, wide=output_format is ListFormat.WIDE)
         else:
-            show.hint("No compute block fits.")
+            output.hint("No compute block fits.")
 
 
 @app.command()
@@ -238,7 +240,7 @@ def suspend(
     """Free a job's nodes; its checkpoints stay."""
     with _client(namespace, context, kubeconfig) as client:
         found = client.suspend(job)
-        show.text(_already(found) or f"{found.job_id} is being suspended")
+        output.text(_already(found) or f"{found.job_id} is being suspended")
 
 
 @app.command()
@@ -251,7 +253,7 @@ def resume(
     """Let a suspended job go on from its last checkpoint."""
     with _client(namespace, context, kubeconfig) as client:
         found = client.resume(job)
-        show.text(_already(found) or f"{found.job_id} goes on{_from(found)}")
+        output.text(_already(found) or f"{found.job_id} goes on{_from(found)}")
 
 
 @app.command()
@@ -268,13 +270,13 @@ def cancel(
         if not yes and sys.stdin.isatty():
             typer.confirm(f"Delete {found.job_id} ({found.state}{_from(found)})?", abort=True)
         client.cancel(found.job_id)
-        show.text(f"{found.job_id} deleted")
+        output.text(f"{found.job_id} deleted")
 
 
 @app.command()
 def version(
     client_only: Annotated[bool, typer.Option("--client", help="Ask no server.")] = False,
-    output: Whole = None,
+    output_format: Whole = None,
     context: Context = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
@@ -283,11 +285,11 @@ def version(
     if not client_only:
         with _client(None, context, kubeconfig) as client:
             found |= {"kubernetes": client.server_version(), "server": client.endpoint}
-    if output:
-        show.document(found, output)
+    if output_format:
+        output.document(found, output_format)
     else:
         for name, value in found.items():
-            show.text(f"{name + ':':12} {value}")
+            output.text(f"{name + ':':12} {value}")
 
 
 def main() -> None:
@@ -295,7 +297,7 @@ def main() -> None:
     try:
         app()
     except StargateError as error:
-        show.failure(str(error))
+        output.failure(str(error))
         sys.exit(_code(error))
     except BrokenPipeError:
         sys.stderr.close()

@@ -12,7 +12,15 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from stargate_api.cli.words import duration, ended_because, percent, plural, since, size, spaced
+from stargate_api.cli.humanize import (
+    duration,
+    ended_because,
+    percent,
+    plural,
+    since,
+    size,
+    split_words,
+)
 from stargate_api.job_status import JobStatus
 from stargate_types.status import AttemptStatus, Condition, Phase
 
@@ -251,7 +259,7 @@ def _holds(condition: Condition) -> str:
 
 
 def _because(condition: Condition, now: datetime, again: bool) -> Text:
-    told = condition.message or spaced(condition.reason)
+    told = condition.message or split_words(condition.reason)
     words = Text("for the same reason" if again and condition.message else told)
     words.append(f"  ({since(condition.last_transition_time, now)})", style="dim")
     return words

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from stargate_api.cli.words import duration, since
+from stargate_api.cli.humanize import duration, since
 from stargate_api.compute import AvailableCompute
 from stargate_api.job_status import JobStatus
 from stargate_feasibility import Answer, BlockAnswer, Feasibility

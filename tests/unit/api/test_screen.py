@@ -13,10 +13,10 @@ import pytest
 from rich.console import Console
 
 from stargate_api import Answer, AvailableCompute, BlockAnswer, Feasibility, JobStatus, Reason
-from stargate_api.cli import show
+from stargate_api.cli import output
+from stargate_api.cli.humanize import CAUSES, duration, one_line, size
 from stargate_api.cli.screen import screen
 from stargate_api.cli.tables import blocks, columns, feasibility, jobs
-from stargate_api.cli.words import CAUSES, duration, one_line, size
 from stargate_types.status import Cause
 from tests.unit.api.given import block, job, progress
 
@@ -265,16 +265,18 @@ def test_no_terminal_obeys_what_a_job_says(
 ) -> None:
     """Anybody who may write a job, or a line into its log, chooses these words."""
     monkeypatch.setattr(
-        show, "_console", lambda **_: Console(force_terminal=terminal, color_system=None, width=100)
+        output,
+        "_console",
+        lambda **_: Console(force_terminal=terminal, color_system=None, width=100),
     )
     told = job("evil", attempts=[{**ENDED, "message": f"rank 2 ended: {HOSTILE}\n{HOSTILE}"}])
     found = JobStatus({**told, "spec": {**told["spec"], "modelName": HOSTILE}})
 
-    show.job(found)
-    show.jobs([found], wide=True, namespaces=False)
-    show.text(HOSTILE)
-    show.hint(HOSTILE)
-    show.failure(HOSTILE)
+    output.job(found)
+    output.jobs([found], wide=True, namespaces=False)
+    output.text(HOSTILE)
+    output.hint(HOSTILE)
+    output.failure(HOSTILE)
 
     said = "".join(capsys.readouterr())
     assert said.count("hello") >= 6

@@ -13,15 +13,15 @@ from rich.segment import Segment
 
 from stargate_api import AvailableCompute, Client, JobStatus
 from stargate_api.cli import tables
+from stargate_api.cli.humanize import escape_controls, one_line
 from stargate_api.cli.screen import COLOURS, WIDTH, screen
-from stargate_api.cli.words import one_line, visible
 from stargate_feasibility import Feasibility
 
 _REFRESH = 2.0
 
 
 def text(line: str) -> None:
-    print(visible(line), flush=True)
+    print(escape_controls(line), flush=True)
 
 
 def log(line: str) -> None:
@@ -31,12 +31,12 @@ def log(line: str) -> None:
 
 def hint(line: str) -> None:
     """For a person; a program that reads stdout sees nothing."""
-    print(visible(line), file=sys.stderr)
+    print(escape_controls(line), file=sys.stderr)
 
 
 def failure(message: str) -> None:
     _console(stderr=True).print("error:", style="bold red", end=" ")
-    print(visible(message), file=sys.stderr)
+    print(escape_controls(message), file=sys.stderr)
 
 
 def document(found: Any, shape: str) -> None:
@@ -67,7 +67,7 @@ def feasibility(found: Feasibility) -> None:
 def job(found: JobStatus) -> None:
     console = _console()
     if console.is_terminal:
-        console.print(_Visible(screen(found, now())))
+        console.print(_Escaped(screen(found, now())))
     else:
         for line in _plain(screen(found, now())):
             text(line)
@@ -89,7 +89,7 @@ def _live(console: Console, told: Iterator[JobStatus]) -> JobStatus | None:
     latest: JobStatus | None = None
 
     def current() -> RenderableType:
-        return _Visible(screen(latest, now())) if latest else ""
+        return _Escaped(screen(latest, now())) if latest else ""
 
     with Live(console=console, get_renderable=current, refresh_per_second=_REFRESH) as live:
         for found in told:
@@ -110,7 +110,7 @@ def _lines(told: Iterator[JobStatus]) -> JobStatus | None:
 
 def _columns(table: tables.Table, column: int = 0, styles: Sequence[str] = ()) -> None:
     """Only the one column is coloured, and only on a terminal."""
-    table = [[visible(cell) for cell in row] for row in table]
+    table = [[escape_controls(cell) for cell in row] for row in table]
     console, lines = _console(), tables.columns(table)
     if not console.is_terminal:
         text("\n".join(lines))
@@ -123,7 +123,7 @@ def _columns(table: tables.Table, column: int = 0, styles: Sequence[str] = ()) -
         console.print(after, markup=False, highlight=False, soft_wrap=True)
 
 
-class _Visible:
+class _Escaped:
     """What is shown obeys rich alone, never a word in it."""
 
     def __init__(self, shown: RenderableType) -> None:
@@ -131,7 +131,7 @@ class _Visible:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         for each in console.render(self._shown, options):
-            yield each if each.control else Segment(visible(each.text), each.style)
+            yield each if each.control else Segment(escape_controls(each.text), each.style)
 
 
 def _plain(found: RenderableType) -> Iterator[str]:

@@ -37,7 +37,7 @@ _CONTROLS = {code: chr(0x2400 + code) for code in range(32) if chr(code) not in 
 _SHOWN = _CONTROLS | {0x7F: "␡"} | dict.fromkeys(range(0x80, 0xA0), "�")
 
 
-def visible(said: str) -> str:
+def escape_controls(said: str) -> str:
     """With nothing in it that a terminal would obey: names and log lines are anybody's words."""
     return said.translate(_SHOWN)
 
@@ -69,7 +69,7 @@ def plural(count: int, thing: str) -> str:
     return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
-def spaced(reason: str) -> str:
+def split_words(reason: str) -> str:
     """`CreatingGang`, where a condition says no more: `creating gang`."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", reason).lower()
 

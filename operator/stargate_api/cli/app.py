@@ -17,7 +17,6 @@ import yaml
 
 from stargate_api import (
     Answer,
-    Client,
     InvalidConfig,
     NotAuthorised,
     NotFound,
@@ -30,6 +29,11 @@ from stargate_api._client import training_config
 from stargate_api._client.base import package_version
 from stargate_api.cli import output
 from stargate_api.cli.complete import job_names
+from stargate_api.cli.connection_options import (
+    ConnectionOptions,
+    with_cluster_connection,
+    with_connection,
+)
 from stargate_api.job_status import JobStatus
 from stargate_types import API_VERSION
 from stargate_types.status import Phase
@@ -76,17 +80,14 @@ File = Annotated[
         help="A StargateJob in YAML, or a training config in JSON or YAML; - is stdin.",
     ),
 ]
-Namespace = Annotated[
-    str | None, typer.Option("--namespace", "-n", help="Default: the context's own.")
-]
-Context = Annotated[str | None, typer.Option("--context", help="Of the kubeconfig.")]
-Kubeconfig = Annotated[str | None, typer.Option("--kubeconfig", help="Default: KUBECONFIG.")]
 Columns = Annotated[ListFormat | None, typer.Option("--output", "-o", help="Default: columns.")]
 Whole = Annotated[ObjectFormat | None, typer.Option("--output", "-o", help="Default: one screen.")]
 
 
 @app.command()
+@with_connection
 def submit(
+    connection: ConnectionOptions,
     file: File,
     request_id: Annotated[
         str | None,
@@ -96,16 +97,13 @@ def submit(
     output_format: Annotated[
         SubmitFormat | None, typer.Option("--output", "-o", help="Default: words.")
     ] = None,
-    namespace: Namespace = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
 ) -> None:
     """Create a job."""
     found = _read_job(file)
-    with _client(namespace, context, kubeconfig) as client:
+    with connection.client() as client:
         if training_config.is_manifest(found):
             _only_for_configs(request_id)
-            job_id = client.submit_manifest(found, namespace=namespace)
+            job_id = client.submit_manifest(found, namespace=connection.namespace)
         else:
             job_id = client.submit_training_job(found, request_id=request_id)
         if output_format is SubmitFormat.NAME:
@@ -119,19 +117,18 @@ def submit(
 
 
 @app.command()
+@with_connection
 def check(
+    connection: ConnectionOptions,
     file: File,
     output_format: Whole = None,
-    namespace: Namespace = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
 ) -> None:
     """Ask whether a job would start now, in which block, and if not, why. Submits nothing.
 
     Ends with 0 if it would, with 6 if not now, and with 7 if never."""
     wanted = _read_job(file)
-    with _client(namespace, context, kubeconfig) as client:
-        found = client.check(wanted, namespace=namespace)
+    with connection.client() as client:
+        found = client.check(wanted, namespace=connection.namespace)
         if output_format:
             output.document(json.loads(json.dumps(asdict(found))), output_format)
         else:
@@ -140,15 +137,14 @@ def check(
 
 
 @app.command("list")
+@with_connection
 def list_(
+    connection: ConnectionOptions,
     all_namespaces: Annotated[bool, typer.Option("--all-namespaces", "-A")] = False,
     output_format: Columns = None,
-    namespace: Namespace = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
 ) -> None:
     """List jobs."""
-    with _client(namespace, context, kubeconfig) as client:
+    with connection.client() as client:
         found = client.list_jobs(all_namespaces=all_namespaces)
         if output_format in (ListFormat.JSON, ListFormat.YAML):
             output.documents([each.manifest for each in found], output_format)
@@ -161,15 +157,14 @@ def list_(
 
 
 @app.command()
+@with_connection
 def status(
+    connection: ConnectionOptions,
     job: Job,
     output_format: Whole = None,
-    namespace: Namespace = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
 ) -> None:
     """Show one job on one screen."""
-    with _client(namespace, context, kubeconfig) as client:
+    with connection.client() as client:
         found = client.get_job_status(job)
         if output_format:
             output.document(found.manifest, output_format)
@@ -178,49 +173,47 @@ def status(
 
 
 @app.command()
+@with_connection
 def watch(
+    connection: ConnectionOptions,
     job: Job,
-    namespace: Namespace = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
 ) -> None:
     """Follow a job until it has finished: live on a terminal, a line for each change elsewhere.
 
     Ends with 0 if it succeeded, and with 1 if it failed."""
-    with _client(namespace, context, kubeconfig) as client:
+    with connection.client() as client:
         _exit_as(output.follow(client, job))
 
 
 @app.command()
+@with_connection
 def logs(
+    connection: ConnectionOptions,
     job: Job,
     rank: Annotated[int, typer.Option("--rank", "-r", min=0)] = 0,
     attempt: Annotated[int | None, typer.Option(min=1, help="Default: the current one.")] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with it.")] = False,
     tail: Annotated[int | None, typer.Option(min=0, help="Only so many last lines.")] = None,
-    namespace: Namespace = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
 ) -> None:
     """Print the log of one rank."""
-    with _client(namespace, context, kubeconfig) as client:
+    with connection.client() as client:
         for line in client.logs(job, rank, attempt=attempt, follow=follow, tail=tail):
             output.log(line)
 
 
 @app.command()
+@with_cluster_connection
 def compute(
+    connection: ConnectionOptions,
     min_nodes: Annotated[int, typer.Option(min=0, help="Free nodes of one accelerator.")] = 0,
     max_latency_ms: Annotated[
         float | None, typer.Option(min=0, help="Between any two nodes of the block.")
     ] = None,
     accelerator: Annotated[str | None, typer.Option(help="An acceleratorType.")] = None,
     output_format: Columns = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
 ) -> None:
     """Show which compute blocks have how much free."""
-    with _client(None, context, kubeconfig) as client:
+    with connection.client() as client:
         found = client.query_available_compute(min_nodes, max_latency_ms, accelerator)
         if output_format in (ListFormat.JSON, ListFormat.YAML):
             output.documents([each.manifest for each in found], output_format)
@@ -231,41 +224,38 @@ def compute(
 
 
 @app.command()
+@with_connection
 def suspend(
+    connection: ConnectionOptions,
     job: Job,
-    namespace: Namespace = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
 ) -> None:
     """Free a job's nodes; its checkpoints stay."""
-    with _client(namespace, context, kubeconfig) as client:
+    with connection.client() as client:
         found = client.suspend(job)
         output.text(_already(found) or f"{found.job_id} is being suspended")
 
 
 @app.command()
+@with_connection
 def resume(
+    connection: ConnectionOptions,
     job: Job,
-    namespace: Namespace = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
 ) -> None:
     """Let a suspended job go on from its last checkpoint."""
-    with _client(namespace, context, kubeconfig) as client:
+    with connection.client() as client:
         found = client.resume(job)
         output.text(_already(found) or f"{found.job_id} goes on{_from(found)}")
 
 
 @app.command()
+@with_connection
 def cancel(
+    connection: ConnectionOptions,
     job: Job,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    namespace: Namespace = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
 ) -> None:
     """Delete a job and its workers; its checkpoints stay. Asks first, on a terminal."""
-    with _client(namespace, context, kubeconfig) as client:
+    with connection.client() as client:
         found = client.get_job_status(job)
         if not yes and sys.stdin.isatty():
             typer.confirm(f"Delete {found.job_id} ({found.state}{_from(found)})?", abort=True)
@@ -274,16 +264,16 @@ def cancel(
 
 
 @app.command()
+@with_cluster_connection
 def version(
+    connection: ConnectionOptions,
     client_only: Annotated[bool, typer.Option("--client", help="Ask no server.")] = False,
     output_format: Whole = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
 ) -> None:
     """Print the versions of this program and of the cluster."""
     found = {"client": package_version(), "api": API_VERSION}
     if not client_only:
-        with _client(None, context, kubeconfig) as client:
+        with connection.client() as client:
             found |= {"kubernetes": client.server_version(), "server": client.endpoint}
     if output_format:
         output.document(found, output_format)
@@ -316,10 +306,6 @@ def _code(error: StargateError) -> int:
             return 5
         case _:
             return 1
-
-
-def _client(namespace: str | None, context: str | None, kubeconfig: str | None) -> Client:
-    return Client(namespace=namespace, context=context, kubeconfig=kubeconfig)
 
 
 def _read_job(file: str) -> dict[str, Any]:

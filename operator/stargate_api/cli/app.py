@@ -1,8 +1,8 @@
-"""The commands of `kubectl stargate`, one function each; their signatures are the help.
+"""The commands of `kubectl stargate`, one function each. typer makes the help from their signatures.
 
-A command asks the client and shows what it says. Errors become one message on stderr and an exit
-code: 2 for what the caller wrote, 3 for a missing right, 4 for what does not exist, 5 for a cluster
-that does not answer, 1 for every other no.
+A command calls the client and prints the result. An error becomes one message on stderr and an exit
+code: 2 for invalid input, 3 for a missing right, 4 for an object that does not exist, 5 for a cluster
+that does not answer, 1 for any other refusal.
 """
 
 import json
@@ -40,28 +40,34 @@ from stargate_types.status import Phase
 
 app = typer.Typer(
     name="kubectl-stargate",
-    help="Train on Stargate: submit jobs, follow them, see what is free.",
+    help="Train on Stargate: submit jobs, follow them, see which nodes are free.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
-_CODES = {Answer.YES: 0, Answer.NOT_NOW: 6, Answer.NEVER: 7}
+_CHECK_EXIT_CODES = {Answer.YES: 0, Answer.NOT_NOW: 6, Answer.NEVER: 7}
 
 
 class ListFormat(StrEnum):
+    """Choices of `--output` for a list."""
+
     JSON = "json"
     YAML = "yaml"
     WIDE = "wide"
 
 
 class ObjectFormat(StrEnum):
+    """Choices of `--output` for one object."""
+
     JSON = "json"
     YAML = "yaml"
 
 
 class SubmitFormat(StrEnum):
+    """Choices of `--output` after a submission."""
+
     JSON = "json"
     YAML = "yaml"
     NAME = "name"
@@ -69,7 +75,9 @@ class SubmitFormat(StrEnum):
 
 Job = Annotated[
     str,
-    typer.Argument(metavar="JOB", help="Its name, or namespace/name.", autocompletion=job_names),
+    typer.Argument(
+        metavar="JOB", help="Name of the job, or namespace/name.", autocompletion=job_names
+    ),
 ]
 File = Annotated[
     str,
@@ -77,11 +85,13 @@ File = Annotated[
         "--file",
         "-f",
         metavar="FILE",
-        help="A StargateJob in YAML, or a training config in JSON or YAML; - is stdin.",
+        help="A StargateJob in YAML, or a training config in JSON or YAML; - reads stdin.",
     ),
 ]
-Columns = Annotated[ListFormat | None, typer.Option("--output", "-o", help="Default: columns.")]
-Whole = Annotated[ObjectFormat | None, typer.Option("--output", "-o", help="Default: one screen.")]
+ListOutput = Annotated[ListFormat | None, typer.Option("--output", "-o", help="Default: columns.")]
+ObjectOutput = Annotated[
+    ObjectFormat | None, typer.Option("--output", "-o", help="Default: one screen.")
+]
 
 
 @app.command()
@@ -91,11 +101,11 @@ def submit(
     file: File,
     request_id: Annotated[
         str | None,
-        typer.Option(help="Submit a config once, however often this is run with the same id."),
+        typer.Option(help="Submit a config once, however often you run this with the same id."),
     ] = None,
     follow: Annotated[bool, typer.Option("--watch", "-w", help="Then follow the job.")] = False,
     output_format: Annotated[
-        SubmitFormat | None, typer.Option("--output", "-o", help="Default: words.")
+        SubmitFormat | None, typer.Option("--output", "-o", help="Default: a sentence.")
     ] = None,
 ) -> None:
     """Create a job."""
@@ -121,19 +131,20 @@ def submit(
 def check(
     connection: ConnectionOptions,
     file: File,
-    output_format: Whole = None,
+    output_format: ObjectOutput = None,
 ) -> None:
     """Ask whether a job would start now, in which block, and if not, why. Submits nothing.
 
-    Ends with 0 if it would, with 6 if not now, and with 7 if never."""
+    Exits with 0 if it would start now, with 6 if not now, and with 7 if never."""
     wanted = _read_job(file)
     with connection.client() as client:
         found = client.check(wanted, namespace=connection.namespace)
         if output_format:
-            output.document(json.loads(json.dumps(asdict(found))), output_format)
+            plain = json.loads(json.dumps(asdict(found)))  # enumerations as text
+            output.document(plain, output_format)
         else:
             output.feasibility(found)
-        raise typer.Exit(_CODES[found.answer])
+        raise typer.Exit(_CHECK_EXIT_CODES[found.answer])
 
 
 @app.command("list")
@@ -141,13 +152,13 @@ def check(
 def list_(
     connection: ConnectionOptions,
     all_namespaces: Annotated[bool, typer.Option("--all-namespaces", "-A")] = False,
-    output_format: Columns = None,
+    output_format: ListOutput = None,
 ) -> None:
     """List jobs."""
     with connection.client() as client:
         found = client.list_jobs(all_namespaces=all_namespaces)
         if output_format in (ListFormat.JSON, ListFormat.YAML):
-            output.documents([each.manifest for each in found], output_format)
+            output.documents([job.manifest for job in found], output_format)
         elif found:
             output.jobs(found, wide=output_format is ListFormat.WIDE, namespaces=all_namespaces)
         else:
@@ -161,7 +172,7 @@ def list_(
 def status(
     connection: ConnectionOptions,
     job: Job,
-    output_format: Whole = None,
+    output_format: ObjectOutput = None,
 ) -> None:
     """Show one job on one screen."""
     with connection.client() as client:
@@ -178,9 +189,9 @@ def watch(
     connection: ConnectionOptions,
     job: Job,
 ) -> None:
-    """Follow a job until it has finished: live on a terminal, a line for each change elsewhere.
+    """Follow a job until it has finished: live on a terminal, a line for each change in a pipe.
 
-    Ends with 0 if it succeeded, and with 1 if it failed."""
+    Exits with 0 if the job succeeded, and with 1 if it failed."""
     with connection.client() as client:
         _exit_as(output.follow(client, job))
 
@@ -192,8 +203,10 @@ def logs(
     job: Job,
     rank: Annotated[int, typer.Option("--rank", "-r", min=0)] = 0,
     attempt: Annotated[int | None, typer.Option(min=1, help="Default: the current one.")] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with it.")] = False,
-    tail: Annotated[int | None, typer.Option(min=0, help="Only so many last lines.")] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Print new lines as they come.")
+    ] = False,
+    tail: Annotated[int | None, typer.Option(min=0, help="Print only the last lines.")] = None,
 ) -> None:
     """Print the log of one rank."""
     with connection.client() as client:
@@ -210,13 +223,13 @@ def compute(
         float | None, typer.Option(min=0, help="Between any two nodes of the block.")
     ] = None,
     accelerator: Annotated[str | None, typer.Option(help="An acceleratorType.")] = None,
-    output_format: Columns = None,
+    output_format: ListOutput = None,
 ) -> None:
-    """Show which compute blocks have how much free."""
+    """Show how much of each compute block is free."""
     with connection.client() as client:
         found = client.query_available_compute(min_nodes, max_latency_ms, accelerator)
         if output_format in (ListFormat.JSON, ListFormat.YAML):
-            output.documents([each.manifest for each in found], output_format)
+            output.documents([block.manifest for block in found], output_format)
         elif found:
             output.blocks(found, wide=output_format is ListFormat.WIDE)
         else:
@@ -229,7 +242,7 @@ def suspend(
     connection: ConnectionOptions,
     job: Job,
 ) -> None:
-    """Free a job's nodes; its checkpoints stay."""
+    """Suspend a job: free its nodes and keep its checkpoints."""
     with connection.client() as client:
         found = client.suspend(job)
         output.text(_already(found) or f"{found.job_id} is being suspended")
@@ -241,7 +254,7 @@ def resume(
     connection: ConnectionOptions,
     job: Job,
 ) -> None:
-    """Let a suspended job go on from its last checkpoint."""
+    """Resume a suspended job from its last checkpoint."""
     with connection.client() as client:
         found = client.resume(job)
         output.text(_already(found) or f"{found.job_id} goes on{_from(found)}")
@@ -252,7 +265,7 @@ def resume(
 def cancel(
     connection: ConnectionOptions,
     job: Job,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask first.")] = False,
 ) -> None:
     """Delete a job and its workers; its checkpoints stay. Asks first, on a terminal."""
     with connection.client() as client:
@@ -267,8 +280,10 @@ def cancel(
 @with_cluster_connection
 def version(
     connection: ConnectionOptions,
-    client_only: Annotated[bool, typer.Option("--client", help="Ask no server.")] = False,
-    output_format: Whole = None,
+    client_only: Annotated[
+        bool, typer.Option("--client", help="Print the client's version alone.")
+    ] = False,
+    output_format: ObjectOutput = None,
 ) -> None:
     """Print the versions of this program and of the cluster."""
     found = {"client": package_version(), "api": API_VERSION}
@@ -283,18 +298,18 @@ def version(
 
 
 def main() -> None:
-    """The console script. A program that reads from us may stop reading when it likes."""
+    """Runs the command line. Exits with 141 where the program that reads its output has ended."""
     try:
         app()
     except StargateError as error:
         output.failure(str(error))
-        sys.exit(_code(error))
+        sys.exit(_exit_code(error))
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
 
 
-def _code(error: StargateError) -> int:
+def _exit_code(error: StargateError) -> int:
     match error:
         case InvalidConfig():
             return 2
@@ -309,17 +324,17 @@ def _code(error: StargateError) -> int:
 
 
 def _read_job(file: str) -> dict[str, Any]:
-    """What is wrong with it is said before any cluster is asked for."""
-    found = _read(file)
-    if training_config.is_manifest(found):
-        training_config.read_manifest(found)
+    """The document in the file, checked before the command connects to a cluster."""
+    document = _read(file)
+    if training_config.is_manifest(document):
+        training_config.read_manifest(document)
     else:
-        training_config.read(found)
-    return found
+        training_config.read(document)
+    return document
 
 
 def _read(file: str) -> dict[str, Any]:
-    """JSON is YAML, save for what YAML makes of tabs; so each is read as itself."""
+    """Reads JSON as JSON, not as YAML, because YAML refuses tabs."""
     name = "stdin" if file == "-" else file
     try:
         text = sys.stdin.read() if file == "-" else Path(file).read_text()
@@ -329,12 +344,12 @@ def _read(file: str) -> dict[str, Any]:
     except (ValueError, yaml.YAMLError) as error:
         raise _wrong(name, f"it is neither JSON nor YAML: {error}") from None
     if not isinstance(found, dict):
-        raise _wrong(name, "it holds no job: a StargateJob, or a training config, is expected")
+        raise _wrong(name, "it must hold a StargateJob or a training config")
     return found
 
 
 def _only_document(text: str) -> Any:
-    documents = [each for each in yaml.safe_load_all(text) if each is not None]
+    documents = [document for document in yaml.safe_load_all(text) if document is not None]
     if len(documents) > 1:
         raise ValueError(f"{len(documents)} documents; submit one job at a time")
     return documents[0] if documents else None
@@ -342,7 +357,7 @@ def _only_document(text: str) -> Any:
 
 def _only_for_configs(request_id: str | None) -> None:
     if request_id is not None:
-        must = "it is for training configs; a manifest is known by its metadata.name"
+        must = "it is for training configs; metadata.name identifies a manifest"
         raise _wrong("--request-id", must)
 
 

@@ -10,9 +10,9 @@ import queue
 import threading
 import time
 
-from stargate_worker.departure import Departure
+from stargate_worker.checkpoint_format import MANIFEST, deletable
 from stargate_worker.environment import Environment
-from stargate_worker.layout import MANIFEST, deletable
+from stargate_worker.shutdown import Shutdown
 from stargate_worker.storage import folder_at
 
 RETRY_SECONDS = 60.0
@@ -25,13 +25,13 @@ class Janitor:
     def __init__(
         self,
         environment: Environment,
-        departure: Departure,
+        shutdown: Shutdown,
         *,
         retry_seconds: float = RETRY_SECONDS,
     ) -> None:
         self._environment = environment
         self._retry_seconds = retry_seconds
-        self._departure = departure
+        self._shutdown = shutdown
         self._due: dict[str, float] = {}
         self._listed: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
@@ -59,7 +59,7 @@ class Janitor:
 
     def _run(self) -> None:
         while (uri := self._listed.get()) is not None:
-            if self._departure.over:
+            if self._shutdown.over:
                 return
             self._delete(uri)
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from stargate_worker.checkpoint_format import MANIFEST, Manifest, shard_name
 from stargate_worker.environment import Environment, ResumePoint
 from stargate_worker.errors import DamagedCheckpoint, StorageUnavailable, WorldSizeChanged
-from stargate_worker.layout import MANIFEST, Manifest, shard_name
 from stargate_worker.storage import Fetched, Folder, Written, folder_at
 
 _log = logging.getLogger(__name__)

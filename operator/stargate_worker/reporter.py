@@ -14,8 +14,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 
-from stargate_worker.line import Line, pause
 from stargate_worker.protocol import Again, Checkpoint, Over, Refused, Report, Taken, Verdict
+from stargate_worker.report_client import ReportClient, pause
 
 AFTER_REFUSAL_SECONDS = 10.0
 _FIRST_REPORTS_PER_SECOND = 100.0
@@ -26,8 +26,8 @@ _log = logging.getLogger(__name__)
 class Reporter:
     """`first_within`: a gang starts all at once, and is not to report all at once."""
 
-    def __init__(self, line: Line, *, first_within: float = 0.0) -> None:
-        self._line = line
+    def __init__(self, client: ReportClient, *, first_within: float = 0.0) -> None:
+        self._client = client
         self._pid = os.getpid()
         self._changed = threading.Condition()
         self._news = Report()
@@ -79,7 +79,7 @@ class Reporter:
 
     def _run(self) -> None:
         while (news := self._next()) is not None:
-            verdict = self._line.say(news)
+            verdict = self._client.say(news)
             if isinstance(verdict, Over):
                 return
             self._digest(verdict, news)

@@ -13,10 +13,7 @@ import time
 import traceback
 from dataclasses import dataclass
 
-from stargate_worker.departure import Departure
-from stargate_worker.environment import Environment
-from stargate_worker.errors import AttemptOver, CheckpointFailed, WorkerError
-from stargate_worker.layout import (
+from stargate_worker.checkpoint_format import (
     ACKNOWLEDGED,
     MANIFEST,
     Manifest,
@@ -27,9 +24,12 @@ from stargate_worker.layout import (
     shard_name,
     sidecar_name,
 )
-from stargate_worker.line import Line
+from stargate_worker.environment import Environment
+from stargate_worker.errors import AttemptOver, CheckpointFailed, WorkerError
 from stargate_worker.protocol import Checkpoint
+from stargate_worker.report_client import ReportClient
 from stargate_worker.reporter import Reporter
+from stargate_worker.shutdown import Shutdown
 from stargate_worker.storage import Folder, Writer, Written, folder_at
 
 SHARDS_SECONDS = 600.0
@@ -62,7 +62,7 @@ class Saving:
             raise self.error
         return done
 
-    def run_call(self, seconds: float | None = None) -> bool:
+    def settle(self, seconds: float | None = None) -> bool:
         """As `wait`, without raising."""
         return self._over.wait(seconds)
 
@@ -107,15 +107,15 @@ class Saver:
         self,
         environment: Environment,
         *,
-        line: Line,
+        client: ReportClient,
         reporter: Reporter,
-        departure: Departure,
+        shutdown: Shutdown,
         shards_seconds: float = SHARDS_SECONDS,
     ) -> None:
         self._environment = environment
-        self._line = line
+        self._client = client
         self._reporter = reporter
-        self._departure = departure
+        self._shutdown = shutdown
         self._shards_seconds = shards_seconds
         self._names: set[str] = set()
         self._abandoned = False
@@ -229,7 +229,7 @@ class Saver:
         order.saving.note_written()
         if order.before is not None:
             order.before.settle()
-        self._line.insist(order.as_("Complete", manifest.size_bytes), self._out_of_time)
+        self._client.insist(order.as_("Complete", manifest.size_bytes), self._out_of_time)
         _log.info("the checkpoint %s is acknowledged", order.saving.uri)
         self._pass_on_the_acknowledgement(order)
 
@@ -254,11 +254,11 @@ class Saver:
             _log.warning("%s: %s could not be written: %s", order.saving.uri, ACKNOWLEDGED, error)
 
     def _need_attempt(self) -> None:
-        if self._departure.over:
-            raise AttemptOver(self._departure.over)
+        if self._shutdown.over:
+            raise AttemptOver(self._shutdown.over)
 
     def _out_of_time(self) -> bool:
-        left = self._departure.seconds_left
+        left = self._shutdown.seconds_left
         return self._abandoned or (left is not None and left < MARGIN_SECONDS)
 
 

@@ -14,17 +14,17 @@ from functools import partial
 from types import TracebackType
 from typing import NoReturn, Self, SupportsFloat, SupportsIndex
 
-from stargate_worker import agreement, environment, loading
+from stargate_worker import collectives, environment, loading
 from stargate_worker.deletion import Janitor
-from stargate_worker.departure import Departure, SigtermWatch
 from stargate_worker.environment import Environment
 from stargate_worker.errors import DamagedCheckpoint, WorkerError
-from stargate_worker.line import Line
 from stargate_worker.loading import Shard
 from stargate_worker.metrics import Metrics
 from stargate_worker.protocol import Checkpoint, Taken
+from stargate_worker.report_client import ReportClient
 from stargate_worker.reporter import Reporter, first_within
 from stargate_worker.saving import MARGIN_SECONDS, Saver, Saving
+from stargate_worker.shutdown import Shutdown, SigtermWatch
 from stargate_worker.storage import Writer
 from stargate_worker.transport import Endpoint, read_token
 
@@ -75,18 +75,20 @@ class Worker:
         self._pid = os.getpid()
         self._closed = False
         self._metrics = Metrics()
-        self._departure = Departure(told.grace_seconds)
-        self._sigterm = SigtermWatch(self._departure)
-        self._janitor = Janitor(told, self._departure)
-        self._line = Line(
+        self._shutdown = Shutdown(told.grace_seconds)
+        self._sigterm = SigtermWatch(self._shutdown)
+        self._janitor = Janitor(told, self._shutdown)
+        self._client = ReportClient(
             Endpoint(told.report_url, told.report_ca).post,
             partial(read_token, told.token_file),
-            self._departure,
+            self._shutdown,
             on_taken=self._heard,
         )
-        self._reporter = Reporter(self._line, first_within=first_within(told.nodes, told.node_rank))
+        self._reporter = Reporter(
+            self._client, first_within=first_within(told.nodes, told.node_rank)
+        )
         self._saver = Saver(
-            told, line=self._line, reporter=self._reporter, departure=self._departure
+            told, client=self._client, reporter=self._reporter, shutdown=self._shutdown
         )
 
     def start(self) -> None:
@@ -101,12 +103,12 @@ class Worker:
     @property
     def stopping(self) -> bool:
         """SIGTERM came, or the operator said so: save at the next step, and leave."""
-        return self._departure.stopping
+        return self._shutdown.stopping
 
     @property
     def seconds_left(self) -> float | None:
         """Of the grace period, once SIGTERM came."""
-        return self._departure.seconds_left
+        return self._shutdown.seconds_left
 
     @property
     def epochs_to_train(self) -> range:
@@ -119,7 +121,7 @@ class Worker:
 
     def stopping_anywhere(self) -> bool:
         """Whether any rank is stopping. A collective of torch: all ranks ask at the same step."""
-        return agreement.any_rank(self.stopping, self.world_size)
+        return collectives.any_rank(self.stopping, self.world_size)
 
     def set_rendezvous(self, environ: MutableMapping[str, str] | None = None) -> None:
         """What `env://` reads, where it is not set (torchrun sets it)."""
@@ -183,7 +185,7 @@ class Worker:
         """Ends the process before the training's end: after the last save, and not with 0."""
         if self._saver.last is not None:
             self._saver.last.settle()
-        if not self._departure.over:
+        if not self._shutdown.over:
             self._await_the_others()
         self.close()
         raise SystemExit(EXIT_STOPPED)
@@ -217,7 +219,7 @@ class Worker:
         self._sigterm.remove()
 
     def _heard(self, answer: Taken) -> None:
-        if self.leads and not self._departure.over:
+        if self.leads and not self._shutdown.over:
             self._janitor.take(answer.delete)
 
     def _tell_damage(self, damage: DamagedCheckpoint) -> None:
@@ -225,7 +227,7 @@ class Worker:
         _log.error("the resume point cannot be used: %s", damage)
         checkpoint = Checkpoint(self.resume.epoch, self.resume.uri, "Damaged")
         try:
-            self._line.insist(checkpoint, lambda: self.stopping)
+            self._client.insist(checkpoint, lambda: self.stopping)
         except WorkerError as error:
             _log.warning("the operator may not know of the damage: %s", error)
 
@@ -233,10 +235,10 @@ class Worker:
         """A rank that is gone ends the attempt, and with it a checkpoint that does not count yet."""
         until = time.monotonic() + _UNCOUNTED_GRACE_SECONDS
         while not self.leads and not self._saver.acknowledged():
-            left = self._departure.seconds_left
+            left = self._shutdown.seconds_left
             if time.monotonic() > until or (left is not None and left < MARGIN_SECONDS):
                 break
-        if not self._departure.terminated:
+        if not self._shutdown.terminated:
             time.sleep(_BYSTANDER_SECONDS)
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from stargate_worker import environment
-from stargate_worker.departure import Departure
 from stargate_worker.environment import Environment
-from stargate_worker.line import Line
 from stargate_worker.protocol import Reply
+from stargate_worker.report_client import ReportClient
 from stargate_worker.reporter import Reporter
 from stargate_worker.saving import Saver
+from stargate_worker.shutdown import Shutdown
 
 URI = "stargate_storage://checkpoints/team-a/train-8d2b5c1e"
 JOB_UID = "8d2b5c1e-0000-4000-8000-00000000cafe"
@@ -145,14 +145,14 @@ class Rank:
     shards_seconds: float = 5.0
 
     def __post_init__(self) -> None:
-        self.departure = Departure(self.told.grace_seconds)
-        self.line = Line(self.operator.post, lambda: "token", self.departure)
-        self.reporter = Reporter(self.line)
+        self.shutdown = Shutdown(self.told.grace_seconds)
+        self.client = ReportClient(self.operator.post, lambda: "token", self.shutdown)
+        self.reporter = Reporter(self.client)
         self.saver = Saver(
             self.told,
-            line=self.line,
+            client=self.client,
             reporter=self.reporter,
-            departure=self.departure,
+            shutdown=self.shutdown,
             shards_seconds=self.shards_seconds,
         )
 

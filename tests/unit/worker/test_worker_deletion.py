@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from stargate_worker.deletion import Janitor
-from stargate_worker.departure import Departure
 from stargate_worker.environment import Environment
+from stargate_worker.shutdown import Shutdown
 from tests.unit.worker.given import URI, eventually, rank_of
 
 
@@ -19,15 +19,15 @@ def checkpoint(base: Path, name: str) -> Path:
     return folder
 
 
-def started(told: Environment, departure: Departure, **rest: Any) -> Janitor:
-    janitor = Janitor(told, departure, **rest)
+def started(told: Environment, shutdown: Shutdown, **rest: Any) -> Janitor:
+    janitor = Janitor(told, shutdown, **rest)
     janitor.start()
     return janitor
 
 
 def test_what_is_listed_goes_and_the_rest_stays(tmp_path: Path) -> None:
     old, new = checkpoint(tmp_path, "epoch-5"), checkpoint(tmp_path, "epoch-50")
-    janitor = started(rank_of(tmp_path, attempt=2), Departure(30))
+    janitor = started(rank_of(tmp_path, attempt=2), Shutdown(30))
 
     janitor.take((f"{URI}/attempt-1/epoch-5",))
 
@@ -39,7 +39,7 @@ def test_what_lies_elsewhere_is_left_alone(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     warm_start = checkpoint(tmp_path / "other", "epoch-5")
-    janitor = started(rank_of(tmp_path / "ours"), Departure(30))
+    janitor = started(rank_of(tmp_path / "ours"), Shutdown(30))
 
     janitor.take((str(warm_start), f"{URI}/attempt-1/../../other/attempt-1/epoch-5"))
     janitor.close(5)
@@ -50,9 +50,9 @@ def test_what_lies_elsewhere_is_left_alone(
 
 def test_a_straggler_deletes_nothing(tmp_path: Path) -> None:
     old = checkpoint(tmp_path, "epoch-5")
-    departure = Departure(30)
-    departure.dismiss("attempt 2 is current")
-    janitor = started(rank_of(tmp_path), departure)
+    shutdown = Shutdown(30)
+    shutdown.end_attempt("attempt 2 is current")
+    janitor = started(rank_of(tmp_path), shutdown)
     janitor.take((f"{URI}/attempt-1/epoch-5",))
     janitor.close(5)
     assert old.exists()
@@ -62,7 +62,7 @@ def test_what_cannot_be_deleted_is_told_of_and_tried_again_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     old = checkpoint(tmp_path, "epoch-5")
-    janitor = started(rank_of(tmp_path), Departure(30), retry_seconds=0.5)
+    janitor = started(rank_of(tmp_path), Shutdown(30), retry_seconds=0.5)
     listed = (f"{URI}/attempt-1/epoch-5",)
 
     with monkeypatch.context() as broken:
@@ -81,7 +81,7 @@ def test_the_same_list_comes_with_every_answer_and_is_worked_on_once(
 ) -> None:
     caplog.set_level("INFO")
     checkpoint(tmp_path, "epoch-5")
-    janitor = started(rank_of(tmp_path), Departure(30))
+    janitor = started(rank_of(tmp_path), Shutdown(30))
     for _ in range(20):
         janitor.take((f"{URI}/attempt-1/epoch-5",))
     janitor.close(5)
@@ -89,7 +89,7 @@ def test_the_same_list_comes_with_every_answer_and_is_worked_on_once(
 
 
 def test_it_remembers_no_more_than_it_must(tmp_path: Path) -> None:
-    janitor = started(rank_of(tmp_path), Departure(30))
+    janitor = started(rank_of(tmp_path), Shutdown(30))
     for n in range(1000):
         janitor.take((f"{URI}/attempt-1/epoch-{n}",))
     janitor.close(10)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from stargate_lab.paths import REPO
-from stargate_worker.agreement import any_rank
+from stargate_worker.collectives import any_rank
 
 PROBE = """
 import sys, stargate_worker

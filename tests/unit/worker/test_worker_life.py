@@ -16,7 +16,7 @@ import pytest
 
 import stargate_worker
 from stargate_lab.paths import REPO
-from stargate_worker import AttemptOver, DamagedCheckpoint, Worker, line, worker
+from stargate_worker import AttemptOver, DamagedCheckpoint, Worker, report_client, worker
 from stargate_worker.protocol import Taken
 from tests.unit.reports.given import JOB, pod, standing, token
 from tests.unit.reports.serving import PATH, Site, serving
@@ -80,7 +80,7 @@ async def node(tmp_path: Path) -> AsyncIterator[Node]:
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(line, "_FIRST_PAUSE", 0.02)
+    monkeypatch.setattr(report_client, "_FIRST_PAUSE", 0.02)
     monkeypatch.setattr(worker, "LAST_REPORT_SECONDS", 2.0)
     before = signal.getsignal(signal.SIGTERM)
     yield
@@ -259,7 +259,7 @@ async def test_an_error_in_the_loop_is_not_held_up_for_long(
 async def test_leaving_waits_for_the_acknowledgement_and_is_no_success(node: Node) -> None:
     def leave() -> None:
         with stargate_worker.join(node.environ()) as worker:
-            worker._departure.terminate()
+            worker._shutdown.terminate()
             worker.save(7, b"weights")
             worker.leave()
 
@@ -269,7 +269,7 @@ async def test_leaving_waits_for_the_acknowledgement_and_is_no_success(node: Nod
 
 async def test_a_rank_that_does_not_lead_leaves_when_the_save_counts(node: Node) -> None:
     def leave(worker: Worker) -> None:
-        worker._departure.terminate()
+        worker._shutdown.terminate()
         worker.save(7, b"weights")
         worker.leave()
 

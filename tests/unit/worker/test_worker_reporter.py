@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from stargate_worker import line, reporter
-from stargate_worker.departure import Departure
-from stargate_worker.line import Line
+from stargate_worker import report_client, reporter
 from stargate_worker.protocol import Checkpoint, Reply
+from stargate_worker.report_client import ReportClient
 from stargate_worker.reporter import Reporter, first_within
+from stargate_worker.shutdown import Shutdown
 from tests.unit.worker.given import Gate, Operator, acknowledge, answers, eventually, refused, taken
 
 WRITING = Checkpoint(5, "s3://b/epoch-5", "Writing")
@@ -18,12 +18,12 @@ WRITING = Checkpoint(5, "s3://b/epoch-5", "Writing")
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(line, "_FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(report_client, "_FIRST_PAUSE", 0.01)
     monkeypatch.setattr(reporter, "AFTER_REFUSAL_SECONDS", 0.05)
 
 
 def reporting(operator: Operator, **rest: Any) -> Reporter:
-    found = Reporter(Line(operator.post, lambda: "token", Departure(30)), **rest)
+    found = Reporter(ReportClient(operator.post, lambda: "token", Shutdown(30)), **rest)
     found.start()
     return found
 

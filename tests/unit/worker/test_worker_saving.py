@@ -11,7 +11,13 @@ from uuid import uuid4
 
 import pytest
 
-from stargate_worker import AttemptOver, CheckpointFailed, CheckpointRefused, NotAcknowledged, line
+from stargate_worker import (
+    AttemptOver,
+    CheckpointFailed,
+    CheckpointRefused,
+    NotAcknowledged,
+    report_client,
+)
 from stargate_worker.protocol import Reply
 from stargate_worker.saving import intervals
 from tests.unit.worker.given import (
@@ -31,7 +37,7 @@ from tests.unit.worker.given import (
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(line, "_FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(report_client, "_FIRST_PAUSE", 0.01)
 
 
 def files(base: Path, name: str = "epoch-5") -> set[str]:
@@ -237,7 +243,7 @@ def test_a_straggler_saves_no_more(tmp_path: Path) -> None:
 def test_after_sigterm_a_save_ends_within_the_grace(tmp_path: Path) -> None:
     told = rank_of(tmp_path, nodes=1, STARGATE_GRACE_PERIOD_SECONDS="2")
     rank = Rank(told, Operator(answers(ConnectionRefusedError())))
-    rank.departure.terminate()
+    rank.shutdown.terminate()
     began = time.monotonic()
 
     with pytest.raises(NotAcknowledged):

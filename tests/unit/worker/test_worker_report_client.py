@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from stargate_worker import AttemptOver, CheckpointRefused, NotAcknowledged, line
-from stargate_worker.departure import Departure
-from stargate_worker.line import Line, pause
+from stargate_worker import AttemptOver, CheckpointRefused, NotAcknowledged, report_client
 from stargate_worker.protocol import Again, Checkpoint, Over, Report, Taken
+from stargate_worker.report_client import ReportClient, pause
+from stargate_worker.shutdown import Shutdown
 from tests.unit.worker.given import Operator, acknowledge, answers, refused, taken
 
 SAVED = Checkpoint(45, "s3://b/epoch-45", "Complete")
@@ -17,11 +17,11 @@ AWAY = ConnectionRefusedError("nobody there")
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(line, "_FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(report_client, "_FIRST_PAUSE", 0.001)
 
 
-def line_to(operator: Operator, departure: Departure | None = None, **rest: Any) -> Line:
-    return Line(operator.post, lambda: "token", departure or Departure(30), **rest)
+def client_of(operator: Operator, shutdown: Shutdown | None = None, **rest: Any) -> ReportClient:
+    return ReportClient(operator.post, lambda: "token", shutdown or Shutdown(30), **rest)
 
 
 def never() -> bool:
@@ -32,7 +32,7 @@ def test_a_report_that_is_taken() -> None:
     heard: list[Taken] = []
     operator = Operator(answers(taken(delete=["a"])))
 
-    line_to(operator, on_taken=heard.append).say(Report(epoch=3))
+    client_of(operator, on_taken=heard.append).say(Report(epoch=3))
 
     assert operator.reports == [{"epoch": 3}]
     assert heard[0].delete == ("a",)
@@ -42,7 +42,7 @@ def test_an_operator_that_is_away_is_no_error_and_is_told_of_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
-    told = line_to(Operator(answers(AWAY, TimeoutError("late"), refused(503, "x"), taken())))
+    told = client_of(Operator(answers(AWAY, TimeoutError("late"), refused(503, "x"), taken())))
 
     verdicts = [told.say(Report()) for _ in range(4)]
 
@@ -52,7 +52,7 @@ def test_an_operator_that_is_away_is_no_error_and_is_told_of_once(
 
 def test_whatever_goes_wrong_on_the_way_is_no_error() -> None:
     for trouble in (UnicodeError("label too long"), RuntimeError("can't start new thread")):
-        assert isinstance(line_to(Operator(answers(trouble))).say(Report()), Again)
+        assert isinstance(client_of(Operator(answers(trouble))).say(Report()), Again)
 
 
 def test_a_token_that_cannot_be_read_is_no_error_either() -> None:
@@ -60,50 +60,50 @@ def test_a_token_that_cannot_be_read_is_no_error_either() -> None:
         raise FileNotFoundError("token")
 
     operator = Operator()
-    assert isinstance(Line(operator.post, unreadable, Departure(30)).say(Report()), Again)
+    assert isinstance(ReportClient(operator.post, unreadable, Shutdown(30)).say(Report()), Again)
     assert not operator.reports
 
 
 def test_an_answer_may_ask_the_worker_to_stop() -> None:
-    departure = Departure(30)
-    line_to(Operator(answers(taken(stop=True))), departure).say(Report())
-    assert departure.stopping
-    assert not departure.over
+    shutdown = Shutdown(30)
+    client_of(Operator(answers(taken(stop=True))), shutdown).say(Report())
+    assert shutdown.stopping
+    assert not shutdown.over
 
 
 def test_a_straggler_is_dismissed_and_asks_no_more() -> None:
-    departure = Departure(30)
+    shutdown = Shutdown(30)
     operator = Operator(answers(refused(409, "StaleAttempt", "attempt 2 is current")))
-    told = line_to(operator, departure)
+    told = client_of(operator, shutdown)
 
     told.say(Report())
     again = told.say(Report())
 
     assert again == Over("attempt 2 is current")
-    assert departure.stopping
+    assert shutdown.stopping
     assert len(operator.reports) == 1
 
 
 def test_a_job_that_is_not_known_yet_is_asked_for_again() -> None:
-    departure = Departure(30)
-    told = line_to(Operator(answers(refused(404, "NotFound"), taken())), departure)
+    shutdown = Shutdown(30)
+    told = client_of(Operator(answers(refused(404, "NotFound"), taken())), shutdown)
     assert isinstance(told.say(Report()), Again)
     assert isinstance(told.say(Report()), Taken)
-    assert not departure.stopping
+    assert not shutdown.stopping
 
 
 def test_a_job_that_stays_unknown_is_gone() -> None:
-    departure = Departure(30)
-    told = line_to(Operator(answers(refused(404, "NotFound"))), departure, gone_seconds=0.0)
+    shutdown = Shutdown(30)
+    told = client_of(Operator(answers(refused(404, "NotFound"))), shutdown, gone_seconds=0.0)
     assert isinstance(told.say(Report()), Over)
-    assert departure.over
+    assert shutdown.over
 
 
 def test_a_checkpoint_is_repeated_until_it_is_acknowledged() -> None:
     lost = (AWAY, TimeoutError(), refused(503, "x"), refused(401, "x"), refused(500, "x"), taken())
     operator = Operator(answers(*lost, acknowledge({"checkpoint": SAVED.wire})))
 
-    line_to(operator).insist(SAVED, never)
+    client_of(operator).insist(SAVED, never)
 
     assert operator.checkpoints == [(45, "Complete")] * 7
 
@@ -113,7 +113,7 @@ def test_another_checkpoint_s_acknowledgement_does_not_count() -> None:
     operator = Operator(
         answers(acknowledge({"checkpoint": other.wire}), acknowledge({"checkpoint": SAVED.wire}))
     )
-    line_to(operator).insist(SAVED, never)
+    client_of(operator).insist(SAVED, never)
     assert len(operator.reports) == 2
 
 
@@ -121,23 +121,23 @@ def test_another_checkpoint_s_acknowledgement_does_not_count() -> None:
 def test_what_is_refused_for_good_is_not_repeated(reason: str) -> None:
     operator = Operator(answers(refused(409, reason, "no")))
     with pytest.raises(CheckpointRefused, match=f"{reason}: no"):
-        line_to(operator).insist(SAVED, never)
+        client_of(operator).insist(SAVED, never)
     assert len(operator.reports) == 1
 
 
 def test_a_straggler_s_checkpoint_is_not_acknowledged() -> None:
     with pytest.raises(AttemptOver, match="attempt 2"):
-        line_to(Operator(answers(refused(409, "StaleAttempt", "attempt 2")))).insist(SAVED, never)
+        client_of(Operator(answers(refused(409, "StaleAttempt", "attempt 2")))).insist(SAVED, never)
 
 
 def test_who_has_no_more_time_gives_up() -> None:
     operator = Operator(answers(AWAY))
     with pytest.raises(NotAcknowledged, match="epoch-45"):
-        line_to(operator).insist(SAVED, lambda: len(operator.reports) >= 3)
+        client_of(operator).insist(SAVED, lambda: len(operator.reports) >= 3)
 
 
 def test_pauses_grow_to_a_bound_and_are_spread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(line, "_FIRST_PAUSE", 0.25)
+    monkeypatch.setattr(report_client, "_FIRST_PAUSE", 0.25)
     waits = [pause(Again(""), failures) for failures in range(1, 40)]
     assert 0.25 <= waits[0] <= 0.5
     assert 5 <= waits[-1] <= 10
@@ -156,5 +156,5 @@ def test_no_log_line_holds_the_token(caplog: pytest.LogCaptureFixture) -> None:
         refused(409, "StaleAttempt"),
         taken(stop=True),
     ):
-        Line(Operator(answers(reply)).post, lambda: "t0ps3cret", Departure(30)).say(Report())
+        ReportClient(Operator(answers(reply)).post, lambda: "t0ps3cret", Shutdown(30)).say(Report())
     assert "t0ps3cret" not in caplog.text

@@ -10,7 +10,7 @@ from types import FrameType
 
 import pytest
 
-from stargate_worker.departure import Departure, SigtermWatch
+from stargate_worker.shutdown import Shutdown, SigtermWatch
 
 
 @pytest.fixture(autouse=True)
@@ -20,31 +20,31 @@ def sigterm() -> Iterator[None]:
     signal.signal(signal.SIGTERM, before)
 
 
-def watched(grace_seconds: float = 30) -> tuple[Departure, SigtermWatch]:
-    departure = Departure(grace_seconds)
-    watch = SigtermWatch(departure)
+def watched(grace_seconds: float = 30) -> tuple[Shutdown, SigtermWatch]:
+    shutdown = Shutdown(grace_seconds)
+    watch = SigtermWatch(shutdown)
     watch.install()
-    return departure, watch
+    return shutdown, watch
 
 
 def test_sigterm_starts_the_clock() -> None:
-    departure, _ = watched(grace_seconds=10)
-    assert (departure.stopping, departure.seconds_left) == (False, None)
+    shutdown, _ = watched(grace_seconds=10)
+    assert (shutdown.stopping, shutdown.seconds_left) == (False, None)
 
     os.kill(os.getpid(), signal.SIGTERM)
 
-    assert departure.stopping
-    assert departure.seconds_left is not None
-    assert 9 < departure.seconds_left <= 10
+    assert shutdown.stopping
+    assert shutdown.seconds_left is not None
+    assert 9 < shutdown.seconds_left <= 10
 
 
 def test_a_second_one_gives_no_more_time() -> None:
-    departure, _ = watched(grace_seconds=10)
+    shutdown, _ = watched(grace_seconds=10)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(0.05)
     os.kill(os.getpid(), signal.SIGTERM)
-    assert departure.seconds_left is not None
-    assert departure.seconds_left < 9.96
+    assert shutdown.seconds_left is not None
+    assert shutdown.seconds_left < 9.96
 
 
 def test_who_listened_before_still_hears() -> None:
@@ -55,9 +55,9 @@ def test_who_listened_before_still_hears() -> None:
         heard.append(number)
 
     signal.signal(signal.SIGTERM, listen)
-    departure, watch = watched()
+    shutdown, watch = watched()
     os.kill(os.getpid(), signal.SIGTERM)
-    assert departure.stopping
+    assert shutdown.stopping
     assert heard == [signal.SIGTERM]
 
     watch.remove()
@@ -94,8 +94,8 @@ def test_a_forked_child_can_be_terminated() -> None:
 
 
 def test_the_operator_s_word_stops_too_and_nobody_counts() -> None:
-    departure = Departure(30)
-    departure.ask()
-    assert departure.stopping
-    assert not departure.terminated
-    assert departure.seconds_left is None
+    shutdown = Shutdown(30)
+    shutdown.request()
+    assert shutdown.stopping
+    assert not shutdown.terminated
+    assert shutdown.seconds_left is None

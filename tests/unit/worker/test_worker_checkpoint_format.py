@@ -5,7 +5,7 @@ import json
 import pytest
 
 from stargate_worker import DamagedCheckpoint
-from stargate_worker.layout import (
+from stargate_worker.checkpoint_format import (
     Manifest,
     checkpoint_name,
     decode_sidecar,

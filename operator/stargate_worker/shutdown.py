@@ -16,17 +16,17 @@ from types import FrameType
 _log = logging.getLogger(__name__)
 
 
-class Departure:
+class Shutdown:
     def __init__(self, grace_seconds: float) -> None:
         self._grace_seconds = grace_seconds
         self._terminated_at: float | None = None
-        self._asked = False
+        self._requested = False
         self.over = ""
         """Why the operator wants nothing more of this attempt; empty while it does."""
 
     @property
     def stopping(self) -> bool:
-        return self._terminated_at is not None or self._asked or bool(self.over)
+        return self._terminated_at is not None or self._requested or bool(self.over)
 
     @property
     def terminated(self) -> bool:
@@ -45,12 +45,12 @@ class Departure:
         if self._terminated_at is None:
             self._terminated_at = time.monotonic()
 
-    def ask(self) -> None:
-        if not self._asked:
-            self._asked = True
+    def request(self) -> None:
+        if not self._requested:
+            self._requested = True
             _log.warning("the operator asks this worker to save what is worth it and to end")
 
-    def dismiss(self, why: str) -> None:
+    def end_attempt(self, why: str) -> None:
         if not self.over:
             self.over = why
             _log.warning("the operator wants nothing more of this attempt: %s", why)
@@ -59,8 +59,8 @@ class Departure:
 class SigtermWatch:
     """Installed while the worker lives; in the main thread alone, as Python demands."""
 
-    def __init__(self, departure: Departure) -> None:
-        self._departure = departure
+    def __init__(self, shutdown: Shutdown) -> None:
+        self._shutdown = shutdown
         self._pid = os.getpid()
         self._before: signal._HANDLER = signal.SIG_DFL
         self._installed = False
@@ -87,7 +87,7 @@ class SigtermWatch:
         if os.getpid() != self._pid:
             self._end_fork(number)
             return
-        self._departure.terminate()
+        self._shutdown.terminate()
         if callable(self._before):
             self._before(number, frame)
 

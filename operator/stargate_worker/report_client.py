@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from stargate_worker.departure import Departure
 from stargate_worker.errors import AttemptOver, CheckpointRefused, NotAcknowledged
 from stargate_worker.protocol import (
     Again,
@@ -25,6 +24,7 @@ from stargate_worker.protocol import (
     Verdict,
     judge,
 )
+from stargate_worker.shutdown import Shutdown
 
 ANSWER_SECONDS = 20.0
 """Longer than the operator takes at most to write a checkpoint down."""
@@ -44,28 +44,28 @@ class OnTaken(Protocol):
     def __call__(self, answer: Taken, /) -> None: ...
 
 
-class Line:
+class ReportClient:
     def __init__(
         self,
         post: Post,
         token: Callable[[], str],
-        departure: Departure,
+        shutdown: Shutdown,
         *,
         on_taken: OnTaken = lambda _: None,
         gone_seconds: float = GONE_SECONDS,
     ) -> None:
         self._post = post
         self._token = token
-        self._departure = departure
+        self._shutdown = shutdown
         self._on_taken = on_taken
         self._gone_seconds = gone_seconds
         self._away_since: float | None = None
         self._gone_since: float | None = None
 
     def say(self, report: Report, seconds: float = ANSWER_SECONDS) -> Verdict:
-        if self._departure.over:
-            return Over(self._departure.over)
-        verdict = self._believed(self._asked(report, seconds))
+        if self._shutdown.over:
+            return Over(self._shutdown.over)
+        verdict = self._believed(self._post_report(report, seconds))
         self._note(verdict)
         return verdict
 
@@ -88,7 +88,7 @@ class Line:
             " the time there was"
         )
 
-    def _asked(self, report: Report, seconds: float) -> Verdict:
+    def _post_report(self, report: Report, seconds: float) -> Verdict:
         try:
             return judge(self._post(self._token(), report.encode(), seconds))
         except Exception as error:
@@ -110,10 +110,10 @@ class Line:
             case Taken():
                 self._is_back()
                 if verdict.stop:
-                    self._departure.ask()
+                    self._shutdown.request()
                 self._on_taken(verdict)
             case Over(why):
-                self._departure.dismiss(why)
+                self._shutdown.end_attempt(why)
             case Again(why):
                 self._is_away(why)
 

@@ -1,11 +1,11 @@
-"""How a checkpoint lies on its storage, by name and content. Pure.
+"""The files of a checkpoint on its storage: their names and their content. Pure.
 
     <attempt's folder>/epoch-45/shard-00003-of-00008        what rank 3 wrote
                                 shard-00003-of-00008.json   its size and sha256, written after it
-                                manifest.json               every shard's, written last, by one rank
-                                acknowledged                the operator has it on record
+                                manifest.json               those of all shards, written last
+                                acknowledged                written when the operator has recorded it
 
-A checkpoint without a manifest does not exist. The manifest carries the sum of its own content, so
+A checkpoint without a manifest does not exist. The manifest holds the checksum of its own content, so
 that a flipped byte in it is found too.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from stargate_worker.errors import DamagedCheckpoint
-from stargate_worker.storage import Written
+from stargate_worker.storage import FileDigest
 
 MANIFEST = "manifest.json"
 ACKNOWLEDGED = "acknowledged"
@@ -26,22 +26,27 @@ _VERSION = 1
 
 @dataclass(frozen=True)
 class Manifest:
+    """What a checkpoint consists of. `shards` is in the order of ranks."""
+
     job_uid: str
     attempt: int
     epoch: int
     step: int | None
-    shards: tuple[Written, ...]
+    shards: tuple[FileDigest, ...]
 
     @property
     def world_size(self) -> int:
+        """Number of processes that wrote it."""
         return len(self.shards)
 
     @property
     def size_bytes(self) -> int:
-        return sum(each.size_bytes for each in self.shards)
+        """Size of all shards in bytes."""
+        return sum(shard.size_bytes for shard in self.shards)
 
     def encode(self) -> bytes:
-        told = {
+        """The content of the manifest file."""
+        content = {
             "version": _VERSION,
             "jobUid": self.job_uid,
             "attempt": self.attempt,
@@ -54,68 +59,75 @@ class Manifest:
                 for rank, shard in enumerate(self.shards)
             ],
         }
-        return json.dumps(told | {"sha256": _sum(told)}, indent=1).encode()
+        return json.dumps(content | {"sha256": _checksum(content)}, indent=1).encode()
 
     @classmethod
     def decode(cls, data: bytes) -> "Manifest":
-        told = _object(data, MANIFEST)
-        if told.pop("sha256", None) != _sum(told):
-            raise DamagedCheckpoint(f"{MANIFEST} is not what was written: its checksum is another")
-        if told.get("version") != _VERSION:
+        """Reads a manifest file. Raises DamagedCheckpoint where a byte of it was changed."""
+        content = _object(data, MANIFEST)
+        if content.pop("sha256", None) != _checksum(content):
+            raise DamagedCheckpoint(f"{MANIFEST} was changed: its checksum does not match")
+        if content.get("version") != _VERSION:
             raise DamagedCheckpoint(
-                f"{MANIFEST} is of version {told.get('version')}, this library reads {_VERSION}"
+                f"{MANIFEST} has version {content.get('version')}, this library reads {_VERSION}"
             )
         return cls(
-            job_uid=told["jobUid"],
-            attempt=told["attempt"],
-            epoch=told["epoch"],
-            step=told["step"],
-            shards=tuple(_written(each, MANIFEST) for each in told["shards"]),
+            job_uid=content["jobUid"],
+            attempt=content["attempt"],
+            epoch=content["epoch"],
+            step=content["step"],
+            shards=tuple(_digest(shard, MANIFEST) for shard in content["shards"]),
         )
 
 
 def checkpoint_name(epoch: int, step: int | None = None, restarts: int = 0) -> str:
-    """torchrun's restarts stand in it: processes that start again must not mix with their past."""
-    within = "" if step is None else f"-step-{step}"
-    again = f"-restart-{restarts}" if restarts else ""
-    return f"epoch-{epoch}{within}{again}"
+    """Name of a checkpoint's folder: `epoch-45`, `epoch-45-step-300`.
+
+    It includes torchrun's restarts, so that restarted processes do not mix files with earlier ones.
+    """
+    mid_epoch = "" if step is None else f"-step-{step}"
+    restarted = f"-restart-{restarts}" if restarts else ""
+    return f"epoch-{epoch}{mid_epoch}{restarted}"
 
 
 def shard_name(rank: int, world_size: int) -> str:
+    """Name of a rank's shard: `shard-00003-of-00008`."""
     return f"shard-{rank:05d}-of-{world_size:05d}"
 
 
 def sidecar_name(rank: int, world_size: int) -> str:
+    """Name of the file that describes a rank's shard."""
     return f"{shard_name(rank, world_size)}.json"
 
 
-def encode_sidecar(job_uid: str, written: Written) -> bytes:
-    return json.dumps({"jobUid": job_uid, **_wire(written)}).encode()
+def encode_sidecar(job_uid: str, digest: FileDigest) -> bytes:
+    """The content of the file that describes a shard."""
+    return json.dumps({"jobUid": job_uid, **_wire(digest)}).encode()
 
 
 def encode_failure(job_uid: str, why: str) -> bytes:
-    """In a sidecar's place: whoever waits for it need not wait in vain."""
+    """The content of the same file for a shard that failed, so that the leading rank need not wait."""
     return json.dumps({"jobUid": job_uid, "failed": why[:500]}).encode()
 
 
-def decode_sidecar(job_uid: str, data: bytes) -> Written | str | None:
-    """What was written, or why nothing was.
+def decode_sidecar(job_uid: str, data: bytes) -> FileDigest | str | None:
+    """The digest of a shard, or the reason why it failed.
 
-    None: by a job of before, whose user gave both the same place.
+    None where an earlier job wrote the file, because its user gave both jobs the same folder.
     """
-    told = _object(data, "a shard's .json")
-    if told.get("jobUid") != job_uid:
+    content = _object(data, "a shard's .json")
+    if content.get("jobUid") != job_uid:
         return None
-    if "failed" in told:
-        return str(told["failed"])
-    return _written(told, "a shard's .json")
+    if "failed" in content:
+        return str(content["failed"])
+    return _digest(content, "a shard's .json")
 
 
 def deletable(uri: str, *, checkpoint_uri: str, checkpoint_path: str, attempt: int) -> str | None:
-    """Where the worker finds a checkpoint that the operator no longer retains.
+    """The location of a checkpoint that may be deleted, as this worker sees it.
 
-    None for what does not lie in an attempt's folder of this very job: an old checkpoint that the
-    job was started from belongs to somebody else.
+    None for a checkpoint outside of this job's attempt folders: the one that a job was started from,
+    for example, belongs to another job.
     """
     suffix = f"/attempt-{attempt}"
     base, path = checkpoint_uri.rstrip("/"), checkpoint_path.rstrip("/")
@@ -130,26 +142,26 @@ def deletable(uri: str, *, checkpoint_uri: str, checkpoint_path: str, attempt: i
     return "/".join([path, *parts])
 
 
-def _wire(written: Written) -> dict[str, Any]:
-    return {"sizeBytes": written.size_bytes, "sha256": written.sha256}
+def _wire(digest: FileDigest) -> dict[str, Any]:
+    return {"sizeBytes": digest.size_bytes, "sha256": digest.sha256}
 
 
-def _written(told: Mapping[str, Any], where: str) -> Written:
-    match told:
+def _digest(content: Mapping[str, Any], file: str) -> FileDigest:
+    match content:
         case {"sizeBytes": int(size), "sha256": str(checksum)}:
-            return Written(size, checksum)
-    raise DamagedCheckpoint(f"{where} does not say what a shard measures")
+            return FileDigest(size, checksum)
+    raise DamagedCheckpoint(f"{file} lacks the size or the sha256 of a shard")
 
 
-def _object(data: bytes, what: str) -> dict[str, Any]:
+def _object(data: bytes, file: str) -> dict[str, Any]:
     try:
-        told = json.loads(data)
+        content = json.loads(data)
     except ValueError:
-        told = None
-    if not isinstance(told, dict):
-        raise DamagedCheckpoint(f"{what} is no JSON object")
-    return told
+        content = None
+    if not isinstance(content, dict):
+        raise DamagedCheckpoint(f"{file} is not a JSON object")
+    return content
 
 
-def _sum(told: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+def _checksum(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

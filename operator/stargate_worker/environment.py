@@ -1,6 +1,6 @@
-"""What the operator told this worker, read from its environment. Pure: no file, no clock.
+"""Reads the environment that the operator sets for a worker. Pure: no file, no clock.
 
-A missing variable is an error at once, with its name: half an identity would write half a
+A missing variable is an error that names it: a worker with half an identity would write half a
 checkpoint. Under torchrun a node runs several processes; `Processes` tells them apart.
 """
 
@@ -10,12 +10,16 @@ from dataclasses import dataclass
 from stargate_worker.errors import NotInAJob
 
 _DEFAULT_GRACE = "30"
-"""Kubernetes' own, for pods that an older operator made."""
+"""The default of Kubernetes in seconds, for pods that an older operator created."""
 
 
 @dataclass(frozen=True)
 class ResumePoint:
-    """`epoch` completed epochs are in it (0 for a warm start); `path` is where this worker finds it."""
+    """The checkpoint to start from.
+
+    `epoch` is the number of completed epochs in it, 0 for a warm start. `path` is where this worker
+    finds it; `uri` is its name in the job's status.
+    """
 
     epoch: int
     uri: str
@@ -24,7 +28,7 @@ class ResumePoint:
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among those of the gang. `restarts` counts torchrun's own, within the attempt."""
+    """This process among those of the gang. `restarts` counts torchrun's restarts in this attempt."""
 
     rank: int
     world_size: int
@@ -34,6 +38,8 @@ class Processes:
 
 @dataclass(frozen=True)
 class Environment:
+    """The worker's variables, parsed. docs/worker.md describes each of them."""
+
     job: str
     namespace: str
     job_uid: str
@@ -63,17 +69,18 @@ class Environment:
 
     @property
     def reports(self) -> bool:
-        """One process of a node speaks for its pod."""
+        """Whether this process reports for its pod; one process of each node does."""
         return self.processes.local_rank == 0
 
     @property
     def leads(self) -> bool:
-        """The one process that completes checkpoints and deletes old ones, for the whole gang."""
+        """Whether this is the one process of the gang that completes and deletes checkpoints."""
         return self.reports and self.node_rank == 0
 
 
 def read(environ: Mapping[str, str]) -> Environment:
-    told = _Told(environ)
+    """Parses the variables. Raises NotInAJob where one is missing or wrong."""
+    told = _Variables(environ)
     if not told.text("STARGATE_REPORT_URL").startswith("https://"):
         raise NotInAJob("STARGATE_REPORT_URL must start with https://: a token travels over it")
     return Environment(
@@ -106,7 +113,7 @@ def read(environ: Mapping[str, str]) -> Environment:
     )
 
 
-def _resume(told: "_Told") -> ResumePoint | None:
+def _resume(told: "_Variables") -> ResumePoint | None:
     uri = told.text("STARGATE_RESUME_URI", "")
     if not uri:
         return None
@@ -115,8 +122,8 @@ def _resume(told: "_Told") -> ResumePoint | None:
     )
 
 
-def _processes(told: "_Told") -> Processes:
-    """torchrun's numbers where it runs us (it sets LOCAL_RANK), else one process a node."""
+def _processes(told: "_Variables") -> Processes:
+    """torchrun's numbers where it started us (it sets LOCAL_RANK), else one process a node."""
     if not told.text("LOCAL_RANK", ""):
         return Processes(told.whole("STARGATE_RANK"), told.whole("STARGATE_WORLD_SIZE"))
     return Processes(
@@ -128,7 +135,7 @@ def _processes(told: "_Told") -> Processes:
 
 
 @dataclass(frozen=True)
-class _Told:
+class _Variables:
     environ: Mapping[str, str]
 
     def text(self, name: str, default: str | None = None) -> str:
@@ -147,7 +154,7 @@ class _Told:
 def _who_sets(name: str) -> str:
     if name.startswith("STARGATE_"):
         return (
-            "the operator sets it in every pod of a StargateJob; to try a trainer without one, set"
-            " it yourself"
+            "the operator sets it in every pod of a StargateJob; to run a trainer without the"
+            " operator, set it yourself"
         )
     return "torchrun sets it beside LOCAL_RANK, which is set"

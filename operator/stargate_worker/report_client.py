@@ -1,8 +1,8 @@
-"""A worker's line to the operator: one report after another, and what its answers mean for it.
+"""Sends reports to the operator and acts on its answers.
 
-Nothing here may end a training: whatever goes wrong between here and the operator is a verdict, not
-an error. Used by several threads; each report is a connection of its own. The token is read for
-each, and is never logged.
+Nothing here may end a training: every failure between here and the operator is a verdict, not an
+exception. Several threads use it; each report has a connection of its own. The token is read for each
+report and never logged.
 """
 
 import logging
@@ -13,124 +13,137 @@ from typing import Protocol
 
 from stargate_worker.errors import AttemptOver, CheckpointRefused, NotAcknowledged
 from stargate_worker.protocol import (
-    Again,
+    Accepted,
+    AttemptEnded,
     Checkpoint,
-    Gone,
-    Over,
+    JobUnknown,
     Refused,
     Reply,
     Report,
-    Taken,
+    Retry,
     Verdict,
-    judge,
+    interpret,
 )
 from stargate_worker.shutdown import Shutdown
 
 ANSWER_SECONDS = 20.0
-"""Longer than the operator takes at most to write a checkpoint down."""
-GONE_SECONDS = 15.0
-"""How long a job must not be known until its workers give up."""
+"""Time limit of one report; longer than the operator takes at most to record a checkpoint."""
+UNKNOWN_SECONDS = 15.0
+"""Time after which a worker believes the answer that its job does not exist."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 10.0
 _LOOK_SECONDS = 0.25
-"""How often who waits looks whether it is still worth it: a signal handler can wake nobody."""
+"""How often a pause checks whether to give up: a signal handler cannot wake a thread."""
 
 _log = logging.getLogger(__name__)
 
 Post = Callable[[str, bytes, float], Reply]
-"""Token, body, seconds; raises where no answer comes."""
+"""Sends a body with a token within some seconds. Raises where no answer comes."""
 
 
-class OnTaken(Protocol):
-    def __call__(self, answer: Taken, /) -> None: ...
+class OnAccepted(Protocol):
+    """Called with each answer that accepts a report."""
+
+    def __call__(self, answer: Accepted, /) -> None:
+        """Takes the answer."""
+        ...
 
 
 class ReportClient:
+    """Sends reports for one worker. Threads may share it."""
+
     def __init__(
         self,
         post: Post,
         token: Callable[[], str],
         shutdown: Shutdown,
         *,
-        on_taken: OnTaken = lambda _: None,
-        gone_seconds: float = GONE_SECONDS,
+        on_accepted: OnAccepted = lambda _: None,
+        unknown_seconds: float = UNKNOWN_SECONDS,
     ) -> None:
         self._post = post
         self._token = token
         self._shutdown = shutdown
-        self._on_taken = on_taken
-        self._gone_seconds = gone_seconds
+        self._on_taken = on_accepted
+        self._unknown_seconds = unknown_seconds
         self._away_since: float | None = None
-        self._gone_since: float | None = None
+        self._unknown_since: float | None = None
 
-    def say(self, report: Report, seconds: float = ANSWER_SECONDS) -> Verdict:
-        if self._shutdown.over:
-            return Over(self._shutdown.over)
-        verdict = self._believed(self._post_report(report, seconds))
-        self._note(verdict)
+    def send(self, report: Report, seconds: float = ANSWER_SECONDS) -> Verdict:
+        """Sends one report once. Never raises; JobUnknown comes out as Retry or AttemptEnded."""
+        if self._shutdown.attempt_over:
+            return AttemptEnded(self._shutdown.attempt_over)
+        verdict = self._confirmed(self._post_report(report, seconds))
+        self._react(verdict)
         return verdict
 
-    def insist(self, checkpoint: Checkpoint, give_up: Callable[[], bool]) -> None:
-        """Until the operator has acknowledged it; raises what became of it otherwise."""
+    def send_until_acknowledged(self, checkpoint: Checkpoint, give_up: Callable[[], bool]) -> None:
+        """Repeats the report of a checkpoint until the operator has acknowledged it.
+
+        Raises AttemptOver, CheckpointRefused, or NotAcknowledged once `give_up` returns true.
+        """
         report, failures = Report(checkpoint=checkpoint), 0
         while not give_up():
-            verdict = self.say(report)
+            verdict = self.send(report)
             match verdict:
-                case Taken() if verdict.acknowledges(checkpoint):
+                case Accepted() if verdict.acknowledges(checkpoint):
                     return
-                case Over(why):
+                case AttemptEnded(why):
                     raise AttemptOver(why)
                 case Refused(why):
                     raise CheckpointRefused(f"the operator refuses {checkpoint.uri}: {why}")
             failures += 1
             _sleep(pause(verdict, failures), give_up)
         raise NotAcknowledged(
-            f"{checkpoint.uri} is {checkpoint.state}, and the operator has not acknowledged it in"
-            " the time there was"
+            f"{checkpoint.uri} is {checkpoint.state}, but the operator did not acknowledge it in"
+            " time"
         )
 
     def _post_report(self, report: Report, seconds: float) -> Verdict:
         try:
-            return judge(self._post(self._token(), report.encode(), seconds))
+            return interpret(self._post(self._token(), report.encode(), seconds))
         except Exception as error:
-            return Again(f"{type(error).__name__}: {error}")
+            return Retry(f"{type(error).__name__}: {error}")
 
-    def _believed(self, verdict: Verdict) -> Verdict:
-        """That the job is gone is believed when it is said for a while."""
-        if not isinstance(verdict, Gone):
-            self._gone_since = None
+    def _confirmed(self, verdict: Verdict) -> Verdict:
+        """Believes that the job is unknown only after `unknown_seconds` of the same answer."""
+        if not isinstance(verdict, JobUnknown):
+            self._unknown_since = None
             return verdict
-        if self._gone_since is None:
-            self._gone_since = time.monotonic()
-        if time.monotonic() - self._gone_since >= self._gone_seconds:
-            return Over(verdict.why)
-        return Again(verdict.why, after=1.0)
+        if self._unknown_since is None:
+            self._unknown_since = time.monotonic()
+        if time.monotonic() - self._unknown_since >= self._unknown_seconds:
+            return AttemptEnded(verdict.why)
+        return Retry(verdict.why, after=1.0)
 
-    def _note(self, verdict: Verdict) -> None:
+    def _react(self, verdict: Verdict) -> None:
         match verdict:
-            case Taken():
+            case Accepted():
                 self._is_back()
                 if verdict.stop:
                     self._shutdown.request()
                 self._on_taken(verdict)
-            case Over(why):
+            case AttemptEnded(why):
                 self._shutdown.end_attempt(why)
-            case Again(why):
+            case Retry(why):
                 self._is_away(why)
 
     def _is_away(self, why: str) -> None:
         if self._away_since is None:
             self._away_since = time.monotonic()
-            _log.warning("no report is taken at the moment (%s); training goes on", why)
+            _log.warning("the operator accepts no reports now (%s); training goes on", why)
 
     def _is_back(self) -> None:
         since, self._away_since = self._away_since, None
         if since is not None:
-            _log.info("reports are taken again, after %.0f s", time.monotonic() - since)
+            _log.info("the operator accepts reports again, after %.0f s", time.monotonic() - since)
 
 
 def pause(verdict: Verdict, failures: int) -> float:
-    """What the operator asks for, at least; spread, because a whole gang may be waiting."""
-    asked = verdict.after if isinstance(verdict, Again) else 0.0
+    """Seconds until the next try: at least what the operator asks for, and growing with failures.
+
+    A random part keeps the ranks of a gang from coming back at the same moment.
+    """
+    asked = verdict.after if isinstance(verdict, Retry) else 0.0
     backoff: float = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(failures, 10))
     return asked + random.uniform(0.5, 1.0) * backoff
 

@@ -81,7 +81,7 @@ def resumed(base: Path | str, name: str, epoch: int, rank: int = 0, nodes: int =
     )
 
 
-def taken(**said: Any) -> Reply:
+def accepted(**said: Any) -> Reply:
     return Reply(200, json.dumps({"attempt": 1, "nextReportSeconds": 0.2, **said}).encode())
 
 
@@ -97,9 +97,9 @@ def acknowledge(report: Mapping[str, Any], **said: Any) -> Reply:
     """As the operator does: what is Complete or Damaged stands when the answer comes."""
     checkpoint = report.get("checkpoint")
     if checkpoint is None or checkpoint["state"] == "Writing":
-        return taken(**said)
+        return accepted(**said)
     key = {name: checkpoint[name] for name in ("epoch", "uri", "state")}
-    return taken(acknowledged=key, **said)
+    return accepted(acknowledged=key, **said)
 
 
 @dataclass

@@ -14,9 +14,9 @@ from stargate_worker.checkpoint_format import (
     encode_sidecar,
     shard_name,
 )
-from stargate_worker.storage import Written
+from stargate_worker.storage import FileDigest
 
-SHARDS = (Written(3, "a" * 64), Written(4, "b" * 64))
+SHARDS = (FileDigest(3, "a" * 64), FileDigest(4, "b" * 64))
 MANIFEST = Manifest(job_uid="uid", attempt=2, epoch=45, step=None, shards=SHARDS)
 
 

@@ -17,7 +17,7 @@ import pytest
 import stargate_worker
 from stargate_lab.paths import REPO
 from stargate_worker import AttemptOver, DamagedCheckpoint, Worker, report_client, worker
-from stargate_worker.protocol import Taken
+from stargate_worker.protocol import Accepted
 from tests.unit.reports.given import JOB, pod, standing, token
 from tests.unit.reports.serving import PATH, Site, serving
 from tests.unit.worker.given import environ
@@ -143,7 +143,7 @@ async def test_a_report_that_makes_no_sense_does_not_end_a_training(
         worker.report(epoch=bad, step=-1)
         worker.report(epoch=bad, step=5)
         await eventually(lambda: getattr(node.progress, "step", None) == 5)
-    assert "'seven' is no whole number" in caplog.text
+    assert "'seven' is not a whole number" in caplog.text
 
 
 async def test_a_saved_checkpoint_stands_and_is_read_again(node: Node) -> None:
@@ -173,7 +173,7 @@ async def test_ranks_that_do_not_lead_delete_nothing(node: Node) -> None:
     old = node.folder / "attempt-1" / "epoch-5"
     old.mkdir(parents=True)
     async with joined(node.environ(rank=1, nodes=2)) as worker:
-        worker._heard(Taken(delete=(f"{FOLDER}/epoch-5",)))
+        worker._on_accepted(Accepted(delete=(f"{FOLDER}/epoch-5",)))
         await asyncio.sleep(0.2)
     assert old.exists()
 

@@ -82,7 +82,7 @@ def test_another_epoch_than_is_on_record_is_damage(tmp_path: Path) -> None:
 @pytest.mark.parametrize("remote", [False, True], ids=["path", "fsspec"])
 def test_a_storage_that_is_not_there_damages_nothing(tmp_path: Path, remote: bool) -> None:
     base = f"memory://{uuid4().hex}" if remote else str(tmp_path / "not mounted")
-    with pytest.raises(StorageUnavailable, match=r"is the storage .* reached from this"):
+    with pytest.raises(StorageUnavailable, match="can this worker reach the storage"):
         loaded(resumed(base, "epoch-5", 5))
 
 

@@ -20,8 +20,8 @@ def test_numbers_of_any_kind_are_taken() -> None:
     [
         ("loss", math.nan, "nan"),
         ("loss", math.inf, "inf"),
-        ("loss", "low", "no number"),
-        ("loss", None, "no number"),
+        ("loss", "low", "not a number"),
+        ("loss", None, "not a number"),
         ("", 1.0, "characters"),
         ("x" * 64, 1.0, "characters"),
         ("lo\nss", 1.0, "characters"),

@@ -7,15 +7,15 @@ import pytest
 from stargate_operator.reports.protocol import Acknowledged as OperatorsAcknowledged
 from stargate_operator.reports.protocol import Answer, decode, encode
 from stargate_worker.protocol import (
-    Again,
+    Accepted,
+    AttemptEnded,
     Checkpoint,
-    Gone,
-    Over,
+    JobUnknown,
     Refused,
     Reply,
     Report,
-    Taken,
-    judge,
+    Retry,
+    interpret,
 )
 from tests.unit.worker.given import refused
 
@@ -43,9 +43,9 @@ def test_a_worker_reads_what_the_operator_answers() -> None:
     told = OperatorsAcknowledged(epoch=45, uri="s3://b/epoch-45", state="Complete")
     answer = Answer(2, 1.5, stop=True, acknowledged=told, delete=("s3://b/epoch-30",))
 
-    verdict = judge(Reply(200, encode(answer)))
+    verdict = interpret(Reply(200, encode(answer)))
 
-    assert verdict == Taken(1.5, True, ("s3://b/epoch-30",), (45, "s3://b/epoch-45", "Complete"))
+    assert verdict == Accepted(1.5, True, ("s3://b/epoch-30",), (45, "s3://b/epoch-45", "Complete"))
     assert verdict.acknowledges(SAVED)
     assert not verdict.acknowledges(Checkpoint(45, "s3://b/epoch-45", "Damaged"))
 
@@ -55,36 +55,36 @@ def test_a_worker_reads_what_the_operator_answers() -> None:
     [
         (refused(400, "BadRequest"), Refused),
         (refused(400, "Invalid"), Refused),
-        (refused(401, "Unauthorized"), Again),
+        (refused(401, "Unauthorized"), Retry),
         (refused(403, "Forbidden"), Refused),
-        (refused(404, "NotFound"), Gone),
+        (refused(404, "NotFound"), JobUnknown),
         (refused(405, "MethodNotAllowed"), Refused),
-        (refused(408, "Timeout"), Again),
-        (refused(409, "StaleAttempt"), Over),
+        (refused(408, "Timeout"), Retry),
+        (refused(409, "StaleAttempt"), AttemptEnded),
         (refused(409, "OlderCheckpoint"), Refused),
         (refused(409, "AlreadyComplete"), Refused),
         (refused(409, "DamagedCheckpoint"), Refused),
         (refused(413, "RequestEntityTooLarge"), Refused),
         (refused(415, "UnsupportedMediaType"), Refused),
         (refused(422, "Invalid"), Refused),
-        (refused(429, "TooManyRequests"), Again),
-        (refused(500, "InternalError"), Again),
-        (refused(503, "ServiceUnavailable"), Again),
-        (Reply(302), Again),
-        (Reply(404, b"<html>no such page</html>"), Again),
-        (Reply(409, b'{"reason": "StaleAttempt"}'), Again),
-        (Reply(200, b"<html>welcome</html>"), Again),
-        (Reply(200, b"[]"), Again),
-        (Reply(502, b"[" * 100_000), Again),
+        (refused(429, "TooManyRequests"), Retry),
+        (refused(500, "InternalError"), Retry),
+        (refused(503, "ServiceUnavailable"), Retry),
+        (Reply(302), Retry),
+        (Reply(404, b"<html>no such page</html>"), Retry),
+        (Reply(409, b'{"reason": "StaleAttempt"}'), Retry),
+        (Reply(200, b"<html>welcome</html>"), Retry),
+        (Reply(200, b"[]"), Retry),
+        (Reply(502, b"[" * 100_000), Retry),
     ],
     ids=lambda value: f"{value.status}-{value.body[:24]!r}" if isinstance(value, Reply) else "",
 )
 def test_an_answer_means(reply: Reply, kind: type) -> None:
-    assert isinstance(judge(reply), kind)
+    assert isinstance(interpret(reply), kind)
 
 
 def test_how_long_to_wait_is_the_server_s_to_say() -> None:
-    assert judge(Reply(503, retry_after=7.0)) == Again("503 : no reason given", after=7.0)
+    assert interpret(Reply(503, retry_after=7.0)) == Retry("503 : no reason given", after=7.0)
 
 
 @pytest.mark.parametrize(
@@ -92,8 +92,8 @@ def test_how_long_to_wait_is_the_server_s_to_say() -> None:
     [(2.5, 2.5), (0, 0.2), (-1, 0.2), (1e9, 600.0), ("soon", 10.0), (None, 10.0), (1e999, 10.0)],
 )
 def test_an_interval_stays_within_reason(said: object, seconds: float) -> None:
-    verdict = judge(Reply(200, json.dumps({"nextReportSeconds": said}).encode()))
-    assert verdict == Taken(next_report_seconds=seconds)
+    verdict = interpret(Reply(200, json.dumps({"nextReportSeconds": said}).encode()))
+    assert verdict == Accepted(next_report_seconds=seconds)
 
 
 def test_what_a_newer_operator_says_beyond_is_passed_over() -> None:
@@ -103,4 +103,4 @@ def test_what_a_newer_operator_says_beyond_is_passed_over() -> None:
         "delete": ["a", 7],
         "acknowledged": {"epoch": 1},
     }
-    assert judge(Reply(200, json.dumps(said).encode())) == Taken(1.0, delete=("a",))
+    assert interpret(Reply(200, json.dumps(said).encode())) == Accepted(1.0, delete=("a",))

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from stargate_worker import AttemptOver, CheckpointRefused, NotAcknowledged, report_client
-from stargate_worker.protocol import Again, Checkpoint, Over, Report, Taken
+from stargate_worker.protocol import Accepted, AttemptEnded, Checkpoint, Report, Retry
 from stargate_worker.report_client import ReportClient, pause
 from stargate_worker.shutdown import Shutdown
-from tests.unit.worker.given import Operator, acknowledge, answers, refused, taken
+from tests.unit.worker.given import Operator, accepted, acknowledge, answers, refused
 
 SAVED = Checkpoint(45, "s3://b/epoch-45", "Complete")
 AWAY = ConnectionRefusedError("nobody there")
@@ -29,10 +29,10 @@ def never() -> bool:
 
 
 def test_a_report_that_is_taken() -> None:
-    heard: list[Taken] = []
-    operator = Operator(answers(taken(delete=["a"])))
+    heard: list[Accepted] = []
+    operator = Operator(answers(accepted(delete=["a"])))
 
-    client_of(operator, on_taken=heard.append).say(Report(epoch=3))
+    client_of(operator, on_accepted=heard.append).send(Report(epoch=3))
 
     assert operator.reports == [{"epoch": 3}]
     assert heard[0].delete == ("a",)
@@ -42,17 +42,17 @@ def test_an_operator_that_is_away_is_no_error_and_is_told_of_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
-    told = client_of(Operator(answers(AWAY, TimeoutError("late"), refused(503, "x"), taken())))
+    told = client_of(Operator(answers(AWAY, TimeoutError("late"), refused(503, "x"), accepted())))
 
-    verdicts = [told.say(Report()) for _ in range(4)]
+    verdicts = [told.send(Report()) for _ in range(4)]
 
-    assert [type(each) for each in verdicts] == [Again, Again, Again, Taken]
+    assert [type(each) for each in verdicts] == [Retry, Retry, Retry, Accepted]
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
 
 
 def test_whatever_goes_wrong_on_the_way_is_no_error() -> None:
     for trouble in (UnicodeError("label too long"), RuntimeError("can't start new thread")):
-        assert isinstance(client_of(Operator(answers(trouble))).say(Report()), Again)
+        assert isinstance(client_of(Operator(answers(trouble))).send(Report()), Retry)
 
 
 def test_a_token_that_cannot_be_read_is_no_error_either() -> None:
@@ -60,15 +60,15 @@ def test_a_token_that_cannot_be_read_is_no_error_either() -> None:
         raise FileNotFoundError("token")
 
     operator = Operator()
-    assert isinstance(ReportClient(operator.post, unreadable, Shutdown(30)).say(Report()), Again)
+    assert isinstance(ReportClient(operator.post, unreadable, Shutdown(30)).send(Report()), Retry)
     assert not operator.reports
 
 
 def test_an_answer_may_ask_the_worker_to_stop() -> None:
     shutdown = Shutdown(30)
-    client_of(Operator(answers(taken(stop=True))), shutdown).say(Report())
+    client_of(Operator(answers(accepted(stop=True))), shutdown).send(Report())
     assert shutdown.stopping
-    assert not shutdown.over
+    assert not shutdown.attempt_over
 
 
 def test_a_straggler_is_dismissed_and_asks_no_more() -> None:
@@ -76,34 +76,41 @@ def test_a_straggler_is_dismissed_and_asks_no_more() -> None:
     operator = Operator(answers(refused(409, "StaleAttempt", "attempt 2 is current")))
     told = client_of(operator, shutdown)
 
-    told.say(Report())
-    again = told.say(Report())
+    told.send(Report())
+    again = told.send(Report())
 
-    assert again == Over("attempt 2 is current")
+    assert again == AttemptEnded("attempt 2 is current")
     assert shutdown.stopping
     assert len(operator.reports) == 1
 
 
 def test_a_job_that_is_not_known_yet_is_asked_for_again() -> None:
     shutdown = Shutdown(30)
-    told = client_of(Operator(answers(refused(404, "NotFound"), taken())), shutdown)
-    assert isinstance(told.say(Report()), Again)
-    assert isinstance(told.say(Report()), Taken)
+    told = client_of(Operator(answers(refused(404, "NotFound"), accepted())), shutdown)
+    assert isinstance(told.send(Report()), Retry)
+    assert isinstance(told.send(Report()), Accepted)
     assert not shutdown.stopping
 
 
 def test_a_job_that_stays_unknown_is_gone() -> None:
     shutdown = Shutdown(30)
-    told = client_of(Operator(answers(refused(404, "NotFound"))), shutdown, gone_seconds=0.0)
-    assert isinstance(told.say(Report()), Over)
-    assert shutdown.over
+    told = client_of(Operator(answers(refused(404, "NotFound"))), shutdown, unknown_seconds=0.0)
+    assert isinstance(told.send(Report()), AttemptEnded)
+    assert shutdown.attempt_over
 
 
 def test_a_checkpoint_is_repeated_until_it_is_acknowledged() -> None:
-    lost = (AWAY, TimeoutError(), refused(503, "x"), refused(401, "x"), refused(500, "x"), taken())
+    lost = (
+        AWAY,
+        TimeoutError(),
+        refused(503, "x"),
+        refused(401, "x"),
+        refused(500, "x"),
+        accepted(),
+    )
     operator = Operator(answers(*lost, acknowledge({"checkpoint": SAVED.wire})))
 
-    client_of(operator).insist(SAVED, never)
+    client_of(operator).send_until_acknowledged(SAVED, never)
 
     assert operator.checkpoints == [(45, "Complete")] * 7
 
@@ -113,7 +120,7 @@ def test_another_checkpoint_s_acknowledgement_does_not_count() -> None:
     operator = Operator(
         answers(acknowledge({"checkpoint": other.wire}), acknowledge({"checkpoint": SAVED.wire}))
     )
-    client_of(operator).insist(SAVED, never)
+    client_of(operator).send_until_acknowledged(SAVED, never)
     assert len(operator.reports) == 2
 
 
@@ -121,31 +128,33 @@ def test_another_checkpoint_s_acknowledgement_does_not_count() -> None:
 def test_what_is_refused_for_good_is_not_repeated(reason: str) -> None:
     operator = Operator(answers(refused(409, reason, "no")))
     with pytest.raises(CheckpointRefused, match=f"{reason}: no"):
-        client_of(operator).insist(SAVED, never)
+        client_of(operator).send_until_acknowledged(SAVED, never)
     assert len(operator.reports) == 1
 
 
 def test_a_straggler_s_checkpoint_is_not_acknowledged() -> None:
     with pytest.raises(AttemptOver, match="attempt 2"):
-        client_of(Operator(answers(refused(409, "StaleAttempt", "attempt 2")))).insist(SAVED, never)
+        client_of(
+            Operator(answers(refused(409, "StaleAttempt", "attempt 2")))
+        ).send_until_acknowledged(SAVED, never)
 
 
 def test_who_has_no_more_time_gives_up() -> None:
     operator = Operator(answers(AWAY))
     with pytest.raises(NotAcknowledged, match="epoch-45"):
-        client_of(operator).insist(SAVED, lambda: len(operator.reports) >= 3)
+        client_of(operator).send_until_acknowledged(SAVED, lambda: len(operator.reports) >= 3)
 
 
 def test_pauses_grow_to_a_bound_and_are_spread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report_client, "_FIRST_PAUSE", 0.25)
-    waits = [pause(Again(""), failures) for failures in range(1, 40)]
+    waits = [pause(Retry(""), failures) for failures in range(1, 40)]
     assert 0.25 <= waits[0] <= 0.5
     assert 5 <= waits[-1] <= 10
     assert len(set(waits)) > 30
 
 
 def test_what_the_server_asks_for_is_waited_at_least() -> None:
-    assert pause(Again("", after=7.0), 1) >= 7.0
+    assert pause(Retry("", after=7.0), 1) >= 7.0
 
 
 def test_no_log_line_holds_the_token(caplog: pytest.LogCaptureFixture) -> None:
@@ -154,7 +163,9 @@ def test_no_log_line_holds_the_token(caplog: pytest.LogCaptureFixture) -> None:
         AWAY,
         refused(401, "Unauthorized"),
         refused(409, "StaleAttempt"),
-        taken(stop=True),
+        accepted(stop=True),
     ):
-        ReportClient(Operator(answers(reply)).post, lambda: "t0ps3cret", Shutdown(30)).say(Report())
+        ReportClient(Operator(answers(reply)).post, lambda: "t0ps3cret", Shutdown(30)).send(
+            Report()
+        )
     assert "t0ps3cret" not in caplog.text

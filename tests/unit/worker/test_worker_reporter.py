@@ -11,7 +11,15 @@ from stargate_worker.protocol import Checkpoint, Reply
 from stargate_worker.report_client import ReportClient
 from stargate_worker.reporter import Reporter, first_within
 from stargate_worker.shutdown import Shutdown
-from tests.unit.worker.given import Gate, Operator, acknowledge, answers, eventually, refused, taken
+from tests.unit.worker.given import (
+    Gate,
+    Operator,
+    accepted,
+    acknowledge,
+    answers,
+    eventually,
+    refused,
+)
 
 WRITING = Checkpoint(5, "s3://b/epoch-5", "Writing")
 
@@ -43,7 +51,7 @@ def test_the_newest_word_is_sent_and_what_it_leaves_out_stays() -> None:
 
 
 def test_reports_keep_to_the_interval_that_the_operator_gives() -> None:
-    operator = Operator(lambda _: taken(nextReportSeconds=0.3))
+    operator = Operator(lambda _: accepted(nextReportSeconds=0.3))
     told = reporting(operator)
     until = time.monotonic() + 1.0
     while time.monotonic() < until:
@@ -79,7 +87,7 @@ def test_an_operator_that_hangs_does_not_hold_up_the_loop() -> None:
 
 
 def test_what_is_lost_while_the_operator_is_away_is_made_good() -> None:
-    operator = Operator(answers(ConnectionRefusedError(), refused(503, "x"), taken()))
+    operator = Operator(answers(ConnectionRefusedError(), refused(503, "x"), accepted()))
     told = reporting(operator)
     told.report(epoch=7)
     eventually(lambda: len(operator.reports) == 3)
@@ -87,7 +95,7 @@ def test_what_is_lost_while_the_operator_is_away_is_made_good() -> None:
 
 
 def test_a_refused_report_is_dropped_and_the_next_is_sent() -> None:
-    operator = Operator(answers(refused(400, "Invalid", "epoch: 101 is more"), taken()))
+    operator = Operator(answers(refused(400, "Invalid", "epoch: 101 is more"), accepted()))
     told = reporting(operator)
     told.report(epoch=101)
     eventually(lambda: operator.reports)
@@ -120,7 +128,7 @@ def test_a_checkpoint_being_written_is_announced_once() -> None:
 
 def test_an_announcement_that_comes_too_late_takes_no_progress_down_with_it() -> None:
     def already(report: Any) -> Reply:
-        return refused(409, "AlreadyComplete") if "checkpoint" in report else taken()
+        return refused(409, "AlreadyComplete") if "checkpoint" in report else accepted()
 
     operator = Operator(already)
     told = reporting(operator)
@@ -140,7 +148,7 @@ def test_an_announcement_can_be_taken_back() -> None:
 
 
 def test_closing_sends_the_last_word_at_once() -> None:
-    operator = Operator(lambda _: taken(nextReportSeconds=60))
+    operator = Operator(lambda _: accepted(nextReportSeconds=60))
     told = reporting(operator)
     told.report(epoch=1)
     eventually(lambda: operator.reports)
@@ -155,7 +163,7 @@ def test_closing_is_bounded_while_the_operator_is_away_or_hangs() -> None:
     began = time.monotonic()
     away.close(5)
     gate = Gate()
-    hanging = reporting(Operator(lambda _: gate.wait() or taken()))  # type: ignore[func-returns-value]
+    hanging = reporting(Operator(lambda _: gate.wait() or accepted()))  # type: ignore[func-returns-value]
     hanging.report(epoch=1)
     hanging.close(0.2)
     assert time.monotonic() - began < 3

@@ -25,13 +25,13 @@ from tests.unit.worker.given import (
     Gate,
     Operator,
     Rank,
+    accepted,
     acknowledge,
     answers,
     eventually,
     gang,
     rank_of,
     refused,
-    taken,
 )
 
 
@@ -189,7 +189,7 @@ def test_an_operator_that_is_away_holds_up_no_save_and_hears_of_all_in_their_ord
 
 
 def test_a_checkpoint_waits_for_an_operator_that_is_away(tmp_path: Path) -> None:
-    operator = Operator(answers(*[ConnectionRefusedError()] * 5, refused(503, "x"), taken()))
+    operator = Operator(answers(*[ConnectionRefusedError()] * 5, refused(503, "x"), accepted()))
     saving = Rank(rank_of(tmp_path, nodes=1), operator).saver.save(5, None, b"0")
     eventually(lambda: len(operator.reports) > 6)
     assert not saving.done
@@ -268,7 +268,7 @@ def test_a_save_in_mid_epoch_has_a_name_of_its_own(tmp_path: Path) -> None:
     ("epoch", "step", "why"),
     [
         (5, None, "epoch-5 was saved already"),
-        (101, None, "epoch: 101 is none of the job's 100"),
+        (101, None, "epoch: 101 is not in 0 to 100"),
         (-1, None, "epoch: -1"),
         (6, -1, "step: -1"),
     ],

@@ -160,7 +160,7 @@ def test_one_that_babbles_is_cut_off(server: Server) -> None:
 )
 def test_half_an_answer_is_none(server: Server, heard: bytes) -> None:
     server.answer = lambda line: line.sendall(heard)
-    with pytest.raises(OSError, match="no HTTP"):
+    with pytest.raises(OSError, match="not HTTP"):
         post(server)
 
 

@@ -139,7 +139,7 @@ def test_hardware_that_a_block_has_not() -> None:
 def test_a_block_that_nobody_has_counted_yet() -> None:
     found = asked(placed(compute_block="new"), compute_block("new"))
     assert found.answer is Answer.NOT_NOW
-    assert "was not counted yet" in words(found)
+    assert "has not been counted yet" in words(found)
 
 
 def test_without_a_block_over_all_nodes_a_gang_over_several_can_not_be_told() -> None:
@@ -147,7 +147,7 @@ def test_without_a_block_over_all_nodes_a_gang_over_several_can_not_be_told() ->
     assert asked(job(nodes=60), *halves)
     found = asked(job(nodes=100), *halves)
     assert found.answer is Answer.NOT_NOW
-    assert "no block is over all nodes" in words(found)
+    assert "no block covers all nodes" in words(found)
     assert asked(job(nodes=100)).answer is Answer.NOT_NOW
 
 

@@ -29,5 +29,5 @@ def test_a_quantity_is_a_number(text: str, number: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "G", "4 GB", "four", "1ki"])
 def test_what_is_none_is_refused_by_name(text: str) -> None:
-    with pytest.raises(ValueError, match="is no quantity"):
+    with pytest.raises(ValueError, match="is not a quantity"):
         amount(text)

@@ -1,4 +1,4 @@
-"""`python -m stargate_trainer`: runs one rank, and says in its last line how it ended."""
+"""`python -m stargate_trainer`: runs one rank. Its last log line says how it ended."""
 
 import logging
 import os
@@ -15,6 +15,7 @@ _log = logging.getLogger("stargate_trainer")
 
 
 def main() -> None:
+    """Trains, and ends the process with one of the codes in `exits`."""
     rank = os.environ.get("STARGATE_RANK", "?")
     logging.basicConfig(level=logging.INFO, format=f"rank {rank}: %(message)s")
     logging.getLogger("torch").setLevel(logging.WARNING)
@@ -28,7 +29,7 @@ def main() -> None:
 
 
 def _train() -> None:
-    """What can be refused is refused before torch, which takes seconds, is imported."""
+    """Checks settings, strategy and data before it imports torch, which takes seconds."""
     with stargate_worker.join() as worker:
         wanted = settings(os.environ)
         strategy(worker.optimization_strategy)
@@ -46,7 +47,7 @@ def _tell(told: TrainerError, error: Exception) -> Exit:
 
 
 def _end(code: Exit) -> None:
-    """At once: on its way out torch waits for peers that are gone, and prints after our last line."""
+    """Ends the process at once: torch's exit would wait for lost peers and print after our last line."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

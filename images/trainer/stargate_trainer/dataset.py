@@ -1,8 +1,8 @@
-"""The text that is learnt, and in which order. Pure but for reading two files.
+"""The training text and the order in which it is learnt. Pure, except that it reads two files.
 
-A data set is a folder with `train.txt` and `validation.txt` (or the same names with `.gz`): any
-bytes, no tokenizer. The order of an epoch is a function of seed and epoch alone, so a training
-that is resumed anywhere sees what it would have seen.
+A data set is a folder with `train.txt` and `validation.txt` (or the same names with `.gz`): any bytes,
+no tokenizer. The order of an epoch depends on seed and epoch alone, so a resumed training sees the
+same data as one that was not interrupted.
 """
 
 import gzip
@@ -15,11 +15,14 @@ from stargate_trainer.exits import Exit, TrainerError
 
 @dataclass(frozen=True)
 class Dataset:
+    """The bytes to learn from, and the bytes to validate with."""
+
     train: bytes
     validation: bytes
 
 
 def read(path: str) -> Dataset:
+    """Reads the data set in a folder. Raises TrainerError where it cannot."""
     folder = Path(path)
     if not folder.is_dir():
         raise _unusable(path, "there is no such folder")
@@ -39,12 +42,12 @@ def _text(folder: Path, name: str) -> bytes:
 
 
 def windows(text: bytes, context: int) -> int:
-    """How many stretches of `context` bytes the text has, each with the byte that follows it."""
+    """Number of windows of `context` bytes in the text, each with the byte that follows it."""
     return max(0, (len(text) - 1) // context)
 
 
 def need_window(validation: bytes, context: int) -> bytes:
-    """The text itself, if there is anything in it to judge by."""
+    """The validation text itself. Raises TrainerError where it has not even one window."""
     if windows(validation, context):
         return validation
     raise TrainerError(
@@ -56,7 +59,10 @@ def need_window(validation: bytes, context: int) -> bytes:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Which windows each rank learns from at each step of each epoch; what is over is left out."""
+    """The windows from which each rank learns at each step of each epoch.
+
+    Windows that do not fill a whole step are left out.
+    """
 
     seed: int
     windows: int
@@ -65,9 +71,11 @@ class Schedule:
 
     @property
     def steps(self) -> int:
+        """Number of steps in an epoch."""
         return self.windows // (self.batch_size * self.world_size)
 
     def checked(self) -> "Schedule":
+        """The schedule itself. Raises TrainerError where an epoch has no step."""
         if self.steps == 0:
             raise TrainerError(
                 Exit.MISCONFIGURED,
@@ -77,11 +85,13 @@ class Schedule:
         return self
 
     def order(self, epoch: int) -> list[int]:
+        """The numbers of all windows in the order of this epoch."""
         order = list(range(self.windows))
         Random(f"{self.seed}/{epoch}").shuffle(order)
         return order
 
     def batch(self, order: list[int], step: int, rank: int) -> list[int]:
+        """The numbers of the `batch_size` windows of one rank at one step."""
         first = (step * self.world_size + rank) * self.batch_size
         return order[first : first + self.batch_size]
 

@@ -1,8 +1,8 @@
-"""How the trainer ends: each way to fail has an exit code of its own and a last line that says why.
+"""How the trainer ends: each kind of failure has its own exit code, and the last log line says why.
 
-The operator shows the exit code and the last log lines in the attempt, so the last line must be
-the one that explains. The codes are those of sysexits.h; none lies between 129 and 192, which read
-as signals, but for 143, that of SIGTERM, with which a worker leaves that was told to stop.
+The operator shows the exit code and the last log lines in the attempt, so the last line must explain
+the failure. The codes are those of sysexits.h. None is between 129 and 192, which stand for signals,
+except 143 for SIGTERM, with which a worker exits that was told to stop.
 """
 
 from enum import IntEnum
@@ -18,6 +18,8 @@ from stargate_worker import (
 
 
 class Exit(IntEnum):
+    """The exit codes; the README describes each of them."""
+
     DONE = 0
     BROKEN = 1
     CHECKPOINT_UNUSABLE = 65
@@ -50,7 +52,7 @@ _SIGNS_OF_A_LOST_PEER = ("gloo", "connection closed by peer", "connection reset"
 
 
 def as_trainer_error(error: Exception) -> TrainerError:
-    """What any error means to whoever reads the attempt's message."""
+    """The exit code and message for any error, for the reader of the attempt's message."""
     if isinstance(error, TrainerError):
         return error
     said = " ".join(str(error).split()) or "no message"

@@ -1,8 +1,8 @@
-"""From a strategy to an optimizer: one copy of its state per rank, or one cut over all ranks.
+"""The optimizer of a strategy: with a copy of its state on each rank, or with its state sharded.
 
-The sharded one is half a page of our own, not torch's ZeroRedundancyOptimizer: that one cuts
-between parameters (so ranks differ, and some may have none), hands out its state only when it is
-gathered on one rank, and its import takes a second of every start.
+Sharding is our own code and not torch's ZeroRedundancyOptimizer, which cuts between parameters (so
+shards differ in size, and may be empty), gathers its state on one rank to save it, and takes a second
+to import.
 """
 
 from collections.abc import Iterable
@@ -22,26 +22,29 @@ class Replicated:
         self._inner = inner
 
     def step(self) -> None:
+        """Updates the weights from the gradients."""
         self._inner.step()
 
     def state(self) -> dict[int, Any]:
-        """What this rank must save."""
+        """The state that this rank saves, by parameter."""
         found: dict[int, Any] = self._inner.state_dict()["state"]
         return found
 
     def restore(self, state: dict[int, Any]) -> None:
+        """Replaces the state by a saved one."""
         groups = self._inner.state_dict()["param_groups"]
         self._inner.load_state_dict({"state": state, "param_groups": groups})
 
 
 class Sharded(Replicated):
-    """Every rank steps its own slice of the weights and hands it to all others."""
+    """Every rank updates its own slice of the weights and sends it to all others."""
 
     def __init__(self, inner: torch.optim.Optimizer, mine: nn.Parameter, slices: Slices) -> None:
         super().__init__(inner)
         self._mine, self._slices = mine, slices
 
     def step(self) -> None:
+        """Updates this rank's slice, and exchanges slices. All ranks at the same time."""
         self._mine.data.copy_(self._slices.weights())
         self._mine.grad = self._slices.gradients()
         super().step()
@@ -51,7 +54,7 @@ class Sharded(Replicated):
 def optimizer(
     strategy: Strategy, model: nn.Module, slices: Slices, *, learning_rate: float
 ) -> Replicated:
-    """`learning_rate` 0 takes the strategy's own."""
+    """The optimizer of a strategy; `learning_rate` 0 uses the strategy's own."""
 
     def build(parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         kind = getattr(torch.optim, strategy.optimizer)

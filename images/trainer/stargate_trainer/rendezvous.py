@@ -1,8 +1,8 @@
-"""How the ranks of one attempt find each other, within a stated time.
+"""Lets the ranks of one attempt find each other within a stated time.
 
-Rank 0's name comes from a headless Service and may resolve late; pods start seconds apart. So the
-waiting is done here, in Python, where SIGTERM is heard and the message can say what is missing,
-and not inside torch, which does neither.
+The name of rank 0 comes from a headless Service and may resolve late; pods start seconds apart. This
+module waits in Python, where SIGTERM is handled and the message can name the missing ranks. torch
+would do neither.
 """
 
 import socket
@@ -22,7 +22,10 @@ _PAUSE = 0.2
 
 @dataclass(frozen=True)
 class Rendezvous:
-    """`stopping` says whether this rank was told to stop meanwhile."""
+    """The meeting of one rank with the others, `seconds` long at most.
+
+    `stopping` returns whether this rank was told to stop meanwhile.
+    """
 
     rank: int
     world_size: int
@@ -32,14 +35,17 @@ class Rendezvous:
     stopping: Callable[[], bool]
 
     def meet(self, collective_seconds: float) -> None:
-        """Makes the default process group; returns when every rank has joined it."""
+        """Creates the default process group, and returns when every rank has joined it.
+
+        Raises TrainerError where ranks are missing, or where this rank was told to stop.
+        """
         deadline = time.monotonic() + self.seconds
         if self.rank != 0:
             self._until(deadline, self._reachable, self._unreachable)
         try:
             self._join(deadline, collective_seconds)
         except RuntimeError as error:
-            self._need_to_go_on()  # where all are told to stop, rank 0 may be the first to go
+            self._need_to_go_on()  # where all ranks are told to stop, rank 0 may exit first
             raise TrainerError(
                 Exit.NO_RENDEZVOUS, f"{self._rank_0} is gone before all had met: {error}"
             ) from error
@@ -62,7 +68,7 @@ class Rendezvous:
         )
 
     def _store(self, deadline: float) -> torch.distributed.TCPStore:
-        """Rank 0 serves it, and needs no name to find itself."""
+        """The key-value store of the gang. Rank 0 serves it, and so uses localhost."""
         make = partial(
             torch.distributed.TCPStore,
             "localhost" if self.rank == 0 else self.address,
@@ -77,7 +83,7 @@ class Rendezvous:
         except RuntimeError as error:
             if "without libuv" not in str(error):
                 raise
-            return make(use_libuv=False)  # Debian's torch 2 asks for what it was built without
+            return make(use_libuv=False)  # Debian builds torch 2 without libuv, its default
 
     def _reachable(self) -> bool:
         try:

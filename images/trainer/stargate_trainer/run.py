@@ -1,7 +1,7 @@
-"""The life of one rank, from meeting the others to its last word.
+"""Runs one rank: meet the others, resume, train, save, exit.
 
-Whether to go on is asked by all ranks together before each step, so that all of them save the same
-moment, also where one alone was told to stop.
+All ranks decide together before each step whether to go on, so that they save the same step even
+where only one of them was told to stop.
 """
 
 import json
@@ -26,6 +26,7 @@ _log = logging.getLogger(__name__)
 
 
 def run(worker: Worker, settings: Settings, dataset: Dataset) -> None:
+    """Trains to the end of the last epoch. Raises the errors that `exits` maps to codes."""
     _meet(worker, settings)
     rank = Rank(worker, settings, dataset)
     rank.resume()
@@ -46,7 +47,7 @@ def _meet(worker: Worker, settings: Settings) -> None:
 
 
 class Rank:
-    """`epoch` whole epochs are done, and `step` steps of the next one."""
+    """One rank of the training. It has completed `epoch` epochs, and `step` steps of the next one."""
 
     def __init__(self, worker: Worker, settings: Settings, dataset: Dataset) -> None:
         self.epoch = self.step = 0
@@ -64,6 +65,7 @@ class Rank:
         self._saving: Saving | None = None
 
     def resume(self) -> None:
+        """Loads the resume point, if there is one."""
         point, found = self._worker.resume, self._worker.load()
         if point is None or found is None:
             self._say("starts at the beginning")
@@ -78,7 +80,7 @@ class Rank:
         self._say(f"resumes after {self._place}, from {point.uri}")
 
     def train(self) -> None:
-        """What is left of an epoch."""
+        """Trains the rest of an epoch, reports it, and saves where a save is due."""
         began, first = time.monotonic(), self.step
         order = self._schedule.order(self.epoch)
         while self.step < self._schedule.steps:
@@ -92,7 +94,7 @@ class Rank:
             self._save()
 
     def finish(self) -> None:
-        """The last save is waited for: a training whose weights are lost has not succeeded."""
+        """Saves and waits for it: a training whose weights are lost has not succeeded."""
         digest = self._training.slices.digest()
         _all_alike(digest)
         if self._saved != (self.epoch, self.step):
@@ -117,14 +119,14 @@ class Rank:
         self._worker.leave()
 
     def _save(self) -> Saving:
-        """What is written is encoded now: training goes on and changes what it was made from."""
+        """Encodes the shard before it returns, because training goes on and changes the weights."""
         shard = self._training.shard().encode()
         self._saving = self._worker.save(self.epoch, shard, step=self.step or None)
         self._saved = self.epoch, self.step
         return self._saving
 
     def _tell(self, steps_per_second: float) -> None:
-        """An epoch has ended."""
+        """Reports and logs a completed epoch."""
         validation = self._training.validate(self._validation)
         windows_per_step = self._settings.batch_size * self._worker.world_size
         metrics = {
@@ -138,7 +140,7 @@ class Rank:
         self._say(f"epoch {self.epoch} of {self._worker.epochs}: {told}")
 
     def _tell_digest(self, digest: str) -> None:
-        """Beside the attempt's checkpoints: whether two trainings ended alike is one comparison."""
+        """Writes the digest beside the attempt's checkpoints, so that trainings can be compared."""
         if self._worker.leads:
             told = json.dumps({"epochs": self.epoch, "sha256": digest}).encode()
             folder_at(self._worker.checkpoint_path).put("weights.json", told)
@@ -149,7 +151,7 @@ class Rank:
         return f"{self.epoch} epochs" + (f" and {self.step} steps" if self.step else "")
 
     def _say(self, what: str) -> None:
-        """What is the same on all ranks, once."""
+        """Logs on rank 0 alone, for messages that are the same on all ranks."""
         if self._worker.rank == 0:
             _log.info(what)
 

@@ -1,4 +1,4 @@
-"""The knobs of the trainer: TRAINER_* variables, read once. Pure."""
+"""The settings of the trainer, from its TRAINER_* variables. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -7,30 +7,33 @@ from typing import Any
 from stargate_trainer.exits import Exit, TrainerError
 
 HEADS = 4
-"""Of the model's attention, among which its width is divided."""
+"""Number of attention heads; the model's width must be a multiple of it."""
 _PREFIX = "TRAINER_"
 
 
 @dataclass(frozen=True)
 class Settings:
+    """The settings with their defaults. All ranks need the same."""
+
     seed: int = 1
     batch_size: int = 16
-    """Windows of text per rank and step."""
+    """Windows of text for each rank and step."""
     context: int = 32
-    """Bytes that the model looks back, at most."""
+    """Bytes in a window: how far the model looks back."""
     width: int = 32
     layers: int = 1
     learning_rate: float = 0.0
-    """0 takes the strategy's own."""
+    """0 uses the strategy's own."""
     step_seconds: float = 0.0
     """Each step lasts at least this long: a training slow enough to interrupt."""
     rendezvous_seconds: float = 300.0
-    """How long a rank waits at the start for rank 0's address and for all the others."""
+    """How long a rank waits at the start for the address of rank 0 and for the other ranks."""
     collective_seconds: float = 60.0
-    """How long a rank waits in a step for the others before it gives up."""
+    """How long a rank waits for the others in a step before it gives up."""
 
 
 def settings(environ: Mapping[str, str]) -> Settings:
+    """Reads the variables. Raises TrainerError for an unknown setting or a wrong value."""
     known = {_PREFIX + each.name.upper(): each for each in fields(Settings)}
     asked = {name: text for name, text in environ.items() if name.startswith(_PREFIX)}
     for name in asked:

@@ -1,7 +1,7 @@
-"""What one rank puts into a checkpoint, and how it is read again.
+"""The part of a checkpoint that one rank saves, and how it is read again.
 
-All that a run needs to go on, bit for bit, as if nothing had happened. Tensors alone, no numbers
-and no objects: so even old versions of torch read it without running what a pickle says.
+It holds everything that a run needs to continue with the same bits as an uninterrupted one. It
+consists of tensors alone, so even old versions of torch read it without running a pickle's code.
 """
 
 import io
@@ -16,23 +16,29 @@ from stargate_trainer.exits import Exit, TrainerError
 
 @dataclass(frozen=True)
 class Shard:
+    """The state of one rank."""
+
     weights: Tensor
-    """This rank's slice."""
+    """This rank's slice of the weights, a vector."""
     optimizer: dict[int, Any]
-    """Its state by parameter; the hyper-parameters are those of the strategy."""
+    """State of the optimizer by parameter; the strategy gives the hyper-parameters."""
     random: Tensor
-    """This rank's random numbers."""
+    """State of this rank's random number generator."""
     losses: Tensor
-    """Their sum so far, in the steps of the unfinished epoch."""
+    """Sum of the losses in the steps of the unfinished epoch, a scalar."""
 
     def encode(self) -> bytes:
+        """The shard as torch saves it."""
         held = io.BytesIO()
         torch.save({each.name: getattr(self, each.name) for each in fields(self)}, held)
         return held.getvalue()
 
 
 def decode(data: bytes, *, length: int) -> Shard:
-    """`length` is that of this model's slices: another model's checkpoint is refused by name."""
+    """Reads a shard. `length` is the number of weights in a slice of this model.
+
+    Raises TrainerError where another trainer or another model wrote the shard.
+    """
     found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     names = {each.name for each in fields(Shard)}
     if not isinstance(found, dict) or found.keys() != names:

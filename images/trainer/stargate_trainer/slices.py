@@ -1,7 +1,7 @@
-"""A model's weights as one vector, cut into as many equal slices as there are ranks.
+"""Cuts the weights of a model, as one vector, into equal slices, one for each rank.
 
-Each rank saves its own slice, so a checkpoint is as large as the model, however many ranks there
-are, and no rank has to hold or write it alone.
+Each rank saves its own slice. So a checkpoint is as large as the model for any number of ranks, and
+no rank has to hold or write all of it.
 """
 
 import hashlib
@@ -13,6 +13,8 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 
 class Slices:
+    """The slices of a model's weights. `length` is the number of weights in one slice."""
+
     def __init__(self, model: nn.Module) -> None:
         self._parameters = list(model.parameters())
         self._size = sum(each.numel() for each in self._parameters)
@@ -21,24 +23,26 @@ class Slices:
         self.length = -(-self._size // self._world_size)
 
     def weights(self) -> Tensor:
+        """This rank's slice of the weights, a vector of `length`."""
         return self._mine(parameters_to_vector(self._parameters).detach())
 
     def gradients(self) -> Tensor:
+        """This rank's slice of the gradients, a vector of `length`."""
         return self._mine(parameters_to_vector([_gradient(each) for each in self._parameters]))
 
     def spread(self, mine: Tensor) -> None:
-        """Every rank hands its slice to all others; the slices become the model's weights."""
+        """Every rank sends its slice to all others; together they become the model's weights."""
         all_slices = [torch.empty_like(mine) for _ in range(self._world_size)]
         torch.distributed.all_gather(all_slices, mine)
         vector_to_parameters(torch.cat(all_slices)[: self._size], self._parameters)
 
     def digest(self) -> str:
-        """SHA-256 of all weights: two trainings that ended alike have the same."""
+        """SHA-256 of all weights in hexadecimal: equal for trainings that ended with equal weights."""
         vector = parameters_to_vector(self._parameters).detach()
         return hashlib.sha256(bytes(vector.view(torch.uint8).tolist())).hexdigest()
 
     def _mine(self, vector: Tensor) -> Tensor:
-        """The last slice is filled up with zeros, which no optimizer here ever changes."""
+        """This rank's slice. Zeros fill up the last one; no optimizer here ever changes them."""
         mine = torch.zeros(self.length)
         found = vector[self._rank * self.length : (self._rank + 1) * self.length]
         mine[: found.numel()] = found

@@ -1,7 +1,7 @@
-"""One rank's part in the training: steps, what they cost, and its state as a shard.
+"""The computation of one rank: steps, losses, and its state as a shard.
 
-Everything here is a function of the seed, the data and the number of ranks. It knows nothing of
-checkpoints' places, of reports or of signals.
+Everything here depends on the seed, the data and the number of ranks alone. This module knows nothing
+about reports, signals or the storage of checkpoints.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from stargate_trainer.strategies import strategy
 
 
 class Training:
-    """Made by every rank at the same time: what it makes is the same on all."""
+    """The model and optimizer of one rank. All ranks create it at the same time, with equal weights."""
 
     def __init__(self, settings: Settings, *, strategy_name: str) -> None:
         torch.set_num_threads(1)
@@ -41,17 +41,20 @@ class Training:
         torch.manual_seed(settings.seed * 1_000_003 + torch.distributed.get_rank())
 
     def _settle_buckets(self) -> None:
-        """One backward pass for nothing: after its first, DDP lays the gradients out anew.
+        """Runs one backward pass without a step, because DDP changes its buckets after the first one.
 
-        The layout decides in which order gloo adds the ranks' gradients up, and so the last bits
-        of the sums. A resumed run must not take its first step in another layout than the run
-        that it continues.
+        The buckets decide the order in which gloo adds the ranks' gradients, and so the last bits of
+        the sums. A resumed run must take its first step with the buckets of the run that it
+        continues.
         """
         nothing = torch.zeros(1, self._settings.context, dtype=torch.long)
         surprise(self._ddp(nothing), nothing).backward()
 
     def learn(self, window: Tensor) -> None:
-        """One step, all ranks together, each from windows of its own."""
+        """Takes one step, all ranks together, each with its own windows.
+
+        `window` has the shape (batch_size, context + 1).
+        """
         self._ddp.train()
         self._ddp.zero_grad(set_to_none=True)
         loss = surprise(self._ddp(window[:, :-1]), window[:, 1:])
@@ -61,7 +64,7 @@ class Training:
 
     @torch.no_grad()
     def validate(self, text: "Text") -> float:
-        """The mean loss on a text that nobody learns from; each rank takes its part of it."""
+        """The mean loss on a text, in nats per byte. Each rank computes its part of it."""
         model = self._ddp.module.eval()
         mine = range(torch.distributed.get_rank(), text.windows, torch.distributed.get_world_size())
         losses = torch.zeros((), dtype=torch.float64)
@@ -71,12 +74,13 @@ class Training:
         return total(float(losses)) / text.windows
 
     def take_losses(self) -> float:
-        """The mean over all ranks of the losses since the epoch began, which ends here."""
+        """The sum of the losses in this epoch, as a mean over all ranks; sets it back to zero."""
         losses = total(float(self._losses)) / torch.distributed.get_world_size()
         self._losses.zero_()
         return losses
 
     def shard(self) -> Shard:
+        """The state of this rank."""
         return Shard(
             weights=self.slices.weights(),
             optimizer=self._optimizer.state(),
@@ -85,19 +89,19 @@ class Training:
         )
 
     def restore(self, shard: Shard) -> None:
-        """All ranks at the same time."""
+        """Continues from the state of a shard. All ranks at the same time."""
         self.start_from(shard)
         self._optimizer.restore(shard.optimizer)
         self._losses.copy_(shard.losses)
         torch.set_rng_state(shard.random)
 
     def start_from(self, shard: Shard) -> None:
-        """A warm start: another training's weights and nothing else. All ranks at the same time."""
+        """Takes only the weights of a shard, for a warm start. All ranks at the same time."""
         self.slices.spread(shard.weights)
 
 
 class Text:
-    """Bytes as rows of `context` bytes, each with the byte that follows."""
+    """A text as rows of `context` bytes, each with the byte that follows."""
 
     def __init__(self, text: bytes, context: int) -> None:
         self._bytes = torch.frombuffer(bytearray(text), dtype=torch.uint8)
@@ -106,12 +110,13 @@ class Text:
         self.windows = windows(text, context)
 
     def rows(self, numbers: Sequence[int]) -> Tensor:
+        """The windows of these numbers, of shape (len(numbers), context + 1)."""
         starts = torch.tensor(list(numbers)) * self._context
         return self._bytes[starts[:, None] + self._row].long()
 
 
 def total(value: float) -> float:
-    """The sum over all ranks; it waits for all of them."""
+    """The sum over all ranks. A collective."""
     summed = torch.tensor([value], dtype=torch.float64)
     torch.distributed.all_reduce(summed)
     return float(summed)

@@ -10,16 +10,21 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from stargate_operator.cluster import Cluster, UnreadyNode
 from stargate_operator.decide.chain import decide
 from stargate_operator.decide.observed import Contention, Observed, Trouble
 from stargate_operator.decide.plan import Plan
-from stargate_operator.desired.blueprint import Blueprint, Refusal, resolve
 from stargate_operator.desired.environment import ReportTarget
-from stargate_operator.gang import muster
-from stargate_operator.pod import FAILED, PENDING, RUNNING, SUCCEEDED, Pod, Termination
-from stargate_operator.pulse import Pulse
-from stargate_operator.reported import CheckpointReport, CheckpointState, ProgressReport, Reports
+from stargate_operator.model.blueprint import Blueprint, Refusal, resolve
+from stargate_operator.model.gang_index import observe_gang
+from stargate_operator.model.heartbeats import Heartbeats
+from stargate_operator.model.node_health import NodeHealth, UnreadyNode
+from stargate_operator.model.pod import FAILED, PENDING, RUNNING, SUCCEEDED, Pod, Termination
+from stargate_operator.model.reports import (
+    CheckpointReport,
+    CheckpointState,
+    ProgressReport,
+    Reports,
+)
 from stargate_operator.status.describe import describe
 from stargate_types import (
     AcceleratorClass,
@@ -423,9 +428,9 @@ def checkpoint_report(
     )
 
 
-def pulse(*beats: tuple[int, float] | tuple[int, float, int]) -> Pulse:
+def heartbeats(*beats: tuple[int, float] | tuple[int, float, int]) -> Heartbeats:
     """Reports in their order: of which rank, when, and at which step."""
-    found = Pulse()
+    found = Heartbeats()
     for rank, when, *step in beats:
         found.beat(rank, at(when), step[0] if step else None)
     return found
@@ -437,10 +442,10 @@ def unready(
     silent: bool = True,
     outage: bool = False,
     ready_again: Iterable[str] = (),
-) -> Cluster:
+) -> NodeHealth:
     """These nodes, which hold pods of the job, are not ready; a minute is longer than they may be."""
     nodes = {name: UnreadyNode(name, at(since), silent) for name in names}
-    return Cluster(nodes, frozenset(ready_again), outage)
+    return NodeHealth(nodes, frozenset(ready_again), outage)
 
 
 def observed(
@@ -460,17 +465,17 @@ def observed(
     alone: bool = False,
     released_at: datetime | None = None,
     failed_since: datetime | None = None,
-    pulse: Pulse | None = None,
+    heartbeats: Heartbeats | None = None,
     heard_since: float = -1000.0,
-    cluster: Cluster | None = None,
+    node_health: NodeHealth | None = None,
     pue: float = 1.0,
     never_fits: str = "",
     has_room: bool = False,
     native_gangs: bool = False,
-    missing_companions: tuple[str, ...] = (),
+    missing_gang_objects: tuple[str, ...] = (),
 ) -> Observed:
     attempts = job.status.attempts
-    current, remains = muster(
+    current, previous_pods = observe_gang(
         pods,
         namespace=job.metadata.namespace,
         attempt=job.status.attempt,
@@ -482,11 +487,11 @@ def observed(
         now=now,
         blueprint=blueprint_ or blueprint(job),
         gang=current,
-        remains=remains,
-        reports=Reports(progress, tuple(checkpoints), epoch_seconds, pulse or Pulse()),
+        previous_pods=previous_pods,
+        reports=Reports(progress, tuple(checkpoints), epoch_seconds, heartbeats or Heartbeats()),
         trouble=trouble,
         contention=Contention(older, older_is_short, whole, alone, released_at),
-        cluster=cluster or Cluster(),
+        node_health=node_health or NodeHealth(),
         failed_since=failed_since,
         heard_since=at(heard_since),
         report_interval=10.0,
@@ -494,7 +499,7 @@ def observed(
         never_fits=never_fits,
         has_room=has_room,
         native_gangs=native_gangs,
-        missing_companions=missing_companions,
+        missing_gang_objects=missing_gang_objects,
     )
 
 

@@ -99,19 +99,19 @@ def test_an_upgrade_keeps_it_while_it_is_good(
     upgrade: Upgrade, passed: Passed, days: int | None
 ) -> None:
     """None: one that somebody made by hand under this name; it is theirs to renew."""
-    standing = passed(upgrade(), days)
+    view = passed(upgrade(), days)
     found = upgrade()
-    assert found["data"] == standing["data"]
+    assert found["data"] == view["data"]
     assert found["metadata"]["annotations"].get(UNTIL) == _in(days)
 
 
 def test_in_its_last_two_years_the_next_ca_is_trusted_before_it_is_used(
     upgrade: Upgrade, passed: Passed
 ) -> None:
-    standing = passed(upgrade(), 700)
+    view = passed(upgrade(), 700)
     prepared = upgrade()
-    assert prepared["data"]["tls.crt"] == standing["data"]["tls.crt"]
-    assert certificates(prepared, "ca.crt")[1:] == certificates(standing, "ca.crt")
+    assert prepared["data"]["tls.crt"] == view["data"]["tls.crt"]
+    assert certificates(prepared, "ca.crt")[1:] == certificates(view, "ca.crt")
     assert signer(prepared) == 1
     passed(prepared, 690)
     assert upgrade()["data"] == prepared["data"]
@@ -135,11 +135,11 @@ def test_and_in_its_last_year_it_takes_over(upgrade: Upgrade, passed: Passed) ->
 def test_whoever_has_not_upgraded_for_long_gets_a_new_one_at_once(
     upgrade: Upgrade, passed: Passed
 ) -> None:
-    standing = passed(upgrade(), -3)
+    view = passed(upgrade(), -3)
     renewed = upgrade()
     assert signer(renewed) == 0
-    assert certificates(renewed, "ca.crt")[1:] == certificates(standing, "ca.crt")
-    assert renewed["data"]["tls.key"] != standing["data"]["tls.key"]
+    assert certificates(renewed, "ca.crt")[1:] == certificates(view, "ca.crt")
+    assert renewed["data"]["tls.key"] != view["data"]["tls.key"]
 
 
 def test_the_bundle_holds_no_more_than_the_old_ca_and_the_new(

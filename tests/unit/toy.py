@@ -13,13 +13,19 @@ from stargate_operator.decide.chain import decide
 from stargate_operator.decide.effects import Effects, effects
 from stargate_operator.decide.observed import Observed
 from stargate_operator.decide.plan import NOT_FAILURES
-from stargate_operator.gang import Gang, muster
-from stargate_operator.pod import FAILED, PENDING, RUNNING, SUCCEEDED, Termination
-from stargate_operator.reported import CheckpointReport, CheckpointState, ProgressReport, Reports
-from stargate_operator.status import checkpoints
+from stargate_operator.model import checkpoints
+from stargate_operator.model.gang import Gang
+from stargate_operator.model.gang_index import observe_gang
+from stargate_operator.model.pod import FAILED, PENDING, RUNNING, SUCCEEDED, Termination
+from stargate_operator.model.reports import (
+    CheckpointReport,
+    CheckpointState,
+    ProgressReport,
+    Reports,
+)
 from stargate_operator.status.describe import count, describe
-from stargate_operator.status.difference import Urgency, urgency
-from stargate_operator.status.size import LIMIT, size
+from stargate_operator.status.size_limit import LIMIT, size
+from stargate_operator.status.urgency import Urgency, urgency
 from stargate_types import StargateJobStatus
 from stargate_types.status import Cause, Checkpoints, Phase
 from tests.builders import NOW, GivenJob, GivenPod, blueprint, job, pod, uri
@@ -64,7 +70,7 @@ class Toy:
 
     def observed(self) -> Observed:
         attempt = self.job.status.attempt
-        gang, remains = muster(
+        gang, previous_pods = observe_gang(
             self.pods.values(),
             namespace=self.job.metadata.namespace,
             attempt=attempt,
@@ -77,7 +83,7 @@ class Toy:
             now=self.now,
             blueprint=_BLUEPRINT,
             gang=gang,
-            remains=remains,
+            previous_pods=previous_pods,
             reports=Reports(self.progress, tuple(self.reports)),
             failed_since=self.failed_since.get(attempt),
         )

@@ -8,20 +8,20 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from stargate_operator.cluster import Cluster
 from stargate_operator.constants import (
     GIVEN_UP_GRACE_SECONDS,
     KEPT_FAILED_PODS,
     KILL_GRACE_SECONDS,
 )
 from stargate_operator.decide.observed import Observed
-from stargate_operator.desired.blueprint import Refusal
-from stargate_operator.pod import Pod
+from stargate_operator.model.blueprint import Refusal
+from stargate_operator.model.node_health import NodeHealth
+from stargate_operator.model.pod import Pod
 from stargate_types.status import Cause, Phase
 
 
 @dataclass(frozen=True)
-class Doomed:
+class PodDeletion:
     """A pod to delete. `grace` in seconds; None for the pod's own."""
 
     pod: Pod
@@ -31,23 +31,23 @@ class Doomed:
 @dataclass(frozen=True)
 class Effects:
     create: tuple[int, ...] = ()
-    companions: tuple[str, ...] = ()
-    delete: tuple[Doomed, ...] = ()
+    gang_objects: tuple[str, ...] = ()
+    delete: tuple[PodDeletion, ...] = ()
 
 
 def effects(observed: Observed) -> Effects:
     """`observed.job.status` is the status as just written, and `observed.gang` its attempt's."""
     phase = observed.phase
     if phase is None or phase is Phase.SUCCEEDED:
-        return Effects(delete=_doom(observed, observed.remains.alive, KILL_GRACE_SECONDS))
+        return Effects(delete=_doom(observed, observed.previous_pods.alive, KILL_GRACE_SECONDS))
     if phase in (Phase.SUSPENDED, Phase.FAILED):
-        held = (*observed.gang.live_pods, *observed.remains.alive)
+        held = (*observed.gang.live_pods, *observed.previous_pods.alive)
         return Effects(delete=_doom(observed, held, _last_grace(observed)))
     return Effects(
         create=_ranks_to_create(observed),
-        companions=_companions(observed),
+        gang_objects=_companions(observed),
         delete=(
-            *_doom(observed, observed.remains.alive, KILL_GRACE_SECONDS),
+            *_doom(observed, observed.previous_pods.alive, KILL_GRACE_SECONDS),
             *_prune(observed),
         ),
     )
@@ -66,7 +66,7 @@ def _ranks_to_create(observed: Observed) -> tuple[int, ...]:
 
 def _companions(observed: Observed) -> tuple[str, ...]:
     needed = observed.has_run or _may_create(observed)
-    return observed.missing_companions if needed else ()
+    return observed.missing_gang_objects if needed else ()
 
 
 def _may_create(observed: Observed) -> bool:
@@ -74,32 +74,32 @@ def _may_create(observed: Observed) -> bool:
     refused = observed.trouble is not None and observed.now < observed.trouble.retry_at
     leaving = observed.job.metadata.deletion_timestamp is not None
     blocked = refused or leaving or isinstance(observed.blueprint, Refusal)
-    return observed.starting and not blocked and not observed.remains.alive
+    return observed.starting and not blocked and not observed.previous_pods.alive
 
 
-def _prune(observed: Observed) -> tuple[Doomed, ...]:
+def _prune(observed: Observed) -> tuple[PodDeletion, ...]:
     """Of failed pods keep the last attempt's culprit and a few more: they hold logs, not nodes."""
     previous = observed.previous
     number, culprit = (previous.number, previous.rank) if previous else (0, None)
     kept = sorted(
-        (pod for pod in observed.remains.failed if pod.attempt == number),
+        (pod for pod in observed.previous_pods.failed if pod.attempt == number),
         key=lambda pod: (pod.rank != culprit, pod.rank),
     )[:KEPT_FAILED_PODS]
     names = {pod.name for pod in kept}
-    surplus = [pod for pod in observed.remains.failed if pod.name not in names]
-    return _doom(observed, (*surplus, *observed.remains.succeeded), KILL_GRACE_SECONDS)
+    surplus = [pod for pod in observed.previous_pods.failed if pod.name not in names]
+    return _doom(observed, (*surplus, *observed.previous_pods.succeeded), KILL_GRACE_SECONDS)
 
 
-def _doom(observed: Observed, pods: Iterable[Pod], grace: int | None) -> tuple[Doomed, ...]:
-    return tuple(doom(pods, grace, cluster=observed.cluster, now=observed.now))
+def _doom(observed: Observed, pods: Iterable[Pod], grace: int | None) -> tuple[PodDeletion, ...]:
+    return tuple(deletion_of(pods, grace, node_health=observed.node_health, now=observed.now))
 
 
-def doom(
-    pods: Iterable[Pod], grace: int | None, *, cluster: Cluster, now: datetime
-) -> Iterator[Doomed]:
+def deletion_of(
+    pods: Iterable[Pod], grace: int | None, *, node_health: NodeHealth, now: datetime
+) -> Iterator[PodDeletion]:
     """A pod that is going already needs no second word, unless nobody is there to hear the first."""
     for pod in pods:
-        if cluster.gives_up(pod, now):
-            yield Doomed(pod, GIVEN_UP_GRACE_SECONDS)
+        if node_health.gives_up(pod, now):
+            yield PodDeletion(pod, GIVEN_UP_GRACE_SECONDS)
         elif not pod.deleting:
-            yield Doomed(pod, grace)
+            yield PodDeletion(pod, grace)

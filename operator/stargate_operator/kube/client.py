@@ -22,7 +22,7 @@ from stargate_operator.kube import errors
 from stargate_operator.kube.aimd import Limiter
 from stargate_operator.kube.config import Endpoint
 from stargate_operator.kube.errors import ApiError
-from stargate_operator.kube.http1 import Answer, Garbled, Wire
+from stargate_operator.kube.http1 import Answer, ConnectionPool, Garbled
 from stargate_operator.kube.meta import ObjectMeta, Partial
 
 T = TypeVar("T")
@@ -60,7 +60,7 @@ class Client:
         self.on_request: Callable[[str, int, float], None] | None = None
         """Told (verb, status or 0, seconds) of every exchange, for metrics."""
         self._authorization = endpoint.authorization
-        self._wire, self._prefix, self._headers = _connect_to(endpoint, user_agent)
+        self._pool, self._prefix, self._headers = _connect_to(endpoint, user_agent)
         self._decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
 
     async def __aenter__(self) -> Client:
@@ -72,7 +72,7 @@ class Client:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._wire.close()
+        await self._pool.close()
 
     async def get(self, path: str, as_: type[T], *, query: Query | None = None) -> T:
         return self._decode(await self.get_raw(path, query=query), as_)
@@ -137,7 +137,7 @@ class Client:
         request = self._request("GET", _target(path, query), b"", _JSON, _JSON)
         started = time.monotonic()
         try:
-            stream = await self._wire.stream(request, timeout=READ_TIMEOUT, idle=idle)
+            stream = await self._pool.stream(request, timeout=READ_TIMEOUT, idle=idle)
         except (OSError, Garbled) as error:
             self._tell("WATCH", 0, started)
             raise _trouble(error, READ_TIMEOUT) from error
@@ -212,7 +212,7 @@ class Client:
         request = self._request(verb, target, body, accept, content_type)
         started = time.monotonic()
         try:
-            answer = await self._wire.request(request, timeout, fence=fence)
+            answer = await self._pool.request(request, timeout, fence=fence)
         except (OSError, Garbled) as error:
             self._tell(verb, 0, started)
             raise _trouble(error, timeout) from error
@@ -252,12 +252,14 @@ def _no_guard() -> None:
     """For those who are not elected: tests, tools, the bench's floor."""
 
 
-def _connect_to(endpoint: Endpoint, user_agent: str) -> tuple[Wire, str, str]:
+def _connect_to(endpoint: Endpoint, user_agent: str) -> tuple[ConnectionPool, str, str]:
     url = urlsplit(endpoint.server)
     if url.hostname is None:
         raise ValueError(f"no host in {endpoint.server!r}")
     port = url.port or (80 if endpoint.ssl is None else 443)
-    wire = Wire(host=url.hostname, port=port, tls=endpoint.ssl, server_name=endpoint.server_name)
+    wire = ConnectionPool(
+        host=url.hostname, port=port, tls=endpoint.ssl, server_name=endpoint.server_name
+    )
     headers = f"Host: {url.netloc}\r\nUser-Agent: {user_agent}\r\n"
     return wire, url.path.rstrip("/"), headers
 

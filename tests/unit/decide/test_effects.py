@@ -2,9 +2,9 @@
 
 import pytest
 
-from stargate_operator.decide.effects import Doomed, effects
+from stargate_operator.decide.effects import PodDeletion, effects
 from stargate_operator.decide.observed import Trouble
-from stargate_operator.desired.blueprint import Refusal
+from stargate_operator.model.blueprint import Refusal
 from stargate_types.status import Cause
 from tests.builders import (
     GivenJob,
@@ -57,21 +57,21 @@ def test_a_running_gang_gets_none() -> None:
     ids=["new", "restarting", "queued", "suspended", "succeeded", "failed"],
 )
 def test_nothing_is_created_before_or_after_a_gang_may_start(given: GivenJob) -> None:
-    found = effects(observed(given, missing_companions=("Service",)))
-    assert (found.create, found.companions) == ((), ())
+    found = effects(observed(given, missing_gang_objects=("Service",)))
+    assert (found.create, found.gang_objects) == ((), ())
 
 
 def test_nothing_is_created_for_a_job_that_is_being_deleted() -> None:
     given = job().starting()
     meta = given.metadata.model_copy(update={"deletion_timestamp": at(-1)})
     going = given.model_copy(update={"metadata": meta})
-    assert effects(observed(going, missing_companions=("Service",))).create == ()
+    assert effects(observed(going, missing_gang_objects=("Service",))).create == ()
 
 
 def test_nothing_is_created_while_a_pod_of_an_earlier_attempt_is_alive() -> None:
     old = pod(3, attempt=1).running().deleted()
-    found = effects(observed(job().starting(2), [old], missing_companions=("Service",)))
-    assert (found.create, found.companions) == ((), ())
+    found = effects(observed(job().starting(2), [old], missing_gang_objects=("Service",)))
+    assert (found.create, found.gang_objects) == ((), ())
 
 
 def test_pods_that_ended_do_not_hold_it_up() -> None:
@@ -94,8 +94,8 @@ def test_after_a_refusal_nothing_is_created_until_the_retry() -> None:
     ids=["starting", "running", "restarting"],
 )
 def test_companions_stand_as_long_as_the_gang(given: GivenJob, made: bool) -> None:
-    found = effects(observed(given, gang(4), missing_companions=("Service",)))
-    assert bool(found.companions) is made
+    found = effects(observed(given, gang(4), missing_gang_objects=("Service",)))
+    assert bool(found.gang_objects) is made
 
 
 def test_a_restart_deletes_the_old_gang_with_a_grace_of_two_seconds() -> None:
@@ -135,8 +135,8 @@ def test_the_culprit_and_nine_more_failed_pods_stay() -> None:
     over = attempt(nodes=20, ran=-90, ended=0, cause=Cause.EXIT, rank=17)
     coming = attempt(2, nodes=20, resolved=False)
     given = job(nodes=20).restarting().having(attempts=[over, coming])
-    doomed = {each.pod.rank for each in effects(observed(given, failed)).delete}
-    assert set(range(20)) - doomed == {17, *range(9)}
+    deletion = {each.pod.rank for each in effects(observed(given, failed)).delete}
+    assert set(range(20)) - deletion == {17, *range(9)}
 
 
 def test_the_next_restart_prunes_those_of_the_one_before() -> None:
@@ -149,4 +149,4 @@ def test_what_claims_a_rank_that_is_none_or_taken_is_removed() -> None:
     stray, twin = pod(7).running(), pod(2).running().but(name="train-1-copy", uid="copy")
     given = job().starting()
     found = effects(observed(given, [*gang(4), stray, twin]))
-    assert found.delete == (Doomed(stray, 2), Doomed(twin, 2))
+    assert found.delete == (PodDeletion(stray, 2), PodDeletion(twin, 2))

@@ -1,0 +1,89 @@
+"""What the report server may ask of the rest, answered from what stands in the jobs' statuses."""
+
+from collections.abc import Callable
+
+from stargate_operator.informers.jobs import Jobs
+from stargate_operator.informers.pod_store import PodStore
+from stargate_operator.model.pod import Pod
+from stargate_operator.model.scope import Scope
+from stargate_operator.reconcile.work_queue import WorkQueue
+from stargate_operator.reports.job_lookup import CheckpointKey, JobView
+from stargate_types import StargateJob
+
+
+class CachedJobLookup:
+    def __init__(
+        self,
+        *,
+        jobs: Jobs,
+        pods: PodStore,
+        work_queue: WorkQueue,
+        leads: Callable[[], bool],
+        scope: Scope,
+    ) -> None:
+        self._jobs = jobs
+        self._pods = pods
+        self._work_queue = work_queue
+        self._leads = leads
+        self._scope = scope
+
+    def is_leader(self) -> bool:
+        return self._leads()
+
+    def serves(self, namespace: str) -> bool:
+        return namespace in self._scope
+
+    def pod(self, pod_uid: str) -> Pod | None:
+        return self._pods.by_uid(pod_uid)
+
+    def is_gone(self, pod_uid: str) -> bool:
+        return self._pods.is_gone(pod_uid)
+
+    def wake(self, job_uid: str) -> None:
+        self._work_queue.wake(job_uid)
+
+    def progressed(self, job_uid: str) -> None:
+        self._work_queue.wake_soon(job_uid)
+
+    def view(self, job_uid: str) -> JobView | None:
+        job = self._jobs.get(job_uid)
+        if job is None:
+            return None
+        return JobView(
+            namespace=job.metadata.namespace,
+            name=job.metadata.name,
+            attempt=job.status.attempt,
+            epochs=job.spec.epochs,
+            world_size=job.world_size,
+            stop=_stops(job),
+            checkpoint_folder=_folder(job),
+            restored_from=_restored_from(job),
+            checkpoints=_checkpoints(job),
+            expired=self._expired(job_uid),
+            report_timeout=job.report_timeout,
+        )
+
+    def _expired(self, job_uid: str) -> tuple[str, ...]:
+        reconciler = self._work_queue.reconciler(job_uid)
+        return tuple(reconciler.memory.expired) if reconciler else ()
+
+
+def _stops(job: StargateJob) -> bool:
+    phase = job.status.phase
+    ended = bool(job.status.attempts and job.status.attempts[-1].end)
+    deleted = job.metadata.deletion_timestamp is not None
+    return ended or deleted or (phase is not None and phase.finished)
+
+
+def _folder(job: StargateJob) -> str:
+    return (job.status.checkpoints and job.status.checkpoints.folder) or ""
+
+
+def _restored_from(job: StargateJob) -> str:
+    restored = job.status.checkpoints and job.status.checkpoints.restored_from
+    return restored.uri if restored else ""
+
+
+def _checkpoints(job: StargateJob) -> tuple[CheckpointKey, ...]:
+    history = job.status.checkpoints.history if job.status.checkpoints else []
+    return tuple((each.epoch, each.uri, each.state) for each in history)

@@ -1,0 +1,246 @@
+"""Builds the parts of one replica and connects them. It starts nothing by itself.
+
+`leading.py` says what a replica does from the moment when it leads. `run.py` says how the process
+starts and ends.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import structlog
+
+from stargate_operator.constants import FIELD_MANAGER
+from stargate_operator.desired.environment import ReportTarget
+from stargate_operator.informers.catalog import Catalog
+from stargate_operator.informers.foreign_pods import ForeignPods
+from stargate_operator.informers.informer import PODS, SERVICES, Informer, Reflector
+from stargate_operator.informers.jobs import Jobs
+from stargate_operator.informers.kopf_handlers import watched
+from stargate_operator.informers.kopf_watchers import KopfWatchers
+from stargate_operator.informers.node_tracker import NodeLossTimes, NodeTracker
+from stargate_operator.informers.nodes import NodeInformer
+from stargate_operator.informers.pod_store import PodStore
+from stargate_operator.kube.client import Client
+from stargate_operator.kube.config import Endpoint
+from stargate_operator.kube.pod_groups import find_group_version
+from stargate_operator.model.pod import Pod
+from stargate_operator.placement.contention import GangContention
+from stargate_operator.placement.fleet import Fleet
+from stargate_operator.placement.placer import Placer
+from stargate_operator.reconcile.compute_blocks import ComputeBlockWriter
+from stargate_operator.reconcile.event_recorder import EventRecorder
+from stargate_operator.reconcile.gang_objects import GangObjects
+from stargate_operator.reconcile.reconciler import Dependencies
+from stargate_operator.reconcile.work_queue import WorkQueue
+from stargate_operator.reports.authentication import TokenAuthenticator
+from stargate_operator.reports.certificate import ServingCertificate
+from stargate_operator.reports.handler import ReportHandler
+from stargate_operator.reports.listening import ListeningSince
+from stargate_operator.reports.pending import PendingReports
+from stargate_operator.reports.server import ReportServer
+from stargate_operator.runtime.job_lookup import CachedJobLookup
+from stargate_operator.runtime.leader_election import LeaderElection
+from stargate_operator.runtime.wakeups import Wakeups
+from stargate_operator.runtime.watchdog import Check, Watchdog
+from stargate_operator.settings import Settings
+from stargate_operator.telemetry import metrics
+from stargate_operator.telemetry.gauges import Sources
+
+log = structlog.get_logger(__name__)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Replica:
+    """Everything that one process consists of."""
+
+    def __init__(
+        self, settings: Settings, endpoint: Endpoint, refused: tuple[str, ...] = ()
+    ) -> None:
+        """`refused`: namespaces of the settings that may not be watched."""
+        self.settings = settings
+        self.refused = refused
+        self.scope = scope = settings.scope.without(refused)
+        self.jobs, self.catalog, self.pending = Jobs(), Catalog(), PendingReports()
+        self.work_queue = WorkQueue()
+        agent = user_agent(settings)
+        self.lease_client = Client(endpoint, user_agent=agent)
+        self.election = LeaderElection(
+            self.lease_client,
+            namespace=settings.namespace,
+            name=settings.lease_name,
+            identity=settings.leader_identity,
+            duration=settings.lease_duration_seconds,
+            renew_deadline=settings.lease_renew_deadline_seconds,
+            retry=settings.lease_retry_seconds,
+        )
+        self.client = Client(
+            endpoint,
+            user_agent=agent,
+            guard=self.election.guard,
+            in_flight=settings.requests_in_flight,
+        )
+        for client in (self.lease_client, self.client):
+            client.on_request = metrics.api_answered
+        self.listening = ListeningSince(now, time.monotonic)
+        self.fleet = Fleet(time.monotonic)
+        self.node_tracker = NodeTracker(
+            NodeLossTimes(
+                lost_after=timedelta(seconds=settings.node_lost_seconds),
+                avoided_for=timedelta(seconds=settings.avoid_lost_nodes_seconds),
+            ),
+            every_pod=self.every_pod,
+            clock=now,
+            monotonic=time.monotonic,
+        )
+        self.wakeups = Wakeups(
+            work_queue=self.work_queue,
+            fleet=self.fleet,
+            jobs=self.jobs,
+            node_tracker=self.node_tracker,
+        )
+        self.node_informer = NodeInformer(self.client, on_change=self.wakeups.node_changed)
+        self.foreign_pods = [ForeignPods(self.client, on_change=self.fleet.held)]
+        if scope.namespaces is not None:
+            self.foreign_pods.append(
+                ForeignPods(self.client, on_change=self.fleet.held, outside=scope.namespaces)
+            )
+        self.pods = PodStore(self.wakeups.pod_changed)
+        self.services = PodStore(self.wakeups.gang_object_changed)
+        self.pod_groups: PodStore | None = None
+        self.informers: list[Reflector[Any]] = [
+            *self._of_jobs(self.pods, PODS),
+            *self._of_jobs(self.services, SERVICES),
+            *self.foreign_pods,
+            self.node_informer,
+        ]
+        self.event_recorder = EventRecorder(
+            self.client, instance=settings.leader_identity, clock=now
+        )
+        self.watchers = KopfWatchers(watched(scope))
+        self.leads_now = asyncio.Event()
+
+    def _of_jobs(self, store: PodStore, path: str) -> list[Informer]:
+        """What belongs to jobs, each namespace of the scope followed by itself and kept together."""
+        return [
+            Informer(self.client, store, path=path, namespace=each) for each in self.scope.parts
+        ]
+
+    def every_pod(self) -> Iterator[Pod]:
+        return (pod for uid in self.pods.job_uids() for pod in self.pods.of_job(uid).values())
+
+    @property
+    def leads(self) -> bool:
+        return self.election.is_leader and self.leads_now.is_set()
+
+    def compute_blocks(self) -> ComputeBlockWriter:
+        return ComputeBlockWriter(
+            self.client,
+            self.catalog,
+            self.fleet,
+            seconds=self.settings.compute_seconds,
+            clock=now,
+        )
+
+    async def follow_pod_groups(self) -> str | None:
+        if self.settings.native_gangs == "off":
+            return None
+        candidates = self.scope.namespaces or (self.settings.namespace,)
+        found = await find_group_version(self.client, namespaces=candidates)
+        if found is not None:
+            self.pod_groups = PodStore(self.wakeups.gang_object_changed)
+            reflectors = self._of_jobs(self.pod_groups, f"/apis/{found}/podgroups")
+            self.informers.extend(reflectors)
+            self._pod_group_tasks = [asyncio.create_task(each.run()) for each in reflectors]
+        return found
+
+    def dependencies(self, group_version: str | None) -> Dependencies:
+        return Dependencies(
+            client=self.client,
+            jobs=self.jobs,
+            catalog=self.catalog,
+            pods=self.pods,
+            node_tracker=self.node_tracker,
+            gang_objects=GangObjects(
+                self.client,
+                services=self.services,
+                pod_groups=self.pod_groups,
+                group_version=group_version,
+            ),
+            pending=self.pending,
+            listening=self.listening,
+            contention=GangContention(self.jobs),
+            placer=Placer(self.fleet, self.catalog, self.jobs),
+            event_recorder=self.event_recorder,
+            target=self._report_target,
+            clock=now,
+            wake=self.work_queue.wake,
+        )
+
+    def _report_target(self) -> ReportTarget:
+        """Read for each gang: a CA may be renewed while this process runs."""
+        settings = self.settings
+        return ReportTarget(settings.reports_url, ca_bundle=settings.reports_ca.read_text())
+
+    def report_server(self) -> ReportServer:
+        lookup = CachedJobLookup(
+            jobs=self.jobs,
+            pods=self.pods,
+            work_queue=self.work_queue,
+            leads=lambda: self.leads and self.watchers.listed,
+            scope=self.scope,
+        )
+        authenticator = TokenAuthenticator(self.client, time.time)
+        handler = ReportHandler(
+            lookup, self.pending, authenticator, clock=now, listening=self.listening
+        )
+        certificate = ServingCertificate(
+            self.settings.reports_certificate, self.settings.reports_key
+        )
+        return ReportServer(handler, certificate)
+
+    def watchdog(self, reports: ReportServer) -> Watchdog:
+        return Watchdog(
+            [
+                Check("kopf watchers", self.watchers.problem),
+                Check("watches", self._silence),
+                Check("report server", reports.problem),
+            ]
+        )
+
+    def _silence(self) -> str | None:
+        silent = [each for each in self.informers if not each.alive(time.monotonic())]
+        return f"{len(silent)} of them have fallen silent" if silent else None
+
+    def sources(self) -> Sources:
+        return Sources(
+            jobs=self.jobs,
+            reports_of=self.pending.of,
+            leads=lambda: self.leads,
+            watch_ages=self._watch_ages,
+            queues={
+                "passes": lambda: self.work_queue.due,
+                "pods": lambda: self.work_queue.pods_waiting,
+                "requests": lambda: self.client.limiter.waiting,
+                "events": lambda: self.event_recorder.waiting,
+            },
+            pods=self.pods.__len__,
+            foreign_pods=lambda: sum(len(each) for each in self.foreign_pods),
+            concurrency=lambda: self.client.limiter.limit,
+            clock=now,
+        )
+
+    def _watch_ages(self) -> dict[str, float]:
+        ages, now = self.watchers.ages(), time.monotonic()
+        for each in self.informers:
+            ages[each.name] = max(ages.get(each.name, 0.0), now - each.last_heard)
+        return ages
+
+
+def user_agent(settings: Settings) -> str:
+    return f"{FIELD_MANAGER}/{settings.leader_identity}"

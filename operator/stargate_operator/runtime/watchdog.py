@@ -1,0 +1,69 @@
+"""Notices what is dead or silent while the process looks healthy, and says so.
+
+A watcher that died leaves its kind's events unheard for ever; kopf's own probes do not tell. The
+liveness endpoint asks `problems()`, and `run` ends by raising, which ends the process: restarting
+is the one repair that always works. It looks only; it never repairs anything itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+_STARTING = 30.0
+
+
+@dataclass(frozen=True)
+class Check:
+    name: str
+    ask: Callable[[], str | None]
+    """Nothing when healthy, else what is wrong, in words. It must neither block nor raise."""
+
+
+class Unhealthy(Exception):  # noqa: N818 - a state
+    """What the checks said."""
+
+
+class Watchdog:
+    def __init__(
+        self,
+        checks: list[Check],
+        period: float = 5.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._checks = checks
+        self._period = period
+        self._clock = clock
+        self._looked_at = clock()
+
+    def problems(self) -> list[str]:
+        """As of now; for liveness. A watchdog that is itself stuck is a problem too."""
+        late = self._clock() - self._looked_at
+        stuck = [f"watchdog: has not looked for {late:.0f} s"] if late > self._allowed_lag else []
+        return stuck + [f"{c.name}: {found}" for c in self._checks if (found := _ask(c))]
+
+    async def run(self) -> None:
+        while True:
+            self._looked_at = self._clock()
+            problems = self.problems()
+            if problems:
+                raise Unhealthy("; ".join(problems))
+            await asyncio.sleep(self._period)
+
+    @property
+    def _allowed_lag(self) -> float:
+        return 6 * self._period + _STARTING
+
+
+def _ask(check: Check) -> str | None:
+    try:
+        return check.ask()
+    except Exception as error:  # a check that cannot tell is no proof of health
+        log.exception("check failed", check=check.name)
+        return f"{type(error).__name__}: {error}"

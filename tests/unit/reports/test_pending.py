@@ -1,0 +1,171 @@
+import asyncio
+
+import pytest
+
+from stargate_operator.reports.pending import MAX_PENDING, PendingReports
+from tests.unit.reports.given import JOB, at, checkpoint, progress, status
+
+
+def told(*reports: object) -> PendingReports:
+    pending = PendingReports()
+    for report in reports:
+        record = pending.checkpoint if hasattr(report, "uri") else pending.progress
+        record(JOB, report)  # type: ignore[arg-type]
+    return pending
+
+
+def epochs(pending: PendingReports) -> list[tuple[int, str]]:
+    return [(report.epoch, report.state) for report in pending.of(JOB).checkpoints]
+
+
+def test_a_job_that_reported_nothing_has_nothing() -> None:
+    reports = PendingReports().of(JOB)
+    assert (reports.progress, reports.checkpoints, reports.epoch_seconds) == (None, (), None)
+
+
+def test_rank_0_speaks_for_the_gang() -> None:
+    pending = told(progress(3), progress(None, rank=5, step=900))
+    assert pending.of(JOB).progress == progress(3)
+    assert pending.of(JOB).heartbeats.steps([5]) == (900, 900)
+
+
+def test_what_a_report_leaves_out_stays_said() -> None:
+    pending = told(progress(3, step=10, metrics=(("loss", 0.5),)), progress(None, 2, step=11))
+    assert pending.of(JOB).progress == progress(3, 2, step=11, metrics=(("loss", 0.5),))
+
+
+def test_an_older_attempt_is_not_heard_any_more() -> None:
+    pending = told(progress(3, attempt=2), progress(7, attempt=1))
+    assert pending.of(JOB).progress == progress(3, attempt=2)
+
+
+def test_a_newer_attempt_starts_from_nothing() -> None:
+    pending = told(progress(7), progress(None, rank=3), checkpoint(5))
+    pending.mark_written(JOB, status(attempt=2))
+    assert pending.of(JOB).progress is None
+    assert not pending.of(JOB).heartbeats.ranks
+    assert not epochs(pending)
+
+
+@pytest.mark.parametrize(
+    ("seen", "pace"),
+    [
+        ([(0, 0)], None),
+        ([(0, 0), (0, 60)], None),
+        ([(0, 0), (1, 30)], 30),
+        ([(40, 0), (41, 3), (42, 13), (43, 23)], 10),
+        ([(0, 0), (2, 20), (6, 60)], 10),
+        ([(9, 0), (10, 5), (3, 6), (4, 16)], 10),
+        ([(n, n * 10 if n < 50 else 490 + (n - 49) * 20) for n in range(80)], 20),
+    ],
+    ids=["one", "same", "first", "joined-late", "skipping", "gone-back", "slower-of-late"],
+)
+def test_the_pace_of_an_attempt(seen: list[tuple[int, float]], rate: float | None) -> None:
+    pending = told(*(progress(epoch, seconds) for epoch, seconds in seen))
+    assert pending.of(JOB).epoch_seconds == rate
+
+
+def test_a_checkpoint_is_pending_until_it_stands() -> None:
+    pending = told(checkpoint(5))
+    assert epochs(pending) == [(5, "Complete")]
+    pending.mark_written(JOB, status(checkpoint(5)))
+    assert not epochs(pending)
+
+
+def test_it_stands_in_the_history_too() -> None:
+    pending = told(checkpoint(5))
+    pending.mark_written(JOB, status(checkpoint(10), checkpoint(5)))
+    assert not epochs(pending)
+
+
+def test_standing_in_another_state_is_not_standing() -> None:
+    pending = told(checkpoint(5))
+    pending.mark_written(JOB, status(checkpoint(5, "Writing")))
+    assert epochs(pending) == [(5, "Complete")]
+
+
+def test_a_repeat_keeps_the_first_time() -> None:
+    pending = told(checkpoint(5, seconds=1), checkpoint(5, seconds=9))
+    assert [report.at for report in pending.of(JOB).checkpoints] == [at(1)]
+
+
+@pytest.mark.parametrize(
+    ("reports", "left"),
+    [
+        ([checkpoint(5, "Writing"), checkpoint(5)], [(5, "Complete")]),
+        ([checkpoint(5), checkpoint(5, "Writing")], [(5, "Complete")]),
+        ([checkpoint(5, "Writing"), checkpoint(10, "Writing")], [(10, "Writing")]),
+        ([checkpoint(5), checkpoint(10, "Writing")], [(5, "Complete"), (10, "Writing")]),
+        ([checkpoint(5), checkpoint(5, "Damaged")], [(5, "Damaged")]),
+        (
+            [checkpoint(10, "Writing"), checkpoint(5, "Damaged")],
+            [(10, "Writing"), (5, "Damaged")],
+        ),
+    ],
+)
+def test_what_supersedes_what(reports: list[object], left: list[tuple[int, str]]) -> None:
+    assert epochs(told(*reports)) == left
+
+
+def test_a_rank_that_reports_without_end_fills_no_memory() -> None:
+    pending = told(*(checkpoint(epoch) for epoch in range(1000)))
+    assert len(pending.of(JOB).checkpoints) == MAX_PENDING
+
+
+async def test_waiting_ends_when_it_stands() -> None:
+    pending = told(checkpoint(5))
+    first = asyncio.create_task(pending.view(JOB, checkpoint(5), 5))
+    second = asyncio.create_task(pending.view(JOB, checkpoint(5), 5))
+    await asyncio.sleep(0)
+    pending.mark_written(JOB, status(checkpoint(5)))
+    assert all(await asyncio.gather(first, second))
+    assert await pending.view(JOB, checkpoint(5), 0)
+
+
+async def test_waiting_ends_in_time() -> None:
+    assert not await told(checkpoint(5)).view(JOB, checkpoint(5), 0.01)
+
+
+async def test_one_who_hangs_up_harms_no_other() -> None:
+    pending = told(checkpoint(5))
+    first = asyncio.create_task(pending.view(JOB, checkpoint(5), 5))
+    second = asyncio.create_task(pending.view(JOB, checkpoint(5), 5))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.sleep(0)
+    pending.mark_written(JOB, status(checkpoint(5)))
+    assert await second
+
+
+async def test_waiting_ends_at_once_when_the_attempt_does() -> None:
+    pending = told(checkpoint(5))
+    waiting = asyncio.create_task(pending.view(JOB, checkpoint(5), 5))
+    await asyncio.sleep(0)
+    pending.mark_written(JOB, status(attempt=2))
+    assert not await asyncio.wait_for(waiting, 1)
+
+
+async def test_a_last_save_that_made_it_into_the_next_attempt_stands() -> None:
+    pending = told(checkpoint(5))
+    waiting = asyncio.create_task(pending.view(JOB, checkpoint(5), 5))
+    await asyncio.sleep(0)
+    pending.mark_written(JOB, status(checkpoint(5), attempt=2))
+    assert await waiting
+
+
+async def test_a_forgotten_job_keeps_nobody_waiting() -> None:
+    pending = told(checkpoint(5))
+    waiting = asyncio.create_task(pending.view(JOB, checkpoint(5), 5))
+    await asyncio.sleep(0)
+    pending.forget(JOB)
+    pending.forget(JOB)
+    assert not await asyncio.wait_for(waiting, 1)
+    assert not epochs(pending)
+
+
+async def test_what_stood_at_the_start_stands() -> None:
+    pending = PendingReports()
+    pending.mark_written(JOB, status(checkpoint(5)))
+    pending.checkpoint(JOB, checkpoint(5))
+    assert not epochs(pending)
+    assert await pending.view(JOB, checkpoint(5), 0)

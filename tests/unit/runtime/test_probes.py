@@ -1,0 +1,89 @@
+from collections import Counter
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+
+from stargate_operator.runtime.probes import Probes
+from stargate_operator.telemetry import gauges, metrics, status_counters
+from stargate_operator.telemetry.survey import Survey
+from stargate_types.status import Phase
+
+
+class Watchdog:
+    wrong: str | None = None
+
+    def __call__(self) -> str | None:
+        return self.wrong
+
+
+@pytest.fixture
+def watchdog() -> Watchdog:
+    return Watchdog()
+
+
+@pytest.fixture
+async def url(watchdog: Watchdog) -> AsyncIterator[str]:
+    probes = Probes(liveness=[lambda: None, watchdog], readiness=[lambda: 1 / 0])  # type: ignore[list-item,return-value]
+    await probes.start("127.0.0.1", 0)
+    yield f"http://127.0.0.1:{probes.port}"
+    await probes.close()
+
+
+async def get(url: str) -> tuple[int, str]:
+    async with aiohttp.ClientSession() as client, client.get(url) as answer:
+        return answer.status, await answer.text()
+
+
+async def test_liveness_is_what_the_watchdogs_say(url: str, watchdog: Watchdog) -> None:
+    assert await get(f"{url}/healthz") == (200, "ok\n")
+    watchdog.wrong = "the watcher of stargatejobs is dead"
+    assert await get(f"{url}/healthz") == (503, "the watcher of stargatejobs is dead\n")
+
+
+async def test_a_check_that_raises_has_failed(url: str) -> None:
+    code, text = await get(f"{url}/readyz")
+    assert code == 503
+    assert "ZeroDivisionError" in text
+
+
+async def test_metrics_are_served(url: str) -> None:
+    metrics.status_written()
+    status_counters.attempt_ended("OOMKilled")
+    code, text = await get(f"{url}/metrics")
+    assert code == 200
+    assert 'stargate_status_writes_total{outcome="written"}' in text
+    assert "process_cpu_seconds_total" in text
+
+
+def test_jobs_are_shown_in_every_phase() -> None:
+    gauges.jobs_stand(Survey(jobs=Counter({Phase.RUNNING: 3})))
+    assert metrics.value("stargate_jobs", {"phase": "Running"}) == 3
+    gauges.jobs_stand(Survey())
+    assert metrics.value("stargate_jobs", {"phase": "Running"}) == 0
+
+
+def test_labels_stay_few() -> None:
+    metrics.api_answered("BREW", 429, 0.1)
+    labels = {"verb": "other", "code": "429"}
+    assert metrics.value("stargate_api_requests_total", labels) >= 1
+    assert metrics.value("stargate_api_throttled_total") >= 1
+
+
+def test_every_function_records_something() -> None:
+    metrics.pass_done(0.1)
+    metrics.status_skipped()
+    metrics.status_conflicted()
+    metrics.pods_created(2)
+    metrics.pods_deleted()
+    metrics.event_told("Normal")
+    metrics.api_concurrency(32)
+    metrics.report_turned_away()
+    status_counters.gang_started(20)
+    status_counters.gang_restarted(59)
+    metrics.leading(True)
+    metrics.informer_pods(5000)
+    metrics.watch_restarted("pods")
+    text = metrics.exposition().decode()
+    for family in ("gang_start_seconds", "gang_restart_seconds", "watch_restarts_total", "leader"):
+        assert f"stargate_{family}" in text

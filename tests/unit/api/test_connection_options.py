@@ -51,22 +51,22 @@ def options_of(command: str) -> set[str]:
     "command",
     ["submit", "check", "list", "status", "watch", "logs", "suspend", "resume", "cancel"],
 )
-def test_a_job_command_takes_every_connection_option(command: str) -> None:
+def test_job_command_takes_every_connection_option(command: str) -> None:
     assert options_of(command) == set(GIVEN)
 
 
 @pytest.mark.parametrize("command", ["compute", "version"])
-def test_a_cluster_command_takes_no_namespace(command: str) -> None:
+def test_cluster_command_takes_no_namespace(command: str) -> None:
     assert options_of(command) == {"context", "kubeconfig"}
 
 
-def test_a_command_connects_by_its_options() -> None:
+def test_command_connects_with_its_options() -> None:
     done = CliRunner().invoke(app, ["list", *FLAGS])
     assert done.exit_code == 0, done.output
     assert FakeClient.made == GIVEN
 
 
-def test_a_command_without_options_states_nothing() -> None:
+def test_command_without_options_states_nothing() -> None:
     done = CliRunner().invoke(app, ["compute"])
     assert done.exit_code == 0, done.output
     assert FakeClient.made == dict.fromkeys(GIVEN)

@@ -79,9 +79,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("found", "complaint"), WRONG, ids=[words for _, words in WRONG])
-def test_wrong_field_is_named_with_its_fix(
-    found: dict[str, Any], complaint: str
-) -> None:
+def test_wrong_field_is_named_with_its_fix(found: dict[str, Any], complaint: str) -> None:
     assert complaints(found) == [complaint]
 
 

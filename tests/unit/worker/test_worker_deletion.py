@@ -25,7 +25,7 @@ def started(told: Environment, shutdown: Shutdown, **rest: Any) -> CheckpointDel
     return deleter
 
 
-def test_what_is_listed_goes_and_the_rest_stays(tmp_path: Path) -> None:
+def test_listed_checkpoint_is_deleted_alone(tmp_path: Path) -> None:
     old, new = checkpoint(tmp_path, "epoch-5"), checkpoint(tmp_path, "epoch-50")
     deleter = started(rank_of(tmp_path, attempt=2), Shutdown(30))
 
@@ -35,7 +35,7 @@ def test_what_is_listed_goes_and_the_rest_stays(tmp_path: Path) -> None:
     assert len(list(new.iterdir())) == 2
 
 
-def test_what_lies_elsewhere_is_left_alone(
+def test_checkpoint_outside_of_the_job_stays(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     warm_start = checkpoint(tmp_path / "other", "epoch-5")
@@ -48,7 +48,7 @@ def test_what_lies_elsewhere_is_left_alone(
     assert caplog.text.count("it stays") == 2
 
 
-def test_a_straggler_deletes_nothing(tmp_path: Path) -> None:
+def test_ended_attempt_deletes_nothing(tmp_path: Path) -> None:
     old = checkpoint(tmp_path, "epoch-5")
     shutdown = Shutdown(30)
     shutdown.end_attempt("attempt 2 is current")
@@ -58,7 +58,7 @@ def test_a_straggler_deletes_nothing(tmp_path: Path) -> None:
     assert old.exists()
 
 
-def test_what_cannot_be_deleted_is_told_of_and_tried_again_later(
+def test_failed_deletion_is_logged_and_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     old = checkpoint(tmp_path, "epoch-5")
@@ -76,9 +76,7 @@ def test_what_cannot_be_deleted_is_told_of_and_tried_again_later(
     eventually(lambda: deleter.enqueue(listed) or not old.exists())  # type: ignore[func-returns-value]
 
 
-def test_the_same_list_comes_with_every_answer_and_is_worked_on_once(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_repeated_list_is_deleted_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     checkpoint(tmp_path, "epoch-5")
     deleter = started(rank_of(tmp_path), Shutdown(30))
@@ -88,7 +86,7 @@ def test_the_same_list_comes_with_every_answer_and_is_worked_on_once(
     assert caplog.text.count("is deleted") == 1
 
 
-def test_it_remembers_no_more_than_it_must(tmp_path: Path) -> None:
+def test_deleter_remembers_a_bounded_number(tmp_path: Path) -> None:
     deleter = started(rank_of(tmp_path), Shutdown(30))
     for n in range(1000):
         deleter.enqueue((f"{URI}/attempt-1/epoch-{n}",))

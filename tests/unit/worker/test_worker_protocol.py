@@ -22,7 +22,7 @@ from tests.unit.worker.given import refused
 SAVED = Checkpoint(45, "s3://b/epoch-45", "Complete", 1 << 30)
 
 
-def test_the_operator_reads_what_a_worker_writes() -> None:
+def test_operator_decodes_a_worker_s_report() -> None:
     read = decode(Report(45, 4500, {"loss": 0.25, "lr": 1e-3}, SAVED).encode())
 
     assert (read.epoch, read.step) == (45, 4500)
@@ -35,11 +35,11 @@ def test_the_operator_reads_what_a_worker_writes() -> None:
     assert read.checkpoint.size_bytes == 1 << 30
 
 
-def test_a_sign_of_life_says_nothing_else() -> None:
+def test_empty_report_has_an_empty_body() -> None:
     assert Report().encode() == b"{}"
 
 
-def test_a_worker_reads_what_the_operator_answers() -> None:
+def test_worker_decodes_the_operator_s_answer() -> None:
     told = OperatorsAcknowledged(epoch=45, uri="s3://b/epoch-45", state="Complete")
     answer = Answer(2, 1.5, stop=True, acknowledged=told, delete=("s3://b/epoch-30",))
 
@@ -79,11 +79,11 @@ def test_a_worker_reads_what_the_operator_answers() -> None:
     ],
     ids=lambda value: f"{value.status}-{value.body[:24]!r}" if isinstance(value, Reply) else "",
 )
-def test_an_answer_means(reply: Reply, kind: type) -> None:
+def test_answer_gives_its_verdict(reply: Reply, kind: type) -> None:
     assert isinstance(interpret(reply), kind)
 
 
-def test_how_long_to_wait_is_the_server_s_to_say() -> None:
+def test_retry_after_sets_the_wait() -> None:
     assert interpret(Reply(503, retry_after=7.0)) == Retry("503 : no reason given", after=7.0)
 
 
@@ -91,12 +91,12 @@ def test_how_long_to_wait_is_the_server_s_to_say() -> None:
     ("said", "seconds"),
     [(2.5, 2.5), (0, 0.2), (-1, 0.2), (1e9, 600.0), ("soon", 10.0), (None, 10.0), (1e999, 10.0)],
 )
-def test_an_interval_stays_within_reason(said: object, seconds: float) -> None:
+def test_report_interval_is_bounded(said: object, seconds: float) -> None:
     verdict = interpret(Reply(200, json.dumps({"nextReportSeconds": said}).encode()))
     assert verdict == Accepted(next_report_seconds=seconds)
 
 
-def test_what_a_newer_operator_says_beyond_is_passed_over() -> None:
+def test_unknown_answer_fields_are_ignored() -> None:
     said = {
         "nextReportSeconds": 1,
         "mood": "good",

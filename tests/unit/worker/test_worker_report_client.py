@@ -28,7 +28,7 @@ def never() -> bool:
     return False
 
 
-def test_a_report_that_is_taken() -> None:
+def test_accepted_report_is_passed_on() -> None:
     heard: list[Accepted] = []
     operator = Operator(answers(accepted(delete=["a"])))
 
@@ -38,7 +38,7 @@ def test_a_report_that_is_taken() -> None:
     assert heard[0].delete == ("a",)
 
 
-def test_an_operator_that_is_away_is_no_error_and_is_told_of_once(
+def test_absent_operator_is_logged_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -50,12 +50,12 @@ def test_an_operator_that_is_away_is_no_error_and_is_told_of_once(
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
 
 
-def test_whatever_goes_wrong_on_the_way_is_no_error() -> None:
+def test_failed_request_is_a_retry() -> None:
     for trouble in (UnicodeError("label too long"), RuntimeError("can't start new thread")):
         assert isinstance(client_of(Operator(answers(trouble))).send(Report()), Retry)
 
 
-def test_a_token_that_cannot_be_read_is_no_error_either() -> None:
+def test_unreadable_token_is_a_retry() -> None:
     def unreadable() -> str:
         raise FileNotFoundError("token")
 
@@ -64,14 +64,14 @@ def test_a_token_that_cannot_be_read_is_no_error_either() -> None:
     assert not operator.reports
 
 
-def test_an_answer_may_ask_the_worker_to_stop() -> None:
+def test_answer_with_stop_stops_the_worker() -> None:
     shutdown = Shutdown(30)
     client_of(Operator(answers(accepted(stop=True))), shutdown).send(Report())
     assert shutdown.stopping
     assert not shutdown.attempt_over
 
 
-def test_a_straggler_is_dismissed_and_asks_no_more() -> None:
+def test_ended_attempt_sends_no_more_reports() -> None:
     shutdown = Shutdown(30)
     operator = Operator(answers(refused(409, "StaleAttempt", "attempt 2 is current")))
     told = client_of(operator, shutdown)
@@ -84,7 +84,7 @@ def test_a_straggler_is_dismissed_and_asks_no_more() -> None:
     assert len(operator.reports) == 1
 
 
-def test_a_job_that_is_not_known_yet_is_asked_for_again() -> None:
+def test_briefly_unknown_job_is_a_retry() -> None:
     shutdown = Shutdown(30)
     told = client_of(Operator(answers(refused(404, "NotFound"), accepted())), shutdown)
     assert isinstance(told.send(Report()), Retry)
@@ -92,14 +92,14 @@ def test_a_job_that_is_not_known_yet_is_asked_for_again() -> None:
     assert not shutdown.stopping
 
 
-def test_a_job_that_stays_unknown_is_gone() -> None:
+def test_job_that_stays_unknown_ends_the_attempt() -> None:
     shutdown = Shutdown(30)
     told = client_of(Operator(answers(refused(404, "NotFound"))), shutdown, unknown_seconds=0.0)
     assert isinstance(told.send(Report()), AttemptEnded)
     assert shutdown.attempt_over
 
 
-def test_a_checkpoint_is_repeated_until_it_is_acknowledged() -> None:
+def test_checkpoint_report_repeats_until_acknowledged() -> None:
     lost = (
         AWAY,
         TimeoutError(),
@@ -115,7 +115,7 @@ def test_a_checkpoint_is_repeated_until_it_is_acknowledged() -> None:
     assert operator.checkpoints == [(45, "Complete")] * 7
 
 
-def test_another_checkpoint_s_acknowledgement_does_not_count() -> None:
+def test_acknowledgement_of_another_checkpoint_is_ignored() -> None:
     other = Checkpoint(40, "s3://b/epoch-40", "Complete")
     operator = Operator(
         answers(acknowledge({"checkpoint": other.wire}), acknowledge({"checkpoint": SAVED.wire}))
@@ -125,27 +125,27 @@ def test_another_checkpoint_s_acknowledgement_does_not_count() -> None:
 
 
 @pytest.mark.parametrize("reason", ["OlderCheckpoint", "DamagedCheckpoint", "AlreadyComplete"])
-def test_what_is_refused_for_good_is_not_repeated(reason: str) -> None:
+def test_refused_checkpoint_is_not_repeated(reason: str) -> None:
     operator = Operator(answers(refused(409, reason, "no")))
     with pytest.raises(CheckpointRefused, match=f"{reason}: no"):
         client_of(operator).send_until_acknowledged(SAVED, never)
     assert len(operator.reports) == 1
 
 
-def test_a_straggler_s_checkpoint_is_not_acknowledged() -> None:
+def test_checkpoint_of_an_old_attempt_raises() -> None:
     with pytest.raises(AttemptOver, match="attempt 2"):
         client_of(
             Operator(answers(refused(409, "StaleAttempt", "attempt 2")))
         ).send_until_acknowledged(SAVED, never)
 
 
-def test_who_has_no_more_time_gives_up() -> None:
+def test_checkpoint_report_gives_up_without_time() -> None:
     operator = Operator(answers(AWAY))
     with pytest.raises(NotAcknowledged, match="epoch-45"):
         client_of(operator).send_until_acknowledged(SAVED, lambda: len(operator.reports) >= 3)
 
 
-def test_pauses_grow_to_a_bound_and_are_spread(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pauses_grow_within_a_bound_at_random(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report_client, "_FIRST_PAUSE", 0.25)
     waits = [pause(Retry(""), failures) for failures in range(1, 40)]
     assert 0.25 <= waits[0] <= 0.5
@@ -153,11 +153,11 @@ def test_pauses_grow_to_a_bound_and_are_spread(monkeypatch: pytest.MonkeyPatch) 
     assert len(set(waits)) > 30
 
 
-def test_what_the_server_asks_for_is_waited_at_least() -> None:
+def test_pause_is_at_least_retry_after() -> None:
     assert pause(Retry("", after=7.0), 1) >= 7.0
 
 
-def test_no_log_line_holds_the_token(caplog: pytest.LogCaptureFixture) -> None:
+def test_log_holds_no_token(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     for reply in (
         AWAY,

@@ -27,7 +27,7 @@ def watched(grace_seconds: float = 30) -> tuple[Shutdown, SigtermWatch]:
     return shutdown, watch
 
 
-def test_sigterm_starts_the_clock() -> None:
+def test_sigterm_starts_the_grace_period() -> None:
     shutdown, _ = watched(grace_seconds=10)
     assert (shutdown.stopping, shutdown.seconds_left) == (False, None)
 
@@ -38,7 +38,7 @@ def test_sigterm_starts_the_clock() -> None:
     assert 9 < shutdown.seconds_left <= 10
 
 
-def test_a_second_one_gives_no_more_time() -> None:
+def test_second_sigterm_gives_no_more_time() -> None:
     shutdown, _ = watched(grace_seconds=10)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(0.05)
@@ -47,7 +47,7 @@ def test_a_second_one_gives_no_more_time() -> None:
     assert shutdown.seconds_left < 9.96
 
 
-def test_who_listened_before_still_hears() -> None:
+def test_earlier_handler_is_called_and_restored() -> None:
     heard: list[int] = []
 
     def listen(number: int, frame: FrameType | None) -> None:
@@ -64,7 +64,7 @@ def test_who_listened_before_still_hears() -> None:
     assert signal.getsignal(signal.SIGTERM) is listen
 
 
-def test_a_later_listener_stays() -> None:
+def test_later_handler_stays() -> None:
     _, watch = watched()
     later = signal.SIG_IGN
     signal.signal(signal.SIGTERM, later)
@@ -72,7 +72,7 @@ def test_a_later_listener_stays() -> None:
     assert signal.getsignal(signal.SIGTERM) == later
 
 
-def test_outside_of_the_main_thread_it_says_so_and_goes_on(
+def test_joining_outside_the_main_thread_warns(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     before = signal.getsignal(signal.SIGTERM)
@@ -83,7 +83,7 @@ def test_outside_of_the_main_thread_it_says_so_and_goes_on(
     assert signal.getsignal(signal.SIGTERM) == before
 
 
-def test_a_forked_child_can_be_terminated() -> None:
+def test_forked_child_ends_on_sigterm() -> None:
     watched()
     child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(30,))
     child.start()
@@ -93,7 +93,7 @@ def test_a_forked_child_can_be_terminated() -> None:
     assert child.exitcode == -signal.SIGTERM
 
 
-def test_the_operator_s_word_stops_too_and_nobody_counts() -> None:
+def test_operator_s_request_stops_without_a_deadline() -> None:
     shutdown = Shutdown(30)
     shutdown.request()
     assert shutdown.stopping

@@ -80,57 +80,59 @@ class Environment:
 
 def read(environ: Mapping[str, str]) -> Environment:
     """Parses the variables. Raises NotInAJob where one is missing or wrong."""
-    told = _Variables(environ)
-    if not told.text("STARGATE_REPORT_URL").startswith("https://"):
+    variables = _Variables(environ)
+    if not variables.text("STARGATE_REPORT_URL").startswith("https://"):
         raise NotInAJob("STARGATE_REPORT_URL must start with https://: a token travels over it")
     return Environment(
-        job=told.text("STARGATE_JOB"),
-        namespace=told.text("STARGATE_NAMESPACE"),
-        job_uid=told.text("STARGATE_JOB_UID"),
-        attempt=told.whole("STARGATE_ATTEMPT"),
-        node_rank=told.whole("STARGATE_RANK"),
-        nodes=told.whole("STARGATE_WORLD_SIZE"),
-        master_address=told.text("STARGATE_MASTER_ADDR"),
-        master_port=told.whole("STARGATE_MASTER_PORT"),
-        model_name=told.text("STARGATE_MODEL_NAME"),
-        dataset_uri=told.text("STARGATE_DATASET_URI"),
-        dataset_path=told.text("STARGATE_DATASET_PATH"),
-        epochs=told.whole("STARGATE_EPOCHS"),
-        accelerator_type=told.text("STARGATE_ACCELERATOR_TYPE"),
-        gpu_equivalents=told.whole("STARGATE_GPU_EQUIVALENTS"),
-        memory_gb=told.whole("STARGATE_MEMORY_GB"),
-        optimization_strategy=told.text("STARGATE_OPTIMIZATION_STRATEGY"),
-        checkpoint_interval_epochs=told.whole("STARGATE_CHECKPOINT_INTERVAL_EPOCHS"),
-        checkpoint_uri=told.text("STARGATE_CHECKPOINT_URI"),
-        checkpoint_path=told.text("STARGATE_CHECKPOINT_PATH"),
-        checkpoint_retain=told.whole("STARGATE_CHECKPOINT_RETAIN"),
-        grace_seconds=told.whole("STARGATE_GRACE_PERIOD_SECONDS", _DEFAULT_GRACE),
-        report_url=told.text("STARGATE_REPORT_URL"),
-        report_ca=told.text("STARGATE_REPORT_CA"),
-        token_file=told.text("STARGATE_REPORT_TOKEN_FILE"),
-        processes=_processes(told),
-        resume=_resume(told),
+        job=variables.text("STARGATE_JOB"),
+        namespace=variables.text("STARGATE_NAMESPACE"),
+        job_uid=variables.text("STARGATE_JOB_UID"),
+        attempt=variables.whole("STARGATE_ATTEMPT"),
+        node_rank=variables.whole("STARGATE_RANK"),
+        nodes=variables.whole("STARGATE_WORLD_SIZE"),
+        master_address=variables.text("STARGATE_MASTER_ADDR"),
+        master_port=variables.whole("STARGATE_MASTER_PORT"),
+        model_name=variables.text("STARGATE_MODEL_NAME"),
+        dataset_uri=variables.text("STARGATE_DATASET_URI"),
+        dataset_path=variables.text("STARGATE_DATASET_PATH"),
+        epochs=variables.whole("STARGATE_EPOCHS"),
+        accelerator_type=variables.text("STARGATE_ACCELERATOR_TYPE"),
+        gpu_equivalents=variables.whole("STARGATE_GPU_EQUIVALENTS"),
+        memory_gb=variables.whole("STARGATE_MEMORY_GB"),
+        optimization_strategy=variables.text("STARGATE_OPTIMIZATION_STRATEGY"),
+        checkpoint_interval_epochs=variables.whole("STARGATE_CHECKPOINT_INTERVAL_EPOCHS"),
+        checkpoint_uri=variables.text("STARGATE_CHECKPOINT_URI"),
+        checkpoint_path=variables.text("STARGATE_CHECKPOINT_PATH"),
+        checkpoint_retain=variables.whole("STARGATE_CHECKPOINT_RETAIN"),
+        grace_seconds=variables.whole("STARGATE_GRACE_PERIOD_SECONDS", _DEFAULT_GRACE),
+        report_url=variables.text("STARGATE_REPORT_URL"),
+        report_ca=variables.text("STARGATE_REPORT_CA"),
+        token_file=variables.text("STARGATE_REPORT_TOKEN_FILE"),
+        processes=_processes(variables),
+        resume=_resume(variables),
     )
 
 
-def _resume(told: "_Variables") -> ResumePoint | None:
-    uri = told.text("STARGATE_RESUME_URI", "")
+def _resume(variables: "_Variables") -> ResumePoint | None:
+    uri = variables.text("STARGATE_RESUME_URI", "")
     if not uri:
         return None
     return ResumePoint(
-        epoch=told.whole("STARGATE_RESUME_EPOCH"), uri=uri, path=told.text("STARGATE_RESUME_PATH")
+        epoch=variables.whole("STARGATE_RESUME_EPOCH"),
+        uri=uri,
+        path=variables.text("STARGATE_RESUME_PATH"),
     )
 
 
-def _processes(told: "_Variables") -> Processes:
+def _processes(variables: "_Variables") -> Processes:
     """torchrun's numbers where it started us (it sets LOCAL_RANK), else one process a node."""
-    if not told.text("LOCAL_RANK", ""):
-        return Processes(told.whole("STARGATE_RANK"), told.whole("STARGATE_WORLD_SIZE"))
+    if not variables.text("LOCAL_RANK", ""):
+        return Processes(variables.whole("STARGATE_RANK"), variables.whole("STARGATE_WORLD_SIZE"))
     return Processes(
-        rank=told.whole("RANK"),
-        world_size=told.whole("WORLD_SIZE"),
-        local_rank=told.whole("LOCAL_RANK"),
-        restarts=told.whole("TORCHELASTIC_RESTART_COUNT", "0"),
+        rank=variables.whole("RANK"),
+        world_size=variables.whole("WORLD_SIZE"),
+        local_rank=variables.whole("LOCAL_RANK"),
+        restarts=variables.whole("TORCHELASTIC_RESTART_COUNT", "0"),
     )
 
 

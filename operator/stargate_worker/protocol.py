@@ -133,34 +133,34 @@ def interpret(reply: Reply) -> Verdict:
 
 def _decoded(body: bytes) -> Json | None:
     try:
-        said = json.loads(body)
+        value = json.loads(body)
     except (ValueError, RecursionError):
         return None
-    return said if isinstance(said, dict) else None
+    return value if isinstance(value, dict) else None
 
 
-def _accepted(said: Json) -> Accepted:
+def _accepted(answer: Json) -> Accepted:
     """Ignores fields that it does not know: the operator may be newer than this library."""
     return Accepted(
-        next_report_seconds=_interval(said.get("nextReportSeconds")),
-        stop=said.get("stop") is True,
-        delete=_texts(said.get("delete")),
-        acknowledged=_acknowledged(said.get("acknowledged")),
+        next_report_seconds=_interval(answer.get("nextReportSeconds")),
+        stop=answer.get("stop") is True,
+        delete=_texts(answer.get("delete")),
+        acknowledged=_acknowledged(answer.get("acknowledged")),
     )
 
 
-def _interval(said: object) -> float:
-    usable = isinstance(said, int | float) and math.isfinite(said)
-    seconds = float(said) if usable else _USUAL_INTERVAL  # type: ignore[arg-type]
+def _interval(value: object) -> float:
+    usable = isinstance(value, int | float) and math.isfinite(value)
+    seconds = float(value) if usable else _USUAL_INTERVAL  # type: ignore[arg-type]
     return min(max(seconds, SHORTEST_INTERVAL), LONGEST_INTERVAL)
 
 
-def _texts(said: object) -> tuple[str, ...]:
-    return tuple(each for each in said if isinstance(each, str)) if isinstance(said, list) else ()
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(text for text in value if isinstance(text, str)) if isinstance(value, list) else ()
 
 
-def _acknowledged(said: object) -> tuple[int, str, str] | None:
-    match said:
+def _acknowledged(value: object) -> tuple[int, str, str] | None:
+    match value:
         case {"epoch": int(epoch), "uri": str(uri), "state": str(state)}:
             return epoch, uri, state
     return None

@@ -305,11 +305,11 @@ class _Shards:
             self._take(rank, decode_sidecar(self._job_uid, data))
         return not self.missing
 
-    def _take(self, rank: int, told: FileDigest | str | None) -> None:
-        if isinstance(told, str):
-            raise CheckpointFailed(f"rank {rank} could not write its shard: {told}")
-        if told is not None:
-            self._known[rank] = told
+    def _take(self, rank: int, result: FileDigest | str | None) -> None:
+        if isinstance(result, str):
+            raise CheckpointFailed(f"rank {rank} could not write its shard: {result}")
+        if result is not None:
+            self._known[rank] = result
 
 
 def intervals(ranks: list[int]) -> str:

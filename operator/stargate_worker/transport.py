@@ -83,12 +83,12 @@ def _left(until: float) -> float:
 class _ReceivedBytes:
     """The part of a socket that http.client needs to parse bytes which are all received."""
 
-    def __init__(self, heard: bytes) -> None:
-        self._heard = heard
+    def __init__(self, received: bytes) -> None:
+        self._received = received
 
     def makefile(self, mode: str) -> io.BytesIO:
         del mode
-        return io.BytesIO(self._heard)
+        return io.BytesIO(self._received)
 
 
 def parse(received: bytes) -> Reply:

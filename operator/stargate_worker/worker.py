@@ -53,7 +53,7 @@ class Worker:
     """One process of a training. docs/worker.md describes the attributes."""
 
     def __init__(self, variables: Environment) -> None:
-        self._told = variables
+        self._environment = variables
         self.job = variables.job
         self.namespace = variables.namespace
         self.attempt = variables.attempt
@@ -99,7 +99,7 @@ class Worker:
     def start(self) -> None:
         """Handles SIGTERM and starts the threads; `join` calls it."""
         self._sigterm.install()
-        if self._told.reports:
+        if self._environment.reports:
             self._reporter.start()
             self._reporter.report()
         if self.leads:
@@ -148,7 +148,7 @@ class Worker:
 
         Returns at once and never raises. The newest values go out with the next report.
         """
-        if not self._told.reports:
+        if not self._environment.reports:
             return
         self._reporter.report(
             epoch=_count("epoch", epoch),
@@ -177,7 +177,7 @@ class Worker:
         if self.resume is None:
             return None
         try:
-            return loading.load(self._told, self.resume, self.report)
+            return loading.load(self._environment, self.resume, self.report)
         except DamagedCheckpoint as damage:
             self._report_damage(damage)
             raise

@@ -93,8 +93,8 @@ def _is_transient(outcome: Answer | Failure | Stream) -> bool:
 def _give_up_error(outcome: Answer | Failure, tries: int) -> Exception:
     tried = f"tried {tries} times" if tries > 1 else "tried once"
     if isinstance(outcome, Answer):
-        said = f"the API server answers {outcome.status}, {message_of(outcome)!r}"
-        return Unreachable(f"{said} ({tried}): it is busy or has an error; try again later")
+        problem = f"the API server answers {outcome.status}, {message_of(outcome)!r}"
+        return Unreachable(f"{problem} ({tried}): it is busy or has an error; try again later")
     if outcome.timed_out:
         return Timeout(
             f"{outcome.message} ({tried}): give the client a longer timeout, or check the server"

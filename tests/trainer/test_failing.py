@@ -1,4 +1,4 @@
-"""What goes wrong around a rank, and what it says of it: exit code and last line."""
+"""Failures around a rank: its exit code and its last log line."""
 
 import shutil
 import signal

@@ -1,4 +1,4 @@
-"""A training that was interrupted ends with the weights of one that was not, bit for bit."""
+"""An interrupted training ends with the same weights as an uninterrupted one, bit for bit."""
 
 import signal
 
@@ -58,7 +58,7 @@ def test_stopped_gang_ends_with_the_same_weights(gang: MakeGang, sink: Sink) -> 
 
 
 def test_one_stopped_rank_ends_with_the_same_weights(gang: MakeGang, sink: Sink) -> None:
-    """As in a preemption: the others save with it, and let it go first."""
+    """As in a preemption: all ranks save together, and this rank exits first."""
     expected = undisturbed(gang(epochs=3))
     preempted = gang(epochs=3)
     first = preempted.start(TRAINER_STEP_SECONDS="0.05")

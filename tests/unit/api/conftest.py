@@ -5,7 +5,7 @@ from tests.unit.api.given import Time
 
 @pytest.fixture
 def time(monkeypatch: pytest.MonkeyPatch) -> Time:
-    """No test of a call sleeps."""
+    """A clock that calls use in place of sleeping."""
     time = Time()
     monkeypatch.setattr("stargate_api._client.steps.time.sleep", time.sleep)
     return time

@@ -1,4 +1,4 @@
-"""A server that answers from a list, and what it was asked."""
+"""Builders of resources and answers, and a transport that answers from a list."""
 
 import json
 from collections.abc import Iterable
@@ -62,7 +62,7 @@ def progress(epoch: int, **more: Any) -> Json:
 
 
 def block(name: str, *, latency: float | None = None, **free: int) -> Json:
-    """`block("a", silicon=3)`: three free nodes of that type, of ten."""
+    """`block("a", silicon=3)` has ten nodes of that type, three of them free."""
     spec = {} if latency is None else {"maxLatencyMs": latency}
     return {
         "apiVersion": "stargate.dev/v1alpha1",
@@ -125,7 +125,7 @@ def events(*found: tuple[str, Json], end: Failure | None = None) -> Lines:
 
 @dataclass
 class Script:
-    """A transport. The last answer is for every further request."""
+    """A transport that answers from a list; the last answer serves all further requests."""
 
     outcomes: list[Any]
     requests: list[Request] = field(default_factory=list)
@@ -143,7 +143,7 @@ class Script:
 
 @dataclass
 class Time:
-    """Passes by pauses alone; `jitter` is none, so that delays are whole."""
+    """A clock that only pauses move."""
 
     now: float = 0.0
     pauses: list[float] = field(default_factory=list)

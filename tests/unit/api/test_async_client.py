@@ -1,4 +1,4 @@
-"""The async twin: the same calls, the same words, and a loop that never blocks."""
+"""AsyncClient: the methods and errors of Client, and an event loop that never blocks."""
 
 import asyncio
 import inspect
@@ -69,7 +69,7 @@ async def test_slow_requests_do_not_block_the_loop() -> None:
 
 
 def stalling(server: list[Serving]) -> Any:
-    """Answers once, and then a watch and a log that say nothing more."""
+    """Answers a status, and then a watch and a log that send nothing more."""
 
     def answer(to: Handler) -> None:
         if "watch=" not in to.path and "/log" not in to.path:

@@ -1,4 +1,4 @@
-"""The client needs what `pip install stargate-operator` brings, and nothing of the extras."""
+"""The client needs only what `pip install stargate-operator` installs, and no extra."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What each call asks of the server, and what it makes of the answers."""
+"""Which requests each call sends, and how it reads the answers."""
 
 import re
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which cluster, which namespace and which key: the documented order, and who gets no key."""
+"""Finding cluster, namespace and key in the documented order, and keeping a key from other clusters."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ VARIABLES = ("API_KEY", "ENDPOINT", "CA_FILE", "NAMESPACE", "CONTEXT")
 
 @pytest.fixture(autouse=True)
 def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Neither variables nor a kubeconfig nor a pod."""
+    """Removes variables, kubeconfig and pod from the environment."""
     for name in VARIABLES:
         monkeypatch.delenv(f"STARGATE_{name}", raising=False)
     monkeypatch.delenv("KUBECONFIG", raising=False)
@@ -77,7 +77,7 @@ def test_variables_override_the_kubeconfig(
 def test_context_argument_overrides_variables(
     monkeypatch: pytest.MonkeyPatch, kubeconfig: Path
 ) -> None:
-    """The variables are of another cluster; so is their key."""
+    """The variables name another cluster, so their key does not apply either."""
     monkeypatch.setenv("STARGATE_ENDPOINT", "https://a:1")
     monkeypatch.setenv("STARGATE_API_KEY", KEY)
     monkeypatch.setenv("KUBECONFIG", str(kubeconfig))

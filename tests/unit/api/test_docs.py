@@ -1,4 +1,4 @@
-"""What the documents promise exists, and what exists is in them."""
+"""The pages of the client and the command line list what exists, and nothing else."""
 
 import re
 from pathlib import Path

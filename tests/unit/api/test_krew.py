@@ -1,4 +1,4 @@
-"""The krew plugin: its manifest names the archive that was built, and the archive runs."""
+"""The krew plugin: its manifest names the built archive, and the plugin in the archive runs."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""A job's name is the model's, made legal, and a short hash of the request."""
+"""A job's name consists of the model's name, made legal, and a short hash of the request id."""
 
 import re
 

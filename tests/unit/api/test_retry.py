@@ -1,4 +1,4 @@
-"""What is tried again, how often, and how long it waits in between."""
+"""Which requests are tried again, how often, and after which pauses."""
 
 import pytest
 

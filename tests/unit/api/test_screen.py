@@ -1,6 +1,6 @@
-"""What a person sees: whole screens, as they were last looked at (`tests/unit/api/screens`).
+"""Whole screens of the command line, compared with the files in `tests/unit/api/screens`.
 
-A changed screen fails here with the difference; look at it, then write it anew:
+A changed screen fails here with the difference. Check it, then write the files again:
 `STARGATE_WRITE_SCREENS=1 make test ARGS=tests/unit/api/test_screen.py`.
 """
 
@@ -263,7 +263,7 @@ HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b1mhello\x7f"
 def test_control_characters_of_a_job_are_escaped(
     terminal: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Anybody who may write a job, or a line into its log, chooses these words."""
+    """Everyone who may write a job, or a line into its log, chooses this text."""
     monkeypatch.setattr(
         output,
         "_console",

@@ -1,4 +1,4 @@
-"""The key is in the request's header, and nowhere that anybody would print."""
+"""The key is in the request's header, and in nothing that a program may print."""
 
 import logging
 import traceback
@@ -13,7 +13,7 @@ from tests.unit.api.serving import Handler, serving
 
 
 def everything_of(error: BaseException) -> str:
-    """With the variables of every frame, and every exception that it came from."""
+    """The traceback with the variables of every frame, and with every earlier exception."""
     found = traceback.TracebackException.from_exception(error, capture_locals=True)
     return "".join(found.format()) + repr(error) + str(vars(error))
 
@@ -102,7 +102,7 @@ def _hidden_from_this_frame() -> tuple[str, ...]:
 
 
 def _parts(thing: Any, depth: int = 4) -> Iterator[Any]:
-    """What it is made of: each attribute, and theirs."""
+    """The object, its attributes, and theirs, down to a depth."""
     yield thing
     if depth and hasattr(thing, "__dict__"):
         for part in vars(thing).values():

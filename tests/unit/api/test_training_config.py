@@ -1,4 +1,4 @@
-"""The config is checked before anything is sent, and each complaint says what would be right."""
+"""Checking a training config: each problem names the field and says what would be right."""
 
 from collections import OrderedDict
 from typing import Any

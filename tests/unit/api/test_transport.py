@@ -1,4 +1,4 @@
-"""Over a real socket: what is sent, what comes back, and what breaks on the way."""
+"""The client over a real socket: requests, answers, and broken connections."""
 
 import socket
 import threading

@@ -1,4 +1,4 @@
-"""Watching, waiting and reading logs: on one's own, and through what befalls a watch."""
+"""Watching a job, waiting for a state and reading logs, also through interruptions."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Whether a job can run, in words that say what would be right."""
+"""Whether a job can run, and messages that say what would be right."""
 
 from decimal import Decimal
 from typing import Any
@@ -21,7 +21,7 @@ def told(
     cpus: float = 64,
     **spec: Any,
 ) -> ComputeBlock:
-    """A block of equal nodes of 8 devices, of which so many are free."""
+    """A block of equal nodes with 8 devices; `free` of the nodes are free."""
     group = {"devices": 8, "memory_gb": memory, "cpus": cpus}
     taken = NodeGroup(devices=0, memory_gb=memory, cpus=cpus, nodes=nodes - free)
     capacity = AcceleratorCapacity(

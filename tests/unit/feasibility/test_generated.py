@@ -1,5 +1,5 @@
-"""Over generated fleets and jobs: what `check` says of a block's status is what is so, and where the
-operator puts the gang is a block of which it says yes."""
+"""Over generated fleets and jobs, `check` agrees with an oracle, and the operator places a gang only in
+a block for which `check` says yes."""
 
 from hypothesis import HealthCheck, event, given, settings
 

@@ -1,4 +1,4 @@
-"""A data set is two files; what is learnt when depends on the seed and the epoch alone."""
+"""Reading the two files of a data set, and an order that depends on seed and epoch alone."""
 
 import gzip
 from pathlib import Path

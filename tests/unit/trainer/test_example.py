@@ -1,5 +1,5 @@
-"""The example on kind is complete: the job's references and paths lead to what is beside it, or to what
-the chart brings."""
+"""The example on kind is complete: the job's references and paths lead to its other files, or to objects
+of the chart."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""How the trainer ends says why: to the operator by its code, to people by its last line."""
+"""The trainer's exit codes for the operator, and its last log line for people."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What can be said to the trainer, and how it answers what it does not understand."""
+"""The trainer's settings and strategies, and its errors for unknown ones."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The article's configuration is a spec as it stands: the same words, nothing to add."""
+"""The article's training config is a valid spec, with the same field names and no others."""
 
 from pathlib import Path
 

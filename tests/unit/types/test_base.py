@@ -1,4 +1,4 @@
-"""What reading and writing a resource must not get wrong, whatever the kind."""
+"""Reading and writing resources of any kind: times, quantities, unknown fields."""
 
 from datetime import datetime, timedelta, timezone
 

@@ -1,4 +1,4 @@
-"""The CRDs say everything that the API server and a reader of `kubectl explain` need."""
+"""The CRDs hold everything that the API server and a reader of `kubectl explain` need."""
 
 from collections.abc import Iterator
 from pathlib import Path

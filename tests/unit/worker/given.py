@@ -1,4 +1,4 @@
-"""Builders and fakes of the worker's tests: an environment, an operator that answers, ranks."""
+"""Builders and fakes for the worker's tests: an environment, an operator that answers, ranks."""
 
 import json
 import threading
@@ -21,7 +21,7 @@ JOB_UID = "8d2b5c1e-0000-4000-8000-00000000cafe"
 
 
 def environ(**changes: str) -> dict[str, str]:
-    """Of rank 0 of two, in attempt 1; a changed value of "" is an unset variable."""
+    """The variables of rank 0 of two in attempt 1. A changed value of "" unsets the variable."""
     told = {
         "STARGATE_JOB": "train",
         "STARGATE_NAMESPACE": "team-a",
@@ -57,7 +57,7 @@ def environ(**changes: str) -> dict[str, str]:
 def rank_of(
     base: Path | str, rank: int = 0, *, nodes: int = 2, attempt: int = 1, **changes: str
 ) -> Environment:
-    """A rank whose checkpoints lie under `base`."""
+    """The environment of a rank whose checkpoints are under `base`."""
     ours = {
         "STARGATE_RANK": str(rank),
         "STARGATE_WORLD_SIZE": str(nodes),
@@ -69,7 +69,7 @@ def rank_of(
 
 
 def resumed(base: Path | str, name: str, epoch: int, rank: int = 0, nodes: int = 2) -> Environment:
-    """A rank of attempt 2 that resumes from what attempt 1 wrote."""
+    """The environment of a rank in attempt 2 that resumes from a checkpoint of attempt 1."""
     return rank_of(
         base,
         rank,
@@ -94,7 +94,7 @@ Script = Callable[[Mapping[str, Any]], Reply | Exception]
 
 
 def acknowledge(report: Mapping[str, Any], **said: Any) -> Reply:
-    """As the operator does: what is Complete or Damaged stands when the answer comes."""
+    """Acknowledges Complete and Damaged checkpoints, as the operator does."""
     checkpoint = report.get("checkpoint")
     if checkpoint is None or checkpoint["state"] == "Writing":
         return accepted(**said)
@@ -104,7 +104,7 @@ def acknowledge(report: Mapping[str, Any], **said: Any) -> Reply:
 
 @dataclass
 class Operator:
-    """Answers by `script`, and keeps what it was told."""
+    """Answers reports with `script`, and keeps the reports."""
 
     script: Script = acknowledge
     reports: list[dict[str, Any]] = field(default_factory=list)
@@ -126,7 +126,7 @@ class Operator:
 
 
 def answers(*replies: Reply | Exception) -> Script:
-    """These, one after the other; the last for ever."""
+    """A script that gives these replies in order, and then the last one for ever."""
     left = list(replies)
 
     def script(report: Mapping[str, Any]) -> Reply | Exception:
@@ -138,7 +138,7 @@ def answers(*replies: Reply | Exception) -> Script:
 
 @dataclass
 class Rank:
-    """One rank's parts, put together as `Worker` does, without a process and a network."""
+    """The parts of one rank, connected as `Worker` connects them, without process and network."""
 
     told: Environment
     operator: Operator

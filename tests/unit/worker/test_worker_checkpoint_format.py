@@ -1,4 +1,4 @@
-"""How a checkpoint is named and described, and which ones may be deleted."""
+"""Names and content of a checkpoint's files, and which checkpoints may be deleted."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Old checkpoints go when an answer lists them, and nothing else ever does."""
+"""Only checkpoints that an answer lists are deleted."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""docs/worker.md says what is so: it uses calls that exist, and has every variable."""
+"""docs/worker.md uses calls that exist, and lists every variable."""
 
 import re
 from pathlib import Path

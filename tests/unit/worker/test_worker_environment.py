@@ -1,4 +1,4 @@
-"""Who a worker is: as the operator tells it, and as torchrun adds to it."""
+"""Parsing the variables of the operator and of torchrun."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What the library needs: the standard library, and torch only where ranks are to agree."""
+"""The library needs the standard library alone, and torch only where ranks agree."""
 
 import subprocess
 import sys

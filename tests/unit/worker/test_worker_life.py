@@ -1,4 +1,4 @@
-"""A worker's life against the operator's real report server, over TLS."""
+"""Whole workers against the operator's real report server, over TLS."""
 
 import asyncio
 import logging
@@ -27,7 +27,7 @@ FOLDER = view().checkpoint_folder
 
 @dataclass
 class Node:
-    """Where the workers of this job run: the report server, a token each, a shared folder."""
+    """The node of a job's workers: a report server, a token for each rank, a shared folder."""
 
     site: Site
     folder: Path
@@ -56,7 +56,7 @@ class Node:
         )
 
     def change(self, **view: Any) -> None:
-        """What is so of the job from now on."""
+        """Changes the operator's view of the job."""
         assert self.site.lookup.job is not None
         self.site.lookup.job = replace(self.site.lookup.job, **view)
 
@@ -66,7 +66,7 @@ class Node:
 
     @property
     def states(self) -> dict[str, str]:
-        """What stands of the checkpoints, the newest word on each."""
+        """The latest state of each checkpoint that the operator knows."""
         assert self.site.lookup.job is not None
         known = reversed(self.site.lookup.job.checkpoints)
         return {uri.rpartition("/")[2]: state for _, uri, state in known}
@@ -89,7 +89,7 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @asynccontextmanager
 async def joined(environ: dict[str, str]) -> AsyncIterator[Worker]:
-    """Closed without patience, whatever a test did to it."""
+    """A worker that is closed without waiting for a pending save."""
     found = stargate_worker.join(environ)
     yield found
     await asyncio.to_thread(found._close, 0.0)
@@ -311,7 +311,7 @@ async def test_rendezvous_variables_keep_torchrun_s_values(node: Node) -> None:
 
 
 async def process(node: Node, *epoch_seconds: str) -> asyncio.subprocess.Process:
-    """The trainer of `training.py`, in a process of its own."""
+    """Starts the trainer of `training.py` in a process of its own."""
     return await run(node, str(REPO / "tests" / "training.py"), *epoch_seconds)
 
 
@@ -361,7 +361,7 @@ async def test_training_process_saves_after_sigterm(node: Node) -> None:
 
 
 async def test_process_without_close_finishes_its_save(node: Node) -> None:
-    """No `with` and no close: the interpreter's own end must do."""
+    """Without `with` and `close`, the end of the interpreter must finish the save."""
     program = "import stargate_worker; stargate_worker.join().save(5, b'weights')"
     trainer = await run(node, "-c", program)
     async with asyncio.timeout(20):

@@ -1,4 +1,4 @@
-"""A resume point is believed once it is verified; what surely is damaged, and what is not."""
+"""Loading a resume point: verification, certain damage, and errors that are no damage."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which metrics go into a report, and which are left out with a word."""
+"""Which metrics go into a report, and which are dropped and logged."""
 
 import logging
 import math

@@ -1,4 +1,4 @@
-"""What an answer means, code by code."""
+"""The meaning of the operator's answers, by status code, and the format of reports."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""One report, and a checkpoint that must be heard: what each answer leads to."""
+"""Sending a report, and repeating a checkpoint's report until it is acknowledged."""
 
 import logging
 from typing import Any

@@ -1,4 +1,4 @@
-"""What of a training loop's words goes out, and when."""
+"""Which values of a training loop are reported, and when."""
 
 import multiprocessing
 import time

@@ -1,4 +1,4 @@
-"""A checkpoint comes to be: every rank's shard, the manifest last, the acknowledgement after it."""
+"""Saving a checkpoint: the shard of every rank, then the manifest, then the acknowledgement."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""SIGTERM: noted, passed on to who listened before, and not kept from children."""
+"""SIGTERM: it is stored, passed to the earlier handler, and still ends forked children."""
 
 import multiprocessing
 import os

@@ -1,4 +1,4 @@
-"""A folder, on a path and behind fsspec: names are absent or whole."""
+"""A folder on a path and behind fsspec: a file is either absent or complete."""
 
 import hashlib
 import pickle

@@ -1,4 +1,4 @@
-"""One request over real TLS, to servers that answer, hang, drip, babble and lie."""
+"""One request over real TLS, to servers that answer, hang, send slowly, or send nonsense."""
 
 import contextlib
 import socket
@@ -19,7 +19,7 @@ Answer = Callable[[ssl.SSLSocket], object]
 
 
 class Server:
-    """Accepts one connection after another and lets `answer` have it, after the request."""
+    """Accepts connections one after the other, reads the request, and calls `answer`."""
 
     def __init__(self, folder: Path) -> None:
         pair = certificate(folder)

@@ -2,6 +2,8 @@
 
 Its input is what a researcher may read: compute blocks, classes, runtimes and the quotas of their own
 namespace. It does no I/O and reads no clock: the same input gives the same answer.
+
+See docs/decisions/0027-one-rule-for-feasibility.md.
 """
 
 from stargate_feasibility.answer import Answer, BlockAnswer, Feasibility

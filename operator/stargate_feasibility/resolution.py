@@ -103,6 +103,7 @@ def _default_runtime(runtimes: list[StargateRuntime]) -> StargateRuntime | Refus
 
 def _own_first(found: Iterable[T]) -> list[T]:
     """An object that the installation brought counts only while nobody has created one of their own."""
+    # See docs/decisions/0036-own-objects-win-over-defaults.md.
     objects = list(found)
     return [item for item in objects if not item.metadata.brought] or objects
 

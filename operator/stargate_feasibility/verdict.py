@@ -1,4 +1,7 @@
-"""Whether a gang fits into one block. The operator places by this rule; the client answers by it."""
+"""Whether a gang fits into one block. The operator places by this rule; the client answers by it.
+
+See docs/decisions/0026-never-is-judged-by-all-machines.md.
+"""
 
 from collections.abc import Iterable
 

@@ -179,9 +179,11 @@ class EmptyDirSource(Model):
     """An empty directory that is deleted with the pod."""
 
     medium: Literal["", "Memory"] = Field(
-        default="", description="Memory for a tmpfs that counts against the memory limit."
+        default="",
+        description="Empty for the node's disk; Memory for a tmpfs, which counts against the memory"
+        " limit.",
     )
-    size_limit: Quantity | None = Field(default=None, description="Upper bound of its size.")
+    size_limit: Quantity | None = Field(default=None, description="Largest size of the directory.")
 
 
 class ConfigMapVolumeSource(Model):

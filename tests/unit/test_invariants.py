@@ -1,11 +1,11 @@
-"""The invariants of DESIGN §8 hold through random lives, with an operator that may die anywhere."""
+"""The invariants hold through random lives of a job, with an operator that may die anywhere."""
 
 from random import Random
 
 import pytest
 
 from stargate_types.status import Phase
-from tests.builders import job
+from tests.kit.builders import job
 from tests.unit.toy import Toy
 
 

@@ -1,7 +1,7 @@
 """A cluster of a few pods in memory, with an operator that may die anywhere in its pass.
 
 The operator is decide, describe and effects and nothing else; a scheduler, kubelets, a trainer and
-a user do what they like in between. Every write is checked against the invariants of DESIGN §8.
+a user do what they like in between. Every write is checked against the invariants of docs/invariants.md.
 """
 
 from collections.abc import Callable
@@ -28,7 +28,7 @@ from stargate_operator.status.size_limit import LIMIT, size
 from stargate_operator.status.urgency import Urgency, urgency
 from stargate_types import StargateJobStatus
 from stargate_types.status import Cause, Checkpoints, Phase
-from tests.builders import NOW, GivenJob, GivenPod, blueprint, job, pod, uri
+from tests.kit.builders import NOW, GivenJob, GivenPod, blueprint, job, pod, uri
 
 _BLUEPRINT = blueprint(job())
 

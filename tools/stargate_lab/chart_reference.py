@@ -2,6 +2,8 @@
 
 `python -m stargate_lab.chart_reference` puts the comments of values.yaml, each of them `# --` above its
 key, into a table of the chart's README, and the operator's settings into it and values.schema.json.
+
+See docs/decisions/0041-the-values-schema-is-closed.md.
 """
 
 import json

@@ -2,6 +2,8 @@
 
 Names under STARGATE_ are the project's contract with trainers; PET_* are torchrun's own, and
 JOB_COMPLETION_INDEX is what frameworks written for an Indexed Job look for.
+
+See docs/decisions/0012-what-a-pod-costs.md.
 """
 
 from dataclasses import dataclass

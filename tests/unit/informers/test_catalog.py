@@ -4,7 +4,7 @@ from typing import Any
 
 from stargate_operator.informers.catalog import Catalog
 from stargate_types import ComputeBlock
-from tests.builders import NOW, compute_block
+from tests.kit.builders import NOW, compute_block
 
 
 def body(block: ComputeBlock, version: int = 1, counted: bool = False) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from stargate_operator.informers.relist import catch_up
 from stargate_operator.kube.client import Client
 from stargate_operator.model.scope import EVERYWHERE, Scope
 from stargate_types import StargateJob
-from tests.builders import job
+from tests.kit.builders import job
 from tests.unit.kube.fakeapi import Request, fake_api
 
 

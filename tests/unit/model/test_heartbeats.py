@@ -4,7 +4,7 @@ import sys
 import tracemalloc
 
 from stargate_operator.model.heartbeats import Heartbeats
-from tests.builders import at, heartbeats
+from tests.kit.builders import at, heartbeats
 
 INTERVAL = 10.0
 

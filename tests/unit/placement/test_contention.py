@@ -6,7 +6,7 @@ from stargate_operator.decide.observed import Observed
 from stargate_operator.model.blueprint import Place
 from stargate_operator.model.pod import Pod
 from stargate_operator.placement.contention import GangContention
-from tests.builders import (
+from tests.kit.builders import (
     NOW,
     GivenJob,
     accelerator_class,

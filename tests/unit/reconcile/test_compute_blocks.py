@@ -8,7 +8,7 @@ from typing import Any
 from stargate_operator.kube.client import Client
 from stargate_operator.reconcile.compute_blocks import ComputeBlockWriter
 from stargate_types import ComputeBlock
-from tests.builders import NOW, accelerator_class, brought, compute_block
+from tests.kit.builders import NOW, accelerator_class, brought, compute_block
 from tests.unit.kube.fakeapi import Request, fake_api
 from tests.unit.placement.given import GivenFleet, catalog, machine
 

@@ -66,8 +66,8 @@ def anchors(document: Path) -> set[str]:
 
 @pytest.mark.parametrize(
     "document",
-    [*DOCS.glob("*.md"), *REPO.glob("*.md"), *REPO.glob(".github/*.md")],
-    ids=lambda path: path.name,
+    [*DOCS.rglob("*.md"), *REPO.glob("*.md"), *REPO.glob(".github/*.md")],
+    ids=lambda path: str(path.relative_to(REPO)),
 )
 def test_every_link_leads_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", document.read_text()):

@@ -8,7 +8,7 @@ from stargate_operator.model.reports import Reports
 from stargate_operator.telemetry.survey import Survey, survey
 from stargate_types import StargateJob
 from stargate_types.status import Checkpoints, Condition, Phase
-from tests.builders import NOW, GivenJob, at, checkpoint, heartbeats, job
+from tests.kit.builders import NOW, GivenJob, at, checkpoint, heartbeats, job
 
 
 def of(*jobs: StargateJob, reports: Reports | None = None) -> Survey:

@@ -123,7 +123,7 @@ def test_defaults_hold_no_null() -> None:
 def test_quantity_is_an_integer_or_a_string() -> None:
     template = schema_of(crd.JOB)["properties"]["spec"]["properties"]["template"]
     assert template["properties"]["cpu"] == {
-        "description": "CPU of each worker, request and limit; the runtime's by default.",
+        "description": "CPU of each worker: request and limit. The runtime's by default.",
         "x-kubernetes-int-or-string": True,
         "minimum": 0,
         "maxLength": 32,

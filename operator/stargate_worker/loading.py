@@ -2,6 +2,8 @@
 
 A checkpoint reported as damaged is never used again, so this module reports only certain damage. A
 storage that is absent or does not answer is an error of this attempt and costs no checkpoint.
+
+See docs/decisions/0007-damaged-is-said-only-of-what-was-read.md.
 """
 
 import logging

@@ -29,7 +29,10 @@ from stargate_worker.shutdown import Shutdown
 ANSWER_SECONDS = 20.0
 """Time limit of one report; longer than the operator takes at most to record a checkpoint."""
 UNKNOWN_SECONDS = 15.0
-"""Time after which a worker believes the answer that its job does not exist."""
+"""Time after which a worker believes the answer that its job does not exist.
+
+See docs/decisions/0015-workers-doubt-a-missing-job.md.
+"""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 10.0
 _LOOK_SECONDS = 0.25
 """How often a pause checks whether to give up: a signal handler cannot wake a thread."""

@@ -4,6 +4,8 @@ The training loop only stores its newest values here; they replace values that w
 report goes out at the interval that the last answer gave, and only if the loop (or a shard that is
 being written) gave a sign of life since the last one. So a loop that hangs stops reporting, and the
 operator notices. A forked child inherits the object without the thread, and reports nothing.
+
+See docs/decisions/0018-signs-of-life-come-from-the-loop.md.
 """
 
 import logging

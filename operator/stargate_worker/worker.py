@@ -29,7 +29,10 @@ from stargate_worker.storage import Writer
 from stargate_worker.transport import Endpoint, read_token
 
 EXIT_STOPPED = 143
-"""Exit code of `leave`: 128 + SIGTERM. Exit code 0 would say that the training is complete."""
+"""Exit code of `leave`: 128 + SIGTERM. Exit code 0 would say that the training is complete.
+
+See docs/decisions/0016-an-early-end-exits-with-143.md.
+"""
 LAST_REPORT_SECONDS = 5.0
 AFTER_ERROR_SECONDS = 5.0
 _BYSTANDER_SECONDS = 2.0
@@ -242,7 +245,10 @@ class Worker:
             _log.warning("the operator may not know about the damage: %s", error)
 
     def _await_acknowledgement(self) -> None:
-        """Waits until the save counts: the first rank that exits ends the attempt."""
+        """Waits until the save counts: the first rank that exits ends the attempt.
+
+        See docs/decisions/0017-nobody-leaves-before-the-last-save-counts.md.
+        """
         until = time.monotonic() + _UNCOUNTED_GRACE_SECONDS
         while not self.leads and not self._saver.acknowledged():
             left = self._shutdown.seconds_left

@@ -1,4 +1,7 @@
-"""Names of jobs. The same model name and request id always give the same job name."""
+"""Names of jobs. The same model name and request id always give the same job name.
+
+See docs/decisions/0025-names-follow-from-request-ids.md.
+"""
 
 import base64
 import hashlib

@@ -5,6 +5,9 @@ and receives the outcome of each. So a call is written once and does no I/O of i
 it in a thread that blocks, `AsyncClient` in an event loop that does not. A failed request is an
 outcome too, not an exception: the frames in which urllib3 fails hold the headers, and with them the
 key, and must never be part of a traceback.
+
+See docs/decisions/0010-one-call-two-clients.md.
+See docs/decisions/0024-a-failed-request-is-a-value.md.
 """
 
 import asyncio

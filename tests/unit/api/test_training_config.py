@@ -7,7 +7,7 @@ import pytest
 
 from stargate_api import InvalidConfig
 from stargate_api._client.training_config import as_spec, read, read_manifest
-from tests.unit.api.given import ARTICLE, SPEC, config
+from tests.unit.api.scripted_server import ARTICLE, SPEC, config
 
 
 def allocation(**changes: Any) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def test_wrong_field_is_named_with_its_fix(found: dict[str, Any], complaint: str
 
 def test_missing_field_is_described() -> None:
     without = {key: value for key, value in ARTICLE.items() if key != "epochs"}
-    assert complaints(without) == ["epochs: is missing: epochs to train"]
+    assert complaints(without) == ["epochs: is missing: number of epochs to train"]
     without = {key: value for key, value in ARTICLE.items() if key != "dataset_path"}
     assert complaints(without)[0].startswith("dataset_path: is missing: URI of the data set.")
 

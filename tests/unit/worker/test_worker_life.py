@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 
 import stargate_worker
-from stargate_lab.paths import REPO
+from stargate_kit.report_fakes import JOB, pod, token, view
+from stargate_lab.host.paths import REPO
 from stargate_worker import AttemptOver, DamagedCheckpoint, Worker, report_client, worker
 from stargate_worker.protocol import Accepted
-from tests.unit.reports.given import JOB, pod, token, view
 from tests.unit.reports.serving import PATH, Site, serving
-from tests.unit.worker.given import environ
+from tests.unit.worker.fake_operator import environ
 
 FOLDER = view().checkpoint_folder
 
@@ -312,7 +312,7 @@ async def test_rendezvous_variables_keep_torchrun_s_values(node: Node) -> None:
 
 async def process(node: Node, *epoch_seconds: str) -> asyncio.subprocess.Process:
     """Starts the trainer of `training.py` in a process of its own."""
-    return await run(node, str(REPO / "tests" / "training.py"), *epoch_seconds)
+    return await run(node, str(REPO / "tests" / "kit" / "training.py"), *epoch_seconds)
 
 
 async def run(node: Node, *arguments: str) -> asyncio.subprocess.Process:

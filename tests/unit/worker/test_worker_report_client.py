@@ -9,7 +9,7 @@ from stargate_worker import AttemptOver, CheckpointRefused, NotAcknowledged, rep
 from stargate_worker.protocol import Accepted, AttemptEnded, Checkpoint, Report, Retry
 from stargate_worker.report_client import ReportClient, pause
 from stargate_worker.shutdown import Shutdown
-from tests.unit.worker.given import Operator, accepted, acknowledge, answers, refused
+from tests.unit.worker.fake_operator import Operator, accepted, acknowledge, answers, refused
 
 SAVED = Checkpoint(45, "s3://b/epoch-45", "Complete")
 AWAY = ConnectionRefusedError("nobody there")

@@ -11,7 +11,7 @@ from stargate_worker.protocol import Checkpoint, Reply
 from stargate_worker.report_client import ReportClient
 from stargate_worker.reporter import Reporter, first_within
 from stargate_worker.shutdown import Shutdown
-from tests.unit.worker.given import (
+from tests.unit.worker.fake_operator import (
     Gate,
     Operator,
     accepted,

@@ -20,7 +20,7 @@ from stargate_worker import (
 )
 from stargate_worker.protocol import Reply
 from stargate_worker.saving import intervals
-from tests.unit.worker.given import (
+from tests.unit.worker.fake_operator import (
     URI,
     Gate,
     Operator,

@@ -1,4 +1,4 @@
-"""Durations, sizes and causes as a person would say them. Pure."""
+"""Writes durations, sizes and causes for people. Pure."""
 
 import re
 from datetime import datetime
@@ -30,20 +30,22 @@ CAUSES = {
     "Suspended": "suspended",
     "DeadlineExceeded": "the deadline passed",
 }
-"""By cause: of a rank where one is named, else of the whole attempt."""
-
+"""A verb phrase for each cause; its subject is the rank, or the attempt where no rank is named."""
 
 _CONTROLS = {code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\n\t"}
-_SHOWN = _CONTROLS | {0x7F: "␡"} | dict.fromkeys(range(0x80, 0xA0), "�")
+_ESCAPES = _CONTROLS | {0x7F: "␡"} | dict.fromkeys(range(0x80, 0xA0), "�")
 
 
-def visible(said: str) -> str:
-    """With nothing in it that a terminal would obey: names and log lines are anybody's words."""
-    return said.translate(_SHOWN)
+def escape_controls(text: str) -> str:
+    """The text with control characters replaced, because anybody may write a name or a message.
+
+    A terminal would obey them. Newlines and tabs stay.
+    """
+    return text.translate(_ESCAPES)
 
 
 def duration(seconds: float) -> str:
-    """Two units at most: `2d 3h`, `4m 12s`, `8s`."""
+    """A duration in at most two units: `2d 3h`, `4m 12s`, `8s`."""
     left, parts = max(0, round(seconds)), list[str]()
     for unit, size in _UNITS:
         count, left = divmod(left, size)
@@ -55,41 +57,45 @@ def duration(seconds: float) -> str:
 
 
 def since(moment: datetime | None, now: datetime) -> str:
+    """The duration from a moment until now; empty where there is no moment."""
     return duration((now - moment).total_seconds()) if moment else ""
 
 
-def size(count: int) -> str:
-    value, unit = float(count), 0
+def size(size_bytes: int) -> str:
+    """A number of bytes in binary units: `68 GiB`."""
+    value, unit = float(size_bytes), 0
     while value >= 1024 and unit < len(_SIZES) - 1:
         value, unit = value / 1024, unit + 1
     return f"{value:.0f} {_SIZES[unit]}"
 
 
 def plural(count: int, thing: str) -> str:
+    """A count with its noun: `1 worker`, `8,000 workers`."""
     return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
-def spaced(reason: str) -> str:
-    """`CreatingGang`, where a condition says no more: `creating gang`."""
+def split_words(reason: str) -> str:
+    """A condition's reason as words: `CreatingGang` becomes `creating gang`."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", reason).lower()
 
 
 def percent(value: float | None) -> str:
+    """`57 %`; empty where the value is unknown."""
     return "" if value is None else f"{value:g} %"
 
 
 def ended_because(attempt: AttemptStatus) -> str:
-    """`rank 2 on node-17 ran out of memory (exit code 137)`."""
+    """Why an attempt ended: `rank 2 on node-17 ran out of memory (exit code 137)`."""
     if attempt.cause is None:
         return ""
-    words = CAUSES.get(attempt.cause, str(attempt.cause))
+    cause = CAUSES.get(attempt.cause, str(attempt.cause))
     if attempt.rank is None:
-        return words
+        return cause
     where = f" on {attempt.node}" if attempt.node else ""
-    return f"rank {attempt.rank}{where} {words}{_code(attempt)}"
+    return f"rank {attempt.rank}{where} {cause}{_exit_code(attempt)}"
 
 
-def _code(attempt: AttemptStatus) -> str:
+def _exit_code(attempt: AttemptStatus) -> str:
     code = attempt.exit_code
     if not code:
         return ""
@@ -98,7 +104,7 @@ def _code(attempt: AttemptStatus) -> str:
 
 
 def one_line(status: JobStatus) -> str:
-    """Where a job is, for a log: what a terminal would show as a screen."""
+    """The state of a job in one line, for a pipe; a terminal shows a screen instead."""
     parts = [status.state]
     if status.epoch is not None:
         parts.append(f"epoch {status.epoch} of {status.epochs} ({percent(status.progress)})")

@@ -1,4 +1,4 @@
-"""What can be said to the trainer, and how it answers what it does not understand."""
+"""The trainer's settings and strategies, and its errors for unknown ones."""
 
 import pytest
 
@@ -7,11 +7,11 @@ from stargate_trainer.settings import Settings, settings
 from stargate_trainer.strategies import STRATEGIES, strategy
 
 
-def test_nothing_said_is_all_defaults() -> None:
+def test_empty_environment_gives_the_defaults() -> None:
     assert settings({"PATH": "/bin"}) == Settings()
 
 
-def test_each_setting_is_a_variable() -> None:
+def test_every_setting_has_a_variable() -> None:
     found = settings({"TRAINER_SEED": "7", "TRAINER_STEP_SECONDS": "0.5", "TRAINER_WIDTH": "64"})
     assert (found.seed, found.step_seconds, found.width) == (7, 0.5, 64)
 
@@ -28,7 +28,7 @@ def test_each_setting_is_a_variable() -> None:
         ("TRAINER_SEDE", "7", "there is no such setting; there are TRAINER_SEED, "),
     ],
 )
-def test_what_cannot_be_is_refused_by_name(name: str, value: str, said: str) -> None:
+def test_invalid_setting_is_refused_by_name(name: str, value: str, said: str) -> None:
     with pytest.raises(TrainerError) as refused:
         settings({name: value})
     assert str(refused.value).startswith(f"{name}: ")
@@ -36,12 +36,12 @@ def test_what_cannot_be_is_refused_by_name(name: str, value: str, said: str) -> 
     assert refused.value.code is Exit.MISCONFIGURED
 
 
-def test_the_article_s_strategy_shards_its_state() -> None:
+def test_article_strategy_shards_its_state() -> None:
     found = strategy("distributed_adam_optimized")
     assert (found.optimizer, found.sharded) == ("Adam", True)
 
 
-def test_an_unknown_strategy_gets_the_list_of_the_known() -> None:
+def test_unknown_strategy_error_lists_the_known() -> None:
     with pytest.raises(TrainerError, match=r"spec\.optimizationStrategy: .*'lion'") as refused:
         strategy("lion")
     assert refused.value.code is Exit.MISCONFIGURED

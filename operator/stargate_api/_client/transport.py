@@ -1,7 +1,7 @@
-"""Requests over HTTPS, by urllib3 as the official client sets it up (proxies, client certificates).
+"""Sends requests over HTTPS with urllib3, which the official client sets up (proxies, certificates).
 
-The Authorization header is added here and nowhere else, for one request at a time. Whatever urllib3
-raises ends here as a Failure: its frames hold that header.
+Only this module adds the Authorization header, to one request at a time. It turns every exception
+of urllib3 into a Failure, because the frames of that exception hold the header.
 """
 
 import json
@@ -26,16 +26,16 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from stargate_api.connection import Connection
-from stargate_api.exchange import Answer, Failure, Request, Stream
-from stargate_api.secret import Secret
+from stargate_api._client.connection import Connection
+from stargate_api._client.secret import Secret
+from stargate_api._client.steps import Answer, Failure, Request, Stream
 
 _CONNECT_SECONDS = 10.0
 _CHUNK = 64 * 1024
 
 
 class HttpTransport:
-    """Safe for many threads; connections are kept and reused."""
+    """Sends requests to one API server. Threads may share it; it keeps and reuses connections."""
 
     def __init__(self, connection: Connection, user_agent: str) -> None:
         self._connection = connection
@@ -47,23 +47,25 @@ class HttpTransport:
         return f"<HttpTransport to {self._connection.server}>"
 
     def close(self) -> None:
+        """Closes the connections that are kept open."""
         self._pool.clear()
 
     def send(self, request: Request) -> Answer | Failure | Stream:
+        """The answer, the failure, or the stream of a request; raises nothing else."""
         try:
-            return self._exchange(request)
+            return self._answer(request)
         except ConfigException as error:
             return Failure(f"the kubeconfig's user cannot log in: {error}", final=True)
-        except Exception as error:  # also what urllib3 does not foresee: no frame of it may escape
+        except Exception as error:  # every exception: no frame of urllib3 may escape
             return failure_of(error, self._connection.server)
         except KeyboardInterrupt:
             pass
-        raise KeyboardInterrupt  # anew, for the same reason
+        raise KeyboardInterrupt  # a new one, without the frames of urllib3
 
-    def _exchange(self, request: Request) -> Answer | Stream:
+    def _answer(self, request: Request) -> Answer | Stream:
         response = self._request(request)
         if request.streamed and 200 <= response.status < 300:
-            return _Lines(response, self._connection.server)
+            return _LineStream(response, self._connection.server)
         return Answer(response.status, response.data, _retry_after(response))
 
     def _request(self, request: Request) -> BaseHTTPResponse:
@@ -91,7 +93,7 @@ class HttpTransport:
         return headers
 
 
-class _Lines:
+class _LineStream:
     """A streamed answer, line by line."""
 
     def __init__(self, response: BaseHTTPResponse, server: str) -> None:
@@ -114,7 +116,7 @@ class _Lines:
         return line + b"\n"
 
     def close(self) -> None:
-        """From any thread: whoever reads is woken, and reads the end."""
+        """Callable from any thread. A thread that reads wakes up and gets the end of the stream."""
         self._closed = True
         with suppress(OSError, ValueError, RuntimeError):
             self._response.shutdown()
@@ -122,7 +124,7 @@ class _Lines:
 
 
 def failure_of(error: Exception, server: str) -> Failure:
-    """In words, and without anything of the request."""
+    """The failure that an exception of urllib3 stands for, without any part of the request."""
     cause = _root(error)
     match cause:
         case ssl.SSLCertVerificationError():
@@ -140,13 +142,13 @@ def failure_of(error: Exception, server: str) -> Failure:
         case ConnectTimeoutError() | ReadTimeoutError() | TimeoutError():
             return Failure(f"no answer from {server} in time", timed_out=True)
         case ProxyError():
-            return Failure(f"the proxy on the way to {server} does not let us through")
+            return Failure(f"the proxy on the way to {server} refuses the connection")
         case _:
             return Failure(f"the connection to {server} broke ({type(cause).__name__})")
 
 
 def _root(error: BaseException) -> BaseException:
-    """What urllib3 wraps: its own classes say less than what it caught."""
+    """The innermost cause: urllib3's own classes say less than the exception that they wrap."""
     named = (NameResolutionError, ConnectTimeoutError, ReadTimeoutError, NewConnectionError)
     while not isinstance(error, named):
         inner = getattr(error, "reason", None) or (error.args[-1] if error.args else None)
@@ -159,11 +161,11 @@ def _root(error: BaseException) -> BaseException:
 
 
 def _retry_after(response: BaseHTTPResponse) -> float | None:
-    """Seconds, or a date."""
-    said = response.headers.get("Retry-After", "").strip()
-    if said.isdigit():
-        return float(said)
+    """The Retry-After header in seconds, whether it holds seconds or a date. None without one."""
+    header = response.headers.get("Retry-After", "").strip()
+    if header.isdigit():
+        return float(header)
     try:
-        return max(0.0, parsedate_to_datetime(said).timestamp() - time.time()) if said else None
+        return max(0.0, parsedate_to_datetime(header).timestamp() - time.time()) if header else None
     except ValueError:
         return None

@@ -1,4 +1,4 @@
-"""SIGTERM: noted, passed on to who listened before, and not kept from children."""
+"""SIGTERM: it is stored, passed to the earlier handler, and still ends forked children."""
 
 import multiprocessing
 import os
@@ -10,7 +10,7 @@ from types import FrameType
 
 import pytest
 
-from stargate_worker.departure import Departure, SigtermWatch
+from stargate_worker.shutdown import Shutdown, SigtermWatch
 
 
 @pytest.fixture(autouse=True)
@@ -20,34 +20,34 @@ def sigterm() -> Iterator[None]:
     signal.signal(signal.SIGTERM, before)
 
 
-def watched(grace_seconds: float = 30) -> tuple[Departure, SigtermWatch]:
-    departure = Departure(grace_seconds)
-    watch = SigtermWatch(departure)
+def watched(grace_seconds: float = 30) -> tuple[Shutdown, SigtermWatch]:
+    shutdown = Shutdown(grace_seconds)
+    watch = SigtermWatch(shutdown)
     watch.install()
-    return departure, watch
+    return shutdown, watch
 
 
-def test_sigterm_starts_the_clock() -> None:
-    departure, _ = watched(grace_seconds=10)
-    assert (departure.stopping, departure.seconds_left) == (False, None)
+def test_sigterm_starts_the_grace_period() -> None:
+    shutdown, _ = watched(grace_seconds=10)
+    assert (shutdown.stopping, shutdown.seconds_left) == (False, None)
 
     os.kill(os.getpid(), signal.SIGTERM)
 
-    assert departure.stopping
-    assert departure.seconds_left is not None
-    assert 9 < departure.seconds_left <= 10
+    assert shutdown.stopping
+    assert shutdown.seconds_left is not None
+    assert 9 < shutdown.seconds_left <= 10
 
 
-def test_a_second_one_gives_no_more_time() -> None:
-    departure, _ = watched(grace_seconds=10)
+def test_second_sigterm_gives_no_more_time() -> None:
+    shutdown, _ = watched(grace_seconds=10)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(0.05)
     os.kill(os.getpid(), signal.SIGTERM)
-    assert departure.seconds_left is not None
-    assert departure.seconds_left < 9.96
+    assert shutdown.seconds_left is not None
+    assert shutdown.seconds_left < 9.96
 
 
-def test_who_listened_before_still_hears() -> None:
+def test_earlier_handler_is_called_and_restored() -> None:
     heard: list[int] = []
 
     def listen(number: int, frame: FrameType | None) -> None:
@@ -55,16 +55,16 @@ def test_who_listened_before_still_hears() -> None:
         heard.append(number)
 
     signal.signal(signal.SIGTERM, listen)
-    departure, watch = watched()
+    shutdown, watch = watched()
     os.kill(os.getpid(), signal.SIGTERM)
-    assert departure.stopping
+    assert shutdown.stopping
     assert heard == [signal.SIGTERM]
 
     watch.remove()
     assert signal.getsignal(signal.SIGTERM) is listen
 
 
-def test_a_later_listener_stays() -> None:
+def test_later_handler_stays() -> None:
     _, watch = watched()
     later = signal.SIG_IGN
     signal.signal(signal.SIGTERM, later)
@@ -72,7 +72,7 @@ def test_a_later_listener_stays() -> None:
     assert signal.getsignal(signal.SIGTERM) == later
 
 
-def test_outside_of_the_main_thread_it_says_so_and_goes_on(
+def test_joining_outside_the_main_thread_warns(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     before = signal.getsignal(signal.SIGTERM)
@@ -83,7 +83,7 @@ def test_outside_of_the_main_thread_it_says_so_and_goes_on(
     assert signal.getsignal(signal.SIGTERM) == before
 
 
-def test_a_forked_child_can_be_terminated() -> None:
+def test_forked_child_ends_on_sigterm() -> None:
     watched()
     child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(30,))
     child.start()
@@ -93,9 +93,9 @@ def test_a_forked_child_can_be_terminated() -> None:
     assert child.exitcode == -signal.SIGTERM
 
 
-def test_the_operator_s_word_stops_too_and_nobody_counts() -> None:
-    departure = Departure(30)
-    departure.ask()
-    assert departure.stopping
-    assert not departure.terminated
-    assert departure.seconds_left is None
+def test_operator_s_request_stops_without_a_deadline() -> None:
+    shutdown = Shutdown(30)
+    shutdown.request()
+    assert shutdown.stopping
+    assert not shutdown.terminated
+    assert shutdown.seconds_left is None

@@ -1,7 +1,7 @@
-"""The training config: the article's dictionary, checked against the models before anything is sent.
+"""Reads a training config and checks it against the models before anything is sent.
 
-Keys are the article's (`model_name`) or the resource's (`modelName`), at every level. The check is
-strict: "100" is no number, an unknown key is no key.
+Keys may be in the article's style (`model_name`) or in the resource's (`modelName`), at every level.
+The check is strict: the text "100" is not a number, and an unknown key is an error.
 """
 
 import json
@@ -11,26 +11,26 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from stargate_api.complaints import Complaints
+from stargate_api._client.steps import Json
+from stargate_api._client.validation import ProblemWriter
 from stargate_api.errors import InvalidConfig, Problem
-from stargate_api.exchange import Json
 from stargate_types import API_VERSION, StargateJobSpec
 
 
 def read(config: Mapping[str, Any]) -> StargateJobSpec:
-    """Raises InvalidConfig with every problem at once."""
+    """The spec of a config. Raises InvalidConfig, with every problem at once."""
     if not isinstance(config, Mapping):
-        raise InvalidConfig([Problem("", f"it must be a dictionary, not {_kind(config)}")])
+        raise InvalidConfig([Problem("", f"it must be a dictionary, not {_type_name(config)}")])
     return _validated(config, prefix="")
 
 
-def is_manifest(found: Mapping[str, Any]) -> bool:
-    """A StargateJob rather than a config, which has neither field."""
-    return "apiVersion" in found or "kind" in found
+def is_manifest(document: Mapping[str, Any]) -> bool:
+    """Whether this is a StargateJob manifest. A training config has neither apiVersion nor kind."""
+    return "apiVersion" in document or "kind" in document
 
 
 def read_manifest(manifest: Mapping[str, Any]) -> StargateJobSpec:
-    """The spec of a StargateJob as it would be given to kubectl."""
+    """The spec of a StargateJob manifest, as kubectl takes it. Raises InvalidConfig."""
     kind = (manifest.get("apiVersion"), manifest.get("kind"))
     if kind != (API_VERSION, "StargateJob"):
         must = f"must be {API_VERSION} StargateJob, not {kind[0]} {kind[1]}"
@@ -42,7 +42,7 @@ def read_manifest(manifest: Mapping[str, Any]) -> StargateJobSpec:
 
 
 def as_spec(spec: StargateJobSpec) -> Json:
-    """What the caller said and no more: the server sets the defaults."""
+    """The spec as JSON with only the fields that the caller set: the server sets the defaults."""
     return spec.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
@@ -51,12 +51,12 @@ def _validated(config: Mapping[str, Any], prefix: str) -> StargateJobSpec:
     try:
         return StargateJobSpec.model_validate_json(json.dumps(plain), strict=True, extra="forbid")
     except ValidationError as error:
-        found = Complaints(plain, prefix).of(error)
-    raise InvalidConfig(found)
+        problems = ProblemWriter(plain, prefix).problems(error)
+    raise InvalidConfig(problems)
 
 
 def _plain(value: Any, path: str) -> Any:
-    """As JSON has it; numpy's numbers and any mapping or sequence are welcome."""
+    """The value as JSON types. Takes numpy numbers, and any mapping or sequence."""
     match value:
         case None | bool() | str():
             return value
@@ -65,13 +65,12 @@ def _plain(value: Any, path: str) -> Any:
         case Real():
             return _finite(float(value), path)
         case Mapping():
-            return {_key(key, path): _plain(each, _join(path, key)) for key, each in value.items()}
+            return {_key(key, path): _plain(item, _join(path, key)) for key, item in value.items()}
         case Sequence() if not isinstance(value, bytes | bytearray):
-            return [_plain(each, f"{path}[{index}]") for index, each in enumerate(value)]
+            return [_plain(item, f"{path}[{index}]") for index, item in enumerate(value)]
         case _:
-            must = (
-                f"must be text, a number, true or false, a list or a dictionary, not {_kind(value)}"
-            )
+            accepted = "text, a number, true or false, a list or a dictionary"
+            must = f"must be {accepted}, not {_type_name(value)}"
             raise InvalidConfig([Problem(path, must)])
 
 
@@ -83,7 +82,7 @@ def _finite(number: float, path: str) -> float:
 
 def _key(key: Any, path: str) -> str:
     if not isinstance(key, str):
-        raise InvalidConfig([Problem(path, f"has a key that is no text: {key!r}")])
+        raise InvalidConfig([Problem(path, f"has a key that is not text: {key!r}")])
     return key
 
 
@@ -91,5 +90,5 @@ def _join(path: str, key: Any) -> str:
     return f"{path}.{key}" if path else str(key)
 
 
-def _kind(value: Any) -> str:
+def _type_name(value: Any) -> str:
     return type(value).__name__

@@ -1,11 +1,11 @@
-"""How a checkpoint is named and described, and which ones may be deleted."""
+"""Names and content of a checkpoint's files, and which checkpoints may be deleted."""
 
 import json
 
 import pytest
 
 from stargate_worker import DamagedCheckpoint
-from stargate_worker.layout import (
+from stargate_worker.checkpoint_format import (
     Manifest,
     checkpoint_name,
     decode_sidecar,
@@ -14,25 +14,25 @@ from stargate_worker.layout import (
     encode_sidecar,
     shard_name,
 )
-from stargate_worker.storage import Written
+from stargate_worker.storage import FileDigest
 
-SHARDS = (Written(3, "a" * 64), Written(4, "b" * 64))
+SHARDS = (FileDigest(3, "a" * 64), FileDigest(4, "b" * 64))
 MANIFEST = Manifest(job_uid="uid", attempt=2, epoch=45, step=None, shards=SHARDS)
 
 
-def test_names() -> None:
+def test_file_names_hold_epoch_step_and_rank() -> None:
     assert checkpoint_name(45) == "epoch-45"
     assert checkpoint_name(45, 300) == "epoch-45-step-300"
     assert checkpoint_name(45, restarts=1) == "epoch-45-restart-1"
     assert shard_name(3, 5000) == "shard-00003-of-05000"
 
 
-def test_a_manifest_is_read_as_it_was_written() -> None:
+def test_manifest_is_read_as_it_was_written() -> None:
     assert Manifest.decode(MANIFEST.encode()) == MANIFEST
     assert (MANIFEST.world_size, MANIFEST.size_bytes) == (2, 7)
 
 
-def test_no_byte_of_a_manifest_can_change_unseen() -> None:
+def test_changed_byte_of_a_manifest_is_damage() -> None:
     data = MANIFEST.encode()
     meaning = json.loads(data)
     for at in range(len(data)):
@@ -47,17 +47,17 @@ def test_no_byte_of_a_manifest_can_change_unseen() -> None:
 @pytest.mark.parametrize(
     "data", [b"", b"{", b"[]", b"null", b'{"sha256": 1}', MANIFEST.encode()[:-9]]
 )
-def test_what_is_no_manifest_is_damage(data: bytes) -> None:
+def test_malformed_manifest_is_damage(data: bytes) -> None:
     with pytest.raises(DamagedCheckpoint, match=r"manifest\.json"):
         Manifest.decode(data)
 
 
-def test_a_sidecar_says_what_was_written_or_why_nothing_was() -> None:
+def test_sidecar_holds_the_digest_or_the_failure() -> None:
     assert decode_sidecar("uid", encode_sidecar("uid", SHARDS[0])) == SHARDS[0]
     assert decode_sidecar("uid", encode_failure("uid", "disk full")) == "disk full"
 
 
-def test_a_sidecar_of_another_job_says_nothing() -> None:
+def test_sidecar_of_another_job_is_ignored() -> None:
     assert decode_sidecar("uid", encode_sidecar("older", SHARDS[0])) is None
 
 
@@ -65,7 +65,7 @@ def where(uri: str, *, path: str = "/data/c/attempt-2") -> str | None:
     return deletable(uri, checkpoint_uri="st://c/attempt-2", checkpoint_path=path, attempt=2)
 
 
-def test_a_checkpoint_of_any_attempt_of_the_job_may_be_deleted() -> None:
+def test_checkpoint_of_any_attempt_is_deletable() -> None:
     assert where("st://c/attempt-1/epoch-5") == "/data/c/attempt-1/epoch-5"
     assert where("st://c/attempt-2/epoch-9/") == "/data/c/attempt-2/epoch-9"
     assert (
@@ -91,9 +91,9 @@ def test_a_checkpoint_of_any_attempt_of_the_job_may_be_deleted() -> None:
         "",
     ],
 )
-def test_nothing_else_may(uri: str) -> None:
+def test_folder_outside_of_the_job_is_not_deletable(uri: str) -> None:
     assert where(uri) is None
 
 
-def test_nothing_may_where_the_worker_s_path_is_not_the_attempt_s() -> None:
+def test_nothing_is_deletable_without_an_attempt_folder() -> None:
     assert where("st://c/attempt-1/epoch-5", path="/data/c") is None

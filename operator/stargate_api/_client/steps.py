@@ -1,10 +1,13 @@
-"""The steps that a call consists of, as data, and the two ways to perform them.
+"""The steps of a call as data, and the two ways to perform them: blocking and asynchronous.
 
-A call is a generator: it yields what it wants done (ask the server, wait, read on, hand a value to
-the caller) and is sent the outcome. So each call is written once, does no I/O of its own, and is
-driven by a thread that blocks (`Client`) or by an event loop that does not (`AsyncClient`). A
-failed request is an outcome too, not an exception: the frames in which urllib3 fails hold the
-headers, and with them the key, and must never be part of a traceback.
+A call is a generator. It yields steps (send a request, pause, read a line, emit a value to the caller)
+and receives the outcome of each. So a call is written once and does no I/O of its own: `Client` runs
+it in a thread that blocks, `AsyncClient` in an event loop that does not. A failed request is an
+outcome too, not an exception: the frames in which urllib3 fails hold the headers, and with them the
+key, and must never be part of a traceback.
+
+See docs/decisions/0010-one-call-two-clients.md.
+See docs/decisions/0024-a-failed-request-is-a-value.md.
 """
 
 import asyncio
@@ -20,7 +23,11 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Request:
-    """`timeout` is that of connecting and of each read; a `streamed` answer is read in lines."""
+    """One HTTP request to the API server.
+
+    `timeout` is in seconds, for the connection and for each read. A `streamed` answer is read line
+    by line; any other is read whole.
+    """
 
     method: str
     path: str
@@ -33,18 +40,21 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
+    """A whole HTTP answer. `retry_after` is in seconds, None where the server did not say."""
+
     status: int
     body: bytes
     retry_after: float | None = None
 
     @property
     def succeeded(self) -> bool:
+        """Whether the status is 2xx."""
         return 200 <= self.status < 300
 
 
 @dataclass(frozen=True)
 class Failure:
-    """No answer. A `final` one would be the same at the next try: a certificate, a wrong name."""
+    """A request without an answer. A `final` failure does not change with a retry: a certificate."""
 
     message: str
     timed_out: bool = False
@@ -52,30 +62,42 @@ class Failure:
 
 
 class Stream(Protocol):
-    """An answer that goes on. Reading blocks; closing does not, and ends a reading elsewhere."""
+    """An answer that is read line by line."""
 
-    def next_line(self) -> bytes | Failure | None: ...
+    def next_line(self) -> bytes | Failure | None:
+        """Blocks until there is a line. None at the end of the stream."""
+        ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Ends the stream without blocking; a thread that reads it gets its end."""
+        ...
 
 
 class Transport(Protocol):
-    def send(self, request: Request) -> Answer | Failure | Stream: ...
+    """Sends requests. A failure is a value, never an exception."""
+
+    def send(self, request: Request) -> Answer | Failure | Stream:
+        """Blocks until there is an answer, a failure, or the start of a stream."""
+        ...
 
 
 @dataclass(frozen=True)
 class Read:
+    """Reads the next line of a stream. The outcome is that of `Stream.next_line`."""
+
     stream: Stream
 
 
 @dataclass(frozen=True)
 class Pause:
+    """Waits."""
+
     seconds: float
 
 
 @dataclass(frozen=True)
 class Emit:
-    """A value for the caller of a call that yields many."""
+    """Hands a value to the caller; for calls that return many."""
 
     value: Any
 
@@ -84,8 +106,8 @@ Step: TypeAlias = Request | Read | Pause | Emit
 Call: TypeAlias = Generator[Step, Any, T]
 
 
-def settle(call: Call[T], transport: Transport) -> T:
-    """Runs a call to its end, in this thread."""
+def run_call(call: Call[T], transport: Transport) -> T:
+    """Runs a call in this thread and returns its result. Raises what the call raises."""
     outcome: Any = None
     while True:
         try:
@@ -97,7 +119,7 @@ def settle(call: Call[T], transport: Transport) -> T:
 
 
 def stream(call: Call[None], transport: Transport) -> Iterator[Any]:
-    """What a call emits, as it comes."""
+    """Runs a call in this thread and yields each value that it emits."""
     outcome: Any = None
     try:
         while True:
@@ -112,8 +134,8 @@ def stream(call: Call[None], transport: Transport) -> Iterator[Any]:
         call.close()
 
 
-async def settle_async(call: Call[T], transport: Transport, threads: Executor) -> T:
-    """As `settle`; a cancelled call ends what it was reading."""
+async def run_call_async(call: Call[T], transport: Transport, threads: Executor) -> T:
+    """`run_call` for an event loop. When it is cancelled, the call closes the stream it reads."""
     outcome: Any = None
     try:
         while True:
@@ -130,7 +152,7 @@ async def settle_async(call: Call[T], transport: Transport, threads: Executor) -
 async def stream_async(
     call: Call[None], transport: Transport, threads: Executor
 ) -> AsyncGenerator[Any, None]:
-    """As `stream`."""
+    """`stream` for an event loop."""
     outcome: Any = None
     try:
         while True:

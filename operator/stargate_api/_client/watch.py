@@ -1,7 +1,8 @@
-"""Calls that go on: watching a job, waiting for it, reading a rank's log.
+"""Calls that last: watching a job, waiting for a state, reading a rank's log.
 
-A watch survives what a watch must: an end, a silence, a forgotten resourceVersion, an API server
-that restarts. It never waits by polling.
+A watch goes on after everything that ends a watch: a timeout, a broken connection, an expired
+resourceVersion, a restart of the API server. It reads the job again and opens the next watch; it
+never polls.
 """
 
 import json
@@ -9,55 +10,71 @@ import math
 from dataclasses import replace
 from typing import Any
 
-from stargate_api.calls import ROOT, Calls
+from stargate_api._client.api_errors import error_of
+from stargate_api._client.calls import ROOT, Calls
+from stargate_api._client.retry import open_stream
+from stargate_api._client.steps import (
+    Answer,
+    Call,
+    Emit,
+    Failure,
+    Json,
+    Pause,
+    Read,
+    Request,
+    Stream,
+)
 from stargate_api.errors import InvalidConfig, NotFound, Problem, Timeout, Unreachable
-from stargate_api.exchange import Answer, Call, Emit, Failure, Json, Pause, Read, Request, Stream
 from stargate_api.job_status import JobStatus
-from stargate_api.patience import open_stream
-from stargate_api.refusal import error_of
 from stargate_types.status import Phase
 
 WATCH_SECONDS = 240
-"""The server ends a watch then, and another begins: a dead connection is found out."""
-_SLACK = 15.0
-_BREATH = 0.2
-"""Between two watches: a server that ends each at once is not to be flooded."""
-_WORKER = "worker"
+"""Length of one watch in seconds. It is bounded so that a dead connection is noticed."""
+_READ_MARGIN_SECONDS = 15.0
+_PAUSE_SECONDS = 0.2
+"""Pause between two watches, for a server that ends each of them at once."""
+_WORKER_CONTAINER = "worker"
 
 
 def watch(calls: Calls, job_id: str, timeout: float | None) -> Call[None]:
-    """Emits the job as it is, and again whenever its status or spec changes, until it finishes."""
-    until = math.inf if timeout is None else calls.patience.clock() + timeout
+    """Emits the job now, and again after each change of its status or spec, until it finishes.
+
+    Raises NotFound where the job is deleted, and Timeout after `timeout` seconds.
+    """
+    until = math.inf if timeout is None else calls.retry_policy.clock() + timeout
     seen: Json | None = None
     while True:
-        patient = _patient(calls, until)
-        found = yield from patient.status(job_id)
+        patient_calls = _outlasting_restarts(calls, until)
+        found = yield from patient_calls.status(job_id)
         _same_job(seen, found)
         if _differs(seen, found.manifest):
             yield Emit(found)
         if found.finished:
             return
-        stream = yield from _open(patient, found, until)
+        stream = yield from _open(patient_calls, found, until)
         try:
             done, seen = yield from _follow(stream, found.manifest)
         finally:
             stream.close()
         if done:
             return
-        if calls.patience.clock() >= until:
+        if calls.retry_policy.clock() >= until:
             state = JobStatus(seen).state
             raise Timeout(f"{found.job_id} is {state} after {timeout:g} s of waiting; it goes on")
-        yield Pause(_BREATH)
+        yield Pause(_PAUSE_SECONDS)
 
 
 def wait(calls: Calls, job_id: str, state: str | None, timeout: float | None) -> Call[JobStatus]:
-    """The first moment of a watch at which the job is in that state, or has finished."""
+    """Returns the first status of a watch in that state, or the last one where the job finishes.
+
+    Raises InvalidConfig for an unknown state, and the errors of `watch`.
+    """
     wanted = _phase(state)
-    following = watch(calls, job_id, timeout)
+    watching = watch(calls, job_id, timeout)
     outcome: Any = None
     try:
         while True:
-            step = following.send(outcome)
+            step = watching.send(outcome)
             if isinstance(step, Emit):
                 found: JobStatus = step.value
                 if found.finished or found.phase is wanted:
@@ -66,7 +83,7 @@ def wait(calls: Calls, job_id: str, state: str | None, timeout: float | None) ->
             else:
                 outcome = yield step
     finally:
-        following.close()
+        watching.close()
 
 
 def logs(
@@ -78,30 +95,34 @@ def logs(
     follow: bool = False,
     tail: int | None = None,
 ) -> Call[None]:
-    """Emits the lines of one rank."""
+    """Emits the lines of one rank's log, of the current attempt by default.
+
+    Raises InvalidConfig for a rank that the job does not have, and NotFound where no pod holds the
+    log.
+    """
     found = yield from calls.status(job_id)
     number = found.attempt if attempt is None else attempt
-    pod = f"{found.name}-{number}-{_checked(rank, found)}"
-    query = {"container": _WORKER, "follow": str(follow).lower()}
+    pod = f"{found.name}-{number}-{_checked_rank(rank, found)}"
+    query = {"container": _WORKER_CONTAINER, "follow": str(follow).lower()}
     if tail is not None:
         query["tailLines"] = str(tail)
     path = f"/api/v1/namespaces/{found.namespace}/pods/{pod}/log"
-    patience = calls.patience.for_once()
-    request = Request("GET", path, query=query, timeout=3600.0 if follow else patience.timeout)
-    stream = yield from open_stream(request, patience)
+    retry_policy = calls.retry_policy.with_one_retry()
+    request = Request("GET", path, query=query, timeout=3600.0 if follow else retry_policy.timeout)
+    stream = yield from open_stream(request, retry_policy)
     if isinstance(stream, Answer):
         raise _no_log(stream, found, pod)
     try:
         while isinstance(line := (yield Read(stream)), bytes):
             yield Emit(line.decode(errors="replace").removesuffix("\n"))
         if isinstance(line, Failure):
-            raise Unreachable(f"{line.message}; the log goes on, and may be read again")
+            raise Unreachable(f"{line.message}; the log goes on: read it again")
     finally:
         stream.close()
 
 
 def _open(calls: Calls, found: JobStatus, until: float) -> Call[Stream]:
-    left = until - calls.patience.clock()
+    left = until - calls.retry_policy.clock()
     seconds = max(1, math.ceil(min(WATCH_SECONDS, left)))
     query = {
         "watch": "true",
@@ -110,15 +131,15 @@ def _open(calls: Calls, found: JobStatus, until: float) -> Call[Stream]:
         "timeoutSeconds": str(seconds),
     }
     path = f"{ROOT}/namespaces/{found.namespace}/stargatejobs"
-    request = Request("GET", path, query=query, timeout=seconds + _SLACK)
-    stream = yield from open_stream(request, calls.patience)
+    request = Request("GET", path, query=query, timeout=seconds + _READ_MARGIN_SECONDS)
+    stream = yield from open_stream(request, calls.retry_policy)
     if isinstance(stream, Answer):
         raise error_of(stream)
     return stream
 
 
 def _follow(stream: Stream, seen: Json) -> Call[tuple[bool, Json]]:
-    """Until the job finishes (True) or the watch ends, however it ends."""
+    """Reads one watch to its end. Returns whether the job has finished, and its last manifest."""
     while True:
         line: bytes | Failure | None = yield Read(stream)
         event = _event(line)
@@ -135,7 +156,7 @@ def _follow(stream: Stream, seen: Json) -> Call[tuple[bool, Json]]:
 
 
 def _event(line: bytes | Failure | None) -> Json | None:
-    """None where the watch is over: its end, its silence, an ERROR of the server, half a line."""
+    """The event in a line. None where the watch is over: its end, a failure, an ERROR, half a line."""
     if not isinstance(line, bytes):
         return None
     try:
@@ -149,15 +170,17 @@ def _differs(seen: Json | None, now: Json) -> bool:
     return seen is None or any(seen.get(part) != now.get(part) for part in ("spec", "status"))
 
 
-def _patient(calls: Calls, until: float) -> Calls:
-    """Outlasts what passes, but not the caller's own time."""
-    patience = calls.patience.for_hours()
-    left = max(until - patience.clock(), 1.0)
-    return replace(calls, patience=replace(patience, timeout=min(patience.timeout, left)))
+def _outlasting_restarts(calls: Calls, until: float) -> Calls:
+    """The calls with a policy that outlasts a restart of the API server, but not `until`."""
+    retry_policy = calls.retry_policy.outlasting_restarts()
+    left = max(until - retry_policy.clock(), 1.0)
+    return replace(
+        calls, retry_policy=replace(retry_policy, timeout=min(retry_policy.timeout, left))
+    )
 
 
 def _same_job(seen: Json | None, found: JobStatus) -> None:
-    """Another may have its name by now; the watch that would have told of it was interrupted."""
+    """Another job may have the name now; the event of the deletion fell between two watches."""
     if seen is not None and seen["metadata"]["uid"] != found.job.uid:
         raise _deleted(found.job_id)
 
@@ -176,7 +199,7 @@ def _phase(state: str | None) -> Phase | None:
         raise InvalidConfig([Problem("", must)], "the state to wait for") from None
 
 
-def _checked(rank: int, found: JobStatus) -> int:
+def _checked_rank(rank: int, found: JobStatus) -> int:
     if not 0 <= rank < found.nodes:
         must = f"it must be 0 to {found.nodes - 1}, the ranks of {found.job_id}; it is {rank}"
         raise InvalidConfig([Problem("", must)], "the rank")
@@ -186,9 +209,10 @@ def _checked(rank: int, found: JobStatus) -> int:
 def _no_log(answer: Answer, found: JobStatus, pod: str) -> Exception:
     if answer.status != 404:
         return error_of(answer)
-    others = [str(each.number) for each in found.attempts if each.number != found.attempt]
+    numbers = (attempt.number for attempt in found.attempts)
+    others = [str(number) for number in numbers if number != found.attempt]
     earlier = f" Earlier attempts: {', '.join(others)}." if others else ""
     return NotFound(
         f"there is no pod {pod}: {found.job_id} is {found.state}, in attempt {found.attempt}. A pod"
-        f" stands while its gang runs; of a failed attempt, those that failed.{earlier}"
+        f" exists while its gang runs; after a failed attempt only the failed pods remain.{earlier}"
     )

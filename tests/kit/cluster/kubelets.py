@@ -93,9 +93,9 @@ class Kubelets:
         current = self._current(pod)
         alive = self._nodes.alive(pod["spec"]["nodeName"])
         if current is None or not alive or current["status"]["phase"] != "Pending":
-            return
+            return None
         if _grace(current) is not None:
-            return
+            return None
         waiting = self.cannot_start(current)
         if waiting:
             container = _container(current, {"waiting": {"reason": waiting, "message": waiting}})

@@ -19,11 +19,11 @@ sys.path[:0] = [str(ROOT), str(ROOT / "operator")]
 
 import msgspec  # noqa: E402
 
-from stargate_operator.compute.fleet import Fleet  # noqa: E402
-from stargate_operator.kube.foreign_pods import ForeignPod, ForeignPodStore, WireForeignPod  # noqa: E402
-from stargate_operator.kube.nodes import NodeStore, WireNode, node_of  # noqa: E402
-from stargate_operator.kube.pod_wire import number  # noqa: E402
-from stargate_operator.kube.requests import requests_of  # noqa: E402
+from stargate_operator.informers.foreign_pods import ForeignPod, ForeignPodStore, WireForeignPod  # noqa: E402
+from stargate_operator.informers.nodes import NodeStore, WireNode, node_of  # noqa: E402
+from stargate_operator.informers.pod_requests import requests_of  # noqa: E402
+from stargate_operator.informers.pod_wire import number  # noqa: E402
+from stargate_operator.placement.fleet import Fleet  # noqa: E402
 from tests.builders import accelerator_class, compute_block  # noqa: E402
 
 DEVICE = "stargate.dev/silicon-v2"

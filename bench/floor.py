@@ -16,10 +16,10 @@ import msgspec
 import uvloop
 
 from bench.workload import GRACE_SECONDS, PODS, Batch
-from stargate_operator.apply import IN_FLIGHT
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.config import load_endpoint
 from stargate_operator.kube.meta import ObjectMeta
+from stargate_operator.reconcile.pod_control import IN_FLIGHT
 
 T = TypeVar("T")
 

@@ -64,9 +64,9 @@ def _run(main: Coroutine[Any, Any, None], loop: str) -> None:
 
 
 async def _serve(options: argparse.Namespace) -> None:
+    from stargate_operator.reports.authentication import Identities
     from stargate_operator.reports.certificate import ServingCertificate
-    from stargate_operator.reports.identity import Identities
-    from stargate_operator.reports.intake import Intake
+    from stargate_operator.reports.handler import Intake
     from stargate_operator.reports.server import ReportServer
 
     folder = Path(options.serve)

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from stargate_operator.pod import RUNNING, Pod
+from stargate_operator.model.pod import RUNNING, Pod
 
 
 class Milestone(StrEnum):

@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 
-from stargate_operator.desired.blueprint import Blueprint, resolve
 from stargate_operator.desired.environment import ReportTarget
 from stargate_operator.desired.pods import PodStamp, pod_stamp, worker_pod
+from stargate_operator.model.blueprint import Blueprint, resolve
 from stargate_types import API_VERSION, AcceleratorClass, StargateJob, StargateRuntime
 
 Manifest = dict[str, Any]

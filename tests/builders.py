@@ -10,16 +10,21 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from stargate_operator.cluster import Cluster, UnreadyNode
 from stargate_operator.decide.chain import decide
 from stargate_operator.decide.observed import Contention, Observed, Trouble
 from stargate_operator.decide.plan import Plan
-from stargate_operator.desired.blueprint import Blueprint, Refusal, resolve
 from stargate_operator.desired.environment import ReportTarget
-from stargate_operator.gang import muster
-from stargate_operator.pod import FAILED, PENDING, RUNNING, SUCCEEDED, Pod, Termination
-from stargate_operator.pulse import Pulse
-from stargate_operator.reported import CheckpointReport, CheckpointState, ProgressReport, Reports
+from stargate_operator.model.blueprint import Blueprint, Refusal, resolve
+from stargate_operator.model.gang_index import muster
+from stargate_operator.model.heartbeats import Pulse
+from stargate_operator.model.node_health import Cluster, UnreadyNode
+from stargate_operator.model.pod import FAILED, PENDING, RUNNING, SUCCEEDED, Pod, Termination
+from stargate_operator.model.reports import (
+    CheckpointReport,
+    CheckpointState,
+    ProgressReport,
+    Reports,
+)
 from stargate_operator.status.describe import describe
 from stargate_types import (
     AcceleratorClass,

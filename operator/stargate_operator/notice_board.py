@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 
-from stargate_operator.circle import Circle
-from stargate_operator.jobs import Jobs
-from stargate_operator.kube.pod_store import PodStore
-from stargate_operator.pod import Pod
-from stargate_operator.reports.board import CheckpointKey, Standing
-from stargate_operator.scope import Scope
+from stargate_operator.informers.jobs import Jobs
+from stargate_operator.informers.pod_store import PodStore
+from stargate_operator.model.pod import Pod
+from stargate_operator.model.scope import Scope
+from stargate_operator.reconcile.work_queue import Circle
+from stargate_operator.reports.job_lookup import CheckpointKey, Standing
 from stargate_types import StargateJob
 
 

@@ -14,44 +14,47 @@ from typing import Any
 import kopf
 import structlog
 
-from stargate_operator import metrics
-from stargate_operator.catch_up import catch_up
-from stargate_operator.circle import Circle
-from stargate_operator.companions import Companions
-from stargate_operator.compute.accountant import Accountant
-from stargate_operator.compute.fleet import Fleet
-from stargate_operator.compute.placing import Placing
 from stargate_operator.constants import FIELD_MANAGER
-from stargate_operator.contention import Rivals
-from stargate_operator.defaults.bringer import Bringer
+from stargate_operator.defaults.applier import Bringer
 from stargate_operator.desired.environment import ReportTarget
-from stargate_operator.handlers import kopf_settings, register, watched
-from stargate_operator.jobs import Catalogue, Jobs
+from stargate_operator.informers.catalog import Catalogue
+from stargate_operator.informers.foreign_pods import ForeignPods
+from stargate_operator.informers.informer import PODS, SERVICES, Follower, Informer
+from stargate_operator.informers.jobs import Jobs
+from stargate_operator.informers.kopf_handlers import kopf_settings, register, watched
+from stargate_operator.informers.kopf_watchers import KopfWatchers
+from stargate_operator.informers.node_tracker import Nodes, Patience
+from stargate_operator.informers.nodes import NodeInformer
+from stargate_operator.informers.pod_store import PodStore
+from stargate_operator.informers.relist import catch_up
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.config import Endpoint, load_endpoint
-from stargate_operator.kube.foreign_pods import ForeignPods
-from stargate_operator.kube.informer import PODS, SERVICES, Follower, Informer
 from stargate_operator.kube.leadership import Leadership
-from stargate_operator.kube.nodes import Node, NodeInformer
-from stargate_operator.kube.pod_store import PodStore
-from stargate_operator.kube.watchdog import Check, KopfWatchers, Watchdog
+from stargate_operator.kube.pod_groups import find_group_version
+from stargate_operator.kube.watchdog import Check, Watchdog
 from stargate_operator.leader_label import take_label
-from stargate_operator.measure import Sources, keep_gauges
-from stargate_operator.native_gangs import find_group_version
-from stargate_operator.nodes import Nodes, Patience
+from stargate_operator.model.node import Node
+from stargate_operator.model.pod import Pod
 from stargate_operator.notice_board import NoticeBoard
-from stargate_operator.pod import Pod
+from stargate_operator.placement.contention import Rivals
+from stargate_operator.placement.fleet import Fleet
+from stargate_operator.placement.placer import Placing
 from stargate_operator.probes import Probes
 from stargate_operator.reach import ReachChanged, refused_of, until_it_changes
-from stargate_operator.reconciler import World
+from stargate_operator.reconcile.compute_blocks import Accountant
+from stargate_operator.reconcile.event_recorder import Teller
+from stargate_operator.reconcile.gang_objects import Companions
+from stargate_operator.reconcile.reconciler import World
+from stargate_operator.reconcile.work_queue import Circle
+from stargate_operator.reports.authentication import Identities
 from stargate_operator.reports.certificate import ServingCertificate
-from stargate_operator.reports.hearing import Hearing
-from stargate_operator.reports.identity import Identities
-from stargate_operator.reports.intake import Intake
-from stargate_operator.reports.ledger import Ledger
+from stargate_operator.reports.handler import Intake
+from stargate_operator.reports.listening import Hearing
+from stargate_operator.reports.pending import Ledger
 from stargate_operator.reports.server import ReportServer
 from stargate_operator.settings import Settings
-from stargate_operator.tell import Teller
+from stargate_operator.telemetry import metrics
+from stargate_operator.telemetry.gauges import Sources, keep_gauges
 
 log = structlog.get_logger(__name__)
 
@@ -270,7 +273,7 @@ class Replica:
     def watchdog(self, reports: ReportServer) -> Watchdog:
         return Watchdog(
             [
-                self.watchers.check(),
+                Check("kopf watchers", self.watchers.problem),
                 Check("watches", self._silence),
                 Check("report server", reports.problem),
             ]

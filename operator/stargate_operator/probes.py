@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import structlog
 from aiohttp import web
 
-from stargate_operator import metrics
+from stargate_operator.telemetry import metrics
 
 Check = Callable[[], str | None]
 Handler = Callable[[web.Request], Awaitable[web.Response]]

@@ -8,10 +8,10 @@ import asyncio
 
 import structlog
 
-from stargate_operator import metrics
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.errors import ApiError
-from stargate_operator.scope import Scope
+from stargate_operator.model.scope import Scope
+from stargate_operator.telemetry import metrics
 from stargate_types import API_VERSION
 
 log = structlog.get_logger(__name__)

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from stargate_operator.kube.client import WRITE_TIMEOUT
-from stargate_operator.scope import Scope
+from stargate_operator.model.scope import Scope
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]

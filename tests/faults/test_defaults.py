@@ -17,7 +17,7 @@ import yaml
 from stargate_lab import chart
 from stargate_lab.api import Api, ApiError, Json
 from stargate_lab.operator_process import OperatorProcess
-from stargate_operator.defaults.bringer import AGAIN_SECONDS
+from stargate_operator.defaults.applier import AGAIN_SECONDS
 from tests.faults.lab import PATIENT, Lab
 from tests.integration.racks import Racks
 from tests.integration.story import Story, eventually, exists

@@ -11,7 +11,7 @@ import pytest
 
 from stargate_lab import installation
 from stargate_lab.operator_process import OperatorProcess
-from stargate_operator.kube.watchdog import STARTING
+from stargate_operator.informers.kopf_watchers import STARTING
 from tests.faults.lab import Lab
 from tests.integration.story import eventually
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stargate_operator.desired.blueprint import Blueprint, resolve
 from stargate_operator.desired.environment import ReportTarget, environment
+from stargate_operator.model.blueprint import Blueprint, resolve
 from stargate_types import AcceleratorClass, StargateJob, StargateRuntime
 from stargate_types.status import Checkpoints, RestoredFrom
 from tests.example_on_kind import example

@@ -6,10 +6,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from stargate_operator import metrics, reach
+from stargate_operator import reach
 from stargate_operator.kube.client import Client
+from stargate_operator.model.scope import EVERYWHERE, Scope
 from stargate_operator.reach import OutOfReachError, ReachChanged, refused_of, until_it_changes
-from stargate_operator.scope import EVERYWHERE, Scope
+from stargate_operator.telemetry import metrics
 from tests.unit.kube.fakeapi import Request, eventually, fake_api
 
 TEAMS = Scope(("team-a", "team-b"))

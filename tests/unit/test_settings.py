@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from stargate_operator.scope import EVERYWHERE, Scope
+from stargate_operator.model.scope import EVERYWHERE, Scope
 from stargate_operator.settings import Settings
 
 

@@ -13,13 +13,19 @@ from stargate_operator.decide.chain import decide
 from stargate_operator.decide.effects import Effects, effects
 from stargate_operator.decide.observed import Observed
 from stargate_operator.decide.plan import NOT_FAILURES
-from stargate_operator.gang import Gang, muster
-from stargate_operator.pod import FAILED, PENDING, RUNNING, SUCCEEDED, Termination
-from stargate_operator.reported import CheckpointReport, CheckpointState, ProgressReport, Reports
-from stargate_operator.status import checkpoints
+from stargate_operator.model import checkpoints
+from stargate_operator.model.gang import Gang
+from stargate_operator.model.gang_index import muster
+from stargate_operator.model.pod import FAILED, PENDING, RUNNING, SUCCEEDED, Termination
+from stargate_operator.model.reports import (
+    CheckpointReport,
+    CheckpointState,
+    ProgressReport,
+    Reports,
+)
 from stargate_operator.status.describe import count, describe
-from stargate_operator.status.difference import Urgency, urgency
-from stargate_operator.status.size import LIMIT, size
+from stargate_operator.status.size_limit import LIMIT, size
+from stargate_operator.status.urgency import Urgency, urgency
 from stargate_types import StargateJobStatus
 from stargate_types.status import Cause, Checkpoints, Phase
 from tests.builders import NOW, GivenJob, GivenPod, blueprint, job, pod, uri

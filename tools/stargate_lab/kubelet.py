@@ -13,7 +13,7 @@ import msgspec
 from stargate_lab.training import Exit, Json
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.errors import ApiError
-from stargate_operator.pod import Pod
+from stargate_operator.model.pod import Pod
 
 AUDIENCE = "stargate.dev"
 TOKEN_SECONDS = 12 * 3600

@@ -11,7 +11,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from stargate_lab.chart import CHART
 from stargate_lab.paths import REPO
-from stargate_operator import metrics
+from stargate_operator.telemetry import gauges, metrics, status_counters
 
 PAGE = REPO / "docs" / "metrics.md"
 RULES = CHART / "files" / "alerts.yaml"
@@ -34,7 +34,9 @@ def names() -> list[str]:
 
 
 def _collectors() -> list[MetricWrapperBase]:
-    found = [each for each in vars(metrics).values() if isinstance(each, MetricWrapperBase)]
+    modules = (gauges, metrics, status_counters)
+    values = [value for module in modules for value in vars(module).values()]
+    found = [value for value in values if isinstance(value, MetricWrapperBase)]
     return sorted(found, key=_name)
 
 

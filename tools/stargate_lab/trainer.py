@@ -24,12 +24,12 @@ from stargate_lab.training import (
     Orders,
     progress,
 )
+from stargate_operator.informers.informer import Informer
+from stargate_operator.informers.pod_store import PodStore
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.config import load_endpoint
 from stargate_operator.kube.errors import ApiError
-from stargate_operator.kube.informer import Informer
-from stargate_operator.kube.pod_store import PodStore
-from stargate_operator.pod import RUNNING, Pod
+from stargate_operator.model.pod import RUNNING, Pod
 
 WRITES_AT_ONCE = 32
 _CRASH = Exit(1, "Error")

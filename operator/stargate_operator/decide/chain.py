@@ -8,34 +8,34 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
+from stargate_operator.decide.all_or_nothing import all_or_nothing
+from stargate_operator.decide.changed_runtime import changed_runtime
 from stargate_operator.decide.complete import complete
-from stargate_operator.decide.damage import damage
+from stargate_operator.decide.damaged_checkpoint import damaged_checkpoint
 from stargate_operator.decide.deadline import deadline, deadline_at
 from stargate_operator.decide.failure import failure
-from stargate_operator.decide.gang import gang
 from stargate_operator.decide.hang import hang, hang_at
 from stargate_operator.decide.node_loss import node_loss
 from stargate_operator.decide.node_return import node_return, node_return_at
 from stargate_operator.decide.observed import Observed
 from stargate_operator.decide.plan import Plan
-from stargate_operator.decide.retire import retire
-from stargate_operator.decide.shortage import shortage
+from stargate_operator.decide.startup import startup
 from stargate_operator.decide.suspend import suspend
-from stargate_operator.decide.upgrade import upgrade
+from stargate_operator.decide.ttl import ttl
 
 POLICIES: tuple[Callable[[Observed], Plan | None], ...] = (
-    retire,
+    ttl,
     complete,
     suspend,
     deadline,
-    damage,
+    damaged_checkpoint,
     failure,
     hang,
     node_loss,
     node_return,
-    shortage,
-    upgrade,
-    gang,
+    all_or_nothing,
+    changed_runtime,
+    startup,
 )
 
 

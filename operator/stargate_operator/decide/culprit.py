@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from stargate_operator.constants import PEER_LOST_EXIT_CODE
 from stargate_operator.decide.plan import Ending
-from stargate_operator.pod import Pod
+from stargate_operator.model.pod import Pod
 from stargate_types.status import Cause
 
 _GRAVITY = (

@@ -8,15 +8,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from stargate_operator.cluster import Cluster
 from stargate_operator.constants import (
     GIVEN_UP_GRACE_SECONDS,
     KEPT_FAILED_PODS,
     KILL_GRACE_SECONDS,
 )
 from stargate_operator.decide.observed import Observed
-from stargate_operator.desired.blueprint import Refusal
-from stargate_operator.pod import Pod
+from stargate_operator.model.blueprint import Refusal
+from stargate_operator.model.node_health import Cluster
+from stargate_operator.model.pod import Pod
 from stargate_types.status import Cause, Phase
 
 

@@ -10,7 +10,7 @@ from stargate_operator.constants import Reasons
 from stargate_operator.decide.culprit import cause_of, explains_itself, first_failure
 from stargate_operator.decide.observed import Observed
 from stargate_operator.decide.plan import Ending, Plan
-from stargate_operator.pod import Pod
+from stargate_operator.model.pod import Pod
 from stargate_types.status import Cause, Phase
 
 SETTLING = timedelta(seconds=1)

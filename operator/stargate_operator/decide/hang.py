@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from stargate_operator.decide.failure import end_attempt
 from stargate_operator.decide.observed import Observed
 from stargate_operator.decide.plan import Ending, Plan
-from stargate_operator.ranks import interval_string
+from stargate_operator.model.ranks import interval_string
 from stargate_types.status import Cause
 
 

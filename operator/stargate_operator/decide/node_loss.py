@@ -4,12 +4,12 @@ Also while the gang starts, where any other missing rank is made again: the name
 a worker on the cut-off node. What becomes of the pods on that node, see `cluster.py`.
 """
 
-from stargate_operator.cluster import UnreadyNode
 from stargate_operator.decide.failure import end_attempt
 from stargate_operator.decide.observed import Observed
 from stargate_operator.decide.plan import Ending, Plan
-from stargate_operator.pod import Pod
-from stargate_operator.ranks import interval_string
+from stargate_operator.model.node_health import UnreadyNode
+from stargate_operator.model.pod import Pod
+from stargate_operator.model.ranks import interval_string
 from stargate_types.status import Cause
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 
-from stargate_operator.cluster import Cluster, UnreadyNode
-from stargate_operator.desired.blueprint import Blueprint, Refusal
-from stargate_operator.gang import Gang, Remains
-from stargate_operator.reported import Reports
-from stargate_operator.status import checkpoints
+from stargate_operator.model import checkpoints
+from stargate_operator.model.blueprint import Blueprint, Refusal
+from stargate_operator.model.gang import Gang, Remains
+from stargate_operator.model.node_health import Cluster, UnreadyNode
+from stargate_operator.model.reports import Reports
 from stargate_types import StargateJob
 from stargate_types.status import AttemptStatus, Checkpoints, Phase
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from stargate_operator.constants import RENDEZVOUS_PORT, TOKEN_DIRECTORY
-from stargate_operator.desired.blueprint import Blueprint
 from stargate_operator.desired.grace import grace_period_seconds
 from stargate_operator.desired.uris import attempt_folder, inside_worker
+from stargate_operator.model.blueprint import Blueprint
 from stargate_types import API_VERSION, StargateJob
 from stargate_types.podparts import EnvVar
 

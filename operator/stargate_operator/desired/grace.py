@@ -1,6 +1,6 @@
 """How long a worker has between SIGTERM and SIGKILL: the pod's grace, and what the worker is told."""
 
-from stargate_operator.desired.blueprint import Blueprint
+from stargate_operator.model.blueprint import Blueprint
 from stargate_types import StargateJob
 
 _DEFAULT_GRACE_SECONDS = 30

@@ -20,10 +20,10 @@ from stargate_operator.constants import (
     SHARDS,
     WORKER_CONTAINER,
 )
-from stargate_operator.desired.blueprint import Blueprint
 from stargate_operator.desired.environment import ReportTarget, environment, pod_name, wire
 from stargate_operator.desired.grace import grace_period_seconds
 from stargate_operator.desired.volumes import volume_mounts, volumes
+from stargate_operator.model.blueprint import Blueprint
 from stargate_types import API_VERSION, StargateJob
 from stargate_types.podparts import InitContainer
 

@@ -7,7 +7,7 @@ from stargate_operator.constants import (
     TOKEN_DIRECTORY,
     TOKEN_EXPIRATION_SECONDS,
 )
-from stargate_operator.desired.blueprint import Blueprint
+from stargate_operator.model.blueprint import Blueprint
 from stargate_types import StargateJob
 from stargate_types.base import Model
 from stargate_types.runtime import Storage

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from stargate_operator import metrics
+from stargate_operator.telemetry import metrics
 
 _log = structlog.get_logger(__name__)
 _LOOPBACK = ("127.", "::1", "::ffff:127.")

@@ -12,9 +12,8 @@ from urllib.parse import unquote
 
 import msgspec
 
-from stargate_operator.reported import CheckpointState
-from stargate_operator.reports.board import CheckpointKey, Standing
-from stargate_operator.reports.refusal import (
+from stargate_operator.model.reports import CheckpointState
+from stargate_operator.reports.errors import (
     Refusal,
     conflict,
     forbidden,
@@ -22,6 +21,7 @@ from stargate_operator.reports.refusal import (
     unavailable,
     unreadable,
 )
+from stargate_operator.reports.job_lookup import CheckpointKey, Standing
 from stargate_types.status import MAX_METRICS
 
 MAX_INT = 2**63 - 1

@@ -12,12 +12,12 @@ from http import HTTPStatus
 import structlog
 from aiohttp import web
 
-from stargate_operator import metrics
 from stargate_operator.reports.certificate import ServingCertificate
-from stargate_operator.reports.intake import Incoming, Intake
+from stargate_operator.reports.errors import Refusal, as_status, not_found, unreadable
+from stargate_operator.reports.handler import Incoming, Intake
 from stargate_operator.reports.listener import DEFAULT_LIMITS, Limits, Listener, Seat
 from stargate_operator.reports.protocol import encode
-from stargate_operator.reports.refusal import Refusal, as_status, not_found, unreadable
+from stargate_operator.telemetry import metrics
 
 MAX_BODY_BYTES = 64 * 1024
 

@@ -5,11 +5,11 @@ from datetime import datetime
 
 from stargate_operator.decide.culprit import cause_of, first_failure, precedes
 from stargate_operator.decide.plan import NOT_FAILURES, Ending
-from stargate_operator.desired.blueprint import Blueprint
-from stargate_operator.gang import Remains
-from stargate_operator.pod import Pod
-from stargate_operator.ranks import interval_string
-from stargate_operator.status.size import shortened
+from stargate_operator.model.blueprint import Blueprint
+from stargate_operator.model.gang import Remains
+from stargate_operator.model.pod import Pod
+from stargate_operator.model.ranks import interval_string
+from stargate_operator.status.size_limit import shortened
 from stargate_types.status import MAX_ATTEMPTS, AttemptStatus, Cause, RestoredFrom
 
 _LATEST_MESSAGE_BYTES = 1000

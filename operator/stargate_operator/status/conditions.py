@@ -9,8 +9,8 @@ from typing import Literal
 from stargate_operator.constants import Conditions, Reasons
 from stargate_operator.decide.observed import Observed
 from stargate_operator.decide.plan import Plan
-from stargate_operator.desired.blueprint import Refusal
-from stargate_operator.status.size import shortened
+from stargate_operator.model.blueprint import Refusal
+from stargate_operator.status.size_limit import shortened
 from stargate_types.status import Cause, Condition, Phase
 
 _MESSAGE_BYTES = 512

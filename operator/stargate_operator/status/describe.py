@@ -4,13 +4,14 @@ from typing import Any
 
 from stargate_operator.decide.observed import Observed
 from stargate_operator.decide.plan import Ending, Plan
-from stargate_operator.desired.blueprint import Blueprint
 from stargate_operator.desired.uris import attempt_folder
-from stargate_operator.gang import Gang
-from stargate_operator.pod import Pod
-from stargate_operator.status import attempts, avoided, checkpoints, goodput, progress
+from stargate_operator.model import checkpoints
+from stargate_operator.model.blueprint import Blueprint
+from stargate_operator.model.gang import Gang
+from stargate_operator.model.pod import Pod
+from stargate_operator.status import attempts, avoided_nodes, goodput, progress
 from stargate_operator.status.conditions import conditions
-from stargate_operator.status.size import fitted
+from stargate_operator.status.size_limit import fitted
 from stargate_types.status import (
     AttemptStatus,
     AvoidedNode,
@@ -59,7 +60,7 @@ def _finished(observed: Observed) -> StargateJobStatus:
     if status.phase is not Phase.FAILED or workers is None or not workers.running:
         return status
     found, lost = list(status.attempts), _listed(observed, status.avoided_nodes)
-    _tell_given_up(observed, found, avoided.added(status.avoided_nodes, lost))
+    _tell_given_up(observed, found, avoided_nodes.added(status.avoided_nodes, lost))
     changes = {"workers": count(observed.gang), "attempts": found, "avoided_nodes": lost}
     return fitted(status.model_copy(update=changes))
 
@@ -72,7 +73,7 @@ def _record_attempts(observed: Observed, plan: Plan, changes: Changes, lost: flo
         found[-1] = _current(observed, plan, found[-1], lost)
         changes["failures_since_checkpoint"] += plan.ending is not None and plan.ending.counted
         _tell_given_up(
-            observed, found, avoided.added(status.avoided_nodes, changes["avoided_nodes"])
+            observed, found, avoided_nodes.added(status.avoided_nodes, changes["avoided_nodes"])
         )
     if plan.next_attempt:
         found = attempts.begun(found, now=observed.now, world_size=observed.job.world_size)
@@ -110,15 +111,15 @@ def _revise(observed: Observed, found: list[AttemptStatus], changes: Changes) ->
 def _avoided(observed: Observed, plan: Plan) -> list[AvoidedNode]:
     standing = observed.job.status.avoided_nodes
     if plan.ending and plan.ending.cause is Cause.NODE_RETURNED:
-        standing = avoided.without(standing, observed.cluster.ready_again)
+        standing = avoided_nodes.without(standing, observed.cluster.ready_again)
     if plan.next_attempt or plan.resolve:
-        standing = avoided.without_forgotten(standing, observed.now)
+        standing = avoided_nodes.without_forgotten(standing, observed.now)
     return _listed(observed, standing)
 
 
 def _listed(observed: Observed, standing: list[AvoidedNode]) -> list[AvoidedNode]:
     until = observed.now + observed.cluster.avoided_for
-    return avoided.with_lost(standing, observed.lost_nodes, now=observed.now, until=until)
+    return avoided_nodes.with_lost(standing, observed.lost_nodes, now=observed.now, until=until)
 
 
 def _tell_given_up(observed: Observed, found: list[AttemptStatus], nodes: set[str]) -> None:

@@ -1,6 +1,6 @@
 """How far the training is, as rank 0 said: nothing is extrapolated but the remaining time."""
 
-from stargate_operator.reported import Reports
+from stargate_operator.model.reports import Reports
 from stargate_types.status import MAX_METRICS, AttemptStatus, Metric, Progress
 
 

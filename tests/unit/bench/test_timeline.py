@@ -1,7 +1,7 @@
 """The moments of a gang, from its pods' changes."""
 
 from bench.timeline import Milestone, Timeline
-from stargate_operator.pod import Pod
+from stargate_operator.model.pod import Pod
 from tests.builders import pod
 
 

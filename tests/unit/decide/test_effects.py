@@ -4,7 +4,7 @@ import pytest
 
 from stargate_operator.decide.effects import Doomed, effects
 from stargate_operator.decide.observed import Trouble
-from stargate_operator.desired.blueprint import Refusal
+from stargate_operator.model.blueprint import Refusal
 from stargate_types.status import Cause
 from tests.builders import (
     GivenJob,

@@ -2,9 +2,9 @@
 
 import pytest
 
-from stargate_operator.cluster import Cluster
 from stargate_operator.decide.effects import Doomed, effects
 from stargate_operator.decide.plan import Plan
+from stargate_operator.model.node_health import Cluster
 from stargate_types.status import Cause, Phase
 from tests.builders import (
     GivenJob,

@@ -3,7 +3,7 @@
 import pytest
 
 from stargate_operator.decide.effects import effects
-from stargate_operator.pod import Pod
+from stargate_operator.model.pod import Pod
 from stargate_types.status import Cause, Phase
 from tests.builders import (
     NOW,

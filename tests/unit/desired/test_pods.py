@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from stargate_operator.desired.blueprint import Place
 from stargate_operator.desired.pods import Placement, pod_stamp, worker_pod
+from stargate_operator.model.blueprint import Place
 from stargate_types import AcceleratorClass, StargateRuntime
 from stargate_types.job import WorkerTemplate
 from stargate_types.podparts import (

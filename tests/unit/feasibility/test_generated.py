@@ -4,9 +4,10 @@ operator puts the gang is a block of which it says yes."""
 from hypothesis import HealthCheck, event, given, settings
 
 from stargate_feasibility import Answer, Feasibility, check
-from stargate_operator.compute.placing import Placing
-from stargate_operator.desired.blueprint import Blueprint, Refusal, resolve
-from stargate_operator.jobs import Catalogue, Jobs
+from stargate_operator.informers.catalog import Catalogue
+from stargate_operator.informers.jobs import Jobs
+from stargate_operator.model.blueprint import Blueprint, Refusal, resolve
+from stargate_operator.placement.placer import Placing
 from tests.unit.feasibility import oracle
 from tests.unit.feasibility.worlds import LATENCY, World, worlds
 

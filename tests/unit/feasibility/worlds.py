@@ -5,13 +5,13 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from stargate_operator.compute.fleet import Fleet
-from stargate_operator.kube.nodes import Node
+from stargate_operator.model.node import Node
+from stargate_operator.placement.fleet import Fleet
 from stargate_types import AcceleratorClass, ComputeBlock, ComputeBlockStatus, StargateRuntime
 from stargate_types.job import Placement, ResourceAllocation, Scheduling
 from stargate_types.podparts import Toleration
 from tests.builders import NOW, GivenJob, accelerator_class, compute_block, job, runtime
-from tests.unit.compute.given import GB, machine
+from tests.unit.placement.given import GB, machine
 
 TYPES = ("alpha", "beta")
 ROWS = ("a", "b")

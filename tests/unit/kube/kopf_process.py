@@ -15,7 +15,8 @@ from typing import Any
 
 import kopf
 
-from stargate_operator.kube.watchdog import KopfWatchers, Unhealthy, Watchdog, Watched
+from stargate_operator.informers.kopf_watchers import KopfWatchers, Watched
+from stargate_operator.kube.watchdog import Check, Unhealthy, Watchdog
 
 PATIENCE = 20.0
 
@@ -60,7 +61,9 @@ async def verdict(server: str, starting: float, silent: float, wanted: list[Watc
     watchers = KopfWatchers(frozenset(wanted), starting=starting, silent=silent)
     watchers.install()
     operator = asyncio.create_task(run_kopf(server, wanted))
-    watchdog = asyncio.create_task(Watchdog([watchers.check()], period=0.02).run())
+    watchdog = asyncio.create_task(
+        Watchdog([Check("kopf watchers", watchers.problem)], period=0.02).run()
+    )
     with suppress(TimeoutError):
         async with asyncio.timeout(PATIENCE):
             while not watchers.listed and not watchdog.done():  # noqa: ASYNC110 - no event tells

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from stargate_lab.kubelet import exit_patch
 from stargate_lab.training import Exit
-from stargate_operator.pod import Pod
+from stargate_operator.model.pod import Pod
 
 NOW = datetime(2026, 3, 1, 12, 0, 5, tzinfo=UTC)
 STARTED = datetime(2026, 3, 1, 11, 0, 0, tzinfo=UTC).timestamp()

@@ -16,11 +16,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from stargate_operator.pod import Pod
-from stargate_operator.reported import CheckpointReport, CheckpointState, ProgressReport
-from stargate_operator.reports.board import CheckpointKey, Standing
-from stargate_operator.reports.ledger import Ledger
-from stargate_operator.scope import EVERYWHERE, Scope
+from stargate_operator.model.pod import Pod
+from stargate_operator.model.reports import CheckpointReport, CheckpointState, ProgressReport
+from stargate_operator.model.scope import EVERYWHERE, Scope
+from stargate_operator.reports.job_lookup import CheckpointKey, Standing
+from stargate_operator.reports.pending import Ledger
 from stargate_types.status import Checkpoint, Checkpoints, StargateJobStatus
 
 T = TypeVar("T")

@@ -10,9 +10,9 @@ from typing import Any
 
 import aiohttp
 
+from stargate_operator.reports.authentication import Identities
 from stargate_operator.reports.certificate import ServingCertificate
-from stargate_operator.reports.identity import Identities
-from stargate_operator.reports.intake import Intake
+from stargate_operator.reports.handler import Intake
 from stargate_operator.reports.server import ReportServer
 from tests.unit.reports.given import Board, Reviewer, certificate, pod, token
 

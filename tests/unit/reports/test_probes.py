@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from stargate_operator import metrics
 from stargate_operator.probes import Probes
-from stargate_operator.survey import Survey
+from stargate_operator.telemetry import gauges, metrics, status_counters
+from stargate_operator.telemetry.survey import Survey
 from stargate_types.status import Phase
 
 
@@ -49,7 +49,7 @@ async def test_a_check_that_raises_has_failed(url: str) -> None:
 
 async def test_metrics_are_served(url: str) -> None:
     metrics.status_written()
-    metrics.attempt_ended("OOMKilled")
+    status_counters.attempt_ended("OOMKilled")
     code, text = await get(f"{url}/metrics")
     assert code == 200
     assert 'stargate_status_writes_total{outcome="written"}' in text
@@ -57,9 +57,9 @@ async def test_metrics_are_served(url: str) -> None:
 
 
 def test_jobs_are_shown_in_every_phase() -> None:
-    metrics.jobs_stand(Survey(jobs=Counter({Phase.RUNNING: 3})))
+    gauges.jobs_stand(Survey(jobs=Counter({Phase.RUNNING: 3})))
     assert metrics.value("stargate_jobs", {"phase": "Running"}) == 3
-    metrics.jobs_stand(Survey())
+    gauges.jobs_stand(Survey())
     assert metrics.value("stargate_jobs", {"phase": "Running"}) == 0
 
 
@@ -79,8 +79,8 @@ def test_every_function_records_something() -> None:
     metrics.event_told("Normal")
     metrics.api_concurrency(32)
     metrics.report_turned_away()
-    metrics.gang_started(20)
-    metrics.gang_restarted(59)
+    status_counters.gang_started(20)
+    status_counters.gang_restarted(59)
     metrics.leading(True)
     metrics.informer_pods(5000)
     metrics.watch_restarted("pods")

@@ -4,7 +4,7 @@ import pytest
 
 from stargate_operator.decide.plan import Ending
 from stargate_operator.status import attempts
-from stargate_operator.status.size import shortened
+from stargate_operator.status.size_limit import shortened
 from stargate_types.status import AttemptStatus, Cause, Phase, StargateJobStatus
 from tests.builders import (
     NOW,

@@ -3,7 +3,7 @@
 import pytest
 
 from stargate_operator.decide.observed import Trouble
-from stargate_operator.desired.blueprint import Refusal
+from stargate_operator.model.blueprint import Refusal
 from stargate_types.status import Condition, StargateJobStatus
 from tests.builders import (
     NOW,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stargate_operator.pod import Pod
+from stargate_operator.model.pod import Pod
 from stargate_types.status import Phase, Workers
 from tests.builders import NOW, at, described, gang, job, pod, starting_gang, without
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stargate_operator.desired.blueprint import Refusal
+from stargate_operator.model.blueprint import Refusal
 from stargate_types.status import Cause, Energy, Goodput, Phase, StargateJobStatus, Workers
 from tests.builders import (
     GivenJob,

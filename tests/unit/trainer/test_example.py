@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from stargate_operator.desired.blueprint import Blueprint, resolve
 from stargate_operator.desired.environment import ReportTarget
 from stargate_operator.desired.pods import worker_pod
+from stargate_operator.model.blueprint import Blueprint, resolve
 from stargate_trainer.strategies import strategy
 from stargate_types import AcceleratorClass, StargateJob, StargateRuntime
 from stargate_types.base import Model

@@ -1,0 +1,148 @@
+"""Bring the gang up: accept the job, wait for the old gang and for room, create, run."""
+
+from datetime import datetime, timedelta
+
+from stargate_operator.constants import Reasons
+from stargate_operator.decide.all_or_nothing import start_timeout_at
+from stargate_operator.decide.observed import Observed
+from stargate_operator.decide.plan import Plan
+from stargate_operator.model.blueprint import Refusal
+from stargate_types.status import Cause, Phase
+
+_LOOK_AGAIN = timedelta(seconds=10)
+"""For room: what others take and give back wakes nobody."""
+_PATIENCE = timedelta(seconds=30)
+"""Before a gang that gave its nodes back goes by what looks free: a scheduler may know better."""
+_BACK_OFF_STEP = timedelta(seconds=10)
+_BACK_OFF_CAP = timedelta(seconds=300)
+
+
+def startup(observed: Observed) -> Plan:
+    if observed.attempt is None:
+        return _refused(observed) or _accept()
+    if not observed.resolved:
+        return _old_gang(observed) or _refused(observed) or _not_yet(observed) or _begin()
+    if observed.has_run or observed.gang.all_running:
+        return _run(observed)
+    return _start(observed)
+
+
+def back_off(failures: int) -> timedelta:
+    """0, 10, 20, 40 … 300 s: the first failure after a checkpoint restarts at once."""
+    if failures <= 1:
+        return timedelta(0)
+    doubled: timedelta = _BACK_OFF_STEP * 2 ** min(failures - 2, 10)
+    return min(doubled, _BACK_OFF_CAP)
+
+
+def _refused(observed: Observed) -> Plan | None:
+    refusal = observed.blueprint
+    if not isinstance(refusal, Refusal):
+        return None
+    due = observed.now + _LOOK_AGAIN if refusal.reason == Reasons.NO_BLOCK_FITS else None
+    phase = Phase.QUEUED if refusal.waits else Phase.PENDING
+    return Plan(phase, reason=refusal.reason, message=refusal.message, wake_at=due)
+
+
+def _accept() -> Plan:
+    return Plan(Phase.STARTING, reason=Reasons.CREATING, next_attempt=True, resolve=True)
+
+
+def _begin() -> Plan:
+    return Plan(Phase.STARTING, reason=Reasons.CREATING, resolve=True)
+
+
+def _old_gang(observed: Observed) -> Plan | None:
+    if not observed.remains.alive:
+        return None
+    return Plan(
+        _waiting_phase(observed),
+        reason=Reasons.WAITING_FOR_OLD_GANG,
+        message="pods of an earlier attempt are still going",
+    )
+
+
+def _not_yet(observed: Observed) -> Plan | None:
+    if _queued(observed) and observed.contention.older:
+        return Plan(
+            Phase.QUEUED,
+            reason=Reasons.QUEUED,
+            message=f"waiting for the older job {observed.contention.older} to get its nodes",
+        )
+    due = _not_before(observed)
+    if due is None or observed.now >= due:
+        return None
+    queued = _queued(observed)
+    return Plan(
+        _waiting_phase(observed),
+        reason=Reasons.QUEUED if queued else Reasons.BACKING_OFF,
+        message=f"tries again at {due:%Y-%m-%dT%H:%M:%SZ}"
+        + (", or as soon as enough nodes are free" if queued else ""),
+        wake_at=min(due, observed.now + _LOOK_AGAIN) if queued else due,
+    )
+
+
+def _queued(observed: Observed) -> bool:
+    """The attempt before gave its nodes back for want of others."""
+    previous = observed.previous
+    return previous is not None and previous.cause in (Cause.YIELDED, Cause.START_TIMEOUT)
+
+
+def _waiting_phase(observed: Observed) -> Phase:
+    return Phase.QUEUED if _queued(observed) else Phase.RESTARTING
+
+
+def _not_before(observed: Observed) -> datetime | None:
+    previous = observed.previous
+    if previous is None or previous.end is None:
+        return None
+    if not _queued(observed):
+        return previous.end + back_off(observed.failures)
+    others = observed.contention
+    released = others.released_at is not None and others.released_at > previous.end
+    if released or (others.alone and previous.cause is Cause.YIELDED):
+        return None
+    if observed.has_room and observed.now >= previous.end + _PATIENCE:
+        return None
+    return previous.end + timedelta(seconds=observed.job.spec.scheduling.start_timeout_seconds)
+
+
+def _run(observed: Observed) -> Plan:
+    return Plan(
+        Phase.RUNNING,
+        reason=Reasons.RUNNING,
+        message=f"all {observed.gang.size} ranks run",
+    )
+
+
+def _start(observed: Observed) -> Plan:
+    gang, trouble = observed.gang, observed.trouble
+    if trouble is not None:
+        return Plan(
+            Phase.STARTING,
+            reason=trouble.reason,
+            message=trouble.message,
+            wake_at=_soonest(trouble.retry_at, start_timeout_at(observed)),
+        )
+    refusal = observed.blueprint
+    if gang.missing_ranks and isinstance(refusal, Refusal):
+        due = start_timeout_at(observed)
+        return Plan(Phase.STARTING, reason=refusal.reason, message=refusal.message, wake_at=due)
+    if observed.never_fits:
+        return _never_fits(observed)
+    if gang.short_of_nodes and not gang.scheduled:
+        message = gang.unschedulable.unschedulable_message if gang.unschedulable else ""
+        return Plan(Phase.QUEUED, reason=Reasons.WAITING_FOR_NODES, message=message)
+    reason = Reasons.WAITING_FOR_NODES if gang.short_of_nodes else Reasons.CREATING
+    return Plan(Phase.STARTING, reason=reason, wake_at=start_timeout_at(observed))
+
+
+def _never_fits(observed: Observed) -> Plan:
+    """Its pods stay: a cluster that grows by itself needs to see them."""
+    phase = Phase.STARTING if observed.gang.scheduled else Phase.QUEUED
+    message, due = observed.never_fits, start_timeout_at(observed)
+    return Plan(phase, reason=Reasons.NEVER_FITS, message=message, wake_at=due)
+
+
+def _soonest(*times: datetime | None) -> datetime | None:
+    return min((each for each in times if each is not None), default=None)

@@ -1,0 +1,60 @@
+"""Whether a default is to be applied: never over what somebody edited, never over what is their own."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+
+from stargate_operator.defaults.manifest import Default, Json
+from stargate_operator.kube.meta import ObjectMeta
+from stargate_types.base import INSTALLED_SPEC
+
+
+class Live(msgspec.Struct, frozen=True):
+    """The object as it stands in the cluster."""
+
+    metadata: ObjectMeta
+    spec: Json = {}
+
+
+@dataclass(frozen=True)
+class Judgement:
+    verdict: Literal["apply", "standing", "left_alone"]
+    why: str = ""
+
+
+def judge(default: Default, live: Live | None) -> Judgement:
+    if live is None:
+        return Judgement("apply", "there is none")
+    said = (live.metadata.annotations or {}).get(INSTALLED_SPEC)
+    if said is None:
+        return Judgement("left_alone", "somebody else made it")
+    installed = _decoded(said)
+    edited = first_change(installed, live.spec)
+    if edited is not None:
+        return Judgement("left_alone", f"somebody changed {edited}")
+    if installed == default.spec:
+        return Judgement("standing")
+    return Judgement("apply", "the default has changed")
+
+
+def _decoded(said: str) -> object:
+    try:
+        return msgspec.json.decode(said)
+    except msgspec.MsgspecError:
+        return said  # edited itself, so no spec is like it
+
+
+def first_change(installed: Any, live: Any, path: str = "spec") -> str | None:
+    """What of `installed` is no longer so. What somebody added to it is no change."""
+    match installed, live:
+        case dict(), dict():
+            changes = (
+                first_change(value, live.get(key), f"{path}.{key}")
+                for key, value in installed.items()
+            )
+            return next((each for each in changes if each), None)
+        case list(), list():
+            kept = all(any(not first_change(one, other) for other in live) for one in installed)
+            return None if kept else path
+    return None if installed == live else path

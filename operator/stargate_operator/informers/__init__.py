@@ -1,0 +1,1 @@
+"""Caches of what the cluster last told, and the watches that fill them."""

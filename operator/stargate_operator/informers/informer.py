@@ -1,0 +1,347 @@
+"""What stands in the cluster of the jobs' gangs, as the API server last told us.
+
+One informer follows one kind: pods, and of Services and PodGroups the metadata, which is all that
+anybody asks about them (of nodes, see `kube/nodes.py`). It reads, and never writes. It must not
+forget an object that exists, nor keep one that does not: a resume never skips versions, a relist
+reports what vanished, and what our own writes were answered is remembered, so that a pass sees its
+own effects. It never dies quietly either: what it does not expect ends the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+import msgspec
+import structlog
+
+from stargate_operator import constants
+from stargate_operator.informers.pod_store import PodStore
+from stargate_operator.informers.pod_wire import WirePod, number, pod_of
+from stargate_operator.kube import errors
+from stargate_operator.kube.client import SILENCE, Client
+from stargate_operator.kube.errors import ApiError
+from stargate_operator.kube.meta import ObjectMeta
+from stargate_operator.telemetry import metrics
+
+log = structlog.get_logger(__name__)
+
+PODS = "/api/v1/pods"
+SERVICES = "/api/v1/services"
+
+_PAGE = 500
+_FIRST_PAUSE = 0.2
+_LONGEST_PAUSE = 15.0
+_PATIENCE = 3
+"""Refusals in a row before another way is tried: a relist, or pages instead of a streamed list."""
+_DEAD_AFTER = 2 * SILENCE
+_INITIAL_END = "k8s.io/initial-events-end"
+
+
+class Wire(Protocol):
+    """An object as it came, decoded as far as is needed."""
+
+    @property
+    def metadata(self) -> ObjectMeta: ...
+
+
+W = TypeVar("W", bound=Wire)
+
+
+class _Event(msgspec.Struct, Generic[W], frozen=True, gc=False):
+    type: str
+    object: W
+
+
+class _Error(msgspec.Struct, frozen=True):
+    """An event whose object is none of the kind but a metav1.Status."""
+
+    type: str
+    object: msgspec.Raw
+
+
+class _ListMeta(msgspec.Struct, rename="camel"):
+    resource_version: str = "0"
+    continue_: str = msgspec.field(name="continue", default="")
+
+
+class _List(msgspec.Struct, Generic[W], frozen=True):
+    metadata: _ListMeta
+    items: list[W] = []
+
+
+class Store(Protocol):
+    """What keeps the objects, and says what changed."""
+
+    def remove(self, uid: str) -> None: ...
+
+    def keep_only(self, listed: set[str], version: int) -> None: ...
+
+    def clear_versions(self) -> None: ...
+
+
+_decode_error = msgspec.json.Decoder(_Error).decode
+
+
+def in_namespace(path: str, namespace: str | None) -> str:
+    """Where those of one namespace are; `path` is that of all."""
+    root, _, plural = path.rpartition("/")
+    return path if namespace is None else f"{root}/namespaces/{namespace}/{plural}"
+
+
+class Follower(ABC, Generic[W]):
+    """Follows one kind, decoded as `wire`. What is kept of it, and where, is its subclasses'."""
+
+    def __init__(
+        self,
+        client: Client,
+        store: Store,
+        wire: type[W],
+        *,
+        path: str,
+        clock: Callable[[], float],
+        selector: str = "",
+        fields: str = "",
+    ) -> None:
+        self.synced = asyncio.Event()
+        self.last_heard = clock()
+        self.relists = 0
+        self.resumes = 0
+        self._client = client
+        self._clock = clock
+        self._kept = store
+        self._decode = msgspec.json.Decoder(_Event[wire]).decode  # type: ignore[valid-type]
+        self._list_type = _List[wire]  # type: ignore[valid-type]
+        self._path = path
+        asked = {"labelSelector": selector, "fieldSelector": fields}
+        self._selected = {key: each for key, each in asked.items() if each}
+        self._version: int | None = None
+        self._highest = 0
+        self._can_stream_lists = True
+        self._failures = 0
+        self._refusals = 0
+
+    @abstractmethod
+    def _keep(self, wire: W) -> None:
+        """Into the store."""
+
+    @property
+    def name(self) -> str:
+        """Of the watch, in metrics."""
+        return self._path.rpartition("/")[2]
+
+    def alive(self, now: float) -> bool:
+        """Something, if only a bookmark, was heard lately."""
+        return now - self.last_heard < _DEAD_AFTER
+
+    async def run(self) -> None:
+        """Follows the kind for ever; what it raises is a bug or the end of the process."""
+        metrics.watch_begins(self.name)
+        while True:
+            try:
+                await self._follow()
+                self._failures = 0
+            except (ApiError, msgspec.MsgspecError) as error:
+                self._judge(error)
+            await asyncio.sleep(self._pause())
+
+    async def _follow(self) -> None:
+        if self.relists or self.resumes:
+            metrics.watch_restarted(self.name)
+        if self._version is not None:
+            self.resumes += 1
+            await self._watch({"resourceVersion": str(self._version)})
+        elif self._can_stream_lists:
+            self.relists += 1
+            await self._watch_from_scratch()
+        else:
+            self.relists += 1
+            await self._list()
+
+    def _judge(self, error: ApiError | msgspec.MsgspecError) -> None:
+        """A version that the server forgot or keeps failing at is given up; others are resumed."""
+        self._failures += 1
+        self._refusals += not _says_nothing(error)
+        expired = isinstance(error, ApiError) and error.gone
+        hopeless = self._refusals >= _PATIENCE
+        if self._version is None and (hopeless or _refuses_streamed_lists(error)):
+            self._can_stream_lists = False  # pages are always served
+        if expired or hopeless:
+            self._version = None
+        if not expired:
+            log.warning(
+                "watch interrupted", path=self._path, error=str(error), failures=self._failures
+            )
+
+    def _pause(self) -> float:
+        """An orderly end is resumed at once: the server ends watches that fall behind in bursts."""
+        if not self._failures:
+            return random.uniform(0.0, 0.05)
+        backoff: float = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(self._failures - 1, 10))
+        return random.uniform(0.5, 1.0) * backoff
+
+    async def refresh(self) -> None:
+        """Returns with all that was so when it was called: a watch may be behind, and cannot tell."""
+        self._kept.keep_only(*await self._list_all())
+
+    async def _list(self) -> None:
+        self._complete(*await self._list_all())
+
+    async def _list_all(self) -> tuple[set[str], int]:
+        """In pages, all of one version: a snapshot, like the streamed list."""
+        listed: set[str] = set()
+        query = {**self._selected, "limit": str(_PAGE)}
+        while True:
+            page = await self._client.get(self._path, self._list_type, query=query)
+            self._hear()
+            for item in page.items:
+                self._take(item, listed)
+            if not page.metadata.continue_:
+                return listed, int(page.metadata.resource_version)
+            query["continue"] = page.metadata.continue_
+
+    async def _watch_from_scratch(self) -> None:
+        await self._watch({"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"})
+
+    async def _watch(self, whence: Mapping[str, str]) -> None:
+        listed: set[str] | None = set() if self._version is None else None
+        query = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            **self._selected,
+            "timeoutSeconds": str(random.randint(240, 480)),
+            **whence,
+        }
+        async with aclosing(self._client.stream(self._path, query=query)) as lines:
+            async for line in lines:
+                self._hear()
+                if self._apply(self._read(line), listed):
+                    listed = None
+                if listed is None:
+                    self._failures = self._refusals = 0
+        if listed is not None:
+            raise ApiError(0, "EndedEarly", "the initial list ended early")
+
+    def _read(self, line: bytes) -> _Event[W]:
+        """In one go: to keep the object raw until its type is known would read every pod twice."""
+        try:
+            event = self._decode(line)
+        except msgspec.ValidationError:
+            _raise_if_error(line)
+            raise
+        if event.type == "ERROR":
+            _raise_if_error(line)
+        return event
+
+    def _apply(self, event: _Event[W], listed: set[str] | None) -> bool:
+        """Whether this ended the initial list."""
+        wire = event.object
+        if event.type == "BOOKMARK":
+            return self._bookmark(wire.metadata, listed)
+        if event.type == "DELETED":
+            self._advance(number(wire.metadata.resource_version))
+            self._kept.remove(wire.metadata.uid)
+        elif event.type in ("ADDED", "MODIFIED"):
+            self._take(wire, listed)
+            if listed is None:
+                self._advance(number(wire.metadata.resource_version))
+        return False
+
+    def _bookmark(self, meta: ObjectMeta, listed: set[str] | None) -> bool:
+        version = number(meta.resource_version)
+        if listed is None:
+            self._advance(version)
+        elif (meta.annotations or {}).get(_INITIAL_END) == "true":
+            self._complete(listed, version)
+            return True
+        return False
+
+    def _take(self, wire: W, listed: set[str] | None) -> None:
+        if listed is not None:
+            listed.add(wire.metadata.uid)
+        self._keep(wire)
+
+    def _complete(self, listed: set[str], version: int) -> None:
+        restored, self._highest = version < self._highest, version
+        if restored:  # a full list is never older than what was told before it
+            log.error("the cluster's history went back; starting over", version=version)
+            self._kept.clear_versions()
+            raise ApiError(410, "Gone", "resource versions went back")
+        self._kept.keep_only(listed, version)
+        self._version = version
+        self._failures = self._refusals = 0
+        self.synced.set()
+
+    def _advance(self, version: int) -> None:
+        self._version = version
+        self._highest = max(self._highest, version)
+
+    def _hear(self) -> None:
+        self.last_heard = self._clock()
+
+
+class Informer(Follower[WirePod]):
+    """Of pods that carry a job's label, or of the metadata of what else does, in one namespace or in
+    all. Those of several namespaces may share a store."""
+
+    def __init__(
+        self,
+        client: Client,
+        store: PodStore,
+        *,
+        path: str = PODS,
+        namespace: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        super().__init__(
+            client,
+            _Part(store, namespace),
+            WirePod,
+            path=in_namespace(path, namespace),
+            clock=clock,
+            selector=constants.LABEL_JOB_UID,
+        )
+
+    def _keep(self, wire: WirePod) -> None:
+        self._store.put(pod_of(wire))
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Of a store, what one namespace's list speaks of."""
+
+    store: PodStore
+    namespace: str | None
+
+    def remove(self, uid: str) -> None:
+        self.store.remove(uid)
+
+    def keep_only(self, listed: set[str], version: int) -> None:
+        self.store.keep_only(listed, version, self.namespace)
+
+    def clear_versions(self) -> None:
+        self.store.clear_versions()
+
+
+def _raise_if_error(line: bytes) -> None:
+    event = _decode_error(line)
+    if event.type == "ERROR":
+        raise errors.from_watch(bytes(event.object))
+
+
+def _says_nothing(error: ApiError | msgspec.MsgspecError) -> bool:
+    """A server that is away, or busy, does not speak against what it was asked for."""
+    if not isinstance(error, ApiError):
+        return False
+    return error.too_many or error.timed_out or error.unreachable
+
+
+def _refuses_streamed_lists(error: ApiError | msgspec.MsgspecError) -> bool:
+    return isinstance(error, ApiError) and error.status in (400, 422)

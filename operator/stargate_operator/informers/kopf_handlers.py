@@ -1,0 +1,91 @@
+"""kopf's part: it watches the custom resources, and each event wakes the reconcile it concerns.
+
+Event handlers only, and async ones: kopf runs others in threads, beside the loop that all else lives
+in. Any other kind of handler adds finalizers and keeps its state in annotations of
+the resource, so that a job could not be deleted while the operator is down.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import kopf
+
+from stargate_operator.informers.catalog import Catalogue
+from stargate_operator.informers.jobs import Jobs
+from stargate_operator.informers.kopf_watchers import Watched
+from stargate_operator.model.scope import Scope
+from stargate_types import GROUP, VERSION
+
+_CATALOGUE = ("stargateruntimes", "acceleratorclasses", "computeblocks")
+
+_SERVER_TIMEOUT = 240
+"""Seconds after which the API server ends a watch; kopf goes on from where it was."""
+_CLIENT_TIMEOUT = 270
+_CONNECT_TIMEOUT = 10
+_SILENCE = 70
+"""Bookmarks come every minute."""
+
+
+def watched(scope: Scope) -> frozenset[Watched]:
+    """What kopf is to watch: jobs namespace by namespace, and the catalogue, which is in none."""
+    jobs = (("stargatejobs", namespace) for namespace in scope.parts)
+    return frozenset((*jobs, *((kind, None) for kind in _CATALOGUE)))
+
+
+def kopf_settings() -> kopf.OperatorSettings:
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False
+    settings.scanning.disabled = True
+    settings.batching.worker_limit = None
+    settings.watching.server_timeout = _SERVER_TIMEOUT
+    settings.watching.client_timeout = _CLIENT_TIMEOUT
+    settings.watching.connect_timeout = _CONNECT_TIMEOUT
+    settings.watching.inactivity_timeout = _SILENCE
+    settings.networking.error_backoffs = [0.1, 0.5, 1, 2, 3, 5, 8, 10, 15, 20, 30, 30, 30, 30]
+    return settings
+
+
+def register(
+    jobs: Jobs,
+    catalogue: Catalogue,
+    *,
+    wake: Callable[[str], None],
+    wake_all: Callable[[], None],
+) -> kopf.OperatorRegistry:
+    """`wake` takes a job's UID; a change of the catalogue may concern every job."""
+    registry = kopf.OperatorRegistry()
+
+    @kopf.on.login(registry=registry)
+    def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+        return kopf.login_with_service_account(**kwargs) or kopf.login_via_client(**kwargs)
+
+    @kopf.on.event(GROUP, VERSION, "stargatejobs", registry=registry)
+    async def job_event(event: kopf.RawEvent, **_: Any) -> None:
+        uid = event["object"]["metadata"]["uid"]
+        if event["type"] == "DELETED":
+            jobs.remove(uid)
+        elif not jobs.take(dict(event["object"])):
+            return
+        wake(uid)
+
+    def catalogue_event(put: Callable[[Any], bool | None]) -> Callable[..., Awaitable[None]]:
+        async def handler(event: kopf.RawEvent, **_: Any) -> None:
+            if event["type"] == "DELETED":
+                catalogue.remove(event["object"]["metadata"]["uid"])
+            elif put(dict(event["object"])) is False:
+                return
+            wake_all()
+
+        return handler
+
+    on_event = kopf.on.event
+    on_event(GROUP, VERSION, "stargateruntimes", id="runtime", registry=registry)(
+        catalogue_event(catalogue.put_runtime)
+    )
+    on_event(GROUP, VERSION, "acceleratorclasses", id="class", registry=registry)(
+        catalogue_event(catalogue.put_class)
+    )
+    on_event(GROUP, VERSION, "computeblocks", id="block", registry=registry)(
+        catalogue_event(catalogue.put_block)
+    )
+    return registry

@@ -1,0 +1,154 @@
+"""A worker pod on the wire, and as the rest of the operator sees it.
+
+kopf's copy of a pod event costs 1.9 ms of CPU; decoding only the fields that decisions need costs a
+tenth of that.
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+
+import msgspec
+
+from stargate_operator import constants
+from stargate_operator.informers.pod_requests import Asking, requests_of
+from stargate_operator.kube.meta import ObjectMeta
+from stargate_operator.model.pod import NOTHING, ORDINARY_WAITING, Pod, Termination
+
+
+class _Spec(Asking, rename="camel", frozen=True, gc=False):
+    node_name: str = ""
+    service_account_name: str = ""
+
+
+class _Condition(msgspec.Struct, rename="camel", frozen=True, gc=False):
+    type: str
+    status: str
+    reason: str = ""
+    message: str = ""
+    last_transition_time: datetime | None = None
+
+
+class _Waiting(msgspec.Struct, frozen=True, gc=False):
+    reason: str = ""
+    message: str = ""
+
+
+class _Running(msgspec.Struct, rename="camel", frozen=True, gc=False):
+    started_at: datetime | None = None
+
+
+class _Terminated(msgspec.Struct, rename="camel", frozen=True, gc=False):
+    exit_code: int = 0
+    signal: int = 0
+    reason: str = ""
+    message: str = ""
+    finished_at: datetime | None = None
+
+
+class _State(msgspec.Struct, frozen=True, gc=False):
+    waiting: _Waiting | None = None
+    running: _Running | None = None
+    terminated: _Terminated | None = None
+
+
+_NO_STATE = _State()
+
+
+class _ContainerStatus(msgspec.Struct, frozen=True, gc=False):
+    name: str
+    state: _State = _NO_STATE
+
+
+class _Status(msgspec.Struct, rename="camel", frozen=True, gc=False):
+    phase: str = "Pending"
+    reason: str = ""
+    message: str = ""
+    conditions: list[_Condition] | None = None
+    init_container_statuses: list[_ContainerStatus] | None = None
+    container_statuses: list[_ContainerStatus] | None = None
+
+
+class WirePod(msgspec.Struct, frozen=True, gc=False):
+    metadata: ObjectMeta
+    spec: _Spec = _Spec()
+    status: _Status = _Status()
+
+
+def pod_of(wire: WirePod) -> Pod:
+    meta, spec, status = wire.metadata, wire.spec, wire.status
+    labels = meta.labels or {}
+    conditions = {c.type: c for c in status.conditions or ()}
+    scheduled, ready = conditions.get("PodScheduled"), conditions.get("Ready")
+    disrupted = conditions.get("DisruptionTarget")
+    is_scheduled = scheduled is not None and scheduled.status == "True"
+    main = _main_state(status.container_statuses)
+    waiting = _first_fault(status)
+    return Pod(
+        name=meta.name,
+        namespace=sys.intern(meta.namespace),
+        uid=meta.uid,
+        resource_version=number(meta.resource_version),
+        job_uid=sys.intern(labels.get(constants.LABEL_JOB_UID, "")),
+        job_name=sys.intern(labels.get(constants.LABEL_JOB_NAME, "")),
+        attempt=number(labels.get(constants.LABEL_ATTEMPT)),
+        rank=number(labels.get(constants.LABEL_RANK)),
+        owner_uid=sys.intern(meta.controller_uid),
+        created=_epoch(meta.creation_timestamp) or 0.0,
+        node=spec.node_name,
+        requests=requests_of(spec) if spec.node_name else NOTHING,
+        service_account=sys.intern(spec.service_account_name),
+        phase=sys.intern(status.phase),
+        scheduled_at=_epoch(scheduled.last_transition_time) if scheduled and is_scheduled else None,
+        started_at=_epoch(main.running.started_at) if main.running else None,
+        ready=ready is not None and ready.status == "True",
+        deleting=meta.deletion_timestamp is not None,
+        deletion_at=_epoch(meta.deletion_timestamp),
+        status_reason=status.reason,
+        status_message=status.message,
+        disruption=disrupted.reason if disrupted and disrupted.status == "True" else "",
+        unschedulable_message=scheduled.message if scheduled and not is_scheduled else "",
+        waiting_reason=waiting.reason if waiting else "",
+        waiting_message=waiting.message if waiting else "",
+        terminated=_termination_of(main),
+    )
+
+
+def _main_state(containers: list[_ContainerStatus] | None) -> _State:
+    """The worker's own; a cluster may have injected others, and the kubelet sorts them by name."""
+    for container in containers or ():
+        if container.name == constants.WORKER_CONTAINER:
+            return container.state
+    return containers[0].state if containers else _NO_STATE
+
+
+def _first_fault(status: _Status) -> _Waiting | None:
+    for containers in (status.init_container_statuses, status.container_statuses):
+        for container in containers or ():
+            waiting = container.state.waiting
+            if waiting is not None and waiting.reason not in ORDINARY_WAITING:
+                return waiting
+    return None
+
+
+def _termination_of(state: _State) -> Termination | None:
+    ended = state.terminated
+    if ended is None:
+        return None
+    return Termination(
+        exit_code=ended.exit_code,
+        signal=ended.signal,
+        reason=ended.reason,
+        message=ended.message,
+        finished_at=_epoch(ended.finished_at),
+    )
+
+
+def _epoch(time: datetime | None) -> float | None:
+    return time.timestamp() if time is not None else None
+
+
+def number(text: str | None) -> int:
+    """A label is anybody's to write: what is no number is no rank of ours."""
+    return int(text) if text is not None and text.isdecimal() and len(text) < 19 else -1

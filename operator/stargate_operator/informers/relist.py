@@ -1,0 +1,94 @@
+"""What a new leader reads anew before its first pass: all that its effects rest on, as it is now.
+
+A replica's watches are warm while it waits, and any of them may be behind without knowing it: kopf
+pauses for up to half a minute after errors, and a process that stood still wakes up with the view
+it had. Whoever led before wrote until its lease ended. These lists are consistent reads begun after
+that; the caches take what is newer, and the watches go on from where they were.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import msgspec
+import structlog
+from pydantic import ValidationError
+
+from stargate_operator.informers.catalog import Catalogue
+from stargate_operator.informers.informer import Follower, in_namespace
+from stargate_operator.informers.jobs import Jobs
+from stargate_operator.kube.client import Client
+from stargate_operator.kube.errors import ApiError
+from stargate_operator.model.scope import Scope
+from stargate_types import API_VERSION
+
+log = structlog.get_logger(__name__)
+
+_PAGE = "500"
+_GROUP = f"/apis/{API_VERSION}"
+
+Body = dict[str, Any]
+
+
+class _ListMeta(msgspec.Struct, rename="camel"):
+    resource_version: str = "0"
+    continue_: str = msgspec.field(name="continue", default="")
+
+
+class _List(msgspec.Struct):
+    metadata: _ListMeta
+    items: list[Body] = []
+
+
+async def catch_up(
+    client: Client,
+    scope: Scope,
+    jobs: Jobs,
+    catalogue: Catalogue,
+    followers: Iterable[Follower[Any]],
+) -> None:
+    """The catalogue first: a job is not to be told that its class is unknown."""
+    await asyncio.gather(
+        _take_all(client, f"{_GROUP}/stargateruntimes", catalogue.put_runtime),
+        _take_all(client, f"{_GROUP}/acceleratorclasses", catalogue.put_class),
+        _take_all(client, f"{_GROUP}/computeblocks", catalogue.put_block),
+        *(follower.refresh() for follower in followers),
+    )
+    for part in scope.parts:
+        await _read_jobs(client, jobs, part)
+
+
+async def _read_jobs(client: Client, jobs: Jobs, namespace: str | None) -> None:
+    found, version = await _all(client, in_namespace(f"{_GROUP}/stargatejobs", namespace))
+    for body in found:
+        jobs.take(body)
+    jobs.keep_only({body["metadata"]["uid"] for body in found}, version, namespace)
+
+
+async def _take_all(client: Client, path: str, take: Callable[[Mapping[str, Any]], object]) -> None:
+    for body in (await _all(client, path))[0]:
+        try:
+            take(body)
+        except ValidationError as error:  # of another version; it stops no other
+            log.error("unreadable", path=path, name=body["metadata"]["name"], error=str(error))
+
+
+async def _all(client: Client, path: str) -> tuple[list[Body], int]:
+    """In pages, all of one version. Of a kind whose CRD is absent none; the watchdog says that it is."""
+    found: list[Body] = []
+    query = {"limit": _PAGE}
+    while True:
+        page = await _page(client, path, query)
+        found += page.items
+        if not page.metadata.continue_:
+            return found, int(page.metadata.resource_version)
+        query["continue"] = page.metadata.continue_
+
+
+async def _page(client: Client, path: str, query: Mapping[str, str]) -> _List:
+    try:
+        return await client.get(path, _List, query=query)
+    except ApiError as error:
+        if error.not_found:
+            return _List(_ListMeta())
+        raise

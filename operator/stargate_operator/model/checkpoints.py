@@ -1,0 +1,120 @@
+"""The checkpoints on record: what can be resumed from.
+
+Only a Complete checkpoint is ever resumed from; a Damaged one stays on record as such, so that it
+is never taken for complete again.
+"""
+
+from collections.abc import Iterable
+
+from stargate_operator.model.reports import CheckpointReport
+from stargate_types import StargateJob
+from stargate_types.status import MAX_CHECKPOINTS, Checkpoint, Checkpoints, RestoredFrom
+
+
+def record(
+    standing: Checkpoints | None, reports: Iterable[CheckpointReport], *, retain: int
+) -> Checkpoints | None:
+    """The checkpoints after these reports, oldest report first."""
+    found = standing
+    for report in reports:
+        found = _add(found or Checkpoints(), report, retain)
+    return found
+
+
+def complete(checkpoints: Checkpoints | None) -> list[Checkpoint]:
+    """Those that can be resumed from, the newest first."""
+    history = checkpoints.history if checkpoints else []
+    return [each for each in history if each.state == "Complete"]
+
+
+def advanced(before: Checkpoints | None, after: Checkpoints | None) -> bool:
+    """Whether a newer complete checkpoint came to stand."""
+    old, new = complete(before), complete(after)
+    return bool(new) and (not old or new[0].epoch > old[0].epoch)
+
+
+def without_unfinished(checkpoints: Checkpoints | None) -> Checkpoints | None:
+    """Nobody goes on writing what an attempt that is over was writing."""
+    if checkpoints is None or checkpoints.latest is None or checkpoints.latest.state != "Writing":
+        return checkpoints
+    newest = checkpoints.history[0] if checkpoints.history else None
+    return checkpoints.model_copy(update={"latest": newest})
+
+
+def resume_point(job: StargateJob, checkpoints: Checkpoints | None) -> RestoredFrom | None:
+    """What the next attempt starts from: the newest complete checkpoint, else the warm start."""
+    usable = complete(checkpoints)
+    if usable:
+        return RestoredFrom(epoch=usable[0].epoch, uri=usable[0].uri)
+    warm = job.spec.checkpoint.restore_from
+    return RestoredFrom(uri=warm) if warm else None
+
+
+def begun(
+    checkpoints: Checkpoints | None, *, folder: str, point: RestoredFrom | None
+) -> Checkpoints:
+    """An attempt that starts from `point` will write to `folder`."""
+    changes = {"folder": folder, "restored_from": point}
+    return (checkpoints or Checkpoints()).model_copy(update=changes)
+
+
+def dropped(before: Checkpoints | None, after: Checkpoints | None) -> tuple[str, ...]:
+    """URIs that this change no longer keeps: the workers may delete them."""
+    kept = {each.uri for each in (after.history if after else ())}
+    return tuple(each.uri for each in (before.history if before else ()) if each.uri not in kept)
+
+
+def _add(standing: Checkpoints, report: CheckpointReport, retain: int) -> Checkpoints:
+    entry = _entry(report)
+    if any(each.uri == entry.uri and each.state == "Damaged" for each in standing.history):
+        return standing
+    if report.state == "Damaged":
+        return _mark_damaged(standing, entry)
+    latest = _latest(standing.latest, entry)
+    if report.state == "Writing":
+        return standing.model_copy(update={"latest": latest})
+    others = [each for each in standing.history if each.uri != entry.uri]
+    history = _trimmed([entry, *others], retain)
+    return standing.model_copy(update={"latest": latest, "history": history})
+
+
+def _latest(before: Checkpoint | None, entry: Checkpoint) -> Checkpoint:
+    """A late word of an older checkpoint is not the latest; a later attempt may be at an older."""
+    if before is None or (entry.attempt, entry.epoch) >= (before.attempt, before.epoch):
+        return entry
+    return before
+
+
+def _entry(report: CheckpointReport) -> Checkpoint:
+    return Checkpoint(
+        epoch=report.epoch,
+        uri=report.uri,
+        time=report.at,
+        size_bytes=report.size_bytes,
+        state=report.state,
+        attempt=report.attempt,
+    )
+
+
+def _mark_damaged(standing: Checkpoints, entry: Checkpoint) -> Checkpoints:
+    marked = [
+        each.model_copy(update={"state": "Damaged"}) if each.uri == entry.uri else each
+        for each in standing.history
+    ]
+    if all(each.uri != entry.uri for each in marked):
+        marked = _newest_first([entry, *marked])[:MAX_CHECKPOINTS]
+    latest = standing.latest
+    if latest is not None and latest.uri == entry.uri:
+        latest = latest.model_copy(update={"state": "Damaged"})
+    return standing.model_copy(update={"history": marked, "latest": latest})
+
+
+def _trimmed(history: list[Checkpoint], retain: int) -> list[Checkpoint]:
+    ordered = _newest_first(history)
+    usable = [each for each in ordered if each.state == "Complete"][:retain]
+    damaged = [each for each in ordered if each.state == "Damaged"][: MAX_CHECKPOINTS - len(usable)]
+    return _newest_first([*usable, *damaged])
+
+
+def _newest_first(history: list[Checkpoint]) -> list[Checkpoint]:
+    return sorted(history, key=lambda each: (each.epoch, each.time), reverse=True)

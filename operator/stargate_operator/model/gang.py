@@ -1,0 +1,82 @@
+"""The gang of a job as observed: the pods of the current attempt, and what earlier attempts left.
+
+These are values. `gang_index.py` keeps the counts that they show.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from stargate_operator.model.pod import Pod
+
+
+@dataclass(frozen=True)
+class Gang:
+    """The pods of one attempt. `size` is the attempt's world size; those `leaving` are being deleted,
+    and their grace runs."""
+
+    attempt: int
+    size: int
+    ranks: Mapping[int, Pod] = field(default_factory=dict)
+    creating: frozenset[int] = frozenset()
+    scheduled: int = 0
+    running: int = 0
+    ready: int = 0
+    succeeded: int = 0
+    failed: tuple[Pod, ...] = ()
+    alive: int = 0
+    last_scheduled_at: float = 0.0
+    unschedulable: Pod | None = None
+    waiting: Pod | None = None
+    leaving: int = 0
+
+    @property
+    def created(self) -> int:
+        return len(self.ranks)
+
+    @cached_property
+    def absent_ranks(self) -> tuple[int, ...]:
+        """Ranks without a pod, whether or not one is just being created."""
+        if self.created == self.size:
+            return ()
+        return tuple(rank for rank in range(self.size) if rank not in self.ranks)
+
+    @cached_property
+    def missing_ranks(self) -> tuple[int, ...]:
+        """Ranks that nobody is creating yet."""
+        return tuple(rank for rank in self.absent_ranks if rank not in self.creating)
+
+    @property
+    def all_scheduled(self) -> bool:
+        return self.scheduled == self.size
+
+    @property
+    def partly_scheduled(self) -> bool:
+        return 0 < self.scheduled < self.size
+
+    @property
+    def short_of_nodes(self) -> bool:
+        """The scheduler itself has said that a rank fits nowhere."""
+        return self.unschedulable is not None
+
+    @property
+    def all_running(self) -> bool:
+        """Every rank runs, or has succeeded already."""
+        return self.running + self.succeeded == self.size
+
+    @property
+    def all_succeeded(self) -> bool:
+        return self.succeeded == self.size
+
+    @property
+    def live_pods(self) -> tuple[Pod, ...]:
+        return tuple(pod for pod in self.ranks.values() if pod.alive)
+
+
+@dataclass(frozen=True)
+class Remains:
+    """Pods of earlier attempts: `alive` still hold nodes, the rest only hold logs."""
+
+    alive: tuple[Pod, ...] = ()
+    failed: tuple[Pod, ...] = ()
+    succeeded: tuple[Pod, ...] = ()

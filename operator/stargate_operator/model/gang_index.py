@@ -1,0 +1,187 @@
+"""The index of a job's pods by attempt, kept up to date by each change of a pod.
+
+A pass asks for the gang at every decision. Counting thousands of pods each time would cost more than
+everything else together, so each change updates the counts in constant time.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from stargate_operator.model.gang import Gang, Remains
+from stargate_operator.model.pod import FAILED, ORDINARY_WAITING, RUNNING, SUCCEEDED, Pod
+
+
+@dataclass
+class _Muster:
+    """The pods of one attempt, counted as they come, change and go."""
+
+    ranks: dict[int, Pod] = field(default_factory=dict)
+    scheduled: int = 0
+    running: int = 0
+    ready: int = 0
+    alive: int = 0
+    leaving: int = 0
+    last_scheduled_at: float = 0.0
+    failed: dict[str, Pod] = field(default_factory=dict)
+    succeeded: dict[str, Pod] = field(default_factory=dict)
+    unschedulable: dict[str, Pod] = field(default_factory=dict)
+    waiting: dict[str, Pod] = field(default_factory=dict)
+
+    @property
+    def up(self) -> int:
+        """Running, or done."""
+        return self.running + len(self.succeeded)
+
+    def enter(self, pod: Pod) -> None:
+        self.ranks[pod.rank] = pod
+        self._count(pod, 1)
+        self.last_scheduled_at = max(self.last_scheduled_at, pod.scheduled_at or 0.0)
+        for group in self._groups_of(pod):
+            group[pod.name] = pod
+
+    def leave(self, pod: Pod) -> None:
+        self.ranks.pop(pod.rank, None)
+        self._count(pod, -1)
+        for group in self._groups_of(pod):
+            group.pop(pod.name, None)
+
+    def _count(self, pod: Pod, sign: int) -> None:
+        self.alive += sign * pod.alive
+        self.leaving += sign * (pod.alive and pod.deleting)
+        self.ready += sign * pod.ready
+        self.running += sign * (pod.phase == RUNNING)
+        self.scheduled += sign * bool(pod.node)
+
+    def _groups_of(self, pod: Pod) -> Iterator[dict[str, Pod]]:
+        """Those of a pod that a policy asks about one by one: few at any time."""
+        if pod.phase == FAILED:
+            yield self.failed
+        elif pod.phase == SUCCEEDED:
+            yield self.succeeded
+        else:
+            if pod.unschedulable_message and not pod.node:
+                yield self.unschedulable
+            if pod.waiting_reason not in ORDINARY_WAITING:
+                yield self.waiting
+
+
+class Roll:
+    """The roll of a job's pods by attempt, kept up to date in O(1) for each change.
+
+    Looking at a gang of thousands anew at each decision would cost more than all else together.
+    Labels and owner references are anybody's to write, in any namespace: a pod elsewhere, or one that
+    the job does not own, is none of its gang, and one whose name is not what its labels say is taken
+    for a remnant.
+    """
+
+    def __init__(self, pods: Iterable[Pod] = (), size: int = 0) -> None:
+        self._size = size
+        self._attempts: dict[tuple[str, int], _Muster] = {}
+        self._misfits: dict[str, Pod] = {}
+        for pod in pods:
+            self.take(None, pod)
+
+    def take(self, old: Pod | None, new: Pod | None) -> bool:
+        """One change of a pod. Whether it cannot wait for a routine pass: a rank failed, all ranks
+        have come up, or the last live pod of an attempt has gone."""
+        pod = new or old
+        assert pod is not None
+        if old is not None:
+            self._misfits.pop(old.uid, None)
+        if not self._fits(pod):
+            self._take_misfit(old, new)
+            return False
+        muster = self._attempts.setdefault((pod.namespace, pod.attempt), _Muster())
+        alive, up = muster.alive, muster.up
+        if old is not None and self._fits(old):
+            muster.leave(old)
+        if new is not None:
+            muster.enter(new)
+        emptied = muster.alive == 0 and alive > 0
+        filled = muster.up == self._size and up != self._size
+        return emptied or filled or _has_failed(old, new)
+
+    def gang(
+        self,
+        *,
+        namespace: str,
+        attempt: int,
+        size: int,
+        creating: frozenset[int] = frozenset(),
+    ) -> tuple[Gang, Remains]:
+        """The gang of `attempt` as it is now, and what remains of other attempts; `namespace` is the
+        job's."""
+        if size != self._size:
+            self._size_up(size)
+        muster = self._attempts.get((namespace, attempt)) or _Muster()
+        gang = Gang(
+            attempt=attempt,
+            size=size,
+            ranks=MappingProxyType(muster.ranks),
+            creating=creating,
+            scheduled=muster.scheduled,
+            running=muster.running,
+            ready=muster.ready,
+            succeeded=len(muster.succeeded),
+            failed=tuple(muster.failed.values()),
+            alive=muster.alive,
+            last_scheduled_at=muster.last_scheduled_at,
+            unschedulable=next(iter(muster.unschedulable.values()), None),
+            waiting=next(iter(muster.waiting.values()), None),
+            leaving=muster.leaving,
+        )
+        return gang, self._remains(namespace, attempt)
+
+    def _size_up(self, size: int) -> None:
+        """Only a job whose size was not known yet, or changed, is mustered anew."""
+        everyone = [pod for each in self._attempts.values() for pod in each.ranks.values()]
+        anew = Roll([*everyone, *self._misfits.values()], size)
+        self._size, self._attempts, self._misfits = size, anew._attempts, anew._misfits
+
+    def _fits(self, pod: Pod) -> bool:
+        named = pod.name == f"{pod.job_name}-{pod.attempt}-{pod.rank}"
+        ranked = 0 <= pod.rank < (self._size or pod.rank + 1)
+        return named and ranked and pod.owner_uid == pod.job_uid
+
+    def _take_misfit(self, old: Pod | None, new: Pod | None) -> None:
+        if new is not None and new.owner_uid == new.job_uid:
+            self._misfits[new.uid] = new
+        if old is not None and self._fits(old):
+            self._attempts[old.namespace, old.attempt].leave(old)
+
+    def _remains(self, namespace: str, attempt: int) -> Remains:
+        others = [
+            each
+            for (place, number), each in self._attempts.items()
+            if place == namespace and number != attempt
+        ]
+        misfits = [pod for pod in self._misfits.values() if pod.namespace == namespace]
+        return Remains(
+            alive=tuple(
+                pod for each in others if each.alive for pod in each.ranks.values() if pod.alive
+            )
+            + tuple(pod for pod in misfits if pod.alive),
+            failed=tuple(pod for each in others for pod in each.failed.values()),
+            succeeded=tuple(pod for each in others for pod in each.succeeded.values()),
+        )
+
+
+def muster(
+    pods: Iterable[Pod],
+    *,
+    namespace: str,
+    attempt: int,
+    size: int,
+    creating: frozenset[int] = frozenset(),
+) -> tuple[Gang, Remains]:
+    """The gang and the remains among these pods."""
+    roll = Roll(pods, size)
+    return roll.gang(namespace=namespace, attempt=attempt, size=size, creating=creating)
+
+
+def _has_failed(old: Pod | None, new: Pod | None) -> bool:
+    """Of our own deletes' echoes none is urgent: the gang is being torn down already."""
+    if new is None or new.phase != FAILED or (new.deleting and not new.disruption):
+        return False
+    return old is None or old.phase != FAILED

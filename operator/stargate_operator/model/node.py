@@ -1,0 +1,40 @@
+"""A node of the cluster, as far as a gang depends on it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from stargate_operator.model.pod import NOTHING
+from stargate_operator.model.resources import Amounts
+
+Label = tuple[str, str]
+
+
+class Taint(msgspec.Struct, frozen=True, gc=False):
+    key: str
+    effect: str
+    value: str = ""
+
+
+class Node(msgspec.Struct, frozen=True, gc=False):
+    """`ready` is False too where its kubelet has said nothing for a while; then it is `silent`."""
+
+    name: str
+    uid: str
+    resource_version: int
+    ready: bool
+    silent: bool
+    labels: tuple[Label, ...] = ()
+    taints: tuple[Taint, ...] = ()
+    """Those that keep pods away; a cordon is one of them."""
+    allocatable: Amounts = NOTHING
+
+    def label(self, key: str) -> str | None:
+        return next((value for name, value in self.labels if name == key), None)
+
+
+KEEP_AWAY = ("NoSchedule", "NoExecute")
+
+
+CORDON = Taint("node.kubernetes.io/unschedulable", "NoSchedule")
+"""What `kubectl cordon` means; a controller writes the taint a moment later."""

@@ -1,0 +1,52 @@
+"""What workers have reported of a job, as values: between the report server and the status."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from stargate_operator.model.heartbeats import Pulse
+
+CheckpointState = Literal["Writing", "Complete", "Damaged"]
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressReport:
+    """One report of a rank. `epoch` and `step` count what is completed."""
+
+    attempt: int
+    rank: int
+    epoch: int | None
+    step: int | None
+    metrics: tuple[tuple[str, float], ...]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointReport:
+    """A checkpoint at `epoch` completed epochs, written by `attempt`."""
+
+    attempt: int
+    epoch: int
+    uri: str
+    size_bytes: int | None
+    state: CheckpointState
+    at: datetime
+
+    @property
+    def key(self) -> tuple[int, str, str]:
+        """What makes a report of a checkpoint the same report."""
+        return self.epoch, self.uri, self.state
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """A job's reports that the status does not hold yet, and its pace.
+
+    `epoch_seconds` is seconds per epoch in the current attempt, None before it is known; `pulse` is
+    its ranks' signs of life, live.
+    """
+
+    progress: ProgressReport | None = None
+    checkpoints: tuple[CheckpointReport, ...] = ()
+    epoch_seconds: float | None = None
+    pulse: Pulse = field(default_factory=Pulse)

@@ -1,0 +1,1 @@
+"""Where gangs go, and which gang must give way. Pure."""

@@ -1,0 +1,176 @@
+"""Which compute block a gang is put into, and which topology domain inside it.
+
+Chosen once, when an attempt is resolved, and recorded in it: its own pods take the room that it was
+chosen for, so it must never be chosen again for them. Of the blocks that fit, the one is taken in
+which the least is left over: the large ones stay whole for large gangs.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from stargate_feasibility.answer import Answer, BlockAnswer
+from stargate_feasibility.check import missing_block
+from stargate_feasibility.need import Need, need_of
+from stargate_feasibility.reasons import Reason
+from stargate_feasibility.supply import Supply, workers_on
+from stargate_feasibility.verdict import best, fit, judge, never_fits, told_supply
+from stargate_operator.constants import Reasons
+from stargate_operator.informers.catalog import Catalogue
+from stargate_operator.informers.jobs import Jobs
+from stargate_operator.model.blueprint import Blueprint, Place, Refusal
+from stargate_operator.placement.fleet import Fleet
+from stargate_types import ComputeBlock, StargateJob
+from stargate_types.job import Placement
+from stargate_types.status import AttemptStatus, Phase
+
+_CAPACITY_IS_KNOWN_FOR = 30.0
+"""Seconds; what nodes there are changes seldom."""
+_NAMED_AT_MOST = 5
+
+
+class Placing:
+    def __init__(self, fleet: Fleet, catalogue: Catalogue, jobs: Jobs) -> None:
+        self._fleet = fleet
+        self._catalogue = catalogue
+        self._jobs = jobs
+
+    def placed(self, job: StargateJob, blueprint: Blueprint) -> Blueprint | Refusal:
+        """Where its placement asks for a block: in that of its current attempt, or a new one."""
+        if job.placement is None:
+            return blueprint
+        attempt = job.status.attempts[-1] if job.status.attempts else None
+        if attempt is not None and attempt.accelerator_class is not None:
+            return self._recorded(attempt, blueprint)
+        return self._chosen(job, job.placement, blueprint)
+
+    def never(self, job: StargateJob, blueprint: Blueprint) -> str:
+        """Why the gang cannot fit onto the nodes that there are, whatever else runs; or nothing."""
+        block = blueprint.place.block if blueprint.place else None
+        counted = self._fleet.count(block, blueprint.accelerator, fresh=_CAPACITY_IS_KNOWN_FOR)
+        need, machines = need_of(job, blueprint), counted.machines
+        reason = never_fits(need, machines, workers_on(machines, need))
+        return reason.message if reason else ""
+
+    def has_room(self, job: StargateJob, blueprint: Blueprint) -> bool:
+        """Whether all of the gang would find nodes at this moment."""
+        if blueprint.place is not None:
+            return True
+        counted = self._fleet.count(None, blueprint.accelerator)
+        return fit("", need_of(job, blueprint), counted.supply).answer is Answer.YES
+
+    def _recorded(self, attempt: AttemptStatus, blueprint: Blueprint) -> Blueprint | Refusal:
+        if attempt.block is None:
+            return blueprint
+        name = attempt.block.partition("/")[0]
+        for block in self._catalogue.blocks:
+            if block.metadata.name == name:
+                key, _, value = (attempt.domain or "").partition("=")
+                return blueprint.at(Place(block, (key, value) if key else None))
+        return Refusal(Reasons.BLOCK_NOT_FOUND, f"ComputeBlock {name!r} was deleted")
+
+    def _chosen(
+        self, job: StargateJob, placement: Placement, blueprint: Blueprint
+    ) -> Blueprint | Refusal:
+        missing = missing_block(self._catalogue.blocks, placement)
+        if missing is not None:
+            return Refusal(missing.reason, missing.message)
+        need = need_of(job, blueprint)
+        offers = [self._offer(job, block, need, blueprint) for block in self._catalogue.blocks]
+        fitting = [offer for offer in offers if offer.answer.answer is Answer.YES]
+        if not fitting:
+            return _refusal([offer.answer for offer in offers], need)
+        return blueprint.at(min(fitting, key=lambda offer: offer.preference).place)
+
+    def _offer(
+        self, job: StargateJob, block: ComputeBlock, need: Need, blueprint: Blueprint
+    ) -> "_Offer":
+        supply, taken = self._supply(block, blueprint), self._arriving(block, job)
+        answer = judge(block, need, job.placement, supply=supply, taken=taken)
+        key = job.placement.topology_key if job.placement else None
+        if key is None or answer.answer is not Answer.YES:
+            return _Offer(answer, Place(block))
+        return self._in_one_domain(answer, block, need, blueprint, key)
+
+    def _supply(self, block: ComputeBlock, blueprint: Blueprint) -> Supply | None:
+        """Of what somebody else counts, what they say; of the rest, what is so at this moment."""
+        if block.spec.accounting == "External":
+            return told_supply(block, blueprint.accelerator.spec.accelerator_type)
+        counted = self._fleet.count(block, blueprint.accelerator)
+        return counted.supply if counted.machines else None
+
+    def _in_one_domain(
+        self, answer: BlockAnswer, block: ComputeBlock, need: Need, blueprint: Blueprint, key: str
+    ) -> "_Offer":
+        fits = [
+            (fit(block.metadata.name, need, counted.supply), domain)
+            for domain in self._fleet.domains(block, key)
+            if (counted := self._fleet.count(block, blueprint.accelerator, domain=domain)).machines
+        ]
+        fitting = [
+            _Offer(found, Place(block, domain))
+            for found, domain in fits
+            if found.answer is Answer.YES
+        ]
+        if fitting:
+            return min(fitting, key=lambda offer: offer.preference)
+        worst = best(found for found, _ in fits)
+        field = "spec.scheduling.placement.topologyKey"
+        message = f"{field}: no one {key} has room for {need.ranks} workers"
+        message += " now" if worst is Answer.NOT_NOW else ""
+        reason = Reason(Reasons.NO_ROOM_IN_DOMAIN, message, field, need.ranks)
+        return _Offer(replace(answer, answer=worst, reasons=(reason,)), Place(block))
+
+    def _arriving(self, block: ComputeBlock, job: StargateJob) -> int:
+        """Workers of other gangs that were put there and have no node yet."""
+        return sum(
+            max(
+                0,
+                other.world_size - (other.status.workers.scheduled if other.status.workers else 0),
+            )
+            for other in self._jobs
+            if other.uid != job.uid and _is_starting_in(other, block.metadata.name)
+        )
+
+
+class _Offer:
+    def __init__(self, answer: BlockAnswer, place: Place) -> None:
+        self.answer = answer
+        self.place = place
+
+    @property
+    def preference(self) -> tuple[float, float, str]:
+        block = self.place.block
+        latency = block.spec.max_latency_ms
+        unknown = float("inf") if latency is None else latency
+        return float(self.answer.room or 0), unknown, block.metadata.name
+
+
+def _is_starting_in(job: StargateJob, block: str) -> bool:
+    attempts = job.status.attempts
+    if job.status.phase is not Phase.STARTING or not attempts or attempts[-1].block is None:
+        return False
+    return attempts[-1].block.partition("/")[0] == block
+
+
+def _refusal(answers: list[BlockAnswer], need: Need) -> Refusal:
+    """Its message stands in a condition, so it holds no number that moves with every pod."""
+    waiting = [each.block for each in answers if each.answer is Answer.NOT_NOW]
+    never = [
+        f"{each.block}: {reason.message}"
+        for each in answers
+        if each.answer is Answer.NEVER
+        for reason in each.reasons
+        if reason.reason != Reasons.ANOTHER_BLOCK
+    ]
+    if not waiting:
+        return Refusal(Reasons.NO_BLOCK_FITS, f"fits into no ComputeBlock: {_some(never)}")
+    message = f"waits for room for {need.ranks} workers in ComputeBlock {_some(waiting, ' or ')}"
+    if never:
+        message += f"; it can never fit into {_some(never)}"
+    return Refusal(Reasons.NO_BLOCK_FITS, message, waits=True)
+
+
+def _some(found: Iterable[str], joint: str = "; ") -> str:
+    known = sorted(found)
+    more = f"{joint}{len(known) - _NAMED_AT_MOST} more" if len(known) > _NAMED_AT_MOST else ""
+    return (joint.join(known[:_NAMED_AT_MOST]) or "there is none") + more

@@ -1,0 +1,116 @@
+"""Keeps the blocks' statuses true: one write a block where its numbers have changed, at most so often.
+
+Thousands of pods that start make one write every few seconds, and nothing that changes makes none.
+It runs only while this process leads, and never touches a block whose accounting is External.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import structlog
+
+from stargate_operator.informers.catalog import Catalogue
+from stargate_operator.kube.client import Client
+from stargate_operator.kube.errors import ApiError
+from stargate_operator.placement.fleet import Fleet
+from stargate_operator.telemetry import metrics
+from stargate_types import API_VERSION, AcceleratorClass, ComputeBlock, ComputeBlockStatus
+from stargate_types.block import AcceleratorCapacity
+
+log = structlog.get_logger(__name__)
+
+_MAX_TYPES = 64
+
+
+class Accountant:
+    def __init__(
+        self,
+        client: Client,
+        catalogue: Catalogue,
+        fleet: Fleet,
+        *,
+        seconds: float,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._client = client
+        self._catalogue = catalogue
+        self._fleet = fleet
+        self._seconds = seconds
+        self._clock = clock
+        self._counted: object = None
+
+    async def run(self) -> None:
+        while True:
+            await self.look()
+            await asyncio.sleep(self._seconds)
+
+    async def look(self) -> None:
+        """Counts anew where anything changed since the last time; what failed is tried again."""
+        standing = (self._fleet.changes, self._catalogue.versions)
+        if standing == self._counted:
+            return
+        written = [await self._bring_up_to_date(block) for block in self._ours()]
+        self._counted = standing if all(written) else None
+
+    def _ours(self) -> list[ComputeBlock]:
+        return [each for each in self._catalogue.blocks if each.spec.accounting == "Operator"]
+
+    async def _bring_up_to_date(self, block: ComputeBlock) -> bool:
+        started = time.monotonic()
+        accelerators = self._count(block)
+        metrics.block_counted(time.monotonic() - started)
+        await asyncio.sleep(0)  # others go on between two counts
+        if block.status.observed_time is not None and block.status.accelerators == accelerators:
+            return True
+        moment = self._clock().replace(microsecond=0)
+        status = ComputeBlockStatus(observed_time=moment, accelerators=accelerators)
+        return await self._write(block, status)
+
+    def _count(self, block: ComputeBlock) -> list[AcceleratorCapacity]:
+        counts = (self._fleet.count(block, each) for each in self._classes())
+        return [each.capacity() for each in counts if each.machines]
+
+    def _classes(self) -> list[AcceleratorClass]:
+        """One a type, the one that jobs get; a status tells each type once."""
+        ranked = sorted(self._catalogue.classes, key=_preference, reverse=True)
+        by_type = {each.spec.accelerator_type: each for each in ranked}
+        return [by_type[name] for name in sorted(by_type)][:_MAX_TYPES]
+
+    async def _write(self, block: ComputeBlock, status: ComputeBlockStatus) -> bool:
+        path = f"/apis/{API_VERSION}/computeblocks/{block.metadata.name}/status"
+        try:
+            answer = await self._client.put(path, _body(block, status), bytes)
+        except ApiError as error:
+            if not (error.conflict or error.not_found):
+                log.warning("block not written", block=block.metadata.name, error=str(error))
+            metrics.block_written("refused")
+            return False
+        metrics.block_written("written")
+        self._catalogue.put_block(msgspec.json.decode(answer))
+        return True
+
+
+def _preference(accelerator: AcceleratorClass) -> tuple[bool, str]:
+    """Least first. Of several of somebody's own, jobs get none."""
+    return accelerator.metadata.brought, accelerator.metadata.name
+
+
+def _body(block: ComputeBlock, status: ComputeBlockStatus) -> bytes:
+    """UID and resourceVersion are the fence: a write against anything newer is a conflict."""
+    meta = block.metadata
+    body: dict[str, Any] = {
+        "apiVersion": API_VERSION,
+        "kind": "ComputeBlock",
+        "metadata": {
+            "name": meta.name,
+            "uid": meta.uid,
+            "resourceVersion": meta.resource_version,
+        },
+        "spec": block.spec.model_dump(by_alias=True, exclude_none=True, mode="json"),
+        "status": status.model_dump(by_alias=True, exclude_none=True, mode="json"),
+    }
+    return msgspec.json.encode(body)

@@ -1,0 +1,80 @@
+"""What is done for a job that is gone or going: its pods and companions are deleted at once.
+
+The garbage collector would do it too, at 20 deletes a second by default; it stays the backstop. Only
+what carries the job's UID as its controller is touched, so `--cascade=orphan` leaves the pods alone.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from stargate_operator.decide.effects import doom
+from stargate_operator.informers.jobs import Jobs
+from stargate_operator.informers.node_tracker import Nodes
+from stargate_operator.informers.pod_store import PodStore
+from stargate_operator.model.pod import Pod
+from stargate_operator.reconcile.gang_objects import Companions
+from stargate_operator.reconcile.pod_control import Hands
+from stargate_operator.reconcile.status_writer import Record
+from stargate_types import StargateJob
+
+_LOOK_AGAIN = timedelta(seconds=5)
+_ORPHAN_FINALIZER = "orphan"
+
+
+class Retirement:
+    """Of one job, by its UID."""
+
+    def __init__(
+        self,
+        uid: str,
+        *,
+        jobs: Jobs,
+        pods: PodStore,
+        companions: Companions,
+        hands: Hands,
+        record: Record,
+        nodes: Nodes,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._uid = uid
+        self._jobs = jobs
+        self._pods = pods
+        self._companions = companions
+        self._hands = hands
+        self._record = record
+        self._nodes = nodes
+        self._clock = clock
+        self._orphaned = False
+        self._confirmed = False
+
+    async def go_on(self, job: StargateJob | None) -> datetime | None:
+        """When to look again; None once nothing of the job is left to us. `job` is as last seen."""
+        await self._hands.stop_creating()
+        if job is None and not self._confirmed:
+            return await self._confirm()
+        self._orphaned |= job is not None and _ORPHAN_FINALIZER in job.metadata.finalizers
+        if self._orphaned:
+            return None
+        await self._companions.delete(self._uid)
+        left = self._left()
+        now, cluster = self._clock(), self._nodes.about(left, avoided=())
+        self._hands.delete(doom(left, grace=None, cluster=cluster, now=now))
+        return now + _LOOK_AGAIN if left else None
+
+    async def _confirm(self) -> datetime | None:
+        """Pods of a job that this process never saw: gone while no operator ran, or not listed yet."""
+        strays = {(each.namespace, each.job_name) for each in self._left()}
+        if not strays:
+            return None
+        for (
+            namespace,
+            name,
+        ) in strays:  # more than one: somebody has made up pods of a job elsewhere
+            found = await self._record.find(namespace, name)
+            if found is not None and found.uid == self._uid:
+                self._jobs.put(found)
+        self._confirmed = True
+        return self._clock()
+
+    def _left(self) -> list[Pod]:
+        return [pod for pod in self._pods.of_job(self._uid).values() if pod.owner_uid == self._uid]

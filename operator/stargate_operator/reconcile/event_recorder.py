@@ -1,0 +1,95 @@
+"""Kubernetes events of what has been written: told once, in the background, never waited for."""
+
+import asyncio
+import itertools
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import structlog
+
+from stargate_operator.constants import FIELD_MANAGER
+from stargate_operator.kube.client import Client
+from stargate_operator.kube.errors import ApiError, NotLeading
+from stargate_operator.status.events import News
+from stargate_operator.telemetry import metrics
+from stargate_types import API_VERSION, StargateJob
+
+log = structlog.get_logger(__name__)
+
+_QUEUE = 1000
+_AT_ONCE = 4
+
+_Queue = asyncio.Queue[tuple[str, bytes, News]]
+_MESSAGE_LIMIT = 1024
+
+
+class Teller:
+    """`instance` names this process in the events that it tells."""
+
+    def __init__(self, client: Client, *, instance: str, clock: Callable[[], datetime]) -> None:
+        self._client = client
+        self._instance = instance
+        self._clock = clock
+        self._queues = [_Queue(_QUEUE) for _ in range(_AT_ONCE)]
+        self._numbers = itertools.count()
+
+    def tell(self, job: StargateJob, news: News) -> None:
+        log.info("told", job=job.key, attempt=job.status.attempt, reason=news.reason)
+        try:
+            self._queue_of(job).put_nowait((job.metadata.namespace, self._event(job, news), news))
+        except asyncio.QueueFull:
+            log.warning("event dropped, too many wait", job=job.key, reason=news.reason)
+
+    @property
+    def waiting(self) -> int:
+        return sum(queue.qsize() for queue in self._queues)
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for queue in self._queues:
+                group.create_task(self._post(queue))
+
+    def _queue_of(self, job: StargateJob) -> _Queue:
+        """One job's events always take the same one: they are told in their order."""
+        return self._queues[hash(job.uid) % _AT_ONCE]
+
+    async def _post(self, queue: _Queue) -> None:
+        while True:
+            namespace, body, news = await queue.get()
+            try:
+                await self._client.create(f"/api/v1/namespaces/{namespace}/events", body)
+                metrics.event_told(news.type)
+            except (ApiError, NotLeading) as error:
+                log.warning("event not told", reason=news.reason, error=str(error))
+
+    def _event(self, job: StargateJob, news: News) -> bytes:
+        now = self._clock().astimezone(UTC)
+        stamp = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+        body: dict[str, Any] = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {
+                "name": f"{job.metadata.name}.{now.timestamp():.6f}.{next(self._numbers)}",
+                "namespace": job.metadata.namespace,
+            },
+            "involvedObject": {
+                "apiVersion": API_VERSION,
+                "kind": "StargateJob",
+                "name": job.metadata.name,
+                "namespace": job.metadata.namespace,
+                "uid": job.uid,
+                "resourceVersion": job.metadata.resource_version,
+            },
+            "type": news.type,
+            "reason": news.reason,
+            "message": news.message[:_MESSAGE_LIMIT],
+            "firstTimestamp": stamp,
+            "lastTimestamp": stamp,
+            "count": 1,
+            "source": {"component": FIELD_MANAGER},
+            "reportingComponent": FIELD_MANAGER,
+            "reportingInstance": self._instance,
+        }
+        return msgspec.json.encode(body)

@@ -1,0 +1,72 @@
+"""What the operator remembers of a job between two passes.
+
+Nothing in here may be needed after a crash: what must survive stands in the job's status. It spares
+work (the attempt's blueprint), measures moments that no resource holds (when a failure was first
+seen), and holds what the API server answered last.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from stargate_operator.decide.observed import Trouble
+from stargate_operator.model.blueprint import Blueprint
+from stargate_operator.model.checkpoints import dropped
+from stargate_operator.model.gang import Gang
+from stargate_operator.model.report_interval import longest_wait
+from stargate_types import StargateJob
+from stargate_types.status import StargateJobStatus
+
+_FIRST_RETRY = timedelta(seconds=1)
+_LAST_RETRY = timedelta(seconds=30)
+_EXPIRED_URIS = 10
+
+
+@dataclass
+class Memory:
+    blueprint: Blueprint | None = None
+    blueprint_attempt: int = 0
+    failed_since: datetime | None = None
+    failed_attempt: int = 0
+    trouble: Trouble | None = None
+    refusals: int = 0
+    wrote_at: float = float("-inf")
+    expired: deque[str] = field(default_factory=lambda: deque(maxlen=_EXPIRED_URIS))
+    last_seen: StargateJob | None = None
+    report_timeout: int | None = None
+    report_timeout_seen: bool = False
+    timeout_counts_from: datetime | None = None
+
+    def remember_blueprint(self, attempt: int, blueprint: Blueprint) -> None:
+        self.blueprint, self.blueprint_attempt = blueprint, attempt
+
+    def blueprint_of(self, attempt: int) -> Blueprint | None:
+        return self.blueprint if self.blueprint_attempt == attempt else None
+
+    def note_expired(self, before: StargateJobStatus, after: StargateJobStatus) -> None:
+        self.expired.extend(dropped(before.checkpoints, after.checkpoints))
+
+    def note_failures(self, gang: Gang, now: datetime) -> None:
+        if not gang.failed or self.failed_attempt != gang.attempt:
+            self.failed_since = None
+        if gang.failed and self.failed_since is None:
+            self.failed_since, self.failed_attempt = now, gang.attempt
+
+    def note_timeout(self, job: StargateJob, now: datetime) -> None:
+        """Under a new timeout silence counts once the ranks were due under the old one."""
+        if self.report_timeout_seen and job.report_timeout != self.report_timeout:
+            told = longest_wait(job.world_size, self.report_timeout)
+            self.timeout_counts_from = now + timedelta(seconds=told)
+        self.report_timeout, self.report_timeout_seen = job.report_timeout, True
+
+    def refused(self, reason: str, message: str, now: datetime) -> None:
+        """Each round of refusals doubles the wait: a quota is no reason for a hot loop."""
+        if self.trouble is not None and now < self.trouble.retry_at:
+            return  # others of the same round, which were on their way already
+        self.refusals += 1
+        wait = min(_LAST_RETRY, _FIRST_RETRY * 2 ** min(self.refusals - 1, 6))
+        self.trouble = Trouble(reason=reason, message=message, retry_at=now + wait)
+
+    def accepted(self) -> None:
+        self.trouble = None
+        self.refusals = 0

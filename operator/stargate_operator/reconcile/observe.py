@@ -1,0 +1,118 @@
+"""Gather all that a decision may look at, from caches alone: a pass reads nothing over the network."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain
+
+from stargate_operator.decide.observed import Contention, Observed
+from stargate_operator.informers.catalog import Catalogue
+from stargate_operator.model.blueprint import Blueprint, Refusal, resolve
+from stargate_operator.model.gang import Gang
+from stargate_operator.model.gang_index import Roll
+from stargate_operator.model.node_health import Cluster
+from stargate_operator.model.pod import Pod
+from stargate_operator.model.report_interval import interval_seconds
+from stargate_operator.model.reports import Reports
+from stargate_operator.placement.placer import Placing
+from stargate_operator.reconcile.memory import Memory
+from stargate_types import StargateJob
+from stargate_types.status import Phase
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a job's pass sees beside the job itself."""
+
+    catalogue: Catalogue
+    contention: Contention
+    native_gangs: bool
+    missing_companions: tuple[str, ...]
+    heard_since: datetime
+    cluster: Callable[[Iterable[Pod], Iterable[str]], Cluster]
+    """Of these pods, and of the nodes of these names that the job avoids."""
+    placing: Placing
+
+
+def observe(
+    job: StargateJob,
+    roll: Roll,
+    *,
+    creating: frozenset[int],
+    memory: Memory,
+    reports: Reports,
+    around: Surroundings,
+    now: datetime,
+) -> Observed:
+    size = _world_size(job)
+    gang, remains = roll.gang(
+        namespace=job.metadata.namespace,
+        attempt=job.status.attempt,
+        size=size,
+        creating=creating,
+    )
+    memory.note_failures(gang, now)
+    memory.note_timeout(job, now)
+    blueprint = _blueprint(job, memory, around)
+    return Observed(
+        job=job,
+        now=now,
+        blueprint=blueprint,
+        gang=gang,
+        remains=remains,
+        reports=reports,
+        trouble=memory.trouble,
+        contention=around.contention,
+        cluster=around.cluster(
+            chain(gang.ranks.values(), remains.alive),
+            (each.name for each in job.status.avoided_nodes),
+        ),
+        failed_since=memory.failed_since,
+        heard_since=max(around.heard_since, memory.timeout_counts_from or around.heard_since),
+        report_interval=interval_seconds(job.world_size, job.report_timeout),
+        pue=around.catalogue.pue_in(_block(job)),
+        has_room=_has_room(job, blueprint, around.placing),
+        never_fits=_never_fits(job, gang, blueprint, around.placing),
+        native_gangs=around.native_gangs,
+        missing_companions=around.missing_companions,
+    )
+
+
+def _world_size(job: StargateJob) -> int:
+    attempts = job.status.attempts
+    return attempts[-1].world_size if attempts else job.world_size
+
+
+def _block(job: StargateJob) -> str | None:
+    """Name of the block that the current attempt was put into."""
+    attempts = job.status.attempts
+    block = attempts[-1].block if attempts else None
+    return block.partition("/")[0] if block else None
+
+
+def _blueprint(job: StargateJob, memory: Memory, around: Surroundings) -> Blueprint | Refusal:
+    """The attempt's own, while it is remembered: a later edit never touches a gang."""
+    remembered = memory.blueprint_of(job.status.attempt)
+    if remembered is not None:
+        return remembered
+    known = around.catalogue
+    found = resolve(job, runtimes=known.runtimes, classes=known.classes)
+    return found if isinstance(found, Refusal) else around.placing.placed(job, found)
+
+
+def _has_room(job: StargateJob, blueprint: Blueprint | Refusal, placing: Placing) -> bool:
+    """Asked only of a gang that waits for it."""
+    attempts = job.status.attempts
+    waits = job.status.phase is Phase.QUEUED and attempts and not attempts[-1].accelerator_class
+    if not waits or isinstance(blueprint, Refusal):
+        return False
+    return placing.has_room(job, blueprint)
+
+
+def _never_fits(
+    job: StargateJob, gang: Gang, blueprint: Blueprint | Refusal, placing: Placing
+) -> str:
+    """Asked only where the scheduler has found no node for a rank."""
+    if not gang.short_of_nodes or isinstance(blueprint, Refusal):
+        return ""
+    return placing.never(job, blueprint)

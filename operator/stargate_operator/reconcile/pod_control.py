@@ -1,0 +1,173 @@
+"""The effects of a pass on the cluster: create and delete, nothing else.
+
+A name is deterministic, so creating is idempotent after a crash: "already exists" is success only
+where the object's controller is our job.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+import structlog
+
+from stargate_operator.constants import GIVEN_UP_GRACE_SECONDS, Reasons
+from stargate_operator.decide.effects import Doomed
+from stargate_operator.desired.environment import pod_name
+from stargate_operator.desired.pods import PodStamp
+from stargate_operator.kube.client import Client
+from stargate_operator.kube.errors import ApiError, NotLeading
+from stargate_operator.kube.meta import ObjectMeta, Partial
+from stargate_operator.reconcile.batch import Batch
+from stargate_operator.reconcile.memory import Memory
+from stargate_operator.telemetry import metrics
+from stargate_types import StargateJob
+
+log = structlog.get_logger(__name__)
+
+IN_FLIGHT = 32
+
+
+class Seeds(Protocol):
+    """The informer, told of what our own writes were answered."""
+
+    def seed(self, meta: ObjectMeta) -> None: ...
+
+    def mark_deleting(self, uid: str) -> None: ...
+
+
+class Hands:
+    """Creates and deletes the pods of one job, in the background, a bounded number at a time."""
+
+    def __init__(
+        self,
+        client: Client,
+        seeds: Seeds,
+        *,
+        memory: Memory,
+        clock: Callable[[], datetime],
+        wake: Callable[[], None],
+    ) -> None:
+        self._client = client
+        self._seeds = seeds
+        self._memory = memory
+        self._clock = clock
+        self._job: StargateJob | None = None
+        self._stamp: PodStamp | None = None
+        self._stamped_attempt = 0
+        self._creator: Batch[int] = Batch(self._create, width=IN_FLIGHT, done=wake)
+        self._deleter: Batch[_Target] = Batch(self._delete, width=IN_FLIGHT, done=wake)
+
+    def creating(self, attempt: int) -> frozenset[int]:
+        """Ranks of `attempt` whose creation is waiting or under way."""
+        return self._creator.items if attempt == self._stamped_attempt else frozenset()
+
+    @property
+    def waiting(self) -> int:
+        """Pods whose creation or deletion is waiting or under way."""
+        return len(self._creator) + len(self._deleter)
+
+    async def turn_to(self, attempt: int) -> None:
+        """Before anything is deleted: no create of another attempt may still be under way."""
+        if attempt != self._stamped_attempt:
+            await self.stop_creating()
+
+    async def stop_creating(self) -> None:
+        await self._creator.stop()
+
+    def create(
+        self, job: StargateJob, ranks: Iterable[int], *, stamp: Callable[[], PodStamp]
+    ) -> None:
+        attempt = job.status.attempt
+        if self._stamp is None or attempt != self._stamped_attempt:
+            self._stamp, self._stamped_attempt = stamp(), attempt
+        self._job = job
+        self._creator.add(ranks)
+
+    def delete(self, doomed: Iterable[Doomed]) -> None:
+        self._deleter.add(
+            _Target(each.pod.namespace, each.pod.name, each.pod.uid, each.grace) for each in doomed
+        )
+
+    async def _create(self, rank: int) -> None:
+        assert self._job is not None
+        assert self._stamp is not None
+        try:
+            meta = await self._client.create(_pods(self._job), self._stamp.of_rank(rank))
+        except NotLeading:
+            self._creator.clear()
+        except ApiError as error:
+            await self._not_created(rank, error)
+        else:
+            self._created(meta)
+
+    def _created(self, meta: ObjectMeta) -> None:
+        metrics.pods_created()
+        self._seeds.seed(meta)
+
+    async def _not_created(self, rank: int, error: ApiError) -> None:
+        if error.already_exists:
+            return await self._exists(rank)
+        self._creator.clear()
+        log.warning("pod refused", rank=rank, error=str(error))
+        reason = Reasons.UNREACHABLE if error.is_transient else Reasons.PODS_REFUSED
+        self._memory.refused(reason, error.message, self._clock())
+        return None
+
+    async def _exists(self, rank: int) -> None:
+        """Somebody has the name: we, before a crash; a dead job's pod on its way out; or others."""
+        assert self._job is not None
+        name = pod_name(self._job.metadata.name, self._stamped_attempt, rank)
+        try:
+            found = (await self._client.get(f"{_pods(self._job)}/{name}", Partial)).metadata
+        except ApiError:
+            return  # gone meanwhile, or unreachable: the next pass tries again
+        if found.controller_uid == self._job.uid and found.deletion_timestamp is None:
+            self._seeds.seed(found)
+        else:
+            self._creator.clear()
+            self._memory.refused(*_name_taken(found), self._clock())
+
+    async def _delete(self, target: "_Target") -> None:
+        try:
+            await self._client.delete(target.path, uid=target.uid, grace=target.grace)
+        except NotLeading:
+            self._deleter.clear()
+        except ApiError as error:
+            log.warning("pod not deleted", pod=target.name, error=str(error))
+        else:
+            metrics.pods_deleted()
+            if target.grace == GIVEN_UP_GRACE_SECONDS:
+                metrics.pod_given_up()
+                log.warning("pod given up with its node", pod=target.name)
+            self._seeds.mark_deleting(target.uid)
+
+
+class _Target(msgspec.Struct, frozen=True):
+    namespace: str
+    name: str
+    uid: str
+    grace: int | None
+
+    @property
+    def path(self) -> str:
+        return f"/api/v1/namespaces/{self.namespace}/pods/{self.name}"
+
+
+def _pods(job: StargateJob) -> str:
+    return f"/api/v1/namespaces/{job.metadata.namespace}/pods"
+
+
+def _name_taken(found: ObjectMeta) -> tuple[str, str]:
+    leaving = found.deletion_timestamp is not None or bool(found.labels)
+    owner = next((each for each in found.owner_references or () if each.controller), None)
+    if owner is not None and owner.kind == "StargateJob" and leaving:
+        return (
+            Reasons.WAITING_FOR_OLD_GANG,
+            f"the pod {found.name} of an earlier job of this name is still going",
+        )
+    holder = f"{owner.kind} {owner.name}" if owner else "nobody's controller"
+    return (
+        Reasons.NAME_TAKEN,
+        f"there is a pod {found.name} already, owned by {holder}; delete it or rename the job",
+    )

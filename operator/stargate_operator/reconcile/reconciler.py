@@ -1,0 +1,267 @@
+"""The life of a job, one pass at a time: observe, decide, write down, apply, tell.
+
+A pass is level-triggered: it looks at what is, not at what happened, so it may come late, twice, or
+in another process than the pass before. There is one at a time for each job.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from stargate_operator.decide.chain import decide
+from stargate_operator.decide.effects import Effects, effects
+from stargate_operator.decide.observed import Observed
+from stargate_operator.decide.plan import Plan
+from stargate_operator.desired.environment import ReportTarget
+from stargate_operator.desired.gang_objects import pod_group_name
+from stargate_operator.desired.pods import Placement, PodStamp, pod_stamp
+from stargate_operator.informers.catalog import Catalogue
+from stargate_operator.informers.jobs import Jobs
+from stargate_operator.informers.node_tracker import Nodes
+from stargate_operator.informers.pod_store import PodStore
+from stargate_operator.kube.client import Client
+from stargate_operator.kube.errors import ApiError
+from stargate_operator.model.blueprint import Blueprint
+from stargate_operator.model.gang_index import Roll
+from stargate_operator.placement.contention import Rivals
+from stargate_operator.placement.placer import Placing
+from stargate_operator.reconcile.deletion import Retirement
+from stargate_operator.reconcile.event_recorder import Teller
+from stargate_operator.reconcile.gang_objects import Companions, NameTaken
+from stargate_operator.reconcile.memory import Memory
+from stargate_operator.reconcile.observe import Surroundings, observe
+from stargate_operator.reconcile.pod_control import Hands
+from stargate_operator.reconcile.status_writer import Record
+from stargate_operator.reports.listening import Hearing
+from stargate_operator.reports.pending import Ledger
+from stargate_operator.status.describe import describe
+from stargate_operator.status.events import news
+from stargate_operator.status.urgency import Urgency, urgency
+from stargate_operator.telemetry import metrics, status_counters
+from stargate_types import StargateJob
+from stargate_types.status import Phase, StargateJobStatus
+
+log = structlog.get_logger(__name__)
+
+PATIENCE = {Urgency.SOON: 1.0, Urgency.LATER: 2.0}
+"""Seconds since the last status write before one that brings only counts, or only progress."""
+
+
+@dataclass(frozen=True)
+class World:
+    """What every job's passes share."""
+
+    client: Client
+    jobs: Jobs
+    catalogue: Catalogue
+    pods: PodStore
+    nodes: Nodes
+    companions: Companions
+    ledger: Ledger
+    hearing: Hearing
+    rivals: Rivals
+    placing: Placing
+    teller: Teller
+    target: Callable[[], ReportTarget]
+    clock: Callable[[], datetime]
+    wake: Callable[[str], None]
+
+
+class Reconciler:
+    """The passes of one job. Each returns when the next is due at the latest; None: on news only."""
+
+    def __init__(self, uid: str, world: World, roll: Roll) -> None:
+        self.uid = uid
+        self._roll = roll
+        self._world = world
+        self.memory = Memory()
+        self._record = Record(world.client)
+        self._hands = Hands(
+            world.client,
+            world.pods,
+            memory=self.memory,
+            clock=world.clock,
+            wake=lambda: world.wake(uid),
+        )
+        self._retirement = Retirement(
+            uid,
+            jobs=world.jobs,
+            pods=world.pods,
+            companions=world.companions,
+            hands=self._hands,
+            record=self._record,
+            nodes=world.nodes,
+            clock=world.clock,
+        )
+        self.done = False
+
+    async def pass_once(self) -> datetime | None:
+        job = self._world.jobs.get(self.uid)
+        if job is None or job.metadata.deletion_timestamp is not None:
+            return await self._retire(job)
+        self.memory.last_seen = job
+        observed = self._observe(job)
+        plan = decide(observed)
+        status = describe(observed, plan)
+        standing = await self._write_down(job, status)
+        if standing is None:
+            return observed.now  # somebody else wrote: look again
+        if plan.delete_job:
+            await self._record.delete(standing)
+        after = self._observe(standing)
+        await self._apply(after)
+        self._tell(job, standing)
+        self._wake_rivals(after)
+        return self._next(observed, plan, after, wanted=status)
+
+    async def _retire(self, job: StargateJob | None) -> datetime | None:
+        due = await self._retirement.go_on(job or self.memory.last_seen)
+        if job is not None:
+            self.memory.last_seen = job
+            return due
+        if due is None:
+            self._forget()
+        return due
+
+    def _forget(self) -> None:
+        self.done = self._world.jobs.get(self.uid) is None
+        self._world.ledger.forget(self.uid)
+        for uid in self._world.rivals.gone(self.uid, self._world.clock()):
+            self._world.wake(uid)
+
+    def _observe(self, job: StargateJob) -> Observed:
+        world = self._world
+        around = Surroundings(
+            catalogue=world.catalogue,
+            contention=world.rivals.seen_by(job),
+            native_gangs=world.companions.native_gangs,
+            missing_companions=world.companions.missing(job) if job.status.attempt else (),
+            heard_since=world.hearing.since,
+            cluster=world.nodes.about,
+            placing=world.placing,
+        )
+        return observe(
+            job,
+            self._roll,
+            creating=self._hands.creating(job.status.attempt),
+            memory=self.memory,
+            reports=world.ledger.of(self.uid),
+            around=around,
+            now=world.clock(),
+        )
+
+    async def _write_down(self, job: StargateJob, status: StargateJobStatus) -> StargateJob | None:
+        """Before any effect: after a crash the next pass finishes what the status says."""
+        how = urgency(job.status, status)
+        if how is Urgency.NOTHING or self._too_early(how) > 0:
+            metrics.status_skipped()
+            return job
+        written = await self._record.write(job, status)
+        if written is None:
+            await self._reread(job)
+            return None
+        self.memory.wrote_at = time.monotonic()
+        self._world.jobs.put(written)
+        self._settle(job, written)
+        return written
+
+    def _too_early(self, how: Urgency) -> float:
+        """Seconds until a write of this urgency is due."""
+        return self.memory.wrote_at + PATIENCE.get(how, 0.0) - time.monotonic()
+
+    def _settle(self, before: StargateJob, after: StargateJob) -> None:
+        """What stands in the status may be acknowledged to the workers."""
+        self.memory.note_expired(before.status, after.status)
+        self._world.ledger.settle(self.uid, after.status)
+
+    async def _reread(self, job: StargateJob) -> None:
+        fresh = await self._record.read(job)
+        if fresh is None or fresh.uid != self.uid:
+            self._world.jobs.remove(self.uid)
+        else:
+            self._world.jobs.put(fresh)
+
+    async def _apply(self, observed: Observed) -> None:
+        wanted = effects(observed)
+        await self._hands.turn_to(observed.job.status.attempt)
+        if observed.phase is Phase.SUSPENDED or (observed.phase and observed.phase.finished):
+            await self._hands.stop_creating()
+        self._hands.delete(wanted.delete)
+        await self._create(observed, wanted)
+        await self._world.companions.prune(observed.job)
+
+    async def _create(self, observed: Observed, wanted: Effects) -> None:
+        job, blueprint = observed.job, observed.blueprint
+        if observed.gang.created == observed.gang.size:
+            self.memory.accepted()
+        try:
+            for kind in wanted.companions:
+                await self._world.companions.create(kind, job)
+        except NameTaken as taken:
+            return self.memory.refused(taken.reason, taken.message, observed.now)
+        except ApiError as error:
+            return self.memory.refused(error.reason, error.message, observed.now)
+        if wanted.create and isinstance(blueprint, Blueprint):
+            self.memory.remember_blueprint(job.status.attempt, blueprint)
+            self._hands.create(job, wanted.create, stamp=lambda: self._stamp(job, blueprint))
+        return None
+
+    def _stamp(self, job: StargateJob, blueprint: Blueprint) -> PodStamp:
+        native = self._world.companions.native_gangs
+        return pod_stamp(
+            job,
+            blueprint,
+            attempt=job.status.attempt,
+            target=self._world.target(),
+            placement=Placement(
+                avoided=tuple(each.name for each in job.status.avoided_nodes),
+                tolerated_seconds=self._world.nodes.tolerated_seconds,
+                pod_group=pod_group_name(job, job.status.attempt) if native else None,
+            ),
+        )
+
+    def _tell(self, before: StargateJob, after: StargateJob) -> None:
+        if before is after:
+            return
+        status_counters.count(before.status, after.status, self._world.clock())
+        for each in news(before.status, after.status):
+            self._world.teller.tell(after, each)
+
+    def _wake_rivals(self, observed: Observed) -> None:
+        for uid in self._world.rivals.note(observed):
+            self._world.wake(uid)
+
+    @property
+    def pods_waiting(self) -> int:
+        return self._hands.waiting
+
+    @property
+    def names(self) -> dict[str, object]:
+        """What a log line of this job carries."""
+        job = self._world.jobs.get(self.uid) or self.memory.last_seen
+        if job is None:
+            return {"job_uid": self.uid}
+        return {"job": job.key, "attempt": job.status.attempt}
+
+    def _next(
+        self, observed: Observed, plan: Plan, after: Observed, *, wanted: StargateJobStatus
+    ) -> datetime | None:
+        """The soonest of: the plan's own time, a status write put off, a retry.
+
+        At once where the job has moved on: what comes next may wait for no event.
+        """
+        if _moved_on(observed.job.status, after.job.status):
+            return observed.now
+        trouble = self.memory.trouble
+        times = [plan.wake_at, trouble.retry_at if trouble else None]
+        put_off = urgency(after.job.status, wanted)
+        if put_off in PATIENCE:
+            times.append(observed.now + timedelta(seconds=max(0.01, self._too_early(put_off))))
+        return min((each for each in times if each and each > observed.now), default=None)
+
+
+def _moved_on(before: StargateJobStatus, after: StargateJobStatus) -> bool:
+    return (before.phase, before.attempt) != (after.phase, after.attempt)

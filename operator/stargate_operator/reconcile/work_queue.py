@@ -1,0 +1,168 @@
+"""Every job's passes, one task a job: woken, coalesced, and only while this process leads.
+
+An error in one job's pass is that job's own: it is logged, retried with back-off, and the others go
+on.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+
+import structlog
+
+from stargate_operator.kube.errors import ApiError, NotLeading
+from stargate_operator.model.gang_index import Roll
+from stargate_operator.model.pod import Pod
+from stargate_operator.reconcile.alarm import Alarm
+from stargate_operator.reconcile.reconciler import Reconciler, World
+from stargate_operator.telemetry import metrics
+
+log = structlog.get_logger(__name__)
+
+_FIRST_BACK_OFF = 0.5
+_LAST_BACK_OFF = 30.0
+_RESYNC = 300.0
+"""Seconds after which a silent job is read again: a watch may have missed its deletion."""
+
+
+class _Loop:
+    """One job's task, its alarm and the roll of its pods."""
+
+    def __init__(self, uid: str, world: World, *, finished: Callable[[str], None]) -> None:
+        self.alarm = Alarm(time.monotonic)
+        self.roll = Roll(world.pods.of_job(uid).values())
+        self.reconciler = Reconciler(uid, world, self.roll)
+        self._world = world
+        self._finished = finished
+        self._failures = 0
+        self.task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self.alarm.now()
+        self.task = asyncio.create_task(self._run(), name=f"passes of {self.reconciler.uid}")
+
+    async def _run(self) -> None:
+        while not self.reconciler.done:
+            self.alarm.after(_RESYNC * random.uniform(0.8, 1.2))
+            metrics.pass_began(late=await self.alarm.wait())
+            await self._pass()
+        self._finished(self.reconciler.uid)
+
+    async def _pass(self) -> None:
+        started = time.monotonic()
+        try:
+            due = await self.reconciler.pass_once()
+        except NotLeading:
+            raise
+        except Exception as error:
+            self._back_off(error)
+            metrics.pass_done(time.monotonic() - started, "error")
+        else:
+            self._failures = 0
+            metrics.pass_done(time.monotonic() - started)
+            self._come_back(due)
+        self.alarm.passed()
+
+    def _come_back(self, due: datetime | None) -> None:
+        if due is not None:
+            self.alarm.after((due - self._world.clock()).total_seconds())
+
+    def _back_off(self, error: Exception) -> None:
+        self._failures += 1
+        wait = min(_LAST_BACK_OFF, _FIRST_BACK_OFF * 2 ** min(self._failures - 1, 8))
+        expected = isinstance(error, ApiError)
+        log.warning(
+            "pass failed",
+            **self.reconciler.names,
+            error=str(error),
+            retry_seconds=wait,
+            exc_info=None if expected else error,
+        )
+        self.alarm.after(wait)
+
+
+class Circle:
+    """`wake` may be called at any time; passes run between `start` and `stop`."""
+
+    def __init__(self) -> None:
+        self._loops: dict[str, _Loop] = {}
+        self._world: World | None = None
+        self.failure: asyncio.Future[None] | None = None
+
+    def start(self, world: World) -> None:
+        """For every job known by now: its resource, or a pod that was left of it."""
+        self._world = world
+        self.failure = asyncio.get_running_loop().create_future()
+        for uid in {job.uid for job in world.jobs} | set(world.pods.job_uids()):
+            self.wake(uid)
+
+    async def stop(self) -> None:
+        tasks = [loop.task for loop in self._loops.values() if loop.task]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def wake(self, uid: str) -> None:
+        """What cannot wait: a new spec, a checkpoint to acknowledge, a batch done."""
+        loop = self._loop(uid)
+        if loop is not None:
+            loop.alarm.now()
+
+    def wake_soon(self, uid: str) -> None:
+        """What comes often, and may wait for the next routine pass."""
+        loop = self._loop(uid)
+        if loop is not None:
+            loop.alarm.soon()
+
+    def wake_all(self) -> None:
+        for uid in list(self._loops):
+            self.wake(uid)
+
+    def pod_changed(self, uid: str, old: Pod | None, new: Pod | None) -> None:
+        loop = self._loops.get(uid)
+        if loop is None or self._world is None:
+            return self.wake(uid)  # whose roll begins with what the informer holds by now
+        if loop.roll.take(old, new):
+            loop.alarm.now()
+        else:
+            loop.alarm.soon()
+        return None
+
+    @property
+    def due(self) -> int:
+        """Passes that wait for their turn, or for the job's pass before them."""
+        return sum(loop.alarm.due for loop in self._loops.values())
+
+    @property
+    def pods_waiting(self) -> int:
+        """To be created or deleted, or about to be."""
+        return sum(loop.reconciler.pods_waiting for loop in self._loops.values())
+
+    def reconciler(self, uid: str) -> Reconciler | None:
+        loop = self._loops.get(uid)
+        return loop.reconciler if loop else None
+
+    def _loop(self, uid: str) -> _Loop | None:
+        if self._world is None:
+            return None
+        loop = self._loops.get(uid)
+        if loop is None:
+            loop = self._loops[uid] = _Loop(uid, self._world, finished=self._finished)
+            loop.start()
+            assert loop.task is not None
+            loop.task.add_done_callback(partial(self._ended, uid))
+        return loop
+
+    def _finished(self, uid: str) -> None:
+        self._loops.pop(uid, None)
+
+    def _ended(self, uid: str, task: asyncio.Task[None]) -> None:
+        """A task that ends with an error is a bug or the end of leading: the process ends too."""
+        self._loops.pop(uid, None)
+        if task.cancelled() or task.exception() is None:
+            return
+        if self.failure is not None and not self.failure.done():
+            self.failure.set_exception(task.exception() or RuntimeError())

@@ -1,0 +1,199 @@
+"""Who sends a report: a bearer token, reviewed once by the API server, gives the UID of its pod.
+
+The token is projected into the pod with audience stargate.dev and bound to the pod; the API server
+vouches for the pod's UID, so nobody reports for another. Reviews burden the API server, so
+the answers are kept by the token's SHA-256, concurrent reviews of one token are one, and few run at
+a time. Trouble with the API server is never taken for a bad token: the worker would give
+up. Tokens are never logged, nor put in a message.
+"""
+
+import asyncio
+import base64
+import binascii
+import hashlib
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+import msgspec
+import structlog
+
+from stargate_operator.constants import REPORT_AUDIENCE, TOKEN_EXPIRATION_SECONDS
+from stargate_operator.kube.errors import ApiError, NotLeading
+from stargate_operator.reports.errors import Refusal, unauthorized, unavailable
+from stargate_operator.telemetry import metrics
+
+TOKEN_REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews"
+POD_UID = "authentication.kubernetes.io/pod-uid"
+
+KEPT_TOKENS = 20_000
+KEPT_REFUSALS = 2_000
+REFUSAL_SECONDS = 10.0
+OPAQUE_TOKEN_SECONDS = 600.0
+"""How long an accepted token without a readable expiry is believed."""
+REVIEWS_AT_ONCE = 16
+REVIEW_TIMEOUT_SECONDS = 10.0
+RETRY_AFTER_SECONDS = 2
+
+_log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+
+class Reviewer(Protocol):
+    """The part of the API client that is needed here."""
+
+    async def create_for(self, path: str, body: bytes, as_: type[T]) -> T: ...
+
+
+class _User(msgspec.Struct):
+    extra: dict[str, list[str]] = {}
+
+
+class _ReviewStatus(msgspec.Struct):
+    authenticated: bool = False
+    audiences: list[str] = []
+    user: _User = msgspec.field(default_factory=_User)
+
+
+class TokenReview(msgspec.Struct):
+    status: _ReviewStatus = msgspec.field(default_factory=_ReviewStatus)
+
+
+class _Claims(msgspec.Struct):
+    exp: float
+
+
+class _Known(msgspec.Struct, frozen=True, gc=False):
+    """What a token was found to be: the UID of its pod, or why it is refused."""
+
+    pod_uid: str
+    refusal: str
+    until: float
+
+
+class _Recent:
+    """The entries used last, by token digest. Refusals have their own: a flood evicts no one."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._entries: dict[bytes, _Known] = {}
+
+    def get(self, key: bytes, now: float) -> _Known | None:
+        known = self._entries.pop(key, None)
+        if known is None or known.until <= now:
+            return None
+        self._entries[key] = known
+        return known
+
+    def put(self, key: bytes, known: _Known) -> None:
+        self._entries.pop(key, None)
+        while len(self._entries) >= self._size:
+            del self._entries[next(iter(self._entries))]
+        self._entries[key] = known
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+class Identities:
+    """`clock` gives seconds since the epoch, as a token's `exp` does."""
+
+    def __init__(self, reviewer: Reviewer, clock: Callable[[], float]) -> None:
+        self._reviewer = reviewer
+        self._clock = clock
+        self._accepted = _Recent(KEPT_TOKENS)
+        self._refused = _Recent(KEPT_REFUSALS)
+        self._under_review: dict[bytes, asyncio.Task[_Known]] = {}
+        self._free = asyncio.Semaphore(REVIEWS_AT_ONCE)
+
+    async def pod_uid(self, token: str) -> str:
+        """The UID of the pod that the token is bound to; a Refusal (401, or 503 on API trouble)."""
+        key = hashlib.sha256(token.encode()).digest()
+        known = self._remembered(key) or await self._reviewed(key, token)
+        if known.refusal:
+            raise unauthorized(known.refusal)
+        return known.pod_uid
+
+    async def close(self) -> None:
+        reviews = list(self._under_review.values())
+        for review in reviews:
+            review.cancel()
+        await asyncio.gather(*reviews, return_exceptions=True)
+
+    def _remembered(self, key: bytes) -> _Known | None:
+        now = self._clock()
+        return self._accepted.get(key, now) or self._refused.get(key, now)
+
+    async def _reviewed(self, key: bytes, token: str) -> _Known:
+        """Shielded: who asked first may hang up without harm to the others."""
+        review = self._under_review.get(key)
+        if review is None:
+            review = self._under_review[key] = asyncio.create_task(self._review(key, token))
+            review.add_done_callback(lambda done: self._conclude(key, done))
+        return await asyncio.shield(review)
+
+    def _conclude(self, key: bytes, review: asyncio.Task[_Known]) -> None:
+        del self._under_review[key]
+        if not review.cancelled():
+            review.exception()  # seen, even if everyone who asked has hung up
+
+    async def _review(self, key: bytes, token: str) -> _Known:
+        try:
+            async with asyncio.timeout(REVIEW_TIMEOUT_SECONDS), self._free:
+                answer = await self._reviewer.create_for(TOKEN_REVIEWS, _ask(token), TokenReview)
+        except (ApiError, NotLeading, OSError, TimeoutError, msgspec.MsgspecError) as error:
+            raise _trouble(error) from None
+        known = self._judge(answer.status, token)
+        metrics.token_reviewed("refused" if known.refusal else "authenticated")
+        (self._refused if known.refusal else self._accepted).put(key, known)
+        return known
+
+    def _judge(self, status: _ReviewStatus, token: str) -> _Known:
+        now = self._clock()
+        refusal = _why_not(status)
+        if refusal:
+            return _Known(pod_uid="", refusal=refusal, until=now + REFUSAL_SECONDS)
+        return _Known(
+            pod_uid=status.user.extra[POD_UID][0], refusal="", until=_believed_until(token, now)
+        )
+
+
+def _ask(token: str) -> bytes:
+    return msgspec.json.encode(
+        {
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenReview",
+            "spec": {"token": token, "audiences": [REPORT_AUDIENCE]},
+        }
+    )
+
+
+def _why_not(status: _ReviewStatus) -> str:
+    """Empty if the token is good. The server's own words may quote the token: kept back."""
+    if not status.authenticated:
+        return f"the API server does not accept the token for audience {REPORT_AUDIENCE}"
+    if REPORT_AUDIENCE not in status.audiences:
+        return f"the token is not meant for audience {REPORT_AUDIENCE}"
+    if not any(status.user.extra.get(POD_UID, ())):
+        return "the token is not bound to a pod: send the one projected into the worker's pod"
+    return ""
+
+
+def _believed_until(token: str, now: float) -> float:
+    """Never longer than the token itself says, whatever it says: the claim only shortens."""
+    try:
+        payload = token.split(".")[1]
+        claims = msgspec.json.decode(base64.urlsafe_b64decode(payload + "=="), type=_Claims)
+    except (IndexError, binascii.Error, ValueError):
+        return now + OPAQUE_TOKEN_SECONDS
+    return min(claims.exp, now + TOKEN_EXPIRATION_SECONDS)
+
+
+def _trouble(error: Exception) -> Refusal:
+    metrics.token_reviewed("unavailable")
+    kind = error.reason if isinstance(error, ApiError) else type(error).__name__
+    _log.warning("a token could not be reviewed", trouble=kind)
+    wait = error.retry_after if isinstance(error, ApiError) else None
+    return unavailable(
+        "the API server could not be asked about the token",
+        retry_after=max(round(wait or 0), RETRY_AFTER_SECONDS),
+    )

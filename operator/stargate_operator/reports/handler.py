@@ -1,0 +1,259 @@
+"""One report, from who sent it to what it is answered. Knows nothing of HTTP.
+
+The order is the point: what is cheap and says nothing comes first; nothing of a job is told to
+someone who is not one of its workers; the body is read only of a rank that may report. A complete
+checkpoint is acknowledged when it stands in the job's status, never before.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+
+from stargate_operator.model.pod import Pod
+from stargate_operator.model.report_interval import next_report_seconds
+from stargate_operator.model.reports import CheckpointReport, ProgressReport
+from stargate_operator.reports.authentication import Identities
+from stargate_operator.reports.errors import (
+    Refusal,
+    conflict,
+    forbidden,
+    invalid,
+    not_found,
+    unauthorized,
+    unavailable,
+)
+from stargate_operator.reports.job_lookup import Board, Standing
+from stargate_operator.reports.listening import Hearing
+from stargate_operator.reports.pending import Ledger
+from stargate_operator.reports.protocol import (
+    Acknowledged,
+    Answer,
+    Checkpoint,
+    Report,
+    decode,
+    validate,
+)
+
+STANDING_TIMEOUT_SECONDS = 10.0
+_NOT_SERVED_RETRY_SECONDS = 30
+_BEARER = "bearer "
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """A report before its body is read. `authorization` is the header's value, or empty."""
+
+    namespace: str
+    name: str
+    authorization: str
+    body: Callable[[], Awaitable[bytes]]
+
+
+class Intake:
+    """`clock` gives the time in UTC."""
+
+    def __init__(
+        self,
+        board: Board,
+        ledger: Ledger,
+        identities: Identities,
+        *,
+        clock: Callable[[], datetime],
+        hearing: Hearing | None = None,
+        standing_timeout: float = STANDING_TIMEOUT_SECONDS,
+    ) -> None:
+        self._board = board
+        self._ledger = ledger
+        self._identities = identities
+        self._clock = clock
+        self._hearing = hearing
+        self._standing_timeout = standing_timeout
+
+    async def close(self) -> None:
+        await self._identities.close()
+
+    async def take(self, incoming: Incoming) -> Answer:
+        """The answer, or a Refusal."""
+        self._need_leadership()
+        pod_uid = await self._identify(_token(incoming.authorization))
+        self._need_to_serve(incoming.namespace)
+        pod = self._pod(pod_uid)
+        _own_job(pod, incoming)
+        standing = self._current_standing(pod)
+        _ranked(pod, standing)
+        report = decode(await incoming.body())
+        self._need_leadership()  # again: a body may take its time
+        standing = self._current_standing(pod)
+        validate(report, pod.rank, standing)
+        acknowledged = await self._record(report, pod, standing)
+        return self._answer(pod, acknowledged)
+
+    def _need_leadership(self) -> None:
+        if not self._board.is_leader():
+            raise unavailable("this operator does not lead; another one takes the reports")
+
+    def _need_to_serve(self, namespace: str) -> None:
+        """Nothing is wrong with the gang: it may outlive a change of what this operator watches."""
+        if not self._board.serves(namespace):
+            raise unavailable(
+                f"this operator runs no jobs of namespace {namespace!r} (watch-namespaces)",
+                retry_after=_NOT_SERVED_RETRY_SECONDS,
+            )
+
+    async def _identify(self, token: str) -> str:
+        """The pod's UID. While nobody can be identified, nobody is silent."""
+        try:
+            return await self._identities.pod_uid(token)
+        except Refusal as refusal:
+            if refusal.unavailable and self._hearing is not None:
+                self._hearing.begin()
+            raise
+
+    def _pod(self, pod_uid: str) -> Pod:
+        pod = self._board.pod(pod_uid)
+        if pod is None and self._board.is_gone(pod_uid):
+            raise conflict("StaleAttempt", "this pod has been deleted; its attempt is over")
+        if pod is None:
+            raise unavailable("the operator does not know this pod (yet)")
+        return pod
+
+    def _current_standing(self, pod: Pod) -> Standing:
+        standing = self._board.standing(pod.job_uid)
+        if standing is None or not _owned(pod, standing):
+            raise not_found(f"there is no StargateJob {pod.job_name} with UID {pod.job_uid}")
+        if pod.attempt > standing.attempt:
+            raise unavailable(f"the operator does not see attempt {pod.attempt} yet")
+        if pod.attempt < standing.attempt:
+            raise conflict(
+                "StaleAttempt",
+                f"this pod belongs to attempt {pod.attempt}; attempt {standing.attempt} is current",
+            )
+        return standing
+
+    async def _record(self, report: Report, pod: Pod, standing: Standing) -> Acknowledged | None:
+        at = self._clock()
+        self._ledger.progress(pod.job_uid, _progress(report, pod, at))
+        if pod.rank == 0:
+            self._board.progressed(pod.job_uid)
+        if report.checkpoint is None:
+            return None
+        return await self._keep(report.checkpoint, pod, standing)
+
+    async def _keep(
+        self, checkpoint: Checkpoint, pod: Pod, standing: Standing
+    ) -> Acknowledged | None:
+        if checkpoint.key in standing.checkpoints:
+            return _acknowledge(checkpoint)
+        if checkpoint.state == "Damaged":
+            self._need_known(checkpoint, pod, standing)
+        report = _as_reported(checkpoint, pod, self._clock())
+        self._ledger.checkpoint(pod.job_uid, report)
+        self._board.wake(pod.job_uid)
+        if checkpoint.state == "Writing":
+            return None
+        if not await self._ledger.standing(pod.job_uid, report, self._standing_timeout):
+            self._explain_not_standing(checkpoint, pod)
+        return _acknowledge(checkpoint)
+
+    def _need_known(self, checkpoint: Checkpoint, pod: Pod, standing: Standing) -> None:
+        stands = any(
+            (epoch, uri) == (checkpoint.epoch, checkpoint.uri)
+            for epoch, uri, _ in standing.checkpoints
+        )
+        restored = checkpoint.uri == standing.restored_from
+        if stands or restored or self._ledger.knows(pod.job_uid, checkpoint.epoch, checkpoint.uri):
+            return
+        raise invalid(
+            "checkpoint.uri",
+            f"no checkpoint of epoch {checkpoint.epoch} stands there; only one that does can be"
+            " reported as Damaged",
+        )
+
+    def _explain_not_standing(self, checkpoint: Checkpoint, pod: Pod) -> None:
+        """The attempt may have ended meanwhile; otherwise the same report is to come again."""
+        self._current_standing(pod)
+        raise unavailable(
+            f"the checkpoint of epoch {checkpoint.epoch} could not be written to the job's status"
+            " in time; report it again"
+        )
+
+    def _answer(self, pod: Pod, acknowledged: Acknowledged | None) -> Answer:
+        """From what stands now: a checkpoint that was waited for may have made others expire."""
+        standing = self._current_standing(pod)
+        interval = next_report_seconds(
+            pod.job_uid,
+            rank=pod.rank,
+            world_size=standing.world_size,
+            now=self._clock().timestamp(),
+            report_timeout=standing.report_timeout,
+        )
+        answer = Answer(
+            attempt=standing.attempt,
+            next_report_seconds=interval,
+            stop=standing.stop,
+            delete=standing.expired if pod.rank == 0 else (),
+        )
+        return answer if acknowledged is None else _with(answer, acknowledged)
+
+
+def _token(authorization: str) -> str:
+    token = authorization[len(_BEARER) :].strip()
+    if authorization[: len(_BEARER)].lower() != _BEARER or not token:
+        raise unauthorized(
+            "send the pod's projected ServiceAccount token: Authorization: Bearer <token>"
+        )
+    return token
+
+
+def _own_job(pod: Pod, incoming: Incoming) -> None:
+    """Names no job but the one asked for: whose pod this is, is nobody else's business."""
+    if (pod.namespace, pod.job_name) != (incoming.namespace, incoming.name):
+        raise forbidden(
+            f"the token's pod is no worker of StargateJob {incoming.namespace}/{incoming.name}"
+        )
+
+
+def _owned(pod: Pod, standing: Standing) -> bool:
+    """Labels and owner references are anybody's to write, those of a job elsewhere too."""
+    home = (standing.namespace, standing.name)
+    return pod.owner_uid == pod.job_uid and (pod.namespace, pod.job_name) == home
+
+
+def _ranked(pod: Pod, standing: Standing) -> None:
+    """Labels are anybody's to write, and what is kept of each rank takes room."""
+    if not 0 <= pod.rank < standing.world_size:
+        raise forbidden(f"the gang has ranks 0 to {standing.world_size - 1}, none is {pod.rank}")
+
+
+def _progress(report: Report, pod: Pod, at: datetime) -> ProgressReport:
+    """Rank 0 speaks for the gang; of the others only the step counts, as a sign of life."""
+    leads = pod.rank == 0
+    return ProgressReport(
+        attempt=pod.attempt,
+        rank=pod.rank,
+        epoch=report.epoch if leads else None,
+        step=report.step,
+        metrics=tuple((metric.name, metric.value) for metric in report.metrics) if leads else (),
+        at=at,
+    )
+
+
+def _as_reported(checkpoint: Checkpoint, pod: Pod, at: datetime) -> CheckpointReport:
+    return CheckpointReport(
+        attempt=pod.attempt,
+        epoch=checkpoint.epoch,
+        uri=checkpoint.uri,
+        size_bytes=checkpoint.size_bytes,
+        state=checkpoint.state,
+        at=at,
+    )
+
+
+def _acknowledge(checkpoint: Checkpoint) -> Acknowledged:
+    return Acknowledged(epoch=checkpoint.epoch, uri=checkpoint.uri, state=checkpoint.state)
+
+
+def _with(answer: Answer, acknowledged: Acknowledged) -> Answer:
+    return msgspec.structs.replace(answer, acknowledged=acknowledged)

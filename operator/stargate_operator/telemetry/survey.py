@@ -1,0 +1,89 @@
+"""How all jobs stand at one moment, in as many numbers as there are phases: what the gauges tell.
+
+Jobs are counted, and of what ages the worst is kept. Looks at jobs alone, never at their pods, and
+reads no clock.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from stargate_operator.constants import Conditions
+from stargate_operator.model import checkpoints
+from stargate_operator.model.reports import Reports
+from stargate_types import StargateJob
+from stargate_types.status import AttemptStatus, Phase, StargateJobStatus
+
+WAITING: Final = (Phase.PENDING, Phase.QUEUED, Phase.STARTING, Phase.RESTARTING)
+"""Phases of a job that wants to run and does not."""
+
+
+@dataclass
+class Survey:
+    """`waits`: the longest that a job of the phase has been without a running gang. `unsaved…`: the
+    longest that a running job has trained since its last complete checkpoint; `silence`: since its
+    last report. `failures`: the most since a checkpoint. All in seconds but the intervals."""
+
+    jobs: Counter[Phase] = field(default_factory=Counter)
+    ranks: Counter[Phase] = field(default_factory=Counter)
+    waits: dict[Phase, float] = field(default_factory=dict)
+    unsaved_seconds: float = 0.0
+    unsaved_intervals: float = 0.0
+    silence: float = 0.0
+    failures: int = 0
+
+
+def survey(
+    jobs: Iterable[StargateJob], reports_of: Callable[[str], Reports], now: datetime
+) -> Survey:
+    found = Survey()
+    for job in jobs:
+        phase = job.status.phase
+        if phase is None:
+            continue
+        found.jobs[phase] += 1
+        found.ranks[phase] += _size(job)
+        if not phase.finished:
+            found.failures = max(found.failures, job.status.failures_since_checkpoint)
+        if phase in WAITING:
+            found.waits[phase] = max(found.waits.get(phase, 0.0), _waits(job.status, now))
+        elif phase is Phase.RUNNING:
+            _look_at_training(found, job, reports_of(job.uid), now)
+    return found
+
+
+def _size(job: StargateJob) -> int:
+    attempts = job.status.attempts
+    return attempts[-1].world_size if attempts else job.world_size
+
+
+def _waits(status: StargateJobStatus, now: datetime) -> float:
+    """Since it ceased to be ready, through any number of attempts; not the time it was suspended."""
+    unready = [c.last_transition_time for c in status.conditions if c.type == Conditions.READY]
+    resumed = [status.start_time] if status.start_time else []
+    since = max([*unready, *resumed], default=now)
+    return _seconds(since, now)
+
+
+def _look_at_training(found: Survey, job: StargateJob, reports: Reports, now: datetime) -> None:
+    unsaved = _seconds(_saved_or_ran(job.status, now), now)
+    found.unsaved_seconds = max(found.unsaved_seconds, unsaved)
+    if reports.epoch_seconds:
+        interval = job.spec.checkpoint_interval_epochs * reports.epoch_seconds
+        found.unsaved_intervals = max(found.unsaved_intervals, unsaved / interval)
+    if reports.pulse.last_heard is not None:
+        found.silence = max(found.silence, _seconds(reports.pulse.last_heard, now))
+
+
+def _saved_or_ran(status: StargateJobStatus, now: datetime) -> datetime:
+    """What is trained after it is lost with the attempt."""
+    attempt: AttemptStatus = status.attempts[-1]
+    complete = checkpoints.complete(status.checkpoints)
+    saved = [each.time for each in complete if each.attempt == attempt.number]
+    return max([attempt.running or now, *saved])
+
+
+def _seconds(since: datetime, now: datetime) -> float:
+    return max(0.0, (now - since).total_seconds())

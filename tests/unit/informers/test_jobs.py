@@ -1,0 +1,37 @@
+"""The jobs as last known: newer wins, and what is gone stays gone."""
+
+from stargate_operator.informers.jobs import Jobs
+from stargate_types import StargateJob
+from tests.builders import job
+
+
+def version(of: StargateJob, number: int) -> StargateJob:
+    meta = of.metadata.model_copy(update={"resource_version": str(number)})
+    return of.model_copy(update={"metadata": meta})
+
+
+def test_a_late_word_about_a_job_that_is_gone_does_not_bring_it_back() -> None:
+    jobs = Jobs()
+    jobs.put(version(job(), 5))
+    jobs.remove(job().uid)
+    assert not jobs.put(version(job(), 4))
+    assert not jobs.put(version(job(), 6))
+    assert jobs.get(job().uid) is None
+
+
+def test_what_a_full_list_lacks_is_gone_unless_it_is_newer() -> None:
+    jobs = Jobs()
+    jobs.put(version(job(), 5))
+    jobs.keep_only({job().uid}, 9)
+    assert jobs.get(job().uid)
+    jobs.keep_only(set(), 4)
+    assert jobs.get(job().uid), "created after the list"
+    jobs.keep_only(set(), 5)
+    assert jobs.get(job().uid) is None
+
+
+def test_a_job_that_nobody_can_read_stops_no_other() -> None:
+    jobs = Jobs()
+    unreadable = {"metadata": {"namespace": "team", "name": "odd", "uid": "u"}, "spec": 7}
+    assert not jobs.take(unreadable)
+    assert jobs.take(job().model_dump(by_alias=True, mode="json", exclude_none=True))

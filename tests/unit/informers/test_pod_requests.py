@@ -1,0 +1,46 @@
+"""What a pod requests of its node, as the scheduler counts it."""
+
+from typing import Any
+
+from tests.unit.placement.given import DEVICE, asked
+
+
+def init(cpu: str, *, stays: bool = False) -> dict[str, Any]:
+    container: dict[str, Any] = {"resources": {"requests": {"cpu": cpu}}}
+    return {**container, "restartPolicy": "Always"} if stays else container
+
+
+def test_containers_add_up() -> None:
+    found = asked([{"cpu": "500m", DEVICE: "2"}, {"cpu": "1", "memory": "1G"}])
+    assert found == {"cpu": 1500, DEVICE: 2, "memory": 1_000_000_000}
+
+
+def test_init_containers_run_one_by_one_before_the_rest() -> None:
+    assert asked([{"cpu": "1"}], initContainers=[init("3"), init("2")])["cpu"] == 3000
+
+
+def test_one_that_stays_counts_beside_all_that_follow() -> None:
+    staying = [init("1", stays=True), init("3")]
+    assert asked([{"cpu": "2"}], initContainers=staying)["cpu"] == 4000
+    assert asked([{"cpu": "5"}], initContainers=staying)["cpu"] == 6000
+
+
+def test_overhead_comes_on_top() -> None:
+    assert asked([{"cpu": "1"}], overhead={"cpu": "250m"})["cpu"] == 1250
+
+
+def test_what_the_pod_states_as_a_whole_counts_instead() -> None:
+    found = asked([{"cpu": "1", DEVICE: "1"}], resources={"requests": {"cpu": "4"}})
+    assert found == {"cpu": 4000, DEVICE: 1}
+
+
+def test_a_fraction_counts_as_the_next_whole() -> None:
+    assert asked([{"memory": "1500m"}])["memory"] == 2
+
+
+def test_what_bounds_no_gang_is_not_kept() -> None:
+    assert asked([{"ephemeral-storage": "1G"}]) == {}
+
+
+def test_equal_requests_are_one_object() -> None:
+    assert asked([{"cpu": "1"}]) is asked([{"cpu": "1"}])

@@ -1,0 +1,221 @@
+"""What is remembered of the pods, whatever the order in which it is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from stargate_operator.informers.pod_store import PodStore
+from stargate_operator.informers.pod_wire import WirePod, pod_of
+from stargate_operator.model.pod import Pod
+
+DECODER = msgspec.json.Decoder(WirePod)
+
+
+def wire(status: dict[str, Any] | None = None, **metadata: Any) -> Pod:
+    labels = {
+        "stargate.dev/job-uid": "job-1",
+        "stargate.dev/job-name": "train",
+        "stargate.dev/attempt": "2",
+        "stargate.dev/rank": "17",
+    }
+    body = {
+        "metadata": {
+            "name": "train-2-17",
+            "namespace": "ml",
+            "uid": "pod-17",
+            "resourceVersion": "1000",
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+            "labels": labels,
+            "ownerReferences": [
+                {"kind": "X", "name": "x", "uid": "other"},
+                {"kind": "StargateJob", "name": "train", "uid": "job-1", "controller": True},
+            ],
+            **metadata,
+        },
+        "spec": {"nodeName": "n1", "serviceAccountName": "default", "containers": [{"name": "a"}]},
+        "status": status or {"phase": "Pending"},
+    }
+    return pod_of(DECODER.decode(msgspec.json.encode(body)))
+
+
+def running(name: str, **state: Any) -> dict[str, Any]:
+    return {"name": name, "state": state, "ready": False, "restartCount": 0}
+
+
+def pod(name: str = "a", uid: str = "", version: int = 1, **more: Any) -> Pod:
+    given: dict[str, Any] = {
+        "namespace": "ml",
+        "job_uid": "job",
+        "job_name": "train",
+        "attempt": 1,
+        "rank": 0,
+        "owner_uid": "job",
+        "created": 0.0,
+    }
+    return Pod(name=name, uid=uid or f"uid-{name}", resource_version=version, **{**given, **more})
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Watched(PodStore):
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str | None, str | None]] = []
+        self.clock = Clock()
+        super().__init__(self._tell, self.clock)
+
+    def _tell(self, job_uid: str, old: Pod | None, new: Pod | None) -> None:
+        self.told.append((job_uid, old.uid if old else None, new.uid if new else None))
+
+
+def test_a_pod_is_read_as_far_as_decisions_need_it() -> None:
+    read = wire()
+    assert (read.job_uid, read.job_name, read.attempt, read.rank) == ("job-1", "train", 2, 17)
+    assert (read.owner_uid, read.node, read.resource_version) == ("job-1", "n1", 1000)
+    assert read.created == 1767225600.0
+    assert read.service_account == "default"
+    assert not read.terminal
+
+
+def test_the_workers_own_end_counts_not_a_sidecars() -> None:
+    end = {"exitCode": 137, "reason": "OOMKilled", "finishedAt": "2026-01-01T00:01:00Z"}
+    read = wire(
+        {
+            "phase": "Failed",
+            "containerStatuses": [
+                running("istio", terminated={"exitCode": 0}),
+                running("worker", terminated=end),
+            ],
+        }
+    )
+    assert read.terminated is not None
+    assert (read.terminated.exit_code, read.terminated.reason) == (137, "OOMKilled")
+    assert read.terminated.finished_at == 1767225660.0
+    assert read.terminal
+
+
+def test_conditions_become_answers() -> None:
+    at = "2026-01-01T00:00:10Z"
+    read = wire(
+        {
+            "phase": "Running",
+            "conditions": [
+                {"type": "PodScheduled", "status": "True", "lastTransitionTime": at},
+                {"type": "Ready", "status": "True", "lastTransitionTime": at},
+                {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"},
+            ],
+            "containerStatuses": [running("worker", running={"startedAt": at})],
+        }
+    )
+    assert read.scheduled_at == read.started_at == 1767225610.0
+    assert (read.ready, read.disruption) == (True, "EvictionByEvictionAPI")
+    unscheduled = wire(
+        {"conditions": [{"type": "PodScheduled", "status": "False", "message": "0/3 nodes"}]}
+    )
+    assert (unscheduled.scheduled_at, unscheduled.unschedulable_message) == (None, "0/3 nodes")
+
+
+def test_only_a_faulty_wait_is_a_fault() -> None:
+    pulling = wire(
+        {"containerStatuses": [running("worker", waiting={"reason": "PodInitializing"})]}
+    )
+    assert pulling.waiting_reason == ""
+    stuck = wire(
+        {
+            "initContainerStatuses": [running("fetch", waiting={"reason": "ErrImagePull"})],
+            "containerStatuses": [running("worker", waiting={"reason": "PodInitializing"})],
+        }
+    )
+    assert stuck.waiting_reason == "ErrImagePull"
+
+
+def test_labels_that_are_no_numbers_are_nobodys_rank() -> None:
+    read = wire(labels={"stargate.dev/job-uid": "j", "stargate.dev/rank": "x" * 40})
+    assert (read.rank, read.attempt) == (-1, -1)
+
+
+def test_versions_never_go_back() -> None:
+    store = Watched()
+    store.put(pod("a", version=5, phase="Running"))
+    store.put(pod("a", version=4))
+    known = store.by_uid("uid-a")
+    assert known is not None
+    assert known.phase == "Running"
+    assert len(store.told) == 1
+
+
+def test_a_seed_after_the_pods_end_does_not_raise_the_dead() -> None:
+    store = Watched()
+    store.remove("uid-a")
+    store.put(pod("a"))
+    assert store.by_uid("uid-a") is None
+    assert store.of_job("job") == {}
+    assert store.told == []
+
+
+def test_the_dead_are_forgotten_after_a_while() -> None:
+    store = Watched()
+    for n in range(100):
+        store.remove(f"old-{n}")
+    store.clock.now += 1000
+    store.remove("new")
+    assert store._gone == {"new"}
+
+
+def test_a_successor_under_the_same_name_ends_its_predecessor() -> None:
+    store = Watched()
+    store.put(pod("a", "old", 1))
+    store.put(pod("a", "new", 9))
+    store.remove("old")  # the watch tells late
+    store.put(pod("a", "old", 2))
+    assert [p.uid for p in store.of_job("job").values()] == ["new"]
+    assert store.told == [("job", None, "old"), ("job", "old", None), ("job", None, "new")]
+
+
+def test_what_we_delete_is_deleting_even_if_older_news_arrives() -> None:
+    store = Watched()
+    store.put(pod("a", version=1))
+    store.mark_deleting("uid-a")
+    store.put(pod("a", version=2, phase="Running"))
+    known = store.by_uid("uid-a")
+    assert known is not None
+    assert (known.deleting, known.phase) == (True, "Running")
+    store.mark_deleting("uid-a")
+    store.mark_deleting("nobody")
+    assert len(store.told) == 3
+    store.remove("uid-a")
+    assert store.job_uids() == frozenset()
+
+
+def test_a_list_ends_what_it_lacks_but_not_what_is_newer_than_it() -> None:
+    store = Watched()
+    for name, version in (("listed", 5), ("vanished", 6), ("just-created", 11)):
+        store.put(pod(name, version=version))
+    store.keep_only({"uid-listed"}, 10)
+    assert {p.name for p in store.of_job("job").values()} == {"listed", "just-created"}
+
+
+def test_a_pod_that_changes_its_job_is_gone_for_the_old_one() -> None:
+    store = Watched()
+    store.put(pod("a", version=1))
+    store.put(pod("a", version=2, job_uid="other"))
+    assert store.job_uids() == {"other"}
+    assert store.told[1:] == [("job", "uid-a", None), ("other", None, "uid-a")]
+
+
+def test_a_namesake_in_another_namespace_ends_nobody() -> None:
+    """Labels are anybody's to write, in any namespace."""
+    store = Watched()
+    store.put(pod("a", "genuine", 1))
+    store.put(pod("a", "forged", 9, namespace="elsewhere"))
+    assert {p.uid for p in store.of_job("job").values()} == {"genuine", "forged"}
+    store.put(pod("a", "genuine", 10, phase="Running"))
+    known = store.by_uid("genuine")
+    assert known is not None
+    assert known.phase == "Running"

@@ -1,0 +1,51 @@
+"""Whether gangs are native is found out by a pod that is never stored, where one is let by."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from stargate_operator.kube.client import Client
+from stargate_operator.kube.pod_groups import find_group_version
+from tests.unit.kube.fakeapi import FakeApi, Request, fake_api
+
+GROUPED = {"spec": {"schedulingGroup": {"podGroupName": "probe"}}}
+DROPPED: dict[str, Any] = {"spec": {}}
+
+
+@asynccontextmanager
+async def cluster(**pods: Any) -> AsyncIterator[tuple[FakeApi, Client]]:
+    """It serves PodGroups, and answers the probe as each namespace is said to; 403 elsewhere."""
+
+    async def handler(request: Request) -> None:
+        if request.path == "/apis/scheduling.k8s.io/v1alpha2":
+            await request.answer(200, {"resources": [{"name": "podgroups"}]})
+        elif request.verb == "POST" and (answer := pods.get(request.path.split("/")[4])):
+            assert "dryRun=All" in request.target
+            await request.answer(201, answer)
+        else:
+            await request.status(403 if request.verb == "POST" else 404, "No")
+
+    async with fake_api(handler) as api, Client(api.endpoint(), user_agent="test") as client:
+        yield api, client
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"), [(GROUPED, "scheduling.k8s.io/v1alpha2"), (DROPPED, None)]
+)
+async def test_the_group_must_be_kept_not_only_served(answer: Any, found: str | None) -> None:
+    async with cluster(alpha=answer) as (_, client):
+        assert await find_group_version(client, namespaces=("alpha", "beta")) == found
+
+
+async def test_a_namespace_that_refuses_the_probe_is_passed_by() -> None:
+    async with cluster(beta=GROUPED) as (api, client):
+        assert await find_group_version(client, namespaces=("alpha", "beta"))
+    asked = [each.path.split("/")[4] for each in api.requests if each.verb == "POST"]
+    assert asked == ["alpha", "beta"]
+
+
+async def test_where_every_namespace_refuses_it_gangs_are_not_native() -> None:
+    async with cluster() as (_, client):
+        assert await find_group_version(client, namespaces=("alpha",)) is None

@@ -1,0 +1,144 @@
+import msgspec
+import pytest
+
+from stargate_operator.reports import errors, protocol
+from stargate_operator.reports.errors import Refusal
+from stargate_operator.reports.job_lookup import CheckpointKey
+from tests.unit.reports.given import FOLDER, standing
+
+COMPLETE_40 = (40, f"{FOLDER}/epoch-40", "Complete")
+
+
+def refused(body: bytes, *, rank: int = 0, stands: tuple[CheckpointKey, ...] = ()) -> Refusal:
+    with pytest.raises(Refusal) as caught:
+        protocol.validate(protocol.decode(body), rank, standing(*stands))
+    return caught.value
+
+
+def checkpoint(**fields: object) -> bytes:
+    said = {"epoch": 45, "uri": f"{FOLDER}/epoch-45", "state": "Complete"} | fields
+    return msgspec.json.encode({"checkpoint": said})
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "hint"),
+    [
+        (b'{"epoch":-1}', "epoch", ">= 0"),
+        (b'{"epoch":1.5}', "epoch", "got `float`"),
+        (b'{"epoch":true}', "epoch", "got `bool`"),
+        (b'{"epoch":101}', "epoch", "100 epochs"),
+        (b'{"step":-3}', "step", ">= 0"),
+        (b'{"step":99999999999999999999}', "step", "<= 9223372036854775807"),
+        (b'{"epcoh":3}', "epcoh", "epoch, step, metrics, checkpoint"),
+        (b'{"metrics":[{"name":"loss","value":1,"unit":"x"}]}', "metrics[0].unit", "name, value"),
+        (b'{"metrics":[{"name":"loss"}]}', "metrics[0]", "`value`"),
+        (b'{"metrics":[{"name":"","value":1}]}', "metrics[0].name", ">= 1"),
+        (b'{"metrics":[{"name":"%s","value":1}]}' % (b"x" * 64), "metrics[0].name", "<= 63"),
+        (b'{"metrics":[{"name":"a\\nb","value":1}]}', "metrics[0].name", "regex"),
+        (b'{"metrics":[{"name":"loss","value":NaN}]}', "metrics", "leave out"),
+        (b'{"metrics":[{"name":"loss","value":-Infinity}]}', "metrics", "leave out"),
+        (b'{"metrics":[{"name":"loss","value":1e999}]}', "metrics[0].value", "out of range"),
+        (b'{"metrics":[{"name":"loss","value":"1"}]}', "metrics[0].value", "`float`"),
+        (
+            b'{"metrics":[{"name":"a","value":1},{"name":"a","value":2}]}',
+            "metrics[0].name",
+            "more than once",
+        ),
+        (
+            b'{"metrics":[%s]}' % b",".join([b'{"name":"a","value":1}'] * 17),
+            "metrics",
+            "<= 16",
+        ),
+        (checkpoint(epoch=101), "checkpoint.epoch", "100 epochs"),
+        (checkpoint(epoch=-1), "checkpoint.epoch", ">= 0"),
+        (checkpoint(uri=""), "checkpoint.uri", ">= 1"),
+        (checkpoint(uri=f"{FOLDER}/a b"), "checkpoint.uri", "regex"),
+        (checkpoint(uri=f"{FOLDER}/{'x' * 2048}"), "checkpoint.uri", "<= 2048"),
+        (checkpoint(uri="s3://bucket/train/materia/attempt-11/e"), "checkpoint.uri", FOLDER),
+        (checkpoint(uri=FOLDER + "/"), "checkpoint.uri", FOLDER),
+        (checkpoint(uri=f"{FOLDER}/../attempt-2/e"), "checkpoint.uri", FOLDER),
+        (checkpoint(uri=f"{FOLDER}/%2e%2e/attempt-2/e"), "checkpoint.uri", FOLDER),
+        (checkpoint(state="Writing", uri="s3://else/where"), "checkpoint.uri", FOLDER),
+        (checkpoint(state="Done"), "checkpoint.state", "Done"),
+        (checkpoint(sizeBytes=-1), "checkpoint.sizeBytes", ">= 0"),
+        (checkpoint(size_bytes=1), "checkpoint.size_bytes", "sizeBytes"),
+        (b"[1]", "", "`object`"),
+        (b"", "", "JSON"),
+        (b'{"epoch":1', "", "JSON"),
+        (b'{"epoch":1}}', "", "JSON"),
+        (b'{"checkpoint":{"uri":"\xff"}}', "", "UTF-8"),
+    ],
+)
+def test_what_cannot_be_true_is_refused_by_name_of_the_field(
+    body: bytes, field: str, hint: str
+) -> None:
+    said = refused(body)
+    assert said.code == 400
+    assert said.reason in ("BadRequest", "Invalid")
+    assert said.field == field
+    assert field in said.message
+    assert hint in said.message
+
+
+def test_only_rank_0_completes_a_checkpoint() -> None:
+    said = refused(checkpoint(), rank=7)
+    assert said.code == 403
+    assert "rank 7" in said.message
+
+
+def test_where_the_folder_is_not_known_the_checkpoint_is_to_come_again() -> None:
+    report = protocol.decode(checkpoint())
+    with pytest.raises(Refusal) as caught:
+        protocol.validate(report, 0, standing(checkpoint_folder=""))
+    assert caught.value.code == 503
+
+
+def test_any_rank_may_say_that_one_is_damaged_wherever_it_lies() -> None:
+    body = checkpoint(state="Damaged", uri="s3://bucket/train/materia/attempt-0/epoch-40")
+    protocol.validate(protocol.decode(body), 7, standing())
+
+
+def test_a_complete_checkpoint_does_not_go_back() -> None:
+    said = refused(checkpoint(epoch=39, uri=f"{FOLDER}/epoch-39"), stands=(COMPLETE_40,))
+    assert (said.code, said.reason) == (409, "OlderCheckpoint")
+
+
+def test_a_damaged_one_does_not_count_as_standing() -> None:
+    body = checkpoint(epoch=39, uri=f"{FOLDER}/epoch-39")
+    protocol.validate(protocol.decode(body), 0, standing((40, COMPLETE_40[1], "Damaged")))
+
+
+def test_what_stands_complete_is_not_written_again() -> None:
+    body = checkpoint(epoch=41, uri=COMPLETE_40[1], state="Writing")
+    assert refused(body, stands=(COMPLETE_40,)).reason == "AlreadyComplete"
+
+
+def test_a_full_report_is_read() -> None:
+    report = protocol.decode(
+        b'{"epoch":3,"step":120,"metrics":[{"name":"loss","value":2}],'
+        b'"checkpoint":{"epoch":3,"uri":"s3://b/e","sizeBytes":12,"state":"Writing"}}'
+    )
+    assert (report.epoch, report.step, report.metrics[0].value) == (3, 120, 2.0)
+    assert report.checkpoint is not None
+    assert report.checkpoint.size_bytes == 12
+
+
+def test_an_empty_report_is_a_sign_of_life() -> None:
+    protocol.validate(protocol.decode(b"{}"), 3, standing())
+
+
+def test_a_refusal_is_a_status_that_kubernetes_clients_read() -> None:
+    said = msgspec.json.decode(errors.as_status(refused(b'{"epoch":-1}')))
+    assert (said["kind"], said["apiVersion"], said["status"]) == ("Status", "v1", "Failure")
+    assert (said["code"], said["reason"]) == (400, "BadRequest")
+    assert said["details"]["causes"][0]["field"] == "epoch"
+
+
+def test_the_answer_is_camel_case_and_leaves_out_what_is_not_acknowledged() -> None:
+    answer = protocol.Answer(attempt=2, next_report_seconds=1.0, stop=False)
+    assert msgspec.json.decode(protocol.encode(answer)) == {
+        "attempt": 2,
+        "nextReportSeconds": 1.0,
+        "stop": False,
+        "delete": [],
+    }

@@ -1,0 +1,369 @@
+import asyncio
+import json
+import logging
+import ssl
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from stargate_operator.kube.errors import ApiError
+from stargate_operator.model.scope import Scope
+from stargate_operator.reports import listener
+from stargate_operator.telemetry import metrics
+from tests.unit.reports.given import FOLDER, JOB, pod, standing, token
+from tests.unit.reports.serving import PATH, Site
+
+URI = f"{FOLDER}/epoch-5"
+COMPLETE = {"checkpoint": {"epoch": 5, "uri": URI, "state": "Complete", "sizeBytes": 9}}
+STOOD = {"epoch": 5, "uri": URI, "state": "Complete"}
+
+
+def other(state: str) -> dict[str, object]:
+    return {"checkpoint": {"epoch": 5, "uri": URI, "state": state}}
+
+
+async def test_progress_is_taken_at_once(site: Site) -> None:
+    said = await site.report({"epoch": 3, "step": 7, "metrics": [{"name": "loss", "value": 0.5}]})
+    assert said.code == 200
+    assert said.body == {"attempt": 1, "nextReportSeconds": 1.0, "stop": False, "delete": []}
+    progress = site.board.ledger.of("job-uid").progress
+    assert progress is not None
+    assert (progress.epoch, progress.step, progress.metrics) == (3, 7, (("loss", 0.5),))
+    assert not site.board.woken
+
+
+async def test_other_ranks_show_that_they_live(site: Site) -> None:
+    said = await site.report({"epoch": 3, "step": 7}, rank=2)
+    assert 5 <= said.body["nextReportSeconds"] <= 15
+    assert site.board.ledger.of("job-uid").progress is None
+    assert site.board.ledger.of("job-uid").pulse.steps([2]) == (7, 7)
+
+
+async def test_a_complete_checkpoint_is_acknowledged_once_it_stands(site: Site) -> None:
+    said = await site.report(COMPLETE)
+    assert (said.code, said.body["acknowledged"]) == (200, STOOD)
+    assert site.board.woken == ["job-uid"]
+    assert site.board.job is not None
+    assert (5, URI, "Complete") in site.board.job.checkpoints
+
+
+async def test_a_repeat_of_what_stands_is_acknowledged_at_once(site: Site) -> None:
+    site.board.job = standing((5, URI, "Complete"))
+    said = await site.report(COMPLETE)
+    assert said.body["acknowledged"] == STOOD
+    assert not site.board.woken
+
+
+async def test_what_does_not_come_to_stand_is_not_acknowledged(site: Site) -> None:
+    site.board.stuck = True
+    said = await site.report(COMPLETE)
+    assert (said.code, said.reason) == (503, "ServiceUnavailable")
+    assert said.headers["Retry-After"] == "1"
+    assert "acknowledged" not in said.body
+    site.board.stuck = False
+    assert (await site.report(COMPLETE)).body["acknowledged"] == STOOD
+
+
+async def test_an_attempt_that_ends_meanwhile_is_told_so(site: Site) -> None:
+    site.board.stuck = True
+    waiting = asyncio.create_task(site.report(COMPLETE))
+    await asyncio.sleep(0.1)
+    site.board.job = standing(attempt=2)
+    assert (await waiting).reason == "StaleAttempt"
+
+
+async def test_writing_is_noted_and_not_acknowledged(site: Site) -> None:
+    said = await site.report(other("Writing"))
+    assert said.code == 200
+    assert "acknowledged" not in said.body
+
+
+async def test_any_rank_reports_damage_of_what_stands(site: Site) -> None:
+    site.board.job = standing((5, URI, "Complete"))
+    said = await site.report(other("Damaged"), rank=3)
+    assert said.body["acknowledged"] == STOOD | {"state": "Damaged"}
+
+
+async def test_damage_of_what_does_not_stand_is_refused(site: Site) -> None:
+    said = await site.report(other("Damaged"), rank=3)
+    assert (said.code, said.reason) == (400, "Invalid")
+    assert said.body["details"]["causes"][0]["field"] == "checkpoint.uri"
+
+
+async def test_another_rank_completes_nothing(site: Site) -> None:
+    assert (await site.report(COMPLETE, rank=1)).code == 403
+
+
+async def test_rank_0_alone_is_told_what_to_delete(site: Site) -> None:
+    site.board.job = standing(expired=("s3://old",), stop=True)
+    said = [(await site.report(rank=rank)).body for rank in (0, 1)]
+    assert [body["delete"] for body in said] == [["s3://old"], []]
+    assert [body["stop"] for body in said] == [True, True]
+
+
+async def test_an_evicted_ranks_last_save_counts(site: Site) -> None:
+    site.board.with_pods(pod(0, deleting=True))
+    assert (await site.report(COMPLETE)).body["acknowledged"] == STOOD
+
+
+async def test_who_does_not_lead_takes_nothing(site: Site) -> None:
+    site.board.leads = False
+    said = await site.report()
+    assert (said.code, said.body["details"]["retryAfterSeconds"]) == (503, 1)
+
+
+async def test_who_loses_the_lease_while_a_report_comes_in_takes_nothing(site: Site) -> None:
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b'{"epoch":'
+        await asyncio.sleep(0.2)
+        site.board.leads = False
+        yield b"7}"
+
+    bearer = f"Bearer {token(pod().uid)}"
+    headers = {"Authorization": bearer, "Content-Type": "application/json"}
+    assert (await site.send(data=slowly(), headers=headers)).code == 503
+    assert site.board.ledger.of(JOB).progress is None
+
+
+async def test_a_job_whose_namespace_is_not_watched_is_told_so_and_goes_on(site: Site) -> None:
+    site.board.scope = Scope(("somewhere-else",))
+    answer = await site.report()
+    assert answer.code == 503, "anything else would end a gang that trains"
+    assert "runs no jobs of namespace 'train'" in answer.body["message"]
+    assert answer.headers["Retry-After"] == "30"
+
+
+@pytest.mark.parametrize("authorization", [None, "", "Bearer", "Bearer ", "Basic eDp5"])
+async def test_without_a_token_nobody_reports(site: Site, authorization: str | None) -> None:
+    headers = {} if authorization is None else {"Authorization": authorization}
+    said = await site.report(headers=headers)
+    assert (said.code, said.headers["WWW-Authenticate"]) == (401, "Bearer")
+
+
+async def test_a_bad_token_is_refused_and_never_logged(
+    site: Site, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    said = await site.report(headers={"Authorization": "Bearer s3cret-token"})
+    assert said.code == 401
+    site.reviewer.trouble = ApiError(500, "InternalError", "s3cret-token")
+    assert (await site.report(headers={"Authorization": "Bearer s3cret-other"})).code == 503
+    shown = capsys.readouterr()
+    assert "s3cret" not in caplog.text + shown.out + shown.err + json.dumps(said.body)
+
+
+async def test_a_pod_not_yet_seen_comes_again(site: Site) -> None:
+    site.board.pods.clear()
+    said = await site.report()
+    assert (said.code, said.headers["Retry-After"]) == (503, "1")
+
+
+@pytest.mark.parametrize("asked", [{"name": "other"}, {"namespace": "other"}])
+async def test_nobody_reports_for_another_job(site: Site, asked: dict[str, Any]) -> None:
+    said = await site.report(**asked)
+    assert said.code == 403
+    assert "job-uid" not in said.body["message"]
+
+
+async def test_a_job_that_is_gone(site: Site) -> None:
+    site.board.job = None
+    assert (await site.report()).reason == "NotFound"
+
+
+async def test_an_old_attempt_is_refused(site: Site) -> None:
+    site.board.job = standing(attempt=2)
+    said = await site.report(COMPLETE)
+    assert (said.code, said.reason) == (409, "StaleAttempt")
+    assert not site.board.ledger.of("job-uid").checkpoints
+
+
+async def test_an_attempt_that_the_board_does_not_see_yet_comes_again(site: Site) -> None:
+    site.board.with_pods(pod(0, attempt=2))
+    assert (await site.report(attempt=2)).code == 503
+
+
+async def test_bad_values_name_their_field(site: Site) -> None:
+    said = await site.report({"epoch": 101})
+    assert (said.code, said.reason) == (400, "Invalid")
+    assert "100 epochs" in said.body["message"]
+
+
+@pytest.mark.parametrize(
+    ("request_", "code"),
+    [
+        ({"method": "GET"}, 405),
+        ({"method": "PUT"}, 405),
+        ({"path": "/"}, 404),
+        ({"path": PATH.format("train", "materia") + "/x"}, 404),
+        ({"data": b"{}", "json": None, "headers": {"Content-Type": "text/plain"}}, 415),
+        ({"data": b"x" * 65537, "json": None}, 413),
+    ],
+)
+async def test_what_is_no_report(site: Site, request_: dict[str, Any], code: int) -> None:
+    authorized = {
+        "Authorization": f"Bearer {token('pod-1-0')}",
+        "Content-Type": "application/json",
+    }
+    headers = authorized | request_.pop("headers", {})
+    said = await site.report(headers=headers, **request_)
+    assert (said.code, said.body["kind"]) == (code, "Status")
+
+
+async def test_a_body_without_end_is_cut_off(site: Site) -> None:
+    async def endless() -> object:
+        for _ in range(100):
+            yield b" " * 4096
+
+    headers = {
+        "Authorization": f"Bearer {token('pod-1-0')}",
+        "Content-Type": "application/json",
+    }
+    assert (await site.report(headers=headers, json=None, data=endless())).code == 413
+
+
+async def test_compressed_bodies_are_not_unpacked(site: Site) -> None:
+    headers = {"Authorization": f"Bearer {token('pod-1-0')}", "Content-Encoding": "gzip"}
+    assert (await site.report(headers=headers)).code == 415
+
+
+async def test_curl_is_invited_to_send_its_body(site: Site) -> None:
+    assert (await site.report({"step": 1}, expect100=True)).code == 200
+
+
+async def test_a_fault_of_ours_is_a_status_too(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(site.board, "standing", lambda _: 1 / 0)
+    assert (await site.report()).reason == "InternalError"
+
+
+async def test_reports_are_counted_by_code(site: Site) -> None:
+    before = metrics.value("stargate_reports_total", {"code": "200"})
+    await site.report()
+    assert metrics.value("stargate_reports_total", {"code": "200"}) == before + 1
+
+
+async def raw(site: Site, sent: bytes, *, tls: bool = True) -> bytes:
+    reader, writer = await asyncio.open_connection(
+        "localhost", site.server.port, ssl=site.trust if tls else None
+    )
+    writer.write(sent)
+    try:
+        return await asyncio.wait_for(reader.read(), 5)
+    except (ConnectionError, ssl.SSLError):
+        return b""
+    finally:
+        writer.close()
+
+
+async def test_garbage_gets_a_status(site: Site) -> None:
+    answer = await raw(site, b"GARBAGE\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400") or answer.startswith(b"HTTP/1.0 400")
+    assert b'"kind":"Status"' in answer
+
+
+async def test_a_slow_body_is_not_waited_for(impatient: Site) -> None:
+    head = f"POST {PATH.format('train', 'materia')} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n"
+    auth = f"Authorization: Bearer {token('pod-1-0')}\r\nContent-Type: application/json\r\n\r\n"
+    answer = await raw(impatient, (head + auth).encode())
+    assert b"408" in answer.split(b"\r\n")[0]
+
+
+async def test_slow_headers_are_not_waited_for(impatient: Site) -> None:
+    assert await raw(impatient, b"POST / HTTP/1.1\r\nHost:") == b""
+
+
+async def test_who_does_not_shake_hands_is_cut_off(impatient: Site) -> None:
+    assert await raw(impatient, b"", tls=False) == b""
+    await settled(impatient)
+
+
+async def test_silent_connections_keep_nobody_out_for_long(impatient: Site) -> None:
+    silent = [await asyncio.open_connection("localhost", impatient.server.port) for _ in range(9)]
+    assert (await asyncio.wait_for(impatient.report(), 5)).code == 200
+    assert impatient.server.connections <= 3
+    for _, writer in silent:
+        writer.close()
+    await settled(impatient)
+
+
+async def test_one_address_holds_only_so_many(
+    crowded: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "_LOOPBACK", ())
+    held = [await asyncio.open_connection("localhost", crowded.server.port) for _ in range(2)]
+    assert await raw(crowded, b"", tls=False) == b""
+    assert crowded.server.connections == 2
+    held[0][1].close()
+    held[1][1].close()
+    await settled(crowded)
+    assert (await crowded.report()).code == 200
+
+
+async def test_every_seat_is_given_back(site: Site) -> None:
+    assert site.server.problem() is None
+    await asyncio.gather(*(site.report(rank=rank) for rank in [0, 1, 2, 3] * 10))
+    await settled(site)
+
+
+async def settled(site: Site) -> None:
+    async with asyncio.timeout(5):
+        while site.server.connections:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def test_old_tls_is_refused(site: Site) -> None:
+    old = site.trust
+    with pytest.warns(DeprecationWarning, match="TLSv1"):
+        old.minimum_version = ssl.TLSVersion.TLSv1
+    with pytest.warns(DeprecationWarning, match="TLSv1"):
+        old.maximum_version = ssl.TLSVersion.TLSv1_1
+    with pytest.raises(ssl.SSLError):
+        await asyncio.open_connection("localhost", site.server.port, ssl=old)
+
+
+async def test_closing_ends_what_is_open(impatient: Site) -> None:
+    _, writer = await asyncio.open_connection("localhost", impatient.server.port)
+    await asyncio.wait_for(impatient.server.close(), 3)
+    assert impatient.server.connections == 0
+    assert impatient.server.problem() == "the report server accepts no connections"
+    writer.close()
+
+
+async def test_a_worker_whose_pod_was_given_up_is_told_that_its_attempt_is_over(
+    site: Site,
+) -> None:
+    """It may run on behind a cut, with a token that was reviewed before."""
+    assert (await site.report({"epoch": 3})).code == 200
+    site.board.deleted.add(next(iter(site.board.pods)))
+    site.board.pods.clear()
+    said = await site.report({"epoch": 4})
+    assert (said.code, said.reason) == (409, "StaleAttempt")
+
+
+async def test_a_rank_beyond_the_gang_is_none(site: Site) -> None:
+    site.board.with_pods(pod(4))
+    said = await site.report({"step": 1}, rank=4)
+    assert said.code == 403
+    assert "ranks 0 to 3" in said.body["message"]
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [{"namespace": "elsewhere"}, {"job_name": "other"}, {"owner_uid": ""}, {"owner_uid": "other"}],
+    ids=str,
+)
+async def test_a_pod_that_only_claims_to_be_a_worker_reports_nothing(
+    site: Site, forged: dict[str, str]
+) -> None:
+    """Labels and owner references are anybody's to write, in any namespace."""
+    claims = msgspec.structs.replace(pod(), uid="forged", **forged)
+    site.board.with_pods(claims)
+    said = await site.report(
+        {"epoch": 99},
+        headers={"Authorization": f"Bearer {token('forged')}"},
+        namespace=claims.namespace,
+        name=claims.job_name,
+    )
+    assert said.code == 404
+    assert not site.board.progress

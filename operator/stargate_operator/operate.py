@@ -5,9 +5,11 @@ half alive, and its supervisor starts it again in a second.
 """
 
 import asyncio
+import random
 import signal
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,7 +23,13 @@ from stargate_operator.informers.catalog import Catalogue
 from stargate_operator.informers.foreign_pods import ForeignPods
 from stargate_operator.informers.informer import PODS, SERVICES, Follower, Informer
 from stargate_operator.informers.jobs import Jobs
-from stargate_operator.informers.kopf_handlers import kopf_settings, register, watched
+from stargate_operator.informers.kopf_handlers import (
+    Handler,
+    handlers,
+    kopf_settings,
+    register,
+    watched,
+)
 from stargate_operator.informers.kopf_watchers import KopfWatchers
 from stargate_operator.informers.node_tracker import Nodes, Patience
 from stargate_operator.informers.nodes import NodeInformer
@@ -31,6 +39,7 @@ from stargate_operator.kube.client import Client
 from stargate_operator.kube.config import Endpoint, load_endpoint
 from stargate_operator.kube.leadership import Leadership
 from stargate_operator.kube.pod_groups import find_group_version
+from stargate_operator.kube.transport import Jitter, Transport
 from stargate_operator.kube.watchdog import Check, Watchdog
 from stargate_operator.leader_label import take_label
 from stargate_operator.model.node import Node
@@ -61,24 +70,38 @@ log = structlog.get_logger(__name__)
 _NODE_NEWS_SECONDS = 0.1
 
 
-def now() -> datetime:
-    return datetime.now(UTC)
+@dataclass(frozen=True)
+class Ports:
+    """What a replica takes from the machine that it runs on. Tests hand in others."""
+
+    transport: Callable[[Endpoint], Transport | None] = lambda _: None
+    """Of one client; None: connections to the endpoint."""
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    monotonic: Callable[[], float] = time.monotonic
+    jitter: Jitter = random.uniform
+
+
+THIS_MACHINE = Ports()
 
 
 class Replica:
     """Everything that one process consists of."""
 
     def __init__(
-        self, settings: Settings, endpoint: Endpoint, refused: tuple[str, ...] = ()
+        self,
+        settings: Settings,
+        endpoint: Endpoint,
+        refused: tuple[str, ...] = (),
+        ports: Ports = THIS_MACHINE,
     ) -> None:
         """`refused`: namespaces of the settings that may not be watched."""
         self.settings = settings
         self.refused = refused
+        self.ports = ports
         self.scope = scope = settings.scope.without(refused)
         self.jobs, self.catalogue, self.ledger = Jobs(), Catalogue(), Ledger()
         self.circle = Circle()
-        agent = _agent(settings)
-        self.lease_client = Client(endpoint, user_agent=agent)
+        self.lease_client = self._client(endpoint)
         self.leadership = Leadership(
             self.lease_client,
             namespace=settings.namespace,
@@ -87,35 +110,36 @@ class Replica:
             duration=settings.lease_duration_seconds,
             renew_deadline=settings.lease_renew_deadline_seconds,
             retry=settings.lease_retry_seconds,
+            clock=ports.monotonic,
+            wall_clock=ports.now,
+            jitter=ports.jitter,
         )
-        self.client = Client(
-            endpoint,
-            user_agent=agent,
-            guard=self.leadership.guard,
-            in_flight=settings.requests_in_flight,
+        self.client = self._client(
+            endpoint, guard=self.leadership.guard, in_flight=settings.requests_in_flight
         )
-        for client in (self.lease_client, self.client):
-            client.on_request = metrics.api_answered
-        self.hearing = Hearing(now, time.monotonic)
+        self.hearing = Hearing(ports.now, ports.monotonic)
         self.nodes = Nodes(
             Patience(
                 lost_after=timedelta(seconds=settings.node_lost_seconds),
                 avoided_for=timedelta(seconds=settings.avoid_lost_nodes_seconds),
             ),
             every_pod=self._every_pod,
-            clock=now,
-            monotonic=time.monotonic,
+            clock=ports.now,
+            monotonic=ports.monotonic,
         )
-        self.node_informer = NodeInformer(self.client, on_change=self._node_changed)
+        self.node_informer = NodeInformer(
+            self.client,
+            on_change=self._node_changed,
+            clock=ports.monotonic,
+            jitter=ports.jitter,
+        )
         self._node_news: set[str] = set()
-        self.fleet = Fleet(time.monotonic)
-        self.foreign_pods = [ForeignPods(self.client, on_change=self.fleet.held)]
+        self.fleet = Fleet(ports.monotonic)
+        self.foreign_pods = [self._foreign_pods()]
         if scope.namespaces is not None:
-            self.foreign_pods.append(
-                ForeignPods(self.client, on_change=self.fleet.held, outside=scope.namespaces)
-            )
-        self.pods = PodStore(self._pod_changed)
-        self.services = PodStore(self._companion_changed)
+            self.foreign_pods.append(self._foreign_pods(outside=scope.namespaces))
+        self.pods = PodStore(self._pod_changed, ports.monotonic)
+        self.services = PodStore(self._companion_changed, ports.monotonic)
         self.pod_groups: PodStore | None = None
         self.informers: list[Follower[Any]] = [
             *self._of_jobs(self.pods, PODS),
@@ -123,16 +147,52 @@ class Replica:
             *self.foreign_pods,
             self.node_informer,
         ]
-        self.teller = Teller(self.client, instance=settings.leader_identity, clock=now)
-        self.watchers = KopfWatchers(watched(scope))
+        self.teller = Teller(self.client, instance=settings.leader_identity, clock=ports.now)
+        self.watchers = KopfWatchers(watched(scope), ports.monotonic)
         self.told_to_stop = asyncio.Event()
         self._leading = asyncio.Event()
 
     def _of_jobs(self, store: PodStore, path: str) -> list[Informer]:
         """What belongs to jobs, each namespace of the scope followed by itself and kept together."""
         return [
-            Informer(self.client, store, path=path, namespace=each) for each in self.scope.parts
+            Informer(
+                self.client,
+                store,
+                path=path,
+                namespace=namespace,
+                clock=self.ports.monotonic,
+                jitter=self.ports.jitter,
+            )
+            for namespace in self.scope.parts
         ]
+
+    def _foreign_pods(self, outside: tuple[str, ...] = ()) -> ForeignPods:
+        return ForeignPods(
+            self.client,
+            on_change=self.fleet.held,
+            outside=outside,
+            clock=self.ports.monotonic,
+            jitter=self.ports.jitter,
+        )
+
+    def _client(
+        self,
+        endpoint: Endpoint,
+        *,
+        guard: Callable[[], None] | None = None,
+        in_flight: int = 1,
+    ) -> Client:
+        client = Client(
+            endpoint,
+            user_agent=_agent(self.settings),
+            guard=guard,
+            in_flight=in_flight,
+            transport=self.ports.transport(endpoint),
+            clock=self.ports.monotonic,
+            jitter=self.ports.jitter,
+        )
+        client.on_request = metrics.api_answered
+        return client
 
     def _pod_changed(self, uid: str, old: Pod | None, new: Pod | None) -> None:
         self.fleet.pod_changed(old, new)
@@ -208,7 +268,7 @@ class Replica:
             self.catalogue,
             self.fleet,
             seconds=self.settings.compute_seconds,
-            clock=now,
+            clock=self.ports.now,
         )
 
     async def _follow_pod_groups(self) -> str | None:
@@ -217,7 +277,7 @@ class Replica:
         candidates = self.scope.namespaces or (self.settings.namespace,)
         found = await find_group_version(self.client, namespaces=candidates)
         if found is not None:
-            self.pod_groups = PodStore(self._companion_changed)
+            self.pod_groups = PodStore(self._companion_changed, self.ports.monotonic)
             followers = self._of_jobs(self.pod_groups, f"/apis/{found}/podgroups")
             self.informers.extend(followers)
             self._pod_group_tasks = [asyncio.create_task(each.run()) for each in followers]
@@ -246,7 +306,9 @@ class Replica:
             placing=Placing(self.fleet, self.catalogue, self.jobs),
             teller=self.teller,
             target=self._report_target,
-            clock=now,
+            clock=self.ports.now,
+            monotonic=self.ports.monotonic,
+            jitter=self.ports.jitter,
             wake=self.circle.wake,
         )
 
@@ -255,7 +317,8 @@ class Replica:
         settings = self.settings
         return ReportTarget(settings.reports_url, ca_bundle=settings.reports_ca.read_text())
 
-    def report_server(self) -> ReportServer:
+    def report_handler(self) -> Intake:
+        """What judges the reports, whichever way they come in."""
         board = NoticeBoard(
             jobs=self.jobs,
             pods=self.pods,
@@ -263,24 +326,27 @@ class Replica:
             leads=lambda: self.leads and self.watchers.listed,
             scope=self.scope,
         )
-        identities = Identities(self.client, time.time)
-        intake = Intake(board, self.ledger, identities, clock=now, hearing=self.hearing)
+        identities = Identities(self.client, lambda: self.ports.now().timestamp())
+        return Intake(board, self.ledger, identities, clock=self.ports.now, hearing=self.hearing)
+
+    def report_server(self) -> ReportServer:
         certificate = ServingCertificate(
             self.settings.reports_certificate, self.settings.reports_key
         )
-        return ReportServer(intake, certificate)
+        return ReportServer(self.report_handler(), certificate)
 
-    def watchdog(self, reports: ReportServer) -> Watchdog:
+    def watchdog(self, *others: Check) -> Watchdog:
         return Watchdog(
             [
                 Check("kopf watchers", self.watchers.problem),
                 Check("watches", self._silence),
-                Check("report server", reports.problem),
-            ]
+                *others,
+            ],
+            clock=self.ports.monotonic,
         )
 
     def _silence(self) -> str | None:
-        silent = [each for each in self.informers if not each.alive(time.monotonic())]
+        silent = [each for each in self.informers if not each.alive(self.ports.monotonic())]
         return f"{len(silent)} of them have fallen silent" if silent else None
 
     def sources(self) -> Sources:
@@ -298,24 +364,27 @@ class Replica:
             pods=self.pods.__len__,
             foreign_pods=lambda: sum(len(each) for each in self.foreign_pods),
             concurrency=lambda: self.client.limiter.limit,
-            clock=now,
+            clock=self.ports.now,
+            monotonic=self.ports.monotonic,
         )
 
     def _watch_ages(self) -> dict[str, float]:
-        ages, now = self.watchers.ages(), time.monotonic()
+        ages, now = self.watchers.ages(), self.ports.monotonic()
         for each in self.informers:
             ages[each.name] = max(ages.get(each.name, 0.0), now - each.last_heard)
         return ages
 
+    def handlers(self) -> dict[str, Handler]:
+        """Of the events of the custom resources."""
+        return handlers(
+            self.jobs, self.catalogue, wake=self.circle.wake, wake_all=self.circle.wake_all
+        )
+
     async def kopf(self, stop: asyncio.Event) -> None:
         others = asyncio.all_tasks()
+        self.watchers.install()
         tasks = await kopf.spawn_tasks(
-            registry=register(
-                self.jobs,
-                self.catalogue,
-                wake=self.circle.wake,
-                wake_all=self.circle.wake_all,
-            ),
+            registry=register(self.handlers()),
             settings=kopf_settings(),
             clusterwide=self.scope.namespaces is None,
             namespaces=self.scope.namespaces or (),
@@ -352,7 +421,7 @@ async def operate(settings: Settings) -> int:
     async with Client(endpoint, user_agent=_agent(settings)) as client:
         replica = Replica(settings, endpoint, await refused_of(client, settings.scope))
     reports = replica.report_server()
-    watchdog = replica.watchdog(reports)
+    watchdog = replica.watchdog(Check("report server", reports.problem))
     probes = Probes(
         liveness=[lambda: "; ".join(watchdog.problems()) or None],
         readiness=[lambda: _not_ready(replica)],
@@ -361,7 +430,7 @@ async def operate(settings: Settings) -> int:
         reports.start(settings.reports_host, settings.reports_port)
         await probes.start(settings.probes_host or None, settings.probes_port)
         try:
-            return await _until_one_ends(replica, watchdog)
+            return await until_one_ends(replica, watchdog, replica.kopf)
         finally:
             await probes.close()
             await reports.close()
@@ -373,13 +442,18 @@ def _not_ready(replica: Replica) -> str | None:
     return "not all watches have synced" if waiting else None
 
 
-async def _until_one_ends(replica: Replica, watchdog: Watchdog) -> int:
-    """kopf last: when it ends, it cancels what was started after it."""
+async def until_one_ends(
+    replica: Replica,
+    watchdog: Watchdog,
+    follow_resources: Callable[[asyncio.Event], Coroutine[Any, Any, None]],
+) -> int:
+    """`follow_resources` watches the custom resources until it is told to stop. That is kopf's part,
+    and it comes last: when kopf ends, it cancels what was started after it."""
     stop = asyncio.Event()
-    replica.watchers.install()
+    replica.watchers.begin()
     parts = [asyncio.create_task(each) for each in _endless(replica, watchdog)]
     told = asyncio.create_task(replica.told_to_stop.wait())
-    watching = asyncio.create_task(replica.kopf(stop), name="kopf")
+    watching = asyncio.create_task(follow_resources(stop), name="kopf")
     try:
         done, _ = await asyncio.wait([*parts, told, watching], return_when=asyncio.FIRST_COMPLETED)
         return _verdict(done, {told, watching})

@@ -6,6 +6,7 @@ the watch tells that as a deletion. A cluster has tens of thousands of them, so 
 
 from __future__ import annotations
 
+import random
 import sys
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from stargate_operator.informers.pod_requests import Asking, requests_of
 from stargate_operator.informers.pod_wire import number
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.meta import ObjectMeta
+from stargate_operator.kube.transport import Jitter
 from stargate_operator.model.resources import Amounts
 
 Held = tuple[str, Amounts]
@@ -97,6 +99,7 @@ class ForeignPods(Follower[WireForeignPod]):
         on_change: OnHeld,
         outside: tuple[str, ...] = (),
         clock: Callable[[], float] = time.monotonic,
+        jitter: Jitter = random.uniform,
     ) -> None:
         self._store = ForeignPodStore(on_change)
         elsewhere = (f"metadata.namespace!={each}" for each in outside)
@@ -106,6 +109,7 @@ class ForeignPods(Follower[WireForeignPod]):
             WireForeignPod,
             path=PODS,
             clock=clock,
+            jitter=jitter,
             selector=constants.LABEL_JOB_UID if outside else f"!{constants.LABEL_JOB_UID}",
             fields=",".join((_HOLDING, *elsewhere)),
         )

@@ -4,7 +4,6 @@ A pass is level-triggered: it looks at what is, not at what happened, so it may 
 in another process than the pass before. There is one at a time for each job.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,6 +23,7 @@ from stargate_operator.informers.node_tracker import Nodes
 from stargate_operator.informers.pod_store import PodStore
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.errors import ApiError
+from stargate_operator.kube.transport import Jitter
 from stargate_operator.model.blueprint import Blueprint
 from stargate_operator.model.gang_index import Roll
 from stargate_operator.placement.contention import Rivals
@@ -67,6 +67,8 @@ class World:
     teller: Teller
     target: Callable[[], ReportTarget]
     clock: Callable[[], datetime]
+    monotonic: Callable[[], float]
+    jitter: Jitter
     wake: Callable[[str], None]
 
 
@@ -163,14 +165,14 @@ class Reconciler:
         if written is None:
             await self._reread(job)
             return None
-        self.memory.wrote_at = time.monotonic()
+        self.memory.wrote_at = self._world.monotonic()
         self._world.jobs.put(written)
         self._settle(job, written)
         return written
 
     def _too_early(self, how: Urgency) -> float:
         """Seconds until a write of this urgency is due."""
-        return self.memory.wrote_at + PATIENCE.get(how, 0.0) - time.monotonic()
+        return self.memory.wrote_at + PATIENCE.get(how, 0.0) - self._world.monotonic()
 
     def _settle(self, before: StargateJob, after: StargateJob) -> None:
         """What stands in the status may be acknowledged to the workers."""

@@ -5,8 +5,6 @@ on.
 """
 
 import asyncio
-import random
-import time
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
@@ -32,7 +30,7 @@ class _Loop:
     """One job's task, its alarm and the roll of its pods."""
 
     def __init__(self, uid: str, world: World, *, finished: Callable[[str], None]) -> None:
-        self.alarm = Alarm(time.monotonic)
+        self.alarm = Alarm(world.monotonic)
         self.roll = Roll(world.pods.of_job(uid).values())
         self.reconciler = Reconciler(uid, world, self.roll)
         self._world = world
@@ -46,23 +44,23 @@ class _Loop:
 
     async def _run(self) -> None:
         while not self.reconciler.done:
-            self.alarm.after(_RESYNC * random.uniform(0.8, 1.2))
+            self.alarm.after(_RESYNC * self._world.jitter(0.8, 1.2))
             metrics.pass_began(late=await self.alarm.wait())
             await self._pass()
         self._finished(self.reconciler.uid)
 
     async def _pass(self) -> None:
-        started = time.monotonic()
+        started = self._world.monotonic()
         try:
             due = await self.reconciler.pass_once()
         except NotLeading:
             raise
         except Exception as error:
             self._back_off(error)
-            metrics.pass_done(time.monotonic() - started, "error")
+            metrics.pass_done(self._world.monotonic() - started, "error")
         else:
             self._failures = 0
-            metrics.pass_done(time.monotonic() - started)
+            metrics.pass_done(self._world.monotonic() - started)
             self._come_back(due)
         self.alarm.passed()
 
@@ -96,7 +94,7 @@ class Circle:
         """For every job known by now: its resource, or a pod that was left of it."""
         self._world = world
         self.failure = asyncio.get_running_loop().create_future()
-        for uid in {job.uid for job in world.jobs} | set(world.pods.job_uids()):
+        for uid in sorted({job.uid for job in world.jobs} | world.pods.job_uids()):
             self.wake(uid)
 
     async def stop(self) -> None:

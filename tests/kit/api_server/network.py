@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextvars import Context
 
-from stargate_operator.kube.http1 import Answer
+from stargate_operator.kube.transport import Answer
 from tests.kit.api_server.answers import Refused, Response
 from tests.kit.api_server.faults import Fault, Rule
 from tests.kit.api_server.requests import Request, read

@@ -30,17 +30,17 @@ class Nodes:
         self._silent: set[str] = set()
         self.on_return: list[Callable[[str], None]] = []
 
-    def add(self, name: str, *, accelerator: str, devices: int = 8, **labels: str) -> None:
+    def add(self, name: str, *, accelerator: str, labels: dict[str, str]) -> None:
         capacity = {
             "cpu": "64",
             "memory": "512G",
             "pods": "110",
-            f"stargate.dev/{accelerator}": str(devices),
+            f"stargate.dev/{accelerator}": "8",
         }
         chosen = {
             "stargate.dev/accelerator": accelerator,
             "kubernetes.io/hostname": name,
-            **{key.replace("__", "/"): value for key, value in labels.items()},
+            **labels,
         }
         self._server.create(
             NODES, {"metadata": {"name": name, "labels": chosen}, "spec": {}}, agent="kubelet"

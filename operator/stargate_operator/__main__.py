@@ -7,9 +7,9 @@ import uvloop
 from pydantic import ValidationError
 from pydantic_settings import CliApp
 
-from stargate_operator import logs
 from stargate_operator.kube.config import ConfigError
-from stargate_operator.reach import OutOfReachError
+from stargate_operator.runtime import logs
+from stargate_operator.runtime.namespace_access import OutOfReachError
 from stargate_operator.settings import Settings
 
 USAGE = "usage: stargate-operator run [--help] [flags]"
@@ -31,16 +31,16 @@ def _run(flags: list[str]) -> int | str:
     except ValidationError as error:
         return _explained(error)
     logs.set_up(form=settings.log_format, level=settings.log_level)
-    return _operate(settings)
+    return _run_replica(settings)
 
 
-def _operate(settings: Settings) -> int | str:
+def _run_replica(settings: Settings) -> int | str:
     if settings.kubeconfig is not None:
         os.environ["KUBECONFIG"] = str(settings.kubeconfig)  # kopf logs in by what it finds there
-    from stargate_operator.operate import operate  # kopf is slow to import, and --help needs none
+    from stargate_operator.runtime.run import run  # kopf is slow to import, and --help needs none
 
     try:
-        return uvloop.run(operate(settings))
+        return uvloop.run(run(settings))
     except (ConfigError, OutOfReachError, FileNotFoundError) as error:
         return f"stargate-operator: {error}"
 

@@ -18,7 +18,7 @@ from stargate_lab import chart, installation
 from stargate_lab.api import Json
 from stargate_lab.control_plane import ControlPlane
 from stargate_lab.operator_process import OperatorProcess
-from stargate_operator.reach import ASK_AGAIN_SECONDS
+from stargate_operator.runtime.namespace_access import ASK_AGAIN_SECONDS
 from tests.faults.lab import PATIENT, Lab, a_lab
 from tests.integration.racks import Racks
 from tests.integration.story import Scene, Story, eventually, exists, manifest

@@ -21,7 +21,7 @@ from stargate_types.status import Cause, Phase
 
 
 @dataclass(frozen=True)
-class Doomed:
+class PodDeletion:
     """A pod to delete. `grace` in seconds; None for the pod's own."""
 
     pod: Pod
@@ -32,7 +32,7 @@ class Doomed:
 class Effects:
     create: tuple[int, ...] = ()
     companions: tuple[str, ...] = ()
-    delete: tuple[Doomed, ...] = ()
+    delete: tuple[PodDeletion, ...] = ()
 
 
 def effects(observed: Observed) -> Effects:
@@ -77,7 +77,7 @@ def _may_create(observed: Observed) -> bool:
     return observed.starting and not blocked and not observed.remains.alive
 
 
-def _prune(observed: Observed) -> tuple[Doomed, ...]:
+def _prune(observed: Observed) -> tuple[PodDeletion, ...]:
     """Of failed pods keep the last attempt's culprit and a few more: they hold logs, not nodes."""
     previous = observed.previous
     number, culprit = (previous.number, previous.rank) if previous else (0, None)
@@ -90,16 +90,16 @@ def _prune(observed: Observed) -> tuple[Doomed, ...]:
     return _doom(observed, (*surplus, *observed.remains.succeeded), KILL_GRACE_SECONDS)
 
 
-def _doom(observed: Observed, pods: Iterable[Pod], grace: int | None) -> tuple[Doomed, ...]:
-    return tuple(doom(pods, grace, cluster=observed.cluster, now=observed.now))
+def _doom(observed: Observed, pods: Iterable[Pod], grace: int | None) -> tuple[PodDeletion, ...]:
+    return tuple(deletion_of(pods, grace, cluster=observed.cluster, now=observed.now))
 
 
-def doom(
+def deletion_of(
     pods: Iterable[Pod], grace: int | None, *, cluster: Cluster, now: datetime
-) -> Iterator[Doomed]:
+) -> Iterator[PodDeletion]:
     """A pod that is going already needs no second word, unless nobody is there to hear the first."""
     for pod in pods:
         if cluster.gives_up(pod, now):
-            yield Doomed(pod, GIVEN_UP_GRACE_SECONDS)
+            yield PodDeletion(pod, GIVEN_UP_GRACE_SECONDS)
         elif not pod.deleting:
-            yield Doomed(pod, grace)
+            yield PodDeletion(pod, grace)

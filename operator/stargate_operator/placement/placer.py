@@ -7,6 +7,7 @@ which the least is left over: the large ones stay whole for large gangs.
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Protocol
 
 from stargate_feasibility.answer import Answer, BlockAnswer
 from stargate_feasibility.check import missing_block
@@ -15,8 +16,6 @@ from stargate_feasibility.reasons import Reason
 from stargate_feasibility.supply import Supply, workers_on
 from stargate_feasibility.verdict import best, fit, judge, never_fits, told_supply
 from stargate_operator.constants import Reasons
-from stargate_operator.informers.catalog import Catalogue
-from stargate_operator.informers.jobs import Jobs
 from stargate_operator.model.blueprint import Blueprint, Place, Refusal
 from stargate_operator.placement.fleet import Fleet
 from stargate_types import ComputeBlock, StargateJob
@@ -28,8 +27,15 @@ _CAPACITY_IS_KNOWN_FOR = 30.0
 _NAMED_AT_MOST = 5
 
 
+class Blocks(Protocol):
+    """The compute blocks of the cluster; the catalog of the informers is one."""
+
+    @property
+    def blocks(self) -> tuple[ComputeBlock, ...]: ...
+
+
 class Placing:
-    def __init__(self, fleet: Fleet, catalogue: Catalogue, jobs: Jobs) -> None:
+    def __init__(self, fleet: Fleet, catalogue: Blocks, jobs: Iterable[StargateJob]) -> None:
         self._fleet = fleet
         self._catalogue = catalogue
         self._jobs = jobs

@@ -1,1 +1,4 @@
-"""One job, pass by pass: observe, decide, describe, write, apply, record. The only writer of jobs and pods."""
+"""One job, pass by pass: observe, decide, describe, write, apply, record.
+
+Nothing outside of this room writes jobs or pods.
+"""

@@ -7,14 +7,14 @@ what carries the job's UID as its controller is touched, so `--cascade=orphan` l
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from stargate_operator.decide.effects import doom
+from stargate_operator.decide.effects import deletion_of
 from stargate_operator.informers.jobs import Jobs
 from stargate_operator.informers.node_tracker import Nodes
 from stargate_operator.informers.pod_store import PodStore
 from stargate_operator.model.pod import Pod
 from stargate_operator.reconcile.gang_objects import Companions
-from stargate_operator.reconcile.pod_control import Hands
-from stargate_operator.reconcile.status_writer import Record
+from stargate_operator.reconcile.pod_control import PodControl
+from stargate_operator.reconcile.status_writer import StatusWriter
 from stargate_types import StargateJob
 
 _LOOK_AGAIN = timedelta(seconds=5)
@@ -31,8 +31,8 @@ class Retirement:
         jobs: Jobs,
         pods: PodStore,
         companions: Companions,
-        hands: Hands,
-        record: Record,
+        pod_control: PodControl,
+        status_writer: StatusWriter,
         nodes: Nodes,
         clock: Callable[[], datetime],
     ) -> None:
@@ -40,8 +40,8 @@ class Retirement:
         self._jobs = jobs
         self._pods = pods
         self._companions = companions
-        self._hands = hands
-        self._record = record
+        self._pod_control = pod_control
+        self._status_writer = status_writer
         self._nodes = nodes
         self._clock = clock
         self._orphaned = False
@@ -49,7 +49,7 @@ class Retirement:
 
     async def go_on(self, job: StargateJob | None) -> datetime | None:
         """When to look again; None once nothing of the job is left to us. `job` is as last seen."""
-        await self._hands.stop_creating()
+        await self._pod_control.stop_creating()
         if job is None and not self._confirmed:
             return await self._confirm()
         self._orphaned |= job is not None and _ORPHAN_FINALIZER in job.metadata.finalizers
@@ -58,7 +58,7 @@ class Retirement:
         await self._companions.delete(self._uid)
         left = self._left()
         now, cluster = self._clock(), self._nodes.about(left, avoided=())
-        self._hands.delete(doom(left, grace=None, cluster=cluster, now=now))
+        self._pod_control.delete(deletion_of(left, grace=None, cluster=cluster, now=now))
         return now + _LOOK_AGAIN if left else None
 
     async def _confirm(self) -> datetime | None:
@@ -70,7 +70,7 @@ class Retirement:
             namespace,
             name,
         ) in strays:  # more than one: somebody has made up pods of a job elsewhere
-            found = await self._record.find(namespace, name)
+            found = await self._status_writer.find(namespace, name)
             if found is not None and found.uid == self._uid:
                 self._jobs.put(found)
         self._confirmed = True

@@ -13,7 +13,7 @@ import structlog
 from stargate_operator.constants import FIELD_MANAGER
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.errors import ApiError, NotLeading
-from stargate_operator.status.events import News
+from stargate_operator.status.events import JobEvent
 from stargate_operator.telemetry import metrics
 from stargate_types import API_VERSION, StargateJob
 
@@ -22,11 +22,11 @@ log = structlog.get_logger(__name__)
 _QUEUE = 1000
 _AT_ONCE = 4
 
-_Queue = asyncio.Queue[tuple[str, bytes, News]]
+_Queue = asyncio.Queue[tuple[str, bytes, JobEvent]]
 _MESSAGE_LIMIT = 1024
 
 
-class Teller:
+class EventRecorder:
     """`instance` names this process in the events that it tells."""
 
     def __init__(self, client: Client, *, instance: str, clock: Callable[[], datetime]) -> None:
@@ -36,12 +36,12 @@ class Teller:
         self._queues = [_Queue(_QUEUE) for _ in range(_AT_ONCE)]
         self._numbers = itertools.count()
 
-    def tell(self, job: StargateJob, news: News) -> None:
-        log.info("told", job=job.key, attempt=job.status.attempt, reason=news.reason)
+    def tell(self, job: StargateJob, event: JobEvent) -> None:
+        log.info("told", job=job.key, attempt=job.status.attempt, reason=event.reason)
         try:
-            self._queue_of(job).put_nowait((job.metadata.namespace, self._event(job, news), news))
+            self._queue_of(job).put_nowait((job.metadata.namespace, self._event(job, event), event))
         except asyncio.QueueFull:
-            log.warning("event dropped, too many wait", job=job.key, reason=news.reason)
+            log.warning("event dropped, too many wait", job=job.key, reason=event.reason)
 
     @property
     def waiting(self) -> int:
@@ -58,14 +58,14 @@ class Teller:
 
     async def _post(self, queue: _Queue) -> None:
         while True:
-            namespace, body, news = await queue.get()
+            namespace, body, event = await queue.get()
             try:
                 await self._client.create(f"/api/v1/namespaces/{namespace}/events", body)
-                metrics.event_told(news.type)
+                metrics.event_told(event.type)
             except (ApiError, NotLeading) as error:
-                log.warning("event not told", reason=news.reason, error=str(error))
+                log.warning("event not told", reason=event.reason, error=str(error))
 
-    def _event(self, job: StargateJob, news: News) -> bytes:
+    def _event(self, job: StargateJob, event: JobEvent) -> bytes:
         now = self._clock().astimezone(UTC)
         stamp = now.strftime("%Y-%m-%dT%H:%M:%SZ")
         body: dict[str, Any] = {
@@ -83,9 +83,9 @@ class Teller:
                 "uid": job.uid,
                 "resourceVersion": job.metadata.resource_version,
             },
-            "type": news.type,
-            "reason": news.reason,
-            "message": news.message[:_MESSAGE_LIMIT],
+            "type": event.type,
+            "reason": event.reason,
+            "message": event.message[:_MESSAGE_LIMIT],
             "firstTimestamp": stamp,
             "lastTimestamp": stamp,
             "count": 1,

@@ -21,7 +21,7 @@ from stargate_types.status import Phase
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class ClusterView:
     """What a job's pass sees beside the job itself."""
 
     catalogue: Catalogue
@@ -41,7 +41,7 @@ def observe(
     creating: frozenset[int],
     memory: Memory,
     reports: Reports,
-    around: Surroundings,
+    view: ClusterView,
     now: datetime,
 ) -> Observed:
     size = _world_size(job)
@@ -53,7 +53,7 @@ def observe(
     )
     memory.note_failures(gang, now)
     memory.note_timeout(job, now)
-    blueprint = _blueprint(job, memory, around)
+    blueprint = _blueprint(job, memory, view)
     return Observed(
         job=job,
         now=now,
@@ -62,19 +62,19 @@ def observe(
         remains=remains,
         reports=reports,
         trouble=memory.trouble,
-        contention=around.contention,
-        cluster=around.cluster(
+        contention=view.contention,
+        cluster=view.cluster(
             chain(gang.ranks.values(), remains.alive),
             (each.name for each in job.status.avoided_nodes),
         ),
         failed_since=memory.failed_since,
-        heard_since=max(around.heard_since, memory.timeout_counts_from or around.heard_since),
+        heard_since=max(view.heard_since, memory.timeout_counts_from or view.heard_since),
         report_interval=interval_seconds(job.world_size, job.report_timeout),
-        pue=around.catalogue.pue_in(_block(job)),
-        has_room=_has_room(job, blueprint, around.placing),
-        never_fits=_never_fits(job, gang, blueprint, around.placing),
-        native_gangs=around.native_gangs,
-        missing_companions=around.missing_companions,
+        pue=view.catalogue.pue_in(_block(job)),
+        has_room=_has_room(job, blueprint, view.placing),
+        never_fits=_never_fits(job, gang, blueprint, view.placing),
+        native_gangs=view.native_gangs,
+        missing_companions=view.missing_companions,
     )
 
 
@@ -90,14 +90,14 @@ def _block(job: StargateJob) -> str | None:
     return block.partition("/")[0] if block else None
 
 
-def _blueprint(job: StargateJob, memory: Memory, around: Surroundings) -> Blueprint | Refusal:
+def _blueprint(job: StargateJob, memory: Memory, view: ClusterView) -> Blueprint | Refusal:
     """The attempt's own, while it is remembered: a later edit never touches a gang."""
     remembered = memory.blueprint_of(job.status.attempt)
     if remembered is not None:
         return remembered
-    known = around.catalogue
+    known = view.catalogue
     found = resolve(job, runtimes=known.runtimes, classes=known.classes)
-    return found if isinstance(found, Refusal) else around.placing.placed(job, found)
+    return found if isinstance(found, Refusal) else view.placing.placed(job, found)
 
 
 def _has_room(job: StargateJob, blueprint: Blueprint | Refusal, placing: Placing) -> bool:

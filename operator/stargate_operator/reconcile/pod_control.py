@@ -12,7 +12,7 @@ import msgspec
 import structlog
 
 from stargate_operator.constants import GIVEN_UP_GRACE_SECONDS, Reasons
-from stargate_operator.decide.effects import Doomed
+from stargate_operator.decide.effects import PodDeletion
 from stargate_operator.desired.environment import pod_name
 from stargate_operator.desired.pods import PodStamp
 from stargate_operator.kube.client import Client
@@ -36,7 +36,7 @@ class Seeds(Protocol):
     def mark_deleting(self, uid: str) -> None: ...
 
 
-class Hands:
+class PodControl:
     """Creates and deletes the pods of one job, in the background, a bounded number at a time."""
 
     def __init__(
@@ -84,9 +84,10 @@ class Hands:
         self._job = job
         self._creator.add(ranks)
 
-    def delete(self, doomed: Iterable[Doomed]) -> None:
+    def delete(self, deletion: Iterable[PodDeletion]) -> None:
         self._deleter.add(
-            _Target(each.pod.namespace, each.pod.name, each.pod.uid, each.grace) for each in doomed
+            _Target(each.pod.namespace, each.pod.name, each.pod.uid, each.grace)
+            for each in deletion
         )
 
     async def _create(self, rank: int) -> None:

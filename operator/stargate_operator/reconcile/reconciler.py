@@ -29,16 +29,16 @@ from stargate_operator.model.gang_index import Roll
 from stargate_operator.placement.contention import Rivals
 from stargate_operator.placement.placer import Placing
 from stargate_operator.reconcile.deletion import Retirement
-from stargate_operator.reconcile.event_recorder import Teller
+from stargate_operator.reconcile.event_recorder import EventRecorder
 from stargate_operator.reconcile.gang_objects import Companions, NameTaken
 from stargate_operator.reconcile.memory import Memory
-from stargate_operator.reconcile.observe import Surroundings, observe
-from stargate_operator.reconcile.pod_control import Hands
-from stargate_operator.reconcile.status_writer import Record
+from stargate_operator.reconcile.observe import ClusterView, observe
+from stargate_operator.reconcile.pod_control import PodControl
+from stargate_operator.reconcile.status_writer import StatusWriter
 from stargate_operator.reports.listening import Hearing
 from stargate_operator.reports.pending import Ledger
 from stargate_operator.status.describe import describe
-from stargate_operator.status.events import news
+from stargate_operator.status.events import events
 from stargate_operator.status.urgency import Urgency, urgency
 from stargate_operator.telemetry import metrics, status_counters
 from stargate_types import StargateJob
@@ -51,7 +51,7 @@ PATIENCE = {Urgency.SOON: 1.0, Urgency.LATER: 2.0}
 
 
 @dataclass(frozen=True)
-class World:
+class Dependencies:
     """What every job's passes share."""
 
     client: Client
@@ -64,7 +64,7 @@ class World:
     hearing: Hearing
     rivals: Rivals
     placing: Placing
-    teller: Teller
+    event_recorder: EventRecorder
     target: Callable[[], ReportTarget]
     clock: Callable[[], datetime]
     monotonic: Callable[[], float]
@@ -75,33 +75,33 @@ class World:
 class Reconciler:
     """The passes of one job. Each returns when the next is due at the latest; None: on news only."""
 
-    def __init__(self, uid: str, world: World, roll: Roll) -> None:
+    def __init__(self, uid: str, dependencies: Dependencies, roll: Roll) -> None:
         self.uid = uid
         self._roll = roll
-        self._world = world
+        self._dependencies = dependencies
         self.memory = Memory()
-        self._record = Record(world.client)
-        self._hands = Hands(
-            world.client,
-            world.pods,
+        self._status_writer = StatusWriter(dependencies.client)
+        self._pod_control = PodControl(
+            dependencies.client,
+            dependencies.pods,
             memory=self.memory,
-            clock=world.clock,
-            wake=lambda: world.wake(uid),
+            clock=dependencies.clock,
+            wake=lambda: dependencies.wake(uid),
         )
         self._retirement = Retirement(
             uid,
-            jobs=world.jobs,
-            pods=world.pods,
-            companions=world.companions,
-            hands=self._hands,
-            record=self._record,
-            nodes=world.nodes,
-            clock=world.clock,
+            jobs=dependencies.jobs,
+            pods=dependencies.pods,
+            companions=dependencies.companions,
+            pod_control=self._pod_control,
+            status_writer=self._status_writer,
+            nodes=dependencies.nodes,
+            clock=dependencies.clock,
         )
         self.done = False
 
-    async def pass_once(self) -> datetime | None:
-        job = self._world.jobs.get(self.uid)
+    async def reconcile(self) -> datetime | None:
+        job = self._dependencies.jobs.get(self.uid)
         if job is None or job.metadata.deletion_timestamp is not None:
             return await self._retire(job)
         self.memory.last_seen = job
@@ -112,7 +112,7 @@ class Reconciler:
         if standing is None:
             return observed.now  # somebody else wrote: look again
         if plan.delete_job:
-            await self._record.delete(standing)
+            await self._status_writer.delete(standing)
         after = self._observe(standing)
         await self._apply(after)
         self._tell(job, standing)
@@ -129,30 +129,30 @@ class Reconciler:
         return due
 
     def _forget(self) -> None:
-        self.done = self._world.jobs.get(self.uid) is None
-        self._world.ledger.forget(self.uid)
-        for uid in self._world.rivals.gone(self.uid, self._world.clock()):
-            self._world.wake(uid)
+        self.done = self._dependencies.jobs.get(self.uid) is None
+        self._dependencies.ledger.forget(self.uid)
+        for uid in self._dependencies.rivals.gone(self.uid, self._dependencies.clock()):
+            self._dependencies.wake(uid)
 
     def _observe(self, job: StargateJob) -> Observed:
-        world = self._world
-        around = Surroundings(
-            catalogue=world.catalogue,
-            contention=world.rivals.seen_by(job),
-            native_gangs=world.companions.native_gangs,
-            missing_companions=world.companions.missing(job) if job.status.attempt else (),
-            heard_since=world.hearing.since,
-            cluster=world.nodes.about,
-            placing=world.placing,
+        dependencies = self._dependencies
+        view = ClusterView(
+            catalogue=dependencies.catalogue,
+            contention=dependencies.rivals.seen_by(job),
+            native_gangs=dependencies.companions.native_gangs,
+            missing_companions=dependencies.companions.missing(job) if job.status.attempt else (),
+            heard_since=dependencies.hearing.since,
+            cluster=dependencies.nodes.about,
+            placing=dependencies.placing,
         )
         return observe(
             job,
             self._roll,
-            creating=self._hands.creating(job.status.attempt),
+            creating=self._pod_control.creating(job.status.attempt),
             memory=self.memory,
-            reports=world.ledger.of(self.uid),
-            around=around,
-            now=world.clock(),
+            reports=dependencies.ledger.of(self.uid),
+            view=view,
+            now=dependencies.clock(),
         )
 
     async def _write_down(self, job: StargateJob, status: StargateJobStatus) -> StargateJob | None:
@@ -161,39 +161,39 @@ class Reconciler:
         if how is Urgency.NOTHING or self._too_early(how) > 0:
             metrics.status_skipped()
             return job
-        written = await self._record.write(job, status)
+        written = await self._status_writer.write(job, status)
         if written is None:
             await self._reread(job)
             return None
-        self.memory.wrote_at = self._world.monotonic()
-        self._world.jobs.put(written)
+        self.memory.wrote_at = self._dependencies.monotonic()
+        self._dependencies.jobs.put(written)
         self._settle(job, written)
         return written
 
     def _too_early(self, how: Urgency) -> float:
         """Seconds until a write of this urgency is due."""
-        return self.memory.wrote_at + PATIENCE.get(how, 0.0) - self._world.monotonic()
+        return self.memory.wrote_at + PATIENCE.get(how, 0.0) - self._dependencies.monotonic()
 
     def _settle(self, before: StargateJob, after: StargateJob) -> None:
         """What stands in the status may be acknowledged to the workers."""
         self.memory.note_expired(before.status, after.status)
-        self._world.ledger.settle(self.uid, after.status)
+        self._dependencies.ledger.settle(self.uid, after.status)
 
     async def _reread(self, job: StargateJob) -> None:
-        fresh = await self._record.read(job)
+        fresh = await self._status_writer.read(job)
         if fresh is None or fresh.uid != self.uid:
-            self._world.jobs.remove(self.uid)
+            self._dependencies.jobs.remove(self.uid)
         else:
-            self._world.jobs.put(fresh)
+            self._dependencies.jobs.put(fresh)
 
     async def _apply(self, observed: Observed) -> None:
         wanted = effects(observed)
-        await self._hands.turn_to(observed.job.status.attempt)
+        await self._pod_control.turn_to(observed.job.status.attempt)
         if observed.phase is Phase.SUSPENDED or (observed.phase and observed.phase.finished):
-            await self._hands.stop_creating()
-        self._hands.delete(wanted.delete)
+            await self._pod_control.stop_creating()
+        self._pod_control.delete(wanted.delete)
         await self._create(observed, wanted)
-        await self._world.companions.prune(observed.job)
+        await self._dependencies.companions.prune(observed.job)
 
     async def _create(self, observed: Observed, wanted: Effects) -> None:
         job, blueprint = observed.job, observed.blueprint
@@ -201,26 +201,26 @@ class Reconciler:
             self.memory.accepted()
         try:
             for kind in wanted.companions:
-                await self._world.companions.create(kind, job)
+                await self._dependencies.companions.create(kind, job)
         except NameTaken as taken:
             return self.memory.refused(taken.reason, taken.message, observed.now)
         except ApiError as error:
             return self.memory.refused(error.reason, error.message, observed.now)
         if wanted.create and isinstance(blueprint, Blueprint):
             self.memory.remember_blueprint(job.status.attempt, blueprint)
-            self._hands.create(job, wanted.create, stamp=lambda: self._stamp(job, blueprint))
+            self._pod_control.create(job, wanted.create, stamp=lambda: self._stamp(job, blueprint))
         return None
 
     def _stamp(self, job: StargateJob, blueprint: Blueprint) -> PodStamp:
-        native = self._world.companions.native_gangs
+        native = self._dependencies.companions.native_gangs
         return pod_stamp(
             job,
             blueprint,
             attempt=job.status.attempt,
-            target=self._world.target(),
+            target=self._dependencies.target(),
             placement=Placement(
                 avoided=tuple(each.name for each in job.status.avoided_nodes),
-                tolerated_seconds=self._world.nodes.tolerated_seconds,
+                tolerated_seconds=self._dependencies.nodes.tolerated_seconds,
                 pod_group=pod_group_name(job, job.status.attempt) if native else None,
             ),
         )
@@ -228,22 +228,22 @@ class Reconciler:
     def _tell(self, before: StargateJob, after: StargateJob) -> None:
         if before is after:
             return
-        status_counters.count(before.status, after.status, self._world.clock())
-        for each in news(before.status, after.status):
-            self._world.teller.tell(after, each)
+        status_counters.count(before.status, after.status, self._dependencies.clock())
+        for each in events(before.status, after.status):
+            self._dependencies.event_recorder.tell(after, each)
 
     def _wake_rivals(self, observed: Observed) -> None:
-        for uid in self._world.rivals.note(observed):
-            self._world.wake(uid)
+        for uid in self._dependencies.rivals.note(observed):
+            self._dependencies.wake(uid)
 
     @property
     def pods_waiting(self) -> int:
-        return self._hands.waiting
+        return self._pod_control.waiting
 
     @property
     def names(self) -> dict[str, object]:
         """What a log line of this job carries."""
-        job = self._world.jobs.get(self.uid) or self.memory.last_seen
+        job = self._dependencies.jobs.get(self.uid) or self.memory.last_seen
         if job is None:
             return {"job_uid": self.uid}
         return {"job": job.key, "attempt": job.status.attempt}

@@ -11,7 +11,7 @@ from stargate_types import API_VERSION, StargateJob
 from stargate_types.status import StargateJobStatus
 
 
-class Record:
+class StatusWriter:
     def __init__(self, client: Client) -> None:
         self._client = client
 

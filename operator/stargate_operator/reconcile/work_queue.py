@@ -15,7 +15,7 @@ from stargate_operator.kube.errors import ApiError, NotLeading
 from stargate_operator.model.gang_index import Roll
 from stargate_operator.model.pod import Pod
 from stargate_operator.reconcile.alarm import Alarm
-from stargate_operator.reconcile.reconciler import Reconciler, World
+from stargate_operator.reconcile.reconciler import Dependencies, Reconciler
 from stargate_operator.telemetry import metrics
 
 log = structlog.get_logger(__name__)
@@ -26,14 +26,16 @@ _RESYNC = 300.0
 """Seconds after which a silent job is read again: a watch may have missed its deletion."""
 
 
-class _Loop:
+class _JobLoop:
     """One job's task, its alarm and the roll of its pods."""
 
-    def __init__(self, uid: str, world: World, *, finished: Callable[[str], None]) -> None:
-        self.alarm = Alarm(world.monotonic)
-        self.roll = Roll(world.pods.of_job(uid).values())
-        self.reconciler = Reconciler(uid, world, self.roll)
-        self._world = world
+    def __init__(
+        self, uid: str, dependencies: Dependencies, *, finished: Callable[[str], None]
+    ) -> None:
+        self.alarm = Alarm(dependencies.monotonic)
+        self.roll = Roll(dependencies.pods.of_job(uid).values())
+        self.reconciler = Reconciler(uid, dependencies, self.roll)
+        self._dependencies = dependencies
         self._finished = finished
         self._failures = 0
         self.task: asyncio.Task[None] | None = None
@@ -44,29 +46,29 @@ class _Loop:
 
     async def _run(self) -> None:
         while not self.reconciler.done:
-            self.alarm.after(_RESYNC * self._world.jitter(0.8, 1.2))
+            self.alarm.after(_RESYNC * self._dependencies.jitter(0.8, 1.2))
             metrics.pass_began(late=await self.alarm.wait())
             await self._pass()
         self._finished(self.reconciler.uid)
 
     async def _pass(self) -> None:
-        started = self._world.monotonic()
+        started = self._dependencies.monotonic()
         try:
-            due = await self.reconciler.pass_once()
+            due = await self.reconciler.reconcile()
         except NotLeading:
             raise
         except Exception as error:
             self._back_off(error)
-            metrics.pass_done(self._world.monotonic() - started, "error")
+            metrics.pass_done(self._dependencies.monotonic() - started, "error")
         else:
             self._failures = 0
-            metrics.pass_done(self._world.monotonic() - started)
+            metrics.pass_done(self._dependencies.monotonic() - started)
             self._come_back(due)
         self.alarm.passed()
 
     def _come_back(self, due: datetime | None) -> None:
         if due is not None:
-            self.alarm.after((due - self._world.clock()).total_seconds())
+            self.alarm.after((due - self._dependencies.clock()).total_seconds())
 
     def _back_off(self, error: Exception) -> None:
         self._failures += 1
@@ -82,19 +84,19 @@ class _Loop:
         self.alarm.after(wait)
 
 
-class Circle:
+class WorkQueue:
     """`wake` may be called at any time; passes run between `start` and `stop`."""
 
     def __init__(self) -> None:
-        self._loops: dict[str, _Loop] = {}
-        self._world: World | None = None
+        self._loops: dict[str, _JobLoop] = {}
+        self._dependencies: Dependencies | None = None
         self.failure: asyncio.Future[None] | None = None
 
-    def start(self, world: World) -> None:
+    def start(self, dependencies: Dependencies) -> None:
         """For every job known by now: its resource, or a pod that was left of it."""
-        self._world = world
+        self._dependencies = dependencies
         self.failure = asyncio.get_running_loop().create_future()
-        for uid in sorted({job.uid for job in world.jobs} | world.pods.job_uids()):
+        for uid in sorted({job.uid for job in dependencies.jobs} | dependencies.pods.job_uids()):
             self.wake(uid)
 
     async def stop(self) -> None:
@@ -121,7 +123,7 @@ class Circle:
 
     def pod_changed(self, uid: str, old: Pod | None, new: Pod | None) -> None:
         loop = self._loops.get(uid)
-        if loop is None or self._world is None:
+        if loop is None or self._dependencies is None:
             return self.wake(uid)  # whose roll begins with what the informer holds by now
         if loop.roll.take(old, new):
             loop.alarm.now()
@@ -143,12 +145,12 @@ class Circle:
         loop = self._loops.get(uid)
         return loop.reconciler if loop else None
 
-    def _loop(self, uid: str) -> _Loop | None:
-        if self._world is None:
+    def _loop(self, uid: str) -> _JobLoop | None:
+        if self._dependencies is None:
             return None
         loop = self._loops.get(uid)
         if loop is None:
-            loop = self._loops[uid] = _Loop(uid, self._world, finished=self._finished)
+            loop = self._loops[uid] = _JobLoop(uid, self._dependencies, finished=self._finished)
             loop.start()
             assert loop.task is not None
             loop.task.add_done_callback(partial(self._ended, uid))

@@ -12,13 +12,13 @@ from stargate_types.status import AttemptStatus, Checkpoint, Condition, Phase, S
 
 
 @dataclass(frozen=True)
-class News:
+class JobEvent:
     type: Literal["Normal", "Warning"]
     reason: str
     message: str
 
 
-def news(before: StargateJobStatus, after: StargateJobStatus) -> list[News]:
+def events(before: StargateJobStatus, after: StargateJobStatus) -> list[JobEvent]:
     return [
         *_refusals(before, after),
         *_endings(before, after),
@@ -27,59 +27,59 @@ def news(before: StargateJobStatus, after: StargateJobStatus) -> list[News]:
     ]
 
 
-def _refusals(before: StargateJobStatus, after: StargateJobStatus) -> Iterator[News]:
+def _refusals(before: StargateJobStatus, after: StargateJobStatus) -> Iterator[JobEvent]:
     known = {(each.type, each.reason) for each in before.conditions}
     troubling = {Reasons.PODS_REFUSED, Reasons.NAME_TAKEN, Reasons.CANNOT_START}
     for condition in after.conditions:
         refused = condition.type == Conditions.ACCEPTED and condition.status == "False"
         fresh = (condition.type, condition.reason) not in known
         if fresh and (refused or condition.reason in troubling):
-            yield News("Warning", condition.reason, condition.message)
+            yield JobEvent("Warning", condition.reason, condition.message)
 
 
-def _endings(before: StargateJobStatus, after: StargateJobStatus) -> Iterator[News]:
+def _endings(before: StargateJobStatus, after: StargateJobStatus) -> Iterator[JobEvent]:
     ended = {each.number for each in before.attempts if each.end}
     for attempt in after.attempts:
         if attempt.end and attempt.number not in ended and attempt.cause:
             yield _ending(attempt)
 
 
-def _ending(attempt: AttemptStatus) -> News:
+def _ending(attempt: AttemptStatus) -> JobEvent:
     who = f" by rank {attempt.rank}" if attempt.rank is not None else ""
     where = f" on {attempt.node}" if attempt.node else ""
     code = f", exit code {attempt.exit_code}" if attempt.exit_code is not None else ""
     fine = attempt.cause in ("Succeeded", "Suspended")
-    return News(
+    return JobEvent(
         "Normal" if fine else "Warning",
         "AttemptEnded",
         f"attempt {attempt.number} was ended{who}{where}: {attempt.cause}{code}",
     )
 
 
-def _phases(before: StargateJobStatus, after: StargateJobStatus) -> Iterator[News]:
+def _phases(before: StargateJobStatus, after: StargateJobStatus) -> Iterator[JobEvent]:
     if not _moved(before, after):
         return
     if before.phase is Phase.SUSPENDED:
-        yield News("Normal", Reasons.RESUMED, "resumed from suspension")
+        yield JobEvent("Normal", Reasons.RESUMED, "resumed from suspension")
         return
     restored = after.checkpoints and after.checkpoints.restored_from
     epoch = restored.epoch if restored else None
     origin = f", resuming from epoch {epoch}" if epoch is not None else ""
     size = after.workers.desired if after.workers else 0
     told = {
-        Phase.STARTING: News(
+        Phase.STARTING: JobEvent(
             "Normal", "GangStarting", f"attempt {after.attempt}: creating {size} workers{origin}"
         ),
-        Phase.RUNNING: News(
+        Phase.RUNNING: JobEvent(
             "Normal", "GangRunning", f"attempt {after.attempt}: all {size} workers run{origin}"
         ),
-        Phase.QUEUED: News("Normal", "Queued", f"attempt {after.attempt} waits for nodes"),
-        Phase.RESTARTING: News(
+        Phase.QUEUED: JobEvent("Normal", "Queued", f"attempt {after.attempt} waits for nodes"),
+        Phase.RESTARTING: JobEvent(
             "Normal", "Restarting", f"attempt {after.attempt} follows when the old workers are gone"
         ),
-        Phase.SUSPENDED: News("Normal", "Suspended", "all workers are being stopped"),
-        Phase.SUCCEEDED: News("Normal", "Succeeded", f"all {size} workers succeeded"),
-        Phase.FAILED: News("Warning", "Failed", _failed_because(after.conditions)),
+        Phase.SUSPENDED: JobEvent("Normal", "Suspended", "all workers are being stopped"),
+        Phase.SUCCEEDED: JobEvent("Normal", "Succeeded", f"all {size} workers succeeded"),
+        Phase.FAILED: JobEvent("Warning", "Failed", _failed_because(after.conditions)),
     }
     if after.phase in told:
         yield told[after.phase]
@@ -113,12 +113,12 @@ _FAILURES = {
 }
 
 
-def _checkpoints(before: StargateJobStatus, after: StargateJobStatus) -> Iterator[News]:
+def _checkpoints(before: StargateJobStatus, after: StargateJobStatus) -> Iterator[JobEvent]:
     known = {(each.uri, each.state) for each in _history(before)}
     for each in _history(after):
         if (each.uri, each.state) not in known:
             damaged = each.state == "Damaged"
-            yield News(
+            yield JobEvent(
                 "Warning" if damaged else "Normal",
                 Reasons.CHECKPOINT_DAMAGED if damaged else Reasons.CHECKPOINT_COMPLETE,
                 f"the checkpoint of epoch {each.epoch} is {each.state.lower()}",

@@ -13,9 +13,10 @@ import structlog
 
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.config import Endpoint
-from stargate_operator.operate import Ports, until_one_ends
-from stargate_operator.operate import Replica as Operator
 from stargate_operator.reports.handler import Incoming
+from stargate_operator.runtime.ports import Ports
+from stargate_operator.runtime.replica import Replica as Operator
+from stargate_operator.runtime.run import until_one_ends
 from stargate_operator.settings import Settings
 from tests.kit.api_server.network import Network
 from tests.kit.api_server.server import ApiServer
@@ -64,6 +65,7 @@ class Replica:
         )
         self.operator = self._in_its_name(self._composed)
         self._reports = self.operator.report_handler()
+        self._stop_signal = asyncio.Event()
         self._main: asyncio.Task[None] | None = None
 
     @property
@@ -88,7 +90,7 @@ class Replica:
 
     async def stop(self) -> None:
         """Told to, it ends by itself."""
-        self.operator.told_to_stop.set()
+        self._stop_signal.set()
         await self.ended()
 
     async def ended(self) -> None:
@@ -129,9 +131,14 @@ class Replica:
             clock=self._loop.time,
             jitter=self._dice.uniform,
         )
-        resources = CustomResources(client, operator.watchers, operator.handlers())
+        resources = CustomResources(client, operator.watchers, operator.event_handlers())
         try:
-            self.exit_status = await until_one_ends(operator, operator.watchdog(), resources.run)
+            self.exit_status = await until_one_ends(
+                operator,
+                operator.watchdog(),
+                stop_signal=self._stop_signal,
+                follow_resources=resources.run,
+            )
         finally:
             self.dead = True
             await self._reports.close()

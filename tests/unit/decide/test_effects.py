@@ -2,7 +2,7 @@
 
 import pytest
 
-from stargate_operator.decide.effects import Doomed, effects
+from stargate_operator.decide.effects import PodDeletion, effects
 from stargate_operator.decide.observed import Trouble
 from stargate_operator.model.blueprint import Refusal
 from stargate_types.status import Cause
@@ -135,8 +135,8 @@ def test_the_culprit_and_nine_more_failed_pods_stay() -> None:
     over = attempt(nodes=20, ran=-90, ended=0, cause=Cause.EXIT, rank=17)
     coming = attempt(2, nodes=20, resolved=False)
     given = job(nodes=20).restarting().having(attempts=[over, coming])
-    doomed = {each.pod.rank for each in effects(observed(given, failed)).delete}
-    assert set(range(20)) - doomed == {17, *range(9)}
+    deletion = {each.pod.rank for each in effects(observed(given, failed)).delete}
+    assert set(range(20)) - deletion == {17, *range(9)}
 
 
 def test_the_next_restart_prunes_those_of_the_one_before() -> None:
@@ -149,4 +149,4 @@ def test_what_claims_a_rank_that_is_none_or_taken_is_removed() -> None:
     stray, twin = pod(7).running(), pod(2).running().but(name="train-1-copy", uid="copy")
     given = job().starting()
     found = effects(observed(given, [*gang(4), stray, twin]))
-    assert found.delete == (Doomed(stray, 2), Doomed(twin, 2))
+    assert found.delete == (PodDeletion(stray, 2), PodDeletion(twin, 2))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stargate_operator.decide.effects import Doomed, effects
+from stargate_operator.decide.effects import PodDeletion, effects
 from stargate_operator.decide.plan import Plan
 from stargate_operator.model.node_health import Cluster
 from stargate_types.status import Cause, Phase
@@ -27,7 +27,7 @@ def ending(plan: Plan) -> tuple[Cause, int | None, str | None]:
     return plan.ending.cause, plan.ending.rank, plan.ending.node
 
 
-def deletes(given: GivenJob, *pods: object, cluster: Cluster = LOST) -> list[Doomed]:
+def deletes(given: GivenJob, *pods: object, cluster: Cluster = LOST) -> list[PodDeletion]:
     return list(effects(observed(given, pods, cluster=cluster)).delete)  # type: ignore[arg-type]
 
 

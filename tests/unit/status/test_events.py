@@ -4,7 +4,7 @@ from typing import Any
 
 from stargate_operator.decide.observed import Trouble
 from stargate_operator.model.blueprint import Refusal
-from stargate_operator.status.events import News, news
+from stargate_operator.status.events import JobEvent, events
 from tests.builders import (
     GivenJob,
     at,
@@ -22,12 +22,12 @@ class Story:
 
     def __init__(self, given: GivenJob) -> None:
         self.job = given
-        self.told: list[News] = []
+        self.told: list[JobEvent] = []
 
     def goes_on(self, pods: Any = (), **seen: Any) -> list[str]:
         """The reasons told by one more pass."""
         after = described(self.job, pods, **seen)
-        found = news(self.job.status, after)
+        found = events(self.job.status, after)
         self.job, self.told = self.job.now(after), [*self.told, *found]
         return [each.reason for each in found]
 
@@ -84,7 +84,7 @@ def test_a_refusal_is_told_once_with_its_words() -> None:
     refusal = Refusal("RuntimeNotFound", "there is no StargateRuntime 'x'; there are none")
     assert story.goes_on(blueprint_=refusal) == ["RuntimeNotFound"]
     assert story.goes_on(blueprint_=refusal) == []
-    assert story.told == [News("Warning", refusal.reason, refusal.message)]
+    assert story.told == [JobEvent("Warning", refusal.reason, refusal.message)]
 
 
 def test_so_is_a_quota() -> None:
@@ -122,5 +122,5 @@ def test_damage_is_a_warning() -> None:
     story = Story(job().running().saved(5, 10))
     story.goes_on(gang(4), checkpoints=[checkpoint_report(10, "Damaged")])
     assert story.told == [
-        News("Warning", "CheckpointDamaged", "the checkpoint of epoch 10 is damaged")
+        JobEvent("Warning", "CheckpointDamaged", "the checkpoint of epoch 10 is damaged")
     ]

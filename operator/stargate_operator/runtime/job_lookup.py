@@ -6,7 +6,7 @@ from stargate_operator.informers.jobs import Jobs
 from stargate_operator.informers.pod_store import PodStore
 from stargate_operator.model.pod import Pod
 from stargate_operator.model.scope import Scope
-from stargate_operator.reconcile.work_queue import Circle
+from stargate_operator.reconcile.work_queue import WorkQueue
 from stargate_operator.reports.job_lookup import CheckpointKey, Standing
 from stargate_types import StargateJob
 
@@ -17,13 +17,13 @@ class NoticeBoard:
         *,
         jobs: Jobs,
         pods: PodStore,
-        circle: Circle,
+        work_queue: WorkQueue,
         leads: Callable[[], bool],
         scope: Scope,
     ) -> None:
         self._jobs = jobs
         self._pods = pods
-        self._circle = circle
+        self._work_queue = work_queue
         self._leads = leads
         self._scope = scope
 
@@ -40,10 +40,10 @@ class NoticeBoard:
         return self._pods.is_gone(pod_uid)
 
     def wake(self, job_uid: str) -> None:
-        self._circle.wake(job_uid)
+        self._work_queue.wake(job_uid)
 
     def progressed(self, job_uid: str) -> None:
-        self._circle.wake_soon(job_uid)
+        self._work_queue.wake_soon(job_uid)
 
     def standing(self, job_uid: str) -> Standing | None:
         job = self._jobs.get(job_uid)
@@ -64,7 +64,7 @@ class NoticeBoard:
         )
 
     def _expired(self, job_uid: str) -> tuple[str, ...]:
-        reconciler = self._circle.reconciler(job_uid)
+        reconciler = self._work_queue.reconciler(job_uid)
         return tuple(reconciler.memory.expired) if reconciler else ()
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from stargate_operator.kube.client import Client
-from stargate_operator.leader_label import take_label
+from stargate_operator.runtime.leader_label import take_label
 from tests.unit.kube.fakeapi import Request, fake_api, meta
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from stargate_operator.kube.client import Client
-from stargate_operator.kube.leadership import Leadership, LeaseLost, NotLeading
+from stargate_operator.runtime.leader_election import Leadership, LeaseLost, NotLeading
 from tests.unit.kube.fakeapi import FakeApi, Request, eventually, fake_api
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import kopf
 
 from stargate_operator.informers.kopf_watchers import KopfWatchers, Watched
-from stargate_operator.kube.watchdog import Check, Unhealthy, Watchdog
+from stargate_operator.runtime.watchdog import Check, Unhealthy, Watchdog
 
 PATIENCE = 20.0
 

@@ -6,10 +6,15 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from stargate_operator import reach
 from stargate_operator.kube.client import Client
 from stargate_operator.model.scope import EVERYWHERE, Scope
-from stargate_operator.reach import OutOfReachError, ReachChanged, refused_of, until_it_changes
+from stargate_operator.runtime import namespace_access
+from stargate_operator.runtime.namespace_access import (
+    OutOfReachError,
+    ReachChanged,
+    refused_of,
+    until_it_changes,
+)
 from stargate_operator.telemetry import metrics
 from tests.unit.kube.fakeapi import Request, eventually, fake_api
 
@@ -56,7 +61,7 @@ async def test_the_whole_cluster_is_asked_nothing() -> None:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reach, "ASK_AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(namespace_access, "ASK_AGAIN_SECONDS", 0.01)
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ import pytest
 from kopf._cogs.clients import watching
 
 from stargate_operator.informers.kopf_watchers import KopfWatchers
-from stargate_operator.kube.watchdog import Check, Unhealthy, Watchdog
+from stargate_operator.runtime.watchdog import Check, Unhealthy, Watchdog
 from tests.unit.kube.fakeapi import Request, eventually, fake_api
 
 PROCESS = Path(__file__).with_name("kopf_process.py")

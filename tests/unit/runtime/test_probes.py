@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from stargate_operator.probes import Probes
+from stargate_operator.runtime.probes import Probes
 from stargate_operator.telemetry import gauges, metrics, status_counters
 from stargate_operator.telemetry.survey import Survey
 from stargate_types.status import Phase

@@ -1,0 +1,1 @@
+"""The process: build it, elect the leader, watch over it, end it."""

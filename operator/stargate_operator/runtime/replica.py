@@ -1,0 +1,287 @@
+"""Builds the parts of one replica and connects them. It starts nothing by itself.
+
+`leading.py` says what a replica does from the moment when it leads. `run.py` says how the process
+starts and ends.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import structlog
+
+from stargate_operator.constants import FIELD_MANAGER
+from stargate_operator.desired.environment import ReportTarget
+from stargate_operator.informers.catalog import Catalogue
+from stargate_operator.informers.foreign_pods import ForeignPods
+from stargate_operator.informers.informer import PODS, SERVICES, Follower, Informer
+from stargate_operator.informers.jobs import Jobs
+from stargate_operator.informers.kopf_handlers import Handler, handlers, watched
+from stargate_operator.informers.kopf_watchers import KopfWatchers
+from stargate_operator.informers.node_tracker import Nodes, Patience
+from stargate_operator.informers.nodes import NodeInformer
+from stargate_operator.informers.pod_store import PodStore
+from stargate_operator.kube.client import Client
+from stargate_operator.kube.config import Endpoint
+from stargate_operator.kube.pod_groups import find_group_version
+from stargate_operator.model.pod import Pod
+from stargate_operator.placement.contention import Rivals
+from stargate_operator.placement.fleet import Fleet
+from stargate_operator.placement.placer import Placing
+from stargate_operator.reconcile.compute_blocks import Accountant
+from stargate_operator.reconcile.event_recorder import EventRecorder
+from stargate_operator.reconcile.gang_objects import Companions
+from stargate_operator.reconcile.reconciler import Dependencies
+from stargate_operator.reconcile.work_queue import WorkQueue
+from stargate_operator.reports.authentication import Identities
+from stargate_operator.reports.certificate import ServingCertificate
+from stargate_operator.reports.handler import Intake
+from stargate_operator.reports.listening import Hearing
+from stargate_operator.reports.pending import Ledger
+from stargate_operator.reports.server import ReportServer
+from stargate_operator.runtime.job_lookup import NoticeBoard
+from stargate_operator.runtime.leader_election import Leadership
+from stargate_operator.runtime.ports import MACHINE, Ports
+from stargate_operator.runtime.wakeups import Wakeups
+from stargate_operator.runtime.watchdog import Check, Watchdog
+from stargate_operator.settings import Settings
+from stargate_operator.telemetry import metrics
+from stargate_operator.telemetry.gauges import Sources
+
+log = structlog.get_logger(__name__)
+
+
+class Replica:
+    """Everything that one process consists of."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        endpoint: Endpoint,
+        refused: tuple[str, ...] = (),
+        ports: Ports = MACHINE,
+    ) -> None:
+        """`refused`: namespaces of the settings that may not be watched."""
+        self.settings = settings
+        self.refused = refused
+        self.ports = ports
+        self.scope = scope = settings.scope.without(refused)
+        self.jobs, self.catalogue, self.ledger = Jobs(), Catalogue(), Ledger()
+        self.work_queue = WorkQueue()
+        self.lease_client = self._client(endpoint)
+        self.leadership = Leadership(
+            self.lease_client,
+            namespace=settings.namespace,
+            name=settings.lease_name,
+            identity=settings.leader_identity,
+            duration=settings.lease_duration_seconds,
+            renew_deadline=settings.lease_renew_deadline_seconds,
+            retry=settings.lease_retry_seconds,
+            clock=ports.monotonic,
+            wall_clock=ports.now,
+            jitter=ports.jitter,
+        )
+        self.client = self._client(
+            endpoint, guard=self.leadership.guard, in_flight=settings.requests_in_flight
+        )
+        self.hearing = Hearing(ports.now, ports.monotonic)
+        self.fleet = Fleet(ports.monotonic)
+        self.nodes = Nodes(
+            Patience(
+                lost_after=timedelta(seconds=settings.node_lost_seconds),
+                avoided_for=timedelta(seconds=settings.avoid_lost_nodes_seconds),
+            ),
+            every_pod=self.every_pod,
+            clock=ports.now,
+            monotonic=ports.monotonic,
+        )
+        self.wakeups = Wakeups(
+            work_queue=self.work_queue, fleet=self.fleet, jobs=self.jobs, nodes=self.nodes
+        )
+        self.node_informer = NodeInformer(
+            self.client,
+            on_change=self.wakeups.node_changed,
+            clock=ports.monotonic,
+            jitter=ports.jitter,
+        )
+        self.foreign_pods = [self._foreign_pods()]
+        if scope.namespaces is not None:
+            self.foreign_pods.append(self._foreign_pods(outside=scope.namespaces))
+        self.pods = PodStore(self.wakeups.pod_changed, ports.monotonic)
+        self.services = PodStore(self.wakeups.gang_object_changed, ports.monotonic)
+        self.pod_groups: PodStore | None = None
+        self.informers: list[Follower[Any]] = [
+            *self._of_jobs(self.pods, PODS),
+            *self._of_jobs(self.services, SERVICES),
+            *self.foreign_pods,
+            self.node_informer,
+        ]
+        self.event_recorder = EventRecorder(
+            self.client, instance=settings.leader_identity, clock=ports.now
+        )
+        self.watchers = KopfWatchers(watched(scope), ports.monotonic)
+        self.leads_now = asyncio.Event()
+
+    def _of_jobs(self, store: PodStore, path: str) -> list[Informer]:
+        """What belongs to jobs, each namespace of the scope followed by itself and kept together."""
+        return [
+            Informer(
+                self.client,
+                store,
+                path=path,
+                namespace=namespace,
+                clock=self.ports.monotonic,
+                jitter=self.ports.jitter,
+            )
+            for namespace in self.scope.parts
+        ]
+
+    def _foreign_pods(self, outside: tuple[str, ...] = ()) -> ForeignPods:
+        return ForeignPods(
+            self.client,
+            on_change=self.fleet.held,
+            outside=outside,
+            clock=self.ports.monotonic,
+            jitter=self.ports.jitter,
+        )
+
+    def _client(
+        self, endpoint: Endpoint, *, guard: Callable[[], None] | None = None, in_flight: int = 1
+    ) -> Client:
+        client = Client(
+            endpoint,
+            user_agent=user_agent(self.settings),
+            guard=guard,
+            in_flight=in_flight,
+            transport=self.ports.transport(endpoint),
+            clock=self.ports.monotonic,
+            jitter=self.ports.jitter,
+        )
+        client.on_request = metrics.api_answered
+        return client
+
+    def every_pod(self) -> Iterator[Pod]:
+        return (pod for uid in self.pods.job_uids() for pod in self.pods.of_job(uid).values())
+
+    @property
+    def leads(self) -> bool:
+        return self.leadership.is_leader and self.leads_now.is_set()
+
+    def compute_blocks(self) -> Accountant:
+        return Accountant(
+            self.client,
+            self.catalogue,
+            self.fleet,
+            seconds=self.settings.compute_seconds,
+            clock=self.ports.now,
+        )
+
+    async def follow_pod_groups(self) -> str | None:
+        if self.settings.native_gangs == "off":
+            return None
+        candidates = self.scope.namespaces or (self.settings.namespace,)
+        found = await find_group_version(self.client, namespaces=candidates)
+        if found is not None:
+            self.pod_groups = PodStore(self.wakeups.gang_object_changed, self.ports.monotonic)
+            followers = self._of_jobs(self.pod_groups, f"/apis/{found}/podgroups")
+            self.informers.extend(followers)
+            self._pod_group_tasks = [asyncio.create_task(each.run()) for each in followers]
+        return found
+
+    def dependencies(self, group_version: str | None) -> Dependencies:
+        return Dependencies(
+            client=self.client,
+            jobs=self.jobs,
+            catalogue=self.catalogue,
+            pods=self.pods,
+            nodes=self.nodes,
+            companions=Companions(
+                self.client,
+                services=self.services,
+                pod_groups=self.pod_groups,
+                group_version=group_version,
+            ),
+            ledger=self.ledger,
+            hearing=self.hearing,
+            rivals=Rivals(self.jobs),
+            placing=Placing(self.fleet, self.catalogue, self.jobs),
+            event_recorder=self.event_recorder,
+            target=self._report_target,
+            clock=self.ports.now,
+            monotonic=self.ports.monotonic,
+            jitter=self.ports.jitter,
+            wake=self.work_queue.wake,
+        )
+
+    def _report_target(self) -> ReportTarget:
+        """Read for each gang: a CA may be renewed while this process runs."""
+        settings = self.settings
+        return ReportTarget(settings.reports_url, ca_bundle=settings.reports_ca.read_text())
+
+    def report_handler(self) -> Intake:
+        """Judges the reports, whichever way they come in."""
+        board = NoticeBoard(
+            jobs=self.jobs,
+            pods=self.pods,
+            work_queue=self.work_queue,
+            leads=lambda: self.leads and self.watchers.listed,
+            scope=self.scope,
+        )
+        now = self.ports.now
+        identities = Identities(self.client, lambda: now().timestamp())
+        return Intake(board, self.ledger, identities, clock=now, hearing=self.hearing)
+
+    def report_server(self) -> ReportServer:
+        certificate = ServingCertificate(
+            self.settings.reports_certificate, self.settings.reports_key
+        )
+        return ReportServer(self.report_handler(), certificate)
+
+    def watchdog(self, *others: Check) -> Watchdog:
+        return Watchdog(
+            [
+                Check("kopf watchers", self.watchers.problem),
+                Check("watches", self._silence),
+                *others,
+            ],
+            clock=self.ports.monotonic,
+        )
+
+    def _silence(self) -> str | None:
+        silent = [each for each in self.informers if not each.alive(self.ports.monotonic())]
+        return f"{len(silent)} of them have fallen silent" if silent else None
+
+    def sources(self) -> Sources:
+        return Sources(
+            jobs=self.jobs,
+            reports_of=self.ledger.of,
+            leads=lambda: self.leads,
+            watch_ages=self._watch_ages,
+            queues={
+                "passes": lambda: self.work_queue.due,
+                "pods": lambda: self.work_queue.pods_waiting,
+                "requests": lambda: self.client.limiter.waiting,
+                "events": lambda: self.event_recorder.waiting,
+            },
+            pods=self.pods.__len__,
+            foreign_pods=lambda: sum(len(each) for each in self.foreign_pods),
+            concurrency=lambda: self.client.limiter.limit,
+            clock=self.ports.now,
+            monotonic=self.ports.monotonic,
+        )
+
+    def event_handlers(self) -> dict[str, Handler]:
+        """Of the events of the custom resources, by the plural of their kind."""
+        queue = self.work_queue
+        return handlers(self.jobs, self.catalogue, wake=queue.wake, wake_all=queue.wake_all)
+
+    def _watch_ages(self) -> dict[str, float]:
+        ages, now = self.watchers.ages(), self.ports.monotonic()
+        for each in self.informers:
+            ages[each.name] = max(ages.get(each.name, 0.0), now - each.last_heard)
+        return ages
+
+
+def user_agent(settings: Settings) -> str:
+    return f"{FIELD_MANAGER}/{settings.leader_identity}"

@@ -1,0 +1,145 @@
+"""Starts one replica, runs it until its first part ends, and hands over.
+
+Whatever ends, ends the process: a replica that lost its lease, a watcher or a task must not go on half
+alive. Its supervisor starts it again in a second.
+"""
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import kopf
+import structlog
+
+from stargate_operator.informers.kopf_handlers import kopf_settings, register
+from stargate_operator.kube.client import Client
+from stargate_operator.kube.config import load_endpoint
+from stargate_operator.runtime.leading import lead
+from stargate_operator.runtime.namespace_access import ReachChanged, refused_of, until_it_changes
+from stargate_operator.runtime.probes import Probes
+from stargate_operator.runtime.replica import Replica, user_agent
+from stargate_operator.runtime.watchdog import Check, Watchdog
+from stargate_operator.settings import Settings
+from stargate_operator.telemetry.gauges import keep_gauges
+
+log = structlog.get_logger(__name__)
+
+
+async def run(settings: Settings) -> int:
+    """The process's exit status: 0 if it was told to stop, 1 if it had to."""
+    endpoint = load_endpoint(settings.kubeconfig)
+    async with Client(endpoint, user_agent=user_agent(settings)) as client:
+        replica = Replica(settings, endpoint, await refused_of(client, settings.scope))
+    reports = replica.report_server()
+    watchdog = replica.watchdog(Check("report server", reports.problem))
+    stop_signal = asyncio.Event()
+    probes = Probes(
+        liveness=[lambda: "; ".join(watchdog.problems()) or None],
+        readiness=[lambda: _not_ready(replica)],
+    )
+    async with replica.lease_client, replica.client:
+        reports.start(settings.reports_host, settings.reports_port)
+        await probes.start(settings.probes_host or None, settings.probes_port)
+        try:
+            return await until_one_ends(
+                replica,
+                watchdog,
+                stop_signal=stop_signal,
+                follow_resources=lambda stop: _run_kopf(replica, stop, stop_signal),
+            )
+        finally:
+            await probes.close()
+            await reports.close()
+
+
+def _not_ready(replica: Replica) -> str | None:
+    """A standby is ready too: its watches are warm, and the report Service selects the leader."""
+    waiting = [informer for informer in replica.informers if not informer.synced.is_set()]
+    return "not all watches have synced" if waiting else None
+
+
+async def until_one_ends(
+    replica: Replica,
+    watchdog: Watchdog,
+    *,
+    stop_signal: asyncio.Event,
+    follow_resources: Callable[[asyncio.Event], Coroutine[Any, Any, None]],
+) -> int:
+    """`follow_resources` watches the custom resources until the event that it is given is set. It is
+    kopf's part and comes last: when kopf ends, it cancels what was started after it."""
+    stop = asyncio.Event()
+    replica.watchers.begin()
+    parts = [asyncio.create_task(each) for each in _endless(replica, watchdog)]
+    told = asyncio.create_task(stop_signal.wait())
+    watching = asyncio.create_task(follow_resources(stop), name="kopf")
+    try:
+        done, _ = await asyncio.wait([*parts, told, watching], return_when=asyncio.FIRST_COMPLETED)
+        return _verdict(done, {told, watching})
+    finally:
+        await _hand_over(replica, [*parts, told])
+        stop.set()
+        await _cancelled([watching])
+
+
+def _endless(replica: Replica, watchdog: Watchdog) -> list[Coroutine[Any, Any, Any]]:
+    return [
+        *(informer.run() for informer in replica.informers),
+        replica.hearing.run(),
+        replica.event_recorder.run(),
+        keep_gauges(replica.sources()),
+        watchdog.run(),
+        until_it_changes(replica.lease_client, replica.settings.scope, replica.refused),
+        replica.leadership.run(lambda: lead(replica)),
+    ]
+
+
+def _verdict(done: set[asyncio.Task[Any]], clean: set[asyncio.Task[Any]]) -> int:
+    """kopf too ends by itself on a signal, if that comes very early; any other end is a fault."""
+    for task in done:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            trace = None if isinstance(error, ReachChanged) else error
+            log.error("ending", task=task.get_name(), error=str(error), exc_info=trace)
+            return 1
+    return 0 if done & clean else 1
+
+
+async def _hand_over(replica: Replica, parts: list[asyncio.Task[Any]]) -> None:
+    """The lease is given up when nobody writes under it any more."""
+    log.info("stopping")
+    await replica.work_queue.stop()
+    await _cancelled(parts)
+    await replica.leadership.release()
+
+
+async def _cancelled(tasks: list[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _run_kopf(replica: Replica, stop: asyncio.Event, stop_signal: asyncio.Event) -> None:
+    others = asyncio.all_tasks()
+    scope = replica.scope
+    replica.watchers.install()
+    tasks = await kopf.spawn_tasks(
+        registry=register(replica.event_handlers()),
+        settings=kopf_settings(),
+        clusterwide=scope.namespaces is None,
+        namespaces=scope.namespaces or (),
+        standalone=True,
+        # kopf's own asks for the user's name, which a container's has not.
+        identity=replica.settings.leader_identity,  # type: ignore[arg-type]  # a str by another name
+        stop_flag=stop,
+    )
+    _take_signals_from_kopf(stop_signal)
+    await kopf.run_tasks(tasks, ignored=others)
+
+
+def _take_signals_from_kopf(stop_signal: asyncio.Event) -> None:
+    """kopf has installed its handlers by now. With them it would lead on for five seconds more, waiting
+    for tasks of ours to end by themselves."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop_signal.set)

@@ -1,0 +1,57 @@
+"""Says which change in the cluster wakes which job.
+
+It reads what changed and wakes; it decides nothing about a job.
+"""
+
+import asyncio
+
+from stargate_operator.informers.jobs import Jobs
+from stargate_operator.informers.node_tracker import Nodes
+from stargate_operator.model.node import Node
+from stargate_operator.model.pod import Pod
+from stargate_operator.placement.fleet import Fleet
+from stargate_operator.reconcile.work_queue import WorkQueue
+
+_NODE_DELAY_SECONDS = 0.1
+
+
+class Wakeups:
+    """The callbacks of the caches. `old` is None for a new object, `new` for one that is gone."""
+
+    def __init__(self, *, work_queue: WorkQueue, fleet: Fleet, jobs: Jobs, nodes: Nodes) -> None:
+        self._work_queue = work_queue
+        self._fleet = fleet
+        self._jobs = jobs
+        self._nodes = nodes
+        self._changed_nodes: set[str] = set()
+
+    def pod_changed(self, uid: str, old: Pod | None, new: Pod | None) -> None:
+        """A pod of the job `uid`. The fleet is told first: the job's next pass may ask it for room."""
+        self._fleet.pod_changed(old, new)
+        self._work_queue.pod_changed(uid, old, new)
+
+    def gang_object_changed(self, uid: str, old: Pod | None, new: Pod | None) -> None:
+        """A Service or PodGroup of the job `uid`. Only its deletion concerns the job."""
+        if new is None and old is not None:
+            self._work_queue.wake(uid)
+
+    def node_changed(self, old: Node | None, new: Node | None) -> None:
+        """Many nodes fail together, and finding the jobs on them takes a look at every pod. So the
+        changes of a moment are gathered, and the pods are looked at once."""
+        self._fleet.node_changed(old, new)
+        changed = new or old
+        if changed is None or not self._nodes.take(new, old):
+            return
+        if not self._changed_nodes:
+            asyncio.get_running_loop().call_later(_NODE_DELAY_SECONDS, self._wake_jobs_on_nodes)
+        self._changed_nodes.add(changed.name)
+
+    def _wake_jobs_on_nodes(self) -> None:
+        names, self._changed_nodes = self._changed_nodes, set()
+        avoiding = {
+            job.uid
+            for job in self._jobs
+            if any(node.name in names for node in job.status.avoided_nodes)
+        }
+        for uid in self._nodes.concerned(names) | avoiding:
+            self._work_queue.wake(uid)

@@ -15,9 +15,9 @@ from stargate_operator.decide.observed import Contention, Observed, Trouble
 from stargate_operator.decide.plan import Plan
 from stargate_operator.desired.environment import ReportTarget
 from stargate_operator.model.blueprint import Blueprint, Refusal, resolve
-from stargate_operator.model.gang_index import muster
+from stargate_operator.model.gang_index import observe_gang
 from stargate_operator.model.heartbeats import Pulse
-from stargate_operator.model.node_health import Cluster, UnreadyNode
+from stargate_operator.model.node_health import NodeHealth, UnreadyNode
 from stargate_operator.model.pod import FAILED, PENDING, RUNNING, SUCCEEDED, Pod, Termination
 from stargate_operator.model.reports import (
     CheckpointReport,
@@ -442,10 +442,10 @@ def unready(
     silent: bool = True,
     outage: bool = False,
     ready_again: Iterable[str] = (),
-) -> Cluster:
+) -> NodeHealth:
     """These nodes, which hold pods of the job, are not ready; a minute is longer than they may be."""
     nodes = {name: UnreadyNode(name, at(since), silent) for name in names}
-    return Cluster(nodes, frozenset(ready_again), outage)
+    return NodeHealth(nodes, frozenset(ready_again), outage)
 
 
 def observed(
@@ -467,15 +467,15 @@ def observed(
     failed_since: datetime | None = None,
     pulse: Pulse | None = None,
     heard_since: float = -1000.0,
-    cluster: Cluster | None = None,
+    node_health: NodeHealth | None = None,
     pue: float = 1.0,
     never_fits: str = "",
     has_room: bool = False,
     native_gangs: bool = False,
-    missing_companions: tuple[str, ...] = (),
+    missing_gang_objects: tuple[str, ...] = (),
 ) -> Observed:
     attempts = job.status.attempts
-    current, remains = muster(
+    current, previous_pods = observe_gang(
         pods,
         namespace=job.metadata.namespace,
         attempt=job.status.attempt,
@@ -487,11 +487,11 @@ def observed(
         now=now,
         blueprint=blueprint_ or blueprint(job),
         gang=current,
-        remains=remains,
+        previous_pods=previous_pods,
         reports=Reports(progress, tuple(checkpoints), epoch_seconds, pulse or Pulse()),
         trouble=trouble,
         contention=Contention(older, older_is_short, whole, alone, released_at),
-        cluster=cluster or Cluster(),
+        node_health=node_health or NodeHealth(),
         failed_since=failed_since,
         heard_since=at(heard_since),
         report_interval=10.0,
@@ -499,7 +499,7 @@ def observed(
         never_fits=never_fits,
         has_room=has_room,
         native_gangs=native_gangs,
-        missing_companions=missing_companions,
+        missing_gang_objects=missing_gang_objects,
     )
 
 

@@ -15,7 +15,7 @@ from stargate_operator.decide.observed import Observed
 from stargate_operator.decide.plan import NOT_FAILURES
 from stargate_operator.model import checkpoints
 from stargate_operator.model.gang import Gang
-from stargate_operator.model.gang_index import muster
+from stargate_operator.model.gang_index import observe_gang
 from stargate_operator.model.pod import FAILED, PENDING, RUNNING, SUCCEEDED, Termination
 from stargate_operator.model.reports import (
     CheckpointReport,
@@ -70,7 +70,7 @@ class Toy:
 
     def observed(self) -> Observed:
         attempt = self.job.status.attempt
-        gang, remains = muster(
+        gang, previous_pods = observe_gang(
             self.pods.values(),
             namespace=self.job.metadata.namespace,
             attempt=attempt,
@@ -83,7 +83,7 @@ class Toy:
             now=self.now,
             blueprint=_BLUEPRINT,
             gang=gang,
-            remains=remains,
+            previous_pods=previous_pods,
             reports=Reports(self.progress, tuple(self.reports)),
             failed_since=self.failed_since.get(attempt),
         )

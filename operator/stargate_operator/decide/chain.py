@@ -41,7 +41,7 @@ POLICIES: tuple[Callable[[Observed], Plan | None], ...] = (
 
 def decide(observed: Observed) -> Plan:
     plan = next(plan for policy in POLICIES if (plan := policy(observed)) is not None)
-    others = [observed.cluster.look_again_at(observed.now), *_dues(observed, plan)]
+    others = [observed.node_health.look_again_at(observed.now), *_dues(observed, plan)]
     ahead = [due for due in others if due and due > observed.now]
     dues = [*ahead, plan.wake_at] if plan.wake_at else ahead
     return replace(plan, wake_at=min(dues, default=None))

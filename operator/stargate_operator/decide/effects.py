@@ -15,7 +15,7 @@ from stargate_operator.constants import (
 )
 from stargate_operator.decide.observed import Observed
 from stargate_operator.model.blueprint import Refusal
-from stargate_operator.model.node_health import Cluster
+from stargate_operator.model.node_health import NodeHealth
 from stargate_operator.model.pod import Pod
 from stargate_types.status import Cause, Phase
 
@@ -31,7 +31,7 @@ class PodDeletion:
 @dataclass(frozen=True)
 class Effects:
     create: tuple[int, ...] = ()
-    companions: tuple[str, ...] = ()
+    gang_objects: tuple[str, ...] = ()
     delete: tuple[PodDeletion, ...] = ()
 
 
@@ -39,15 +39,15 @@ def effects(observed: Observed) -> Effects:
     """`observed.job.status` is the status as just written, and `observed.gang` its attempt's."""
     phase = observed.phase
     if phase is None or phase is Phase.SUCCEEDED:
-        return Effects(delete=_doom(observed, observed.remains.alive, KILL_GRACE_SECONDS))
+        return Effects(delete=_doom(observed, observed.previous_pods.alive, KILL_GRACE_SECONDS))
     if phase in (Phase.SUSPENDED, Phase.FAILED):
-        held = (*observed.gang.live_pods, *observed.remains.alive)
+        held = (*observed.gang.live_pods, *observed.previous_pods.alive)
         return Effects(delete=_doom(observed, held, _last_grace(observed)))
     return Effects(
         create=_ranks_to_create(observed),
-        companions=_companions(observed),
+        gang_objects=_companions(observed),
         delete=(
-            *_doom(observed, observed.remains.alive, KILL_GRACE_SECONDS),
+            *_doom(observed, observed.previous_pods.alive, KILL_GRACE_SECONDS),
             *_prune(observed),
         ),
     )
@@ -66,7 +66,7 @@ def _ranks_to_create(observed: Observed) -> tuple[int, ...]:
 
 def _companions(observed: Observed) -> tuple[str, ...]:
     needed = observed.has_run or _may_create(observed)
-    return observed.missing_companions if needed else ()
+    return observed.missing_gang_objects if needed else ()
 
 
 def _may_create(observed: Observed) -> bool:
@@ -74,7 +74,7 @@ def _may_create(observed: Observed) -> bool:
     refused = observed.trouble is not None and observed.now < observed.trouble.retry_at
     leaving = observed.job.metadata.deletion_timestamp is not None
     blocked = refused or leaving or isinstance(observed.blueprint, Refusal)
-    return observed.starting and not blocked and not observed.remains.alive
+    return observed.starting and not blocked and not observed.previous_pods.alive
 
 
 def _prune(observed: Observed) -> tuple[PodDeletion, ...]:
@@ -82,24 +82,24 @@ def _prune(observed: Observed) -> tuple[PodDeletion, ...]:
     previous = observed.previous
     number, culprit = (previous.number, previous.rank) if previous else (0, None)
     kept = sorted(
-        (pod for pod in observed.remains.failed if pod.attempt == number),
+        (pod for pod in observed.previous_pods.failed if pod.attempt == number),
         key=lambda pod: (pod.rank != culprit, pod.rank),
     )[:KEPT_FAILED_PODS]
     names = {pod.name for pod in kept}
-    surplus = [pod for pod in observed.remains.failed if pod.name not in names]
-    return _doom(observed, (*surplus, *observed.remains.succeeded), KILL_GRACE_SECONDS)
+    surplus = [pod for pod in observed.previous_pods.failed if pod.name not in names]
+    return _doom(observed, (*surplus, *observed.previous_pods.succeeded), KILL_GRACE_SECONDS)
 
 
 def _doom(observed: Observed, pods: Iterable[Pod], grace: int | None) -> tuple[PodDeletion, ...]:
-    return tuple(deletion_of(pods, grace, cluster=observed.cluster, now=observed.now))
+    return tuple(deletion_of(pods, grace, node_health=observed.node_health, now=observed.now))
 
 
 def deletion_of(
-    pods: Iterable[Pod], grace: int | None, *, cluster: Cluster, now: datetime
+    pods: Iterable[Pod], grace: int | None, *, node_health: NodeHealth, now: datetime
 ) -> Iterator[PodDeletion]:
     """A pod that is going already needs no second word, unless nobody is there to hear the first."""
     for pod in pods:
-        if cluster.gives_up(pod, now):
+        if node_health.gives_up(pod, now):
             yield PodDeletion(pod, GIVEN_UP_GRACE_SECONDS)
         elif not pod.deleting:
             yield PodDeletion(pod, grace)

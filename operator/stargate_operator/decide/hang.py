@@ -42,7 +42,7 @@ def hang(observed: Observed) -> Plan | None:
 
 
 def _is_judged(observed: Observed) -> bool:
-    explained = observed.gang.leaving or observed.cluster.unready
+    explained = observed.gang.leaving or observed.node_health.unready
     return observed.has_run and not observed.ended and not explained
 
 

@@ -37,7 +37,7 @@ def _message(observed: Observed, first: Pod, pods: list[Pod]) -> str:
     more = f"; so were ranks {interval_string(others)}" if others else ""
     return (
         f"rank {first.rank} was lost with its node {node.name}, which {_how(node)} for"
-        f" {observed.cluster.lost_after.total_seconds():g} s{more}"
+        f" {observed.node_health.lost_after.total_seconds():g} s{more}"
     )
 
 

@@ -18,14 +18,14 @@ def node_return_at(observed: Observed) -> datetime | None:
     """When the gang has waited for other nodes long enough."""
     if not observed.starting or not observed.gang.short_of_nodes or observed.attempt is None:
         return None
-    return observed.attempt.start + SETTLING if observed.cluster.ready_again else None
+    return observed.attempt.start + SETTLING if observed.node_health.ready_again else None
 
 
 def node_return(observed: Observed) -> Plan | None:
     due = node_return_at(observed)
     if due is None or observed.now < due:
         return None
-    names = ", ".join(sorted(observed.cluster.ready_again))
+    names = ", ".join(sorted(observed.node_health.ready_again))
     message = f"begins anew with {names}: avoided since it was lost, ready again, and needed"
     return Plan(
         Phase.RESTARTING,

@@ -9,8 +9,8 @@ from functools import cached_property
 
 from stargate_operator.model import checkpoints
 from stargate_operator.model.blueprint import Blueprint, Refusal
-from stargate_operator.model.gang import Gang, Remains
-from stargate_operator.model.node_health import Cluster, UnreadyNode
+from stargate_operator.model.gang import Gang, PreviousPods
+from stargate_operator.model.node_health import NodeHealth, UnreadyNode
 from stargate_operator.model.reports import Reports
 from stargate_types import StargateJob
 from stargate_types.status import AttemptStatus, Checkpoints, Phase
@@ -49,11 +49,11 @@ class Observed:
     now: datetime
     blueprint: Blueprint | Refusal
     gang: Gang
-    remains: Remains = field(default_factory=Remains)
+    previous_pods: PreviousPods = field(default_factory=PreviousPods)
     reports: Reports = field(default_factory=Reports)
     trouble: Trouble | None = None
     contention: Contention = field(default_factory=Contention)
-    cluster: Cluster = field(default_factory=Cluster)
+    node_health: NodeHealth = field(default_factory=NodeHealth)
     failed_since: datetime | None = None
     """When a failed rank of the current attempt was first seen."""
     heard_since: datetime = datetime(1970, 1, 1, tzinfo=UTC)
@@ -67,7 +67,7 @@ class Observed:
     """Whether a gang that gave its nodes back would find nodes for all its ranks now."""
     native_gangs: bool = False
     """Whether the scheduler itself keeps all or nothing (PodGroups)."""
-    missing_companions: tuple[str, ...] = field(default=())
+    missing_gang_objects: tuple[str, ...] = field(default=())
     """Kinds of the gang's companions (Service, PodGroup) that do not stand."""
 
     @property
@@ -111,7 +111,7 @@ class Observed:
     @cached_property
     def lost_nodes(self) -> dict[str, UnreadyNode]:
         """Nodes that hold live pods of the job and are given up, the longest lost first."""
-        return self.cluster.lost(self.now)
+        return self.node_health.lost(self.now)
 
     @cached_property
     def saved(self) -> Checkpoints | None:

@@ -53,7 +53,7 @@ def _begin() -> Plan:
 
 
 def _old_gang(observed: Observed) -> Plan | None:
-    if not observed.remains.alive:
+    if not observed.previous_pods.alive:
         return None
     return Plan(
         _waiting_phase(observed),

@@ -17,7 +17,7 @@ def suspend(observed: Observed) -> Plan | None:
 
 
 def _suspend(observed: Observed) -> Plan:
-    held = observed.gang.alive or observed.remains.alive
+    held = observed.gang.alive or observed.previous_pods.alive
     running = observed.resolved and not observed.ended
     return Plan(
         Phase.SUSPENDED,

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from stargate_operator.model.node import Node
-from stargate_operator.model.node_health import Cluster, UnreadyNode
+from stargate_operator.model.node_health import NodeHealth, UnreadyNode
 from stargate_operator.model.pod import Pod
 from stargate_operator.telemetry import metrics
 
@@ -26,7 +26,7 @@ _REMEMBER_GONE_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
-class Patience:
+class NodeLossTimes:
     lost_after: timedelta
     avoided_for: timedelta
 
@@ -41,18 +41,18 @@ class _Unready:
     gone: bool = False
 
 
-class Nodes:
+class NodeTracker:
     """`clock` is UTC, `monotonic` in seconds; `every_pod` gives the pods of all jobs."""
 
     def __init__(
         self,
-        patience: Patience,
+        times: NodeLossTimes,
         *,
         every_pod: Callable[[], Iterable[Pod]],
         clock: Callable[[], datetime],
         monotonic: Callable[[], float],
     ) -> None:
-        self._patience = patience
+        self._times = times
         self._every_pod = every_pod
         self._clock = clock
         self._monotonic = monotonic
@@ -65,7 +65,7 @@ class Nodes:
     def tolerated_seconds(self) -> int:
         """How long a pod bears a node that is not ready: longer than we do. Kubernetes' own eviction
         comes second, for when no operator is there to act."""
-        return int(self._patience.lost_after.total_seconds()) + _BACKSTOP_SECONDS
+        return int(self._times.lost_after.total_seconds()) + _BACKSTOP_SECONDS
 
     def take(self, node: Node | None, gone: Node | None) -> bool:
         """A node as it is now, or as it was when it went. Whether that is news to anybody."""
@@ -85,15 +85,15 @@ class Nodes:
             if name and name not in self._ready and name not in self._unready:
                 self._unready_now(name, silent=True, gone=True)
 
-    def about(self, pods: Iterable[Pod], avoided: Iterable[str]) -> Cluster:
+    def about(self, pods: Iterable[Pod], avoided: Iterable[str]) -> NodeHealth:
         """What the owner of these pods must know."""
         unready = self._unready_of(pods) if self._unready else {}
-        return Cluster(
+        return NodeHealth(
             unready=unready,
             ready_again=frozenset(name for name in avoided if name in self._ready),
             outage=bool(unready) and self._outage(),
-            lost_after=self._patience.lost_after,
-            avoided_for=self._patience.avoided_for,
+            lost_after=self._times.lost_after,
+            avoided_for=self._times.avoided_for,
         )
 
     def concerned(self, names: set[str]) -> set[str]:
@@ -133,5 +133,5 @@ class Nodes:
             holding = {p.node for p in self._every_pod() if p.node in self._unready and p.alive}
             self._counted_at, self._in_outage = now, len(holding) > len(self._ready)
             if self._in_outage and not before:
-                log.warning("most nodes are not ready: none is given up", nodes=len(holding))
+                log.warning("most nodes are not ready: none is given up", node_tracker=len(holding))
         return self._in_outage

@@ -74,7 +74,7 @@ class Gang:
 
 
 @dataclass(frozen=True)
-class Remains:
+class PreviousPods:
     """Pods of earlier attempts: `alive` still hold nodes, the rest only hold logs."""
 
     alive: tuple[Pod, ...] = ()

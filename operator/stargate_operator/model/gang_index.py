@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from stargate_operator.model.gang import Gang, Remains
+from stargate_operator.model.gang import Gang, PreviousPods
 from stargate_operator.model.pod import FAILED, ORDINARY_WAITING, RUNNING, SUCCEEDED, Pod
 
 
 @dataclass
-class _Muster:
+class AttemptPods:
     """The pods of one attempt, counted as they come, change and go."""
 
     ranks: dict[int, Pod] = field(default_factory=dict)
@@ -66,7 +66,7 @@ class _Muster:
                 yield self.waiting
 
 
-class Roll:
+class GangIndex:
     """The roll of a job's pods by attempt, kept up to date in O(1) for each change.
 
     Looking at a gang of thousands anew at each decision would cost more than all else together.
@@ -77,7 +77,7 @@ class Roll:
 
     def __init__(self, pods: Iterable[Pod] = (), size: int = 0) -> None:
         self._size = size
-        self._attempts: dict[tuple[str, int], _Muster] = {}
+        self._attempts: dict[tuple[str, int], AttemptPods] = {}
         self._misfits: dict[str, Pod] = {}
         for pod in pods:
             self.take(None, pod)
@@ -92,14 +92,14 @@ class Roll:
         if not self._fits(pod):
             self._take_misfit(old, new)
             return False
-        muster = self._attempts.setdefault((pod.namespace, pod.attempt), _Muster())
-        alive, up = muster.alive, muster.up
+        observe_gang = self._attempts.setdefault((pod.namespace, pod.attempt), AttemptPods())
+        alive, up = observe_gang.alive, observe_gang.up
         if old is not None and self._fits(old):
-            muster.leave(old)
+            observe_gang.leave(old)
         if new is not None:
-            muster.enter(new)
-        emptied = muster.alive == 0 and alive > 0
-        filled = muster.up == self._size and up != self._size
+            observe_gang.enter(new)
+        emptied = observe_gang.alive == 0 and alive > 0
+        filled = observe_gang.up == self._size and up != self._size
         return emptied or filled or _has_failed(old, new)
 
     def gang(
@@ -109,34 +109,34 @@ class Roll:
         attempt: int,
         size: int,
         creating: frozenset[int] = frozenset(),
-    ) -> tuple[Gang, Remains]:
+    ) -> tuple[Gang, PreviousPods]:
         """The gang of `attempt` as it is now, and what remains of other attempts; `namespace` is the
         job's."""
         if size != self._size:
             self._size_up(size)
-        muster = self._attempts.get((namespace, attempt)) or _Muster()
+        observe_gang = self._attempts.get((namespace, attempt)) or AttemptPods()
         gang = Gang(
             attempt=attempt,
             size=size,
-            ranks=MappingProxyType(muster.ranks),
+            ranks=MappingProxyType(observe_gang.ranks),
             creating=creating,
-            scheduled=muster.scheduled,
-            running=muster.running,
-            ready=muster.ready,
-            succeeded=len(muster.succeeded),
-            failed=tuple(muster.failed.values()),
-            alive=muster.alive,
-            last_scheduled_at=muster.last_scheduled_at,
-            unschedulable=next(iter(muster.unschedulable.values()), None),
-            waiting=next(iter(muster.waiting.values()), None),
-            leaving=muster.leaving,
+            scheduled=observe_gang.scheduled,
+            running=observe_gang.running,
+            ready=observe_gang.ready,
+            succeeded=len(observe_gang.succeeded),
+            failed=tuple(observe_gang.failed.values()),
+            alive=observe_gang.alive,
+            last_scheduled_at=observe_gang.last_scheduled_at,
+            unschedulable=next(iter(observe_gang.unschedulable.values()), None),
+            waiting=next(iter(observe_gang.waiting.values()), None),
+            leaving=observe_gang.leaving,
         )
-        return gang, self._remains(namespace, attempt)
+        return gang, self._previous_pods(namespace, attempt)
 
     def _size_up(self, size: int) -> None:
         """Only a job whose size was not known yet, or changed, is mustered anew."""
         everyone = [pod for each in self._attempts.values() for pod in each.ranks.values()]
-        anew = Roll([*everyone, *self._misfits.values()], size)
+        anew = GangIndex([*everyone, *self._misfits.values()], size)
         self._size, self._attempts, self._misfits = size, anew._attempts, anew._misfits
 
     def _fits(self, pod: Pod) -> bool:
@@ -150,14 +150,14 @@ class Roll:
         if old is not None and self._fits(old):
             self._attempts[old.namespace, old.attempt].leave(old)
 
-    def _remains(self, namespace: str, attempt: int) -> Remains:
+    def _previous_pods(self, namespace: str, attempt: int) -> PreviousPods:
         others = [
             each
             for (place, number), each in self._attempts.items()
             if place == namespace and number != attempt
         ]
         misfits = [pod for pod in self._misfits.values() if pod.namespace == namespace]
-        return Remains(
+        return PreviousPods(
             alive=tuple(
                 pod for each in others if each.alive for pod in each.ranks.values() if pod.alive
             )
@@ -167,17 +167,17 @@ class Roll:
         )
 
 
-def muster(
+def observe_gang(
     pods: Iterable[Pod],
     *,
     namespace: str,
     attempt: int,
     size: int,
     creating: frozenset[int] = frozenset(),
-) -> tuple[Gang, Remains]:
+) -> tuple[Gang, PreviousPods]:
     """The gang and the remains among these pods."""
-    roll = Roll(pods, size)
-    return roll.gang(namespace=namespace, attempt=attempt, size=size, creating=creating)
+    gang_index = GangIndex(pods, size)
+    return gang_index.gang(namespace=namespace, attempt=attempt, size=size, creating=creating)
 
 
 def _has_failed(old: Pod | None, new: Pod | None) -> bool:

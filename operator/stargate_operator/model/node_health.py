@@ -27,7 +27,7 @@ class UnreadyNode:
 
 
 @dataclass(frozen=True)
-class Cluster:
+class NodeHealth:
     """`unready` are the nodes that hold live pods of the job; `ready_again` those nodes that it avoids
     and that are ready now."""
 

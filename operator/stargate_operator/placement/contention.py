@@ -130,7 +130,7 @@ def _standing(observed: Observed) -> _Standing:
         partly=observed.starting and gang.partly_scheduled,
         short=gang.short_of_nodes,
         whole=observed.phase in _HOLDING and gang.all_scheduled and gang.alive > 0,
-        holding=gang.alive + len(observed.remains.alive),
+        holding=gang.alive + len(observed.previous_pods.alive),
         where=_where(observed.blueprint),
     )
 

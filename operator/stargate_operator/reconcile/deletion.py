@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 
 from stargate_operator.decide.effects import deletion_of
 from stargate_operator.informers.jobs import Jobs
-from stargate_operator.informers.node_tracker import Nodes
+from stargate_operator.informers.node_tracker import NodeTracker
 from stargate_operator.informers.pod_store import PodStore
 from stargate_operator.model.pod import Pod
-from stargate_operator.reconcile.gang_objects import Companions
+from stargate_operator.reconcile.gang_objects import GangObjects
 from stargate_operator.reconcile.pod_control import PodControl
 from stargate_operator.reconcile.status_writer import StatusWriter
 from stargate_types import StargateJob
@@ -21,7 +21,7 @@ _LOOK_AGAIN = timedelta(seconds=5)
 _ORPHAN_FINALIZER = "orphan"
 
 
-class Retirement:
+class JobDeletion:
     """Of one job, by its UID."""
 
     def __init__(
@@ -30,19 +30,19 @@ class Retirement:
         *,
         jobs: Jobs,
         pods: PodStore,
-        companions: Companions,
+        gang_objects: GangObjects,
         pod_control: PodControl,
         status_writer: StatusWriter,
-        nodes: Nodes,
+        node_tracker: NodeTracker,
         clock: Callable[[], datetime],
     ) -> None:
         self._uid = uid
         self._jobs = jobs
         self._pods = pods
-        self._companions = companions
+        self._gang_objects = gang_objects
         self._pod_control = pod_control
         self._status_writer = status_writer
-        self._nodes = nodes
+        self._node_tracker = node_tracker
         self._clock = clock
         self._orphaned = False
         self._confirmed = False
@@ -55,10 +55,10 @@ class Retirement:
         self._orphaned |= job is not None and _ORPHAN_FINALIZER in job.metadata.finalizers
         if self._orphaned:
             return None
-        await self._companions.delete(self._uid)
+        await self._gang_objects.delete(self._uid)
         left = self._left()
-        now, cluster = self._clock(), self._nodes.about(left, avoided=())
-        self._pod_control.delete(deletion_of(left, grace=None, cluster=cluster, now=now))
+        now, node_health = self._clock(), self._node_tracker.about(left, avoided=())
+        self._pod_control.delete(deletion_of(left, grace=None, node_health=node_health, now=now))
         return now + _LOOK_AGAIN if left else None
 
     async def _confirm(self) -> datetime | None:

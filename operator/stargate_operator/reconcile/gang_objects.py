@@ -32,7 +32,7 @@ class Metas(Protocol):
     def seed(self, meta: ObjectMeta) -> None: ...
 
 
-class Companions:
+class GangObjects:
     """`group_version` is the API version of PodGroup, None where the cluster does not serve it."""
 
     def __init__(

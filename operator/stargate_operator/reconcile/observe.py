@@ -9,8 +9,8 @@ from stargate_operator.decide.observed import Contention, Observed
 from stargate_operator.informers.catalog import Catalogue
 from stargate_operator.model.blueprint import Blueprint, Refusal, resolve
 from stargate_operator.model.gang import Gang
-from stargate_operator.model.gang_index import Roll
-from stargate_operator.model.node_health import Cluster
+from stargate_operator.model.gang_index import GangIndex
+from stargate_operator.model.node_health import NodeHealth
 from stargate_operator.model.pod import Pod
 from stargate_operator.model.report_interval import interval_seconds
 from stargate_operator.model.reports import Reports
@@ -27,16 +27,16 @@ class ClusterView:
     catalogue: Catalogue
     contention: Contention
     native_gangs: bool
-    missing_companions: tuple[str, ...]
+    missing_gang_objects: tuple[str, ...]
     heard_since: datetime
-    cluster: Callable[[Iterable[Pod], Iterable[str]], Cluster]
+    node_health: Callable[[Iterable[Pod], Iterable[str]], NodeHealth]
     """Of these pods, and of the nodes of these names that the job avoids."""
     placing: Placing
 
 
 def observe(
     job: StargateJob,
-    roll: Roll,
+    gang_index: GangIndex,
     *,
     creating: frozenset[int],
     memory: Memory,
@@ -45,7 +45,7 @@ def observe(
     now: datetime,
 ) -> Observed:
     size = _world_size(job)
-    gang, remains = roll.gang(
+    gang, previous_pods = gang_index.gang(
         namespace=job.metadata.namespace,
         attempt=job.status.attempt,
         size=size,
@@ -59,12 +59,12 @@ def observe(
         now=now,
         blueprint=blueprint,
         gang=gang,
-        remains=remains,
+        previous_pods=previous_pods,
         reports=reports,
         trouble=memory.trouble,
         contention=view.contention,
-        cluster=view.cluster(
-            chain(gang.ranks.values(), remains.alive),
+        node_health=view.node_health(
+            chain(gang.ranks.values(), previous_pods.alive),
             (each.name for each in job.status.avoided_nodes),
         ),
         failed_since=memory.failed_since,
@@ -74,7 +74,7 @@ def observe(
         has_room=_has_room(job, blueprint, view.placing),
         never_fits=_never_fits(job, gang, blueprint, view.placing),
         native_gangs=view.native_gangs,
-        missing_companions=view.missing_companions,
+        missing_gang_objects=view.missing_gang_objects,
     )
 
 

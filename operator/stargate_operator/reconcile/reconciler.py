@@ -19,18 +19,18 @@ from stargate_operator.desired.gang_objects import pod_group_name
 from stargate_operator.desired.pods import Placement, PodStamp, pod_stamp
 from stargate_operator.informers.catalog import Catalogue
 from stargate_operator.informers.jobs import Jobs
-from stargate_operator.informers.node_tracker import Nodes
+from stargate_operator.informers.node_tracker import NodeTracker
 from stargate_operator.informers.pod_store import PodStore
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.errors import ApiError
 from stargate_operator.kube.transport import Jitter
 from stargate_operator.model.blueprint import Blueprint
-from stargate_operator.model.gang_index import Roll
+from stargate_operator.model.gang_index import GangIndex
 from stargate_operator.placement.contention import Rivals
 from stargate_operator.placement.placer import Placing
-from stargate_operator.reconcile.deletion import Retirement
+from stargate_operator.reconcile.deletion import JobDeletion
 from stargate_operator.reconcile.event_recorder import EventRecorder
-from stargate_operator.reconcile.gang_objects import Companions, NameTaken
+from stargate_operator.reconcile.gang_objects import GangObjects, NameTaken
 from stargate_operator.reconcile.memory import Memory
 from stargate_operator.reconcile.observe import ClusterView, observe
 from stargate_operator.reconcile.pod_control import PodControl
@@ -58,8 +58,8 @@ class Dependencies:
     jobs: Jobs
     catalogue: Catalogue
     pods: PodStore
-    nodes: Nodes
-    companions: Companions
+    node_tracker: NodeTracker
+    gang_objects: GangObjects
     ledger: Ledger
     hearing: Hearing
     rivals: Rivals
@@ -75,9 +75,9 @@ class Dependencies:
 class Reconciler:
     """The passes of one job. Each returns when the next is due at the latest; None: on news only."""
 
-    def __init__(self, uid: str, dependencies: Dependencies, roll: Roll) -> None:
+    def __init__(self, uid: str, dependencies: Dependencies, gang_index: GangIndex) -> None:
         self.uid = uid
-        self._roll = roll
+        self._gang_index = gang_index
         self._dependencies = dependencies
         self.memory = Memory()
         self._status_writer = StatusWriter(dependencies.client)
@@ -88,14 +88,14 @@ class Reconciler:
             clock=dependencies.clock,
             wake=lambda: dependencies.wake(uid),
         )
-        self._retirement = Retirement(
+        self._deletion = JobDeletion(
             uid,
             jobs=dependencies.jobs,
             pods=dependencies.pods,
-            companions=dependencies.companions,
+            gang_objects=dependencies.gang_objects,
             pod_control=self._pod_control,
             status_writer=self._status_writer,
-            nodes=dependencies.nodes,
+            node_tracker=dependencies.node_tracker,
             clock=dependencies.clock,
         )
         self.done = False
@@ -120,7 +120,7 @@ class Reconciler:
         return self._next(observed, plan, after, wanted=status)
 
     async def _retire(self, job: StargateJob | None) -> datetime | None:
-        due = await self._retirement.go_on(job or self.memory.last_seen)
+        due = await self._deletion.go_on(job or self.memory.last_seen)
         if job is not None:
             self.memory.last_seen = job
             return due
@@ -139,15 +139,17 @@ class Reconciler:
         view = ClusterView(
             catalogue=dependencies.catalogue,
             contention=dependencies.rivals.seen_by(job),
-            native_gangs=dependencies.companions.native_gangs,
-            missing_companions=dependencies.companions.missing(job) if job.status.attempt else (),
+            native_gangs=dependencies.gang_objects.native_gangs,
+            missing_gang_objects=dependencies.gang_objects.missing(job)
+            if job.status.attempt
+            else (),
             heard_since=dependencies.hearing.since,
-            cluster=dependencies.nodes.about,
+            node_health=dependencies.node_tracker.about,
             placing=dependencies.placing,
         )
         return observe(
             job,
-            self._roll,
+            self._gang_index,
             creating=self._pod_control.creating(job.status.attempt),
             memory=self.memory,
             reports=dependencies.ledger.of(self.uid),
@@ -193,15 +195,15 @@ class Reconciler:
             await self._pod_control.stop_creating()
         self._pod_control.delete(wanted.delete)
         await self._create(observed, wanted)
-        await self._dependencies.companions.prune(observed.job)
+        await self._dependencies.gang_objects.prune(observed.job)
 
     async def _create(self, observed: Observed, wanted: Effects) -> None:
         job, blueprint = observed.job, observed.blueprint
         if observed.gang.created == observed.gang.size:
             self.memory.accepted()
         try:
-            for kind in wanted.companions:
-                await self._dependencies.companions.create(kind, job)
+            for kind in wanted.gang_objects:
+                await self._dependencies.gang_objects.create(kind, job)
         except NameTaken as taken:
             return self.memory.refused(taken.reason, taken.message, observed.now)
         except ApiError as error:
@@ -212,7 +214,7 @@ class Reconciler:
         return None
 
     def _stamp(self, job: StargateJob, blueprint: Blueprint) -> PodStamp:
-        native = self._dependencies.companions.native_gangs
+        native = self._dependencies.gang_objects.native_gangs
         return pod_stamp(
             job,
             blueprint,
@@ -220,7 +222,7 @@ class Reconciler:
             target=self._dependencies.target(),
             placement=Placement(
                 avoided=tuple(each.name for each in job.status.avoided_nodes),
-                tolerated_seconds=self._dependencies.nodes.tolerated_seconds,
+                tolerated_seconds=self._dependencies.node_tracker.tolerated_seconds,
                 pod_group=pod_group_name(job, job.status.attempt) if native else None,
             ),
         )

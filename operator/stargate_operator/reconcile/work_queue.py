@@ -12,7 +12,7 @@ from functools import partial
 import structlog
 
 from stargate_operator.kube.errors import ApiError, NotLeading
-from stargate_operator.model.gang_index import Roll
+from stargate_operator.model.gang_index import GangIndex
 from stargate_operator.model.pod import Pod
 from stargate_operator.reconcile.alarm import Alarm
 from stargate_operator.reconcile.reconciler import Dependencies, Reconciler
@@ -33,8 +33,8 @@ class _JobLoop:
         self, uid: str, dependencies: Dependencies, *, finished: Callable[[str], None]
     ) -> None:
         self.alarm = Alarm(dependencies.monotonic)
-        self.roll = Roll(dependencies.pods.of_job(uid).values())
-        self.reconciler = Reconciler(uid, dependencies, self.roll)
+        self.gang_index = GangIndex(dependencies.pods.of_job(uid).values())
+        self.reconciler = Reconciler(uid, dependencies, self.gang_index)
         self._dependencies = dependencies
         self._finished = finished
         self._failures = 0
@@ -125,7 +125,7 @@ class WorkQueue:
         loop = self._loops.get(uid)
         if loop is None or self._dependencies is None:
             return self.wake(uid)  # whose roll begins with what the informer holds by now
-        if loop.roll.take(old, new):
+        if loop.gang_index.take(old, new):
             loop.alarm.now()
         else:
             loop.alarm.soon()

@@ -28,7 +28,7 @@ async def lead(replica: Replica) -> None:
     acted_on = [each for each in replica.informers if each not in replica.foreign_pods]
     await catch_up(replica.client, replica.scope, replica.jobs, replica.catalogue, acted_on)
     # Only after the pods are known for certain can it be told which of their nodes have vanished.
-    replica.nodes.miss({pod.node for pod in replica.every_pod()})
+    replica.node_tracker.miss({pod.node for pod in replica.every_pod()})
     # Workers are sent here by the label, so reports arrive from now on.
     await _take_leader_label(replica)
     # A standby hears no reports. Silence must count from now, or a live gang looks hung.

@@ -19,7 +19,7 @@ from stargate_operator.informers.informer import PODS, SERVICES, Follower, Infor
 from stargate_operator.informers.jobs import Jobs
 from stargate_operator.informers.kopf_handlers import Handler, handlers, watched
 from stargate_operator.informers.kopf_watchers import KopfWatchers
-from stargate_operator.informers.node_tracker import Nodes, Patience
+from stargate_operator.informers.node_tracker import NodeLossTimes, NodeTracker
 from stargate_operator.informers.nodes import NodeInformer
 from stargate_operator.informers.pod_store import PodStore
 from stargate_operator.kube.client import Client
@@ -31,7 +31,7 @@ from stargate_operator.placement.fleet import Fleet
 from stargate_operator.placement.placer import Placing
 from stargate_operator.reconcile.compute_blocks import Accountant
 from stargate_operator.reconcile.event_recorder import EventRecorder
-from stargate_operator.reconcile.gang_objects import Companions
+from stargate_operator.reconcile.gang_objects import GangObjects
 from stargate_operator.reconcile.reconciler import Dependencies
 from stargate_operator.reconcile.work_queue import WorkQueue
 from stargate_operator.reports.authentication import Identities
@@ -87,8 +87,8 @@ class Replica:
         )
         self.hearing = Hearing(ports.now, ports.monotonic)
         self.fleet = Fleet(ports.monotonic)
-        self.nodes = Nodes(
-            Patience(
+        self.node_tracker = NodeTracker(
+            NodeLossTimes(
                 lost_after=timedelta(seconds=settings.node_lost_seconds),
                 avoided_for=timedelta(seconds=settings.avoid_lost_nodes_seconds),
             ),
@@ -97,7 +97,10 @@ class Replica:
             monotonic=ports.monotonic,
         )
         self.wakeups = Wakeups(
-            work_queue=self.work_queue, fleet=self.fleet, jobs=self.jobs, nodes=self.nodes
+            work_queue=self.work_queue,
+            fleet=self.fleet,
+            jobs=self.jobs,
+            node_tracker=self.node_tracker,
         )
         self.node_informer = NodeInformer(
             self.client,
@@ -195,8 +198,8 @@ class Replica:
             jobs=self.jobs,
             catalogue=self.catalogue,
             pods=self.pods,
-            nodes=self.nodes,
-            companions=Companions(
+            node_tracker=self.node_tracker,
+            gang_objects=GangObjects(
                 self.client,
                 services=self.services,
                 pod_groups=self.pod_groups,

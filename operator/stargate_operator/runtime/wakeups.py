@@ -6,7 +6,7 @@ It reads what changed and wakes; it decides nothing about a job.
 import asyncio
 
 from stargate_operator.informers.jobs import Jobs
-from stargate_operator.informers.node_tracker import Nodes
+from stargate_operator.informers.node_tracker import NodeTracker
 from stargate_operator.model.node import Node
 from stargate_operator.model.pod import Pod
 from stargate_operator.placement.fleet import Fleet
@@ -18,11 +18,13 @@ _NODE_DELAY_SECONDS = 0.1
 class Wakeups:
     """The callbacks of the caches. `old` is None for a new object, `new` for one that is gone."""
 
-    def __init__(self, *, work_queue: WorkQueue, fleet: Fleet, jobs: Jobs, nodes: Nodes) -> None:
+    def __init__(
+        self, *, work_queue: WorkQueue, fleet: Fleet, jobs: Jobs, node_tracker: NodeTracker
+    ) -> None:
         self._work_queue = work_queue
         self._fleet = fleet
         self._jobs = jobs
-        self._nodes = nodes
+        self._node_tracker = node_tracker
         self._changed_nodes: set[str] = set()
 
     def pod_changed(self, uid: str, old: Pod | None, new: Pod | None) -> None:
@@ -40,7 +42,7 @@ class Wakeups:
         changes of a moment are gathered, and the pods are looked at once."""
         self._fleet.node_changed(old, new)
         changed = new or old
-        if changed is None or not self._nodes.take(new, old):
+        if changed is None or not self._node_tracker.take(new, old):
             return
         if not self._changed_nodes:
             asyncio.get_running_loop().call_later(_NODE_DELAY_SECONDS, self._wake_jobs_on_nodes)
@@ -53,5 +55,5 @@ class Wakeups:
             for job in self._jobs
             if any(node.name in names for node in job.status.avoided_nodes)
         }
-        for uid in self._nodes.concerned(names) | avoiding:
+        for uid in self._node_tracker.concerned(names) | avoiding:
             self._work_queue.wake(uid)

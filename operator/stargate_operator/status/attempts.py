@@ -6,7 +6,7 @@ from datetime import datetime
 from stargate_operator.decide.culprit import cause_of, first_failure, precedes
 from stargate_operator.decide.plan import NOT_FAILURES, Ending
 from stargate_operator.model.blueprint import Blueprint
-from stargate_operator.model.gang import Remains
+from stargate_operator.model.gang import PreviousPods
 from stargate_operator.model.pod import Pod
 from stargate_operator.model.ranks import interval_string
 from stargate_operator.status.size_limit import shortened
@@ -75,12 +75,12 @@ class Revision:
     counted: int
 
 
-def revised(attempt: AttemptStatus, remains: Remains, now: datetime) -> Revision | None:
+def revised(attempt: AttemptStatus, previous_pods: PreviousPods, now: datetime) -> Revision | None:
     """While an ended attempt's pods go, an earlier or graver failure than the known may turn up."""
     if attempt.cause is None or attempt.cause in _CERTAIN or attempt.end is None:
         return None
     known = Ending(attempt.cause, attempt.end, exit_code=attempt.exit_code)
-    candidates = [pod for pod in remains.failed if _may_be_first(pod, attempt)]
+    candidates = [pod for pod in previous_pods.failed if _may_be_first(pod, attempt)]
     better = first_failure(candidates, now)
     if better is None or not precedes(better, known):
         return None

@@ -116,15 +116,15 @@ def _could_not_start(observed: Observed, plan: Plan) -> str | None:
 
 def _all_run(observed: Observed) -> str:
     """Of a node that says nothing, the pods' last words are old."""
-    cluster, said = observed.cluster, "every rank runs or has succeeded"
-    if not cluster.unready:
+    node_health, said = observed.node_health, "every rank runs or has succeeded"
+    if not node_health.unready:
         return said
-    first = min(cluster.unready.values(), key=lambda node: node.since)
-    others = len(cluster.unready) - 1
+    first = min(node_health.unready.values(), key=lambda node: node.since)
+    others = len(node_health.unready) - 1
     more = f" and {others} more nodes" if others else ""
     verb = "have" if others else "has"
     since = f"{said}, as far as is known: {first.name}{more} {verb} not been ready"
-    if cluster.outage:
+    if node_health.outage:
         return f"{since}, nor has the greater part of the cluster: waiting for it to come back"
     return f"{since} since {first.since:%Y-%m-%dT%H:%M:%SZ}"
 

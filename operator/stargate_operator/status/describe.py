@@ -99,7 +99,7 @@ def _revise(observed: Observed, found: list[AttemptStatus], changes: Changes) ->
     """Until the pods of the next attempt may be made, the cause is provisional."""
     if len(found) < 2 or observed.resolved:
         return
-    revision = attempts.revised(found[-2], observed.remains, observed.now)
+    revision = attempts.revised(found[-2], observed.previous_pods, observed.now)
     if revision is None:
         revision = attempts.lost_with_node(found[-2], _on_lost_nodes(observed))
     if revision is not None:
@@ -111,14 +111,14 @@ def _revise(observed: Observed, found: list[AttemptStatus], changes: Changes) ->
 def _avoided(observed: Observed, plan: Plan) -> list[AvoidedNode]:
     standing = observed.job.status.avoided_nodes
     if plan.ending and plan.ending.cause is Cause.NODE_RETURNED:
-        standing = avoided_nodes.without(standing, observed.cluster.ready_again)
+        standing = avoided_nodes.without(standing, observed.node_health.ready_again)
     if plan.next_attempt or plan.resolve:
         standing = avoided_nodes.without_forgotten(standing, observed.now)
     return _listed(observed, standing)
 
 
 def _listed(observed: Observed, standing: list[AvoidedNode]) -> list[AvoidedNode]:
-    until = observed.now + observed.cluster.avoided_for
+    until = observed.now + observed.node_health.avoided_for
     return avoided_nodes.with_lost(standing, observed.lost_nodes, now=observed.now, until=until)
 
 
@@ -134,7 +134,7 @@ def _tell_given_up(observed: Observed, found: list[AttemptStatus], nodes: set[st
 def _on_lost_nodes(observed: Observed) -> list[Pod]:
     if not observed.lost_nodes:
         return []
-    held = (*observed.gang.live_pods, *observed.remains.alive)
+    held = (*observed.gang.live_pods, *observed.previous_pods.alive)
     return [pod for pod in held if pod.node in observed.lost_nodes]
 
 

@@ -57,21 +57,21 @@ def test_a_running_gang_gets_none() -> None:
     ids=["new", "restarting", "queued", "suspended", "succeeded", "failed"],
 )
 def test_nothing_is_created_before_or_after_a_gang_may_start(given: GivenJob) -> None:
-    found = effects(observed(given, missing_companions=("Service",)))
-    assert (found.create, found.companions) == ((), ())
+    found = effects(observed(given, missing_gang_objects=("Service",)))
+    assert (found.create, found.gang_objects) == ((), ())
 
 
 def test_nothing_is_created_for_a_job_that_is_being_deleted() -> None:
     given = job().starting()
     meta = given.metadata.model_copy(update={"deletion_timestamp": at(-1)})
     going = given.model_copy(update={"metadata": meta})
-    assert effects(observed(going, missing_companions=("Service",))).create == ()
+    assert effects(observed(going, missing_gang_objects=("Service",))).create == ()
 
 
 def test_nothing_is_created_while_a_pod_of_an_earlier_attempt_is_alive() -> None:
     old = pod(3, attempt=1).running().deleted()
-    found = effects(observed(job().starting(2), [old], missing_companions=("Service",)))
-    assert (found.create, found.companions) == ((), ())
+    found = effects(observed(job().starting(2), [old], missing_gang_objects=("Service",)))
+    assert (found.create, found.gang_objects) == ((), ())
 
 
 def test_pods_that_ended_do_not_hold_it_up() -> None:
@@ -94,8 +94,8 @@ def test_after_a_refusal_nothing_is_created_until_the_retry() -> None:
     ids=["starting", "running", "restarting"],
 )
 def test_companions_stand_as_long_as_the_gang(given: GivenJob, made: bool) -> None:
-    found = effects(observed(given, gang(4), missing_companions=("Service",)))
-    assert bool(found.companions) is made
+    found = effects(observed(given, gang(4), missing_gang_objects=("Service",)))
+    assert bool(found.gang_objects) is made
 
 
 def test_a_restart_deletes_the_old_gang_with_a_grace_of_two_seconds() -> None:

@@ -115,7 +115,7 @@ def test_a_rank_in_its_grace_may_be_silent() -> None:
 
 
 def test_a_node_that_is_not_ready_explains_the_silence() -> None:
-    plan = planned(hanging(), gang(4), cluster=unready("node-1", since=-5))
+    plan = planned(hanging(), gang(4), node_health=unready("node-1", since=-5))
     assert (plan.phase, plan.ending) == (Phase.RUNNING, None)
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from stargate_operator.decide.effects import PodDeletion, effects
 from stargate_operator.decide.plan import Plan
-from stargate_operator.model.node_health import Cluster
+from stargate_operator.model.node_health import NodeHealth
 from stargate_types.status import Cause, Phase
 from tests.builders import (
     GivenJob,
@@ -27,12 +27,12 @@ def ending(plan: Plan) -> tuple[Cause, int | None, str | None]:
     return plan.ending.cause, plan.ending.rank, plan.ending.node
 
 
-def deletes(given: GivenJob, *pods: object, cluster: Cluster = LOST) -> list[PodDeletion]:
-    return list(effects(observed(given, pods, cluster=cluster)).delete)  # type: ignore[arg-type]
+def deletes(given: GivenJob, *pods: object, node_health: NodeHealth = LOST) -> list[PodDeletion]:
+    return list(effects(observed(given, pods, node_health=node_health)).delete)  # type: ignore[arg-type]
 
 
 def test_a_lost_node_ends_the_attempt_and_is_named() -> None:
-    plan = planned(job(nodes=4).running(), gang(4), cluster=LOST)
+    plan = planned(job(nodes=4).running(), gang(4), node_health=LOST)
     assert ending(plan) == (Cause.NODE_LOST, 2, "node-2")
     assert plan.ending is not None
     assert plan.ending.message == (
@@ -42,14 +42,16 @@ def test_a_lost_node_ends_the_attempt_and_is_named() -> None:
 
 
 def test_several_are_told_in_one_line() -> None:
-    plan = planned(job(nodes=4).running(), gang(4), cluster=unready("node-1", "node-2", "node-3"))
+    plan = planned(
+        job(nodes=4).running(), gang(4), node_health=unready("node-1", "node-2", "node-3")
+    )
     assert plan.ending is not None
     assert plan.ending.message.endswith("; so were ranks 2-3")
 
 
 @pytest.mark.parametrize(("since", "lost"), [(0, False), (-29.9, False), (-30, True)])
 def test_a_node_that_may_come_back_in_time_is_waited_for(since: float, lost: bool) -> None:
-    plan = planned(job().running(), gang(4), cluster=unready("node-1", since=since))
+    plan = planned(job().running(), gang(4), node_health=unready("node-1", since=since))
     assert plan.next_attempt is lost
     if not lost:
         assert plan.phase is Phase.RUNNING
@@ -57,18 +59,18 @@ def test_a_node_that_may_come_back_in_time_is_waited_for(since: float, lost: boo
 
 
 def test_while_most_nodes_are_not_ready_none_is_given_up() -> None:
-    cluster = unready("node-1", "node-2", since=-3600, outage=True)
-    plan = planned(job().running(), gang(4), cluster=cluster)
+    node_health = unready("node-1", "node-2", since=-3600, outage=True)
+    plan = planned(job().running(), gang(4), node_health=node_health)
     assert (plan.phase, plan.ending) == (Phase.RUNNING, None)
     assert plan.wake_at == at(5)
 
 
 def test_the_condition_says_what_is_not_known() -> None:
-    def ready(cluster: Cluster) -> str:
-        status = described(job().running(), gang(4), cluster=cluster)
+    def ready(node_health: NodeHealth) -> str:
+        status = described(job().running(), gang(4), node_health=node_health)
         return next(each.message for each in status.conditions if each.type == "Ready")
 
-    assert ready(Cluster()) == "every rank runs or has succeeded"
+    assert ready(NodeHealth()) == "every rank runs or has succeeded"
     assert "node-1 has not been ready since 2026-03-01T11:59:55Z" in ready(
         unready("node-1", since=-5)
     )
@@ -77,15 +79,19 @@ def test_the_condition_says_what_is_not_known() -> None:
 
 def test_a_starting_gang_does_not_wait_for_a_lost_node() -> None:
     given = starting_gang(4, pod(2).scheduled())
-    assert ending(planned(job().starting(), given, cluster=LOST)) == (Cause.NODE_LOST, 2, "node-2")
+    assert ending(planned(job().starting(), given, node_health=LOST)) == (
+        Cause.NODE_LOST,
+        2,
+        "node-2",
+    )
 
 
 def test_a_rank_that_had_finished_lost_nothing() -> None:
-    assert planned(job().running(), gang(4, pod(2).succeeded()), cluster=LOST).ending is None
+    assert planned(job().running(), gang(4, pod(2).succeeded()), node_health=LOST).ending is None
 
 
 def test_a_lost_node_does_not_count() -> None:
-    status = described(job(max_restarts=0).running(), gang(4), cluster=LOST)
+    status = described(job(max_restarts=0).running(), gang(4), node_health=LOST)
     assert (status.phase, status.failures_since_checkpoint, status.restarts) == (
         Phase.RESTARTING,
         0,
@@ -94,7 +100,7 @@ def test_a_lost_node_does_not_count() -> None:
 
 
 def test_it_is_avoided_from_then_on() -> None:
-    status = described(job().running(), gang(4), cluster=LOST)
+    status = described(job().running(), gang(4), node_health=LOST)
     assert [(each.name, each.until) for each in status.avoided_nodes] == [("node-2", at(600))]
 
 
@@ -113,9 +119,9 @@ def test_forgetting_is_not_worth_a_write() -> None:
 def test_a_few_are_avoided_at_most_and_the_list_stands_still() -> None:
     names = [f"node-{n}" for n in range(40)]
     given = job(nodes=40).running()
-    status = described(given, gang(40), cluster=unready(*names))
+    status = described(given, gang(40), node_health=unready(*names))
     assert len(status.avoided_nodes) == 8
-    again = described(given.now(status), gang(40), cluster=unready(*names))
+    again = described(given.now(status), gang(40), node_health=unready(*names))
     assert again.avoided_nodes == status.avoided_nodes
 
 
@@ -144,29 +150,29 @@ def test_a_kubelet_that_still_speaks_ends_its_pods_itself(
     grace_ends: float, given_up: bool
 ) -> None:
     speaks = unready("node-2", silent=False)
-    [asked] = deletes(job().restarting(), pod(2).running(), cluster=speaks)
+    [asked] = deletes(job().restarting(), pod(2).running(), node_health=speaks)
     assert asked.grace == 2
     stuck = pod(2).running().but(deleting=True, deletion_at=at(grace_ends).timestamp())
-    assert bool(deletes(job().restarting(), stuck, cluster=speaks)) is given_up
+    assert bool(deletes(job().restarting(), stuck, node_health=speaks)) is given_up
 
 
 def test_in_an_outage_nothing_is_given_up() -> None:
-    cluster = unready("node-2", outage=True)
-    assert not deletes(job().restarting(), pod(2).running().deleted(), cluster=cluster)
+    node_health = unready("node-2", outage=True)
+    assert not deletes(job().restarting(), pod(2).running().deleted(), node_health=node_health)
 
 
 def test_the_attempt_says_that_a_rank_was_given_up() -> None:
     given, stuck = job().suspended(), pod(2).running().deleted()
-    status = described(given, [stuck], cluster=LOST)
+    status = described(given, [stuck], node_health=LOST)
     assert status.attempts[0].cause is Cause.SUSPENDED
     assert status.attempts[0].message == "rank 2 was given up with a lost node (node-2)"
-    again = described(given.now(status), [stuck], cluster=LOST)
+    again = described(given.now(status), [stuck], node_health=LOST)
     assert again.attempts == status.attempts
 
 
 def test_an_exit_of_another_rank_turns_out_to_be_the_node_s_echo() -> None:
     given = job().restarting(Cause.EXIT).unforgiven(1)
-    status = described(given, [pod(2).running().deleted()], cluster=LOST)
+    status = described(given, [pod(2).running().deleted()], node_health=LOST)
     first = status.attempts[0]
     assert (first.cause, first.rank, first.node) == (Cause.NODE_LOST, 2, "node-2")
     assert "Exit was seen first" in str(first.message)
@@ -176,7 +182,7 @@ def test_an_exit_of_another_rank_turns_out_to_be_the_node_s_echo() -> None:
 
 def test_a_cause_that_explains_itself_stays_and_the_loss_is_added() -> None:
     given = job().restarting(Cause.OOM_KILLED)
-    status = described(given, [pod(2).running().deleted()], cluster=LOST)
+    status = described(given, [pod(2).running().deleted()], node_health=LOST)
     assert status.attempts[0].cause is Cause.OOM_KILLED
     assert "rank 2 was given up" in str(status.attempts[0].message)
 
@@ -184,17 +190,17 @@ def test_a_cause_that_explains_itself_stays_and_the_loss_is_added() -> None:
 def test_a_gang_that_finds_no_room_takes_back_a_node_that_is_ready_again() -> None:
     given = job().starting(2).avoiding("node-1")
     short = starting_gang(4, pod(1, attempt=2).unschedulable(), attempt=2)
-    cluster = unready(ready_again=["node-1"])
-    plan = planned(given, short, cluster=cluster)
+    node_health = unready(ready_again=["node-1"])
+    plan = planned(given, short, node_health=node_health)
     assert ending(plan) == (Cause.NODE_RETURNED, None, None)
-    status = described(given, short, cluster=cluster)
+    status = described(given, short, node_health=node_health)
     assert (status.avoided_nodes, status.restarts, status.attempt) == ([], 1, 3)
 
 
 def test_but_not_where_there_is_room_elsewhere_nor_at_once() -> None:
-    given, cluster = job().starting(2).avoiding("node-1"), unready(ready_again=["node-1"])
-    assert planned(given, starting_gang(4, attempt=2), cluster=cluster).ending is None
+    given, node_health = job().starting(2).avoiding("node-1"), unready(ready_again=["node-1"])
+    assert planned(given, starting_gang(4, attempt=2), node_health=node_health).ending is None
     short = starting_gang(4, pod(1, attempt=2).unschedulable(), attempt=2)
     assert planned(given, short).ending is None
-    soon = planned(given, short, cluster=cluster, now=at(-95))
+    soon = planned(given, short, node_health=node_health, now=at(-95))
     assert (soon.ending, soon.wake_at) == (None, at(-90))

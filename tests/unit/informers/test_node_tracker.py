@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from stargate_operator.informers.node_tracker import Nodes, Patience
+from stargate_operator.informers.node_tracker import NodeLossTimes, NodeTracker
 from stargate_operator.model.node import Node
 from stargate_operator.model.pod import Pod
 from tests.builders import JOB_UID, at, gang
@@ -22,22 +22,22 @@ class World:
     set_by: float = 0.0
 
     def __post_init__(self) -> None:
-        patience = Patience(timedelta(seconds=30), timedelta(seconds=600))
-        self.nodes = Nodes(
-            patience, every_pod=lambda: self.pods, clock=self.now, monotonic=lambda: self.passed
+        times = NodeLossTimes(timedelta(seconds=30), timedelta(seconds=600))
+        self.node_tracker = NodeTracker(
+            times, every_pod=lambda: self.pods, clock=self.now, monotonic=lambda: self.passed
         )
         for name in range(8):
-            self.nodes.take(node(f"node-{name}"), None)
+            self.node_tracker.take(node(f"node-{name}"), None)
 
     def now(self) -> datetime:
         return at(self.passed + self.set_by)
 
     def falls_silent(self, *numbers: int) -> None:
         for number in numbers:
-            assert self.nodes.take(node(f"node-{number}", ready=False, silent=True), None)
+            assert self.node_tracker.take(node(f"node-{number}", ready=False, silent=True), None)
 
     def lost(self) -> list[str]:
-        return list(self.nodes.about(self.pods, ()).lost(self.now()))
+        return list(self.node_tracker.about(self.pods, ()).lost(self.now()))
 
 
 def test_a_node_is_lost_when_it_has_not_been_ready_for_the_time() -> None:
@@ -51,16 +51,16 @@ def test_a_node_is_lost_when_it_has_not_been_ready_for_the_time() -> None:
 def test_only_nodes_that_hold_live_pods_concern_a_job() -> None:
     world = World()
     world.falls_silent(2, 5)
-    assert set(world.nodes.about(world.pods, ()).unready) == {"node-2"}
-    assert world.nodes.concerned({"node-2"}) == {JOB_UID}
-    assert world.nodes.concerned({"node-5"}) == set()
+    assert set(world.node_tracker.about(world.pods, ()).unready) == {"node-2"}
+    assert world.node_tracker.concerned({"node-2"}) == {JOB_UID}
+    assert world.node_tracker.concerned({"node-5"}) == set()
 
 
 def test_a_node_that_comes_back_begins_anew() -> None:
     world = World()
     world.falls_silent(2)
     world.passed = 29
-    assert world.nodes.take(node("node-2"), None)
+    assert world.node_tracker.take(node("node-2"), None)
     world.falls_silent(2)
     world.passed = 58
     assert not world.lost()
@@ -70,24 +70,24 @@ def test_what_it_says_meanwhile_does_not_begin_it_anew() -> None:
     world = World()
     world.falls_silent(2)
     world.passed = 29
-    world.nodes.take(node("node-2", ready=False), None)
+    world.node_tracker.take(node("node-2", ready=False), None)
     world.passed = 31
     assert world.lost() == ["node-2"]
-    assert not world.nodes.about(world.pods, ()).unready["node-2"].silent
+    assert not world.node_tracker.about(world.pods, ()).unready["node-2"].silent
 
 
 def test_a_vanished_node_is_lost_and_one_of_its_name_takes_its_place() -> None:
     world = World()
-    assert world.nodes.take(None, node("node-2"))
+    assert world.node_tracker.take(None, node("node-2"))
     world.passed = 31
     assert world.lost() == ["node-2"]
-    assert world.nodes.take(node("node-2"), None)
+    assert world.node_tracker.take(node("node-2"), None)
     assert not world.lost()
 
 
 def test_a_node_that_was_gone_before_we_came_is_found_by_its_pods() -> None:
     world = World(pods=[*gang(4), gang(9)[8]])
-    world.nodes.miss({pod.node for pod in world.pods})
+    world.node_tracker.miss({pod.node for pod in world.pods})
     world.passed = 31
     assert world.lost() == ["node-8"]
 
@@ -105,7 +105,7 @@ def test_the_moment_that_is_told_does_not_waver() -> None:
     told = set()
     for step in range(100):
         world.passed, world.set_by = step / 7, step * 1e-6
-        told.add(world.nodes.about(world.pods, ()).unready["node-2"].since)
+        told.add(world.node_tracker.about(world.pods, ()).unready["node-2"].since)
     assert len(told) == 1
 
 
@@ -116,9 +116,9 @@ def test_more_silent_nodes_with_gangs_than_ready_ones_are_an_outage() -> None:
     assert len(world.lost()) == 4
     world.falls_silent(4)
     world.passed = 120
-    assert world.nodes.about(world.pods, ()).outage
+    assert world.node_tracker.about(world.pods, ()).outage
     assert not world.lost()
-    world.nodes.take(node("node-4"), None)
+    world.node_tracker.take(node("node-4"), None)
     assert len(world.lost()) == 4
 
 
@@ -132,9 +132,9 @@ def test_dead_nodes_that_hold_nothing_make_no_outage() -> None:
 def test_an_avoided_node_that_is_ready_again_is_told() -> None:
     world = World()
     world.falls_silent(5)
-    cluster = world.nodes.about(world.pods, ["node-5", "node-6", "unheard-of"])
-    assert cluster.ready_again == {"node-6"}
+    node_health = world.node_tracker.about(world.pods, ["node-5", "node-6", "unheard-of"])
+    assert node_health.ready_again == {"node-6"}
 
 
 def test_pods_bear_a_node_longer_than_we_do() -> None:
-    assert World().nodes.tolerated_seconds == 330
+    assert World().node_tracker.tolerated_seconds == 330

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from stargate_operator.model.gang import Gang, Remains
-from stargate_operator.model.gang_index import Roll, muster
+from stargate_operator.model.gang import Gang, PreviousPods
+from stargate_operator.model.gang_index import GangIndex, observe_gang
 from stargate_operator.model.pod import Pod
 from tests.builders import NAMESPACE, pod
 
@@ -25,55 +25,59 @@ def any_pod(dice: random.Random, rank: int, attempt: int) -> Pod:
     )
 
 
-def counts(found: tuple[Gang, Remains]) -> object:
-    gang, remains = found
+def counts(found: tuple[Gang, PreviousPods]) -> object:
+    gang, previous_pods = found
     numbers = (gang.created, gang.scheduled, gang.running, gang.ready, gang.succeeded, gang.alive)
     failed = {each.uid for each in gang.failed}
-    kinds = (remains.alive, remains.failed, remains.succeeded)
+    kinds = (previous_pods.alive, previous_pods.failed, previous_pods.succeeded)
     left = [{each.uid for each in kind} for kind in kinds]
     return numbers, failed, gang.short_of_nodes, gang.absent_ranks, left
 
 
 @pytest.mark.parametrize("seed", range(30))
 def test_after_any_changes_it_is_what_a_fresh_muster_would_find(seed: int) -> None:
-    dice, roll, standing = random.Random(seed), Roll(size=SIZE), dict[tuple[int, int], Pod]()
+    dice, gang_index, standing = (
+        random.Random(seed),
+        GangIndex(size=SIZE),
+        dict[tuple[int, int], Pod](),
+    )
     for _ in range(200):
         key = (dice.randrange(SIZE + 1), dice.randint(1, 2))
         old = standing.pop(key, None)
         new = any_pod(dice, *key) if old is None or dice.random() < 0.7 else None
         if new is not None:
             standing[key] = new
-        roll.take(old, new)
-        kept = roll.gang(namespace=NAMESPACE, attempt=2, size=SIZE)
+        gang_index.take(old, new)
+        kept = gang_index.gang(namespace=NAMESPACE, attempt=2, size=SIZE)
         assert counts(kept) == counts(
-            muster(standing.values(), namespace=NAMESPACE, attempt=2, size=SIZE)
+            observe_gang(standing.values(), namespace=NAMESPACE, attempt=2, size=SIZE)
         )
 
 
 def test_only_what_changes_a_decision_is_urgent() -> None:
-    roll = Roll(size=2)
+    gang_index = GangIndex(size=2)
     one, two = pod(0), pod(1)
-    assert not roll.take(None, one)
-    assert not roll.take(None, two)
-    assert not roll.take(one, one.running()), "one of two runs: no hurry"
-    assert roll.take(two, two.running()), "all ranks have come up"
-    assert roll.take(two.running(), two.failed()), "a rank failed"
-    assert not roll.take(two.failed(), None), "a dead pod is gone: it held nothing"
-    assert roll.take(one.running(), None), "the last live pod of the attempt has gone"
+    assert not gang_index.take(None, one)
+    assert not gang_index.take(None, two)
+    assert not gang_index.take(one, one.running()), "one of two runs: no hurry"
+    assert gang_index.take(two, two.running()), "all ranks have come up"
+    assert gang_index.take(two.running(), two.failed()), "a rank failed"
+    assert not gang_index.take(two.failed(), None), "a dead pod is gone: it held nothing"
+    assert gang_index.take(one.running(), None), "the last live pod of the attempt has gone"
 
 
 def test_a_size_that_becomes_known_later_is_applied() -> None:
-    roll = Roll([pod(0), pod(7)])
-    gang, remains = roll.gang(namespace=NAMESPACE, attempt=1, size=4)
+    gang_index = GangIndex([pod(0), pod(7)])
+    gang, previous_pods = gang_index.gang(namespace=NAMESPACE, attempt=1, size=4)
     assert gang.created == 1
-    assert [each.rank for each in remains.alive] == [7]
+    assert [each.rank for each in previous_pods.alive] == [7]
 
 
 def test_a_pod_that_somebody_else_labelled_as_ours_is_none_of_ours() -> None:
     stranger = pod(0).but(owner_uid="someone-else")
-    gang, remains = Roll([stranger], size=1).gang(namespace=NAMESPACE, attempt=1, size=1)
+    gang, previous_pods = GangIndex([stranger], size=1).gang(namespace=NAMESPACE, attempt=1, size=1)
     assert gang.created == 0
-    assert remains == Remains()
+    assert previous_pods == PreviousPods()
 
 
 @pytest.mark.parametrize("genuine_first", [True, False])
@@ -83,10 +87,10 @@ def test_a_pod_in_another_namespace_is_none_of_the_gang_whatever_it_says_of_itse
     genuine, forged = pod(0).running(), pod(0).failed().but(namespace="team-b", uid="forged")
     beyond = pod(9).running().but(namespace="team-b", uid="beyond")
     pods = [genuine, forged, beyond] if genuine_first else [forged, beyond, genuine]
-    roll = Roll(size=1)
+    gang_index = GangIndex(size=1)
     for each in pods:
-        roll.take(None, each)
-    gang, remains = roll.gang(namespace=NAMESPACE, attempt=1, size=1)
+        gang_index.take(None, each)
+    gang, previous_pods = gang_index.gang(namespace=NAMESPACE, attempt=1, size=1)
     assert gang.all_running
     assert gang.failed == ()
-    assert remains == Remains()
+    assert previous_pods == PreviousPods()

@@ -62,8 +62,10 @@ class Rule:
     agent: str = ""
     times: float = float("inf")
     skip: int = 0
+    before: Callable[[Request], None] | None = None
+    """Called when the request arrives, before anything of it is done."""
     then: Callable[[Request], None] | None = None
-    """Called when the fault strikes, after the write if the server does it."""
+    """Called afterwards, whatever was done."""
     struck: int = 0
     met: int = 0
 

@@ -100,6 +100,8 @@ class Network:
     def _arrive(self, request: Request, rule: Rule | None, answer: asyncio.Future[Answer]) -> None:
         """At the server; from here on the client's fate changes nothing."""
         fault = rule.fault if rule else Fault("delayed")
+        if rule is not None and rule.before is not None:
+            rule.before(request)
         if fault.kind == "lost":
             response: Response | None = None
         elif fault.refusal is not None:

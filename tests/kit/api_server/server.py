@@ -151,6 +151,7 @@ class ApiServer:
             target.namespace,
             _selects(request),
             agent=request.agent,
+            labels=query.get("labelSelector", ""),
             bookmarks=query.get("allowWatchBookmarks") == "true",
             latency=latency,
         )

@@ -32,12 +32,14 @@ class Watch:
         selects: Selects,
         *,
         agent: str,
+        labels: str,
         bookmarks: bool,
         latency: Callable[[], float],
     ) -> None:
         self.resource = resource
         self.namespace = namespace
         self.agent = agent
+        self.labels = labels
         self.version = 0
         self.over = False
         self._selects = selects

@@ -5,6 +5,8 @@ UV := tools/uv
 RUN := $(UV) run --locked --all-extras
 PYTHON := $(RUN) python
 export PYTHONPATH := $(CURDIR)/tools
+# Each test that starts a process would compile all modules again.
+unexport PYTHONDONTWRITEBYTECODE
 TYPED := $(wildcard operator tools images/trainer tests bench charts/*/files/*.py)
 
 .DEFAULT_GOAL := help
@@ -16,8 +18,8 @@ help: ## Show this list
 demo: ## The article's job on a simulated fleet, through a failure (NODES=200 is quick, KEEP=1 stays)
 	$(PYTHON) -m stargate_lab demo
 
-test: ## All tests, against a real control plane
-	$(RUN) pytest $(ARGS)
+test: ## All tests, against real control planes, side by side
+	$(RUN) pytest -n auto --durations 25 --durations-min 5 $(ARGS)
 
 trainer-check: ## The reference trainer itself, interrupted and resumed (needs a Python with torch: TRAINER_PYTHON)
 	$(RUN) pytest tests/trainer $(ARGS)

@@ -24,7 +24,7 @@ from stargate_operator.informers.nodes import NodeStore, WireNode, node_of  # no
 from stargate_operator.informers.pod_requests import requests_of  # noqa: E402
 from stargate_operator.informers.pod_wire import number  # noqa: E402
 from stargate_operator.placement.fleet import Fleet  # noqa: E402
-from tests.builders import accelerator_class, compute_block  # noqa: E402
+from tests.kit.builders import accelerator_class, compute_block  # noqa: E402
 
 DEVICE = "stargate.dev/silicon-v2"
 ROWS = 20

@@ -64,17 +64,17 @@ def _run(main: Coroutine[Any, Any, None], loop: str) -> None:
 
 
 async def _serve(options: argparse.Namespace) -> None:
-    from stargate_operator.reports.authentication import Identities
+    from stargate_operator.reports.authentication import TokenAuthenticator
     from stargate_operator.reports.certificate import ServingCertificate
-    from stargate_operator.reports.handler import Intake
+    from stargate_operator.reports.handler import ReportHandler
     from stargate_operator.reports.server import ReportServer
 
     folder = Path(options.serve)
-    board = given.Board(job=given.standing(world_size=options.ranks))
-    board.with_pods(*(given.pod(rank) for rank in range(options.ranks)))
-    identities = Identities(given.Reviewer(seconds=0.002), clock=time.time)
-    intake = Intake(board, board.ledger, identities, clock=lambda: datetime.now(UTC))
-    server = ReportServer(intake, ServingCertificate(folder / "tls.crt", folder / "tls.key"))
+    lookup = given.FakeJobLookup(job=given.view(world_size=options.ranks))
+    lookup.with_pods(*(given.pod(rank) for rank in range(options.ranks)))
+    authenticator = TokenAuthenticator(given.Reviewer(seconds=0.002), clock=time.time)
+    handler = ReportHandler(lookup, lookup.pending, authenticator, clock=lambda: datetime.now(UTC))
+    server = ReportServer(handler, ServingCertificate(folder / "tls.crt", folder / "tls.key"))
     server.start("127.0.0.1", 0)
     print(server.port, flush=True)
     await asyncio.Event().wait()

@@ -9,7 +9,7 @@ from pydantic_settings import CliApp
 
 from stargate_operator.kube.config import ConfigError
 from stargate_operator.runtime import logs
-from stargate_operator.runtime.namespace_access import OutOfReachError
+from stargate_operator.runtime.namespace_access import NoNamespaceAccessError
 from stargate_operator.settings import Settings
 
 USAGE = "usage: stargate-operator run [--help] [flags]"
@@ -41,7 +41,7 @@ def _run_replica(settings: Settings) -> int | str:
 
     try:
         return uvloop.run(run(settings))
-    except (ConfigError, OutOfReachError, FileNotFoundError) as error:
+    except (ConfigError, NoNamespaceAccessError, FileNotFoundError) as error:
         return f"stargate-operator: {error}"
 
 

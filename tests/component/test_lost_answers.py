@@ -6,7 +6,7 @@ import pytest
 
 from tests.kit.api_server import faults
 from tests.kit.cluster import Cluster
-from tests.recorder.history import Job
+from tests.kit.recorder.history import Job
 
 
 async def test_a_gang_runs_whose_create_was_done_but_never_answered(cluster: Cluster) -> None:

@@ -16,8 +16,8 @@ from tests.e2e import recovery
 from tests.e2e.deployment import DeployedOperator, stumbles
 from tests.e2e.nodes import DEVICES
 from tests.e2e.site import Site, Undisturbed, a_namespace
-from tests.recorder import Recorder, audit, recording
-from tests.recorder.checks import SECRET
+from tests.kit.recorder import Recorder, audit, recording
+from tests.kit.recorder.checks import SECRET
 
 HERE = Path(__file__).parent
 SLOWER = 4.0

@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.e2e.nodes import DEVICES, Node
 from tests.e2e.site import Site, eventually
-from tests.integration.story import JobStory
+from tests.kit.story import JobStory
 
 Mend = Callable[[], None]
 Blow = Callable[[Site, JobStory, int], Mend]

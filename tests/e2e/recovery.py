@@ -10,8 +10,8 @@ from datetime import datetime
 from pathlib import Path
 
 from stargate_lab.paths import REPO, RUN_DIR
-from tests.integration.story import JobStory
-from tests.recorder.history import Job, Write
+from tests.kit.recorder.history import Job, Write
+from tests.kit.story import JobStory
 
 ROWS = RUN_DIR / "e2e" / "recovery.jsonl"
 PAGE = REPO / "docs" / "recovery.md"

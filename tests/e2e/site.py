@@ -19,8 +19,8 @@ from stargate_lab.kind import KindCluster
 from tests.e2e.deployment import DeployedOperator
 from tests.e2e.nodes import Node
 from tests.e2e.training import Training
-from tests.integration.story import JobStory, Scene
-from tests.recorder.history import Job, Pod
+from tests.kit.recorder.history import Job, Pod
+from tests.kit.story import JobStory, Scene
 
 SECONDS = 60.0
 """How long anything may take that takes seconds on two idle cores."""

@@ -8,7 +8,7 @@ from stargate_lab import trial
 from stargate_lab.installation import apply, kubectl
 from stargate_lab.kind import KindCluster
 from tests.e2e.site import Site, ends, folder
-from tests.integration.story import JobStory
+from tests.kit.story import JobStory
 
 NAMESPACE = "default"
 

@@ -7,8 +7,8 @@ from stargate_lab.api import Json
 from stargate_operator.settings import Settings
 from tests.e2e.site import Site, Undisturbed, ends, eventually, trains_past
 from tests.e2e.training import PLAIN
-from tests.integration.story import JobStory
-from tests.recorder.history import Job
+from tests.kit.recorder.history import Job
+from tests.kit.story import JobStory
 
 KILLS = 5
 LEASE = Settings().lease_duration_seconds

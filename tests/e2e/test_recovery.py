@@ -9,8 +9,8 @@ from tests.e2e import recovery
 from tests.e2e.faults import FAULTS, Fault, kill_the_process
 from tests.e2e.site import SECONDS, Site, Undisturbed, ends, eventually, trains_past
 from tests.e2e.training import PLAIN, PYTORCH, TRAININGS, Training
-from tests.integration.story import JobStory
-from tests.recorder.history import Job, Json, Pod
+from tests.kit.recorder.history import Job, Json, Pod
+from tests.kit.story import JobStory
 
 VICTIM = 2
 

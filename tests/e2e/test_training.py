@@ -4,7 +4,7 @@ import pytest
 
 from tests.e2e.site import Site, Undisturbed, ends
 from tests.e2e.training import TRAININGS, Training
-from tests.integration.story import JobStory
+from tests.kit.story import JobStory
 
 RANKS = 4
 GIGABYTE = 1_000_000_000

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from stargate_lab.paths import REPO
-from tests.recorder.history import Json
+from tests.kit.recorder.history import Json
 
 SABOTEUR = ["python3", "/storage/programs/saboteur.py"]
 

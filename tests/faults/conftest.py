@@ -14,10 +14,11 @@ from stargate_lab.operator_process import OperatorProcess
 from tests.faults.lab import SLOWER, Lab, a_lab
 from tests.faults.seats import few_seats
 from tests.faults.tap import Tap
-from tests.integration.conftest import namespace, racks
-from tests.integration.story import Story
-from tests.recorder import Recorder, recording
-from tests.recorder.checks import SECRET
+from tests.kit.fixtures import namespace, racks
+from tests.kit.plane_recorder import recording_on
+from tests.kit.recorder import Recorder
+from tests.kit.recorder.checks import SECRET
+from tests.kit.story import Story
 
 __all__ = ["few_seats", "namespace", "racks"]
 
@@ -57,7 +58,7 @@ def tap(lab: Lab) -> Tap:
 
 @pytest.fixture
 def recorder(plane: ControlPlane, namespace: str, audit_log: Path) -> Iterator[Recorder]:
-    with recording(plane.api.credentials, namespace, audit_log) as recorder:
+    with recording_on(plane, namespace, audit_log) as recorder:
         recorder.history.patience = SLOWER
         yield recorder
 

@@ -16,7 +16,7 @@ from stargate_lab import chart, fleet, installation
 from stargate_lab.control_plane import ControlPlane
 from stargate_lab.fleet import Fleet
 from stargate_lab.installation import NAMESPACE
-from tests.integration.story import eventually
+from tests.kit.story import eventually
 
 MACHINES = Fleet(nodes=2, prefix="platform")
 _SERVICE = "stargate-operator-reports"

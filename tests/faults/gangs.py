@@ -1,6 +1,6 @@
 """What a gang holds at a moment."""
 
-from tests.recorder.history import State
+from tests.kit.recorder.history import State
 
 
 def held(state: State, uid: str) -> int:

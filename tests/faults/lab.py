@@ -15,7 +15,7 @@ from stargate_lab.kwok_config import PlaneOptions
 from stargate_lab.operator_process import OperatorProcess
 from stargate_lab.paths import REPO
 from tests.faults.tap import Tap, tapping
-from tests.recorder import audit
+from tests.kit.recorder import audit
 
 SLOWER = 2.0
 """A status may be so many times later than elsewhere: large gangs come and go on two busy cores."""

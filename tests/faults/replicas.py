@@ -20,7 +20,7 @@ from stargate_lab.operator_process import OperatorProcess
 from tests.faults.front_door import behind_the_service, front_door, operator_pods
 from tests.faults.lab import Lab, a_lab
 from tests.faults.tap import Tap, tapping
-from tests.integration.story import eventually
+from tests.kit.story import eventually
 
 _LEASE = "/apis/coordination.k8s.io/v1/namespaces/stargate-system/leases/stargate-operator"
 LONG = 60.0

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from stargate_lab.control_plane import ControlPlane
-from tests.recorder.history import Json
+from tests.kit.recorder.history import Json
 
 FLOW = "/apis/flowcontrol.apiserver.k8s.io/v1"
 NAME = "few-seats"

@@ -19,10 +19,10 @@ from stargate_lab.paths import REPO
 from stargate_lab.prometheus_process import Prometheus, Target, running
 from tests.faults.lab import PATIENT, Lab
 from tests.faults.tap import Tap
-from tests.integration.racks import Racks
-from tests.integration.story import JobStory, Story, eventually
-from tests.integration.worker import reporting
-from tests.rules import Overrides, alerts, rule_file
+from tests.kit.racks import Racks
+from tests.kit.rules import Overrides, alerts, rule_file
+from tests.kit.story import JobStory, Story, eventually
+from tests.kit.worker import reporting
 
 AT_ONCE = "0s"
 IMPATIENT: Overrides = {

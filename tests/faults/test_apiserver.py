@@ -6,10 +6,12 @@ of the workers: what was acknowledged stands. The recorder watches through a sec
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from stargate_lab import operator_process
 from stargate_lab.api import Api
 from stargate_lab.control_plane import ControlPlane
 from stargate_lab.operator_process import OperatorProcess
@@ -17,9 +19,9 @@ from stargate_lab.trainer_process import TrainerProcess
 from stargate_lab.training import Behaviour
 from tests.faults.lab import SLOWER, Lab
 from tests.faults.witness import a_second_apiserver
-from tests.integration.racks import Racks
-from tests.integration.story import Story
-from tests.recorder import Recorder, recording
+from tests.kit.racks import Racks
+from tests.kit.recorder import Recorder, recording
+from tests.kit.story import Story
 
 BACK_WITHIN = 60.0
 """Seconds from the API server's return to the operator's next word: its longest pause, twice, where
@@ -35,8 +37,10 @@ def witness(lab: Lab) -> Iterator[Api]:
 
 
 @pytest.fixture
-def recorder(witness: Api, namespace: str, audit_log: Path) -> Iterator[Recorder]:
-    with recording(witness.credentials, namespace, audit_log) as recorder:
+def recorder(lab: Lab, witness: Api, namespace: str, audit_log: Path) -> Iterator[Recorder]:
+    with recording(
+        witness.credentials, namespace, audit_log, partial(operator_process.pids, lab.plane)
+    ) as recorder:
         recorder.history.patience = SLOWER
         yield recorder
 

@@ -14,9 +14,9 @@ from stargate_lab.api import ApiError
 from stargate_lab.control_plane import ControlPlane
 from stargate_lab.trainer_process import TrainerProcess
 from stargate_lab.training import Behaviour
-from tests.integration.racks import Racks
-from tests.integration.story import JobStory, Story
-from tests.recorder.history import Pod
+from tests.kit.racks import Racks
+from tests.kit.recorder.history import Pod
+from tests.kit.story import JobStory, Story
 
 SEED = 20260301
 SECONDS = 20.0

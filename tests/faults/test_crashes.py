@@ -12,9 +12,9 @@ import pytest
 
 from tests.faults.tap import Asked, Point, Tap, Wanted
 from tests.faults.workers import insist
-from tests.integration.racks import Racks
-from tests.integration.story import JobStory, Story
-from tests.recorder.history import Job
+from tests.kit.racks import Racks
+from tests.kit.recorder.history import Job
+from tests.kit.story import JobStory, Story
 
 RANKS = 6
 MIDDLE = 4

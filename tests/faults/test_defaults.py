@@ -19,9 +19,9 @@ from stargate_lab.api import Api, ApiError, Json
 from stargate_lab.operator_process import OperatorProcess
 from stargate_operator.defaults.applier import AGAIN_SECONDS
 from tests.faults.lab import PATIENT, Lab
-from tests.integration.racks import Racks
-from tests.integration.story import Story, eventually, exists
-from tests.recorder import recording
+from tests.kit.plane_recorder import recording_on
+from tests.kit.racks import Racks
+from tests.kit.story import Story, eventually, exists
 
 GROUP = "/apis/stargate.dev/v1alpha1"
 AGAIN = AGAIN_SECONDS + 15
@@ -265,7 +265,7 @@ def test_one_s_own_class_and_runtime_go_before_those_that_were_brought(
     install.wait(standing=2)
     racks.add(wanted, nodes=2)
 
-    with recording(lab.plane.api.credentials, namespace, lab.audit_log) as recorder:
+    with recording_on(lab.plane, namespace, lab.audit_log) as recorder:
         job = Story(install.api, namespace, recorder, install.operator).apply(
             "job", 2, acceleratorType=wanted
         )

@@ -8,9 +8,9 @@ that gave back holds nothing, says that it is queued, and runs as soon as it can
 import time
 
 from tests.faults.gangs import held
-from tests.integration.racks import Racks
-from tests.integration.story import JobStory, Story
-from tests.recorder.history import Job, State
+from tests.kit.racks import Racks
+from tests.kit.recorder.history import Job, State
+from tests.kit.story import JobStory, Story
 
 MANY = 60
 SOON = 15.0

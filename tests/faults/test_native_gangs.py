@@ -10,9 +10,9 @@ import pytest
 
 from tests.faults.gangs import held
 from tests.faults.lab import Lab, a_lab
-from tests.integration.racks import Racks
-from tests.integration.story import JobStory, Story, eventually
-from tests.recorder.history import State
+from tests.kit.racks import Racks
+from tests.kit.recorder.history import State
+from tests.kit.story import JobStory, Story, eventually
 
 MANY = 60
 

@@ -20,11 +20,11 @@ from stargate_lab.control_plane import ControlPlane
 from stargate_lab.operator_process import OperatorProcess
 from stargate_operator.runtime.namespace_access import ASK_AGAIN_SECONDS
 from tests.faults.lab import PATIENT, Lab, a_lab
-from tests.integration.racks import Racks
-from tests.integration.story import Scene, Story, eventually, exists, manifest
-from tests.integration.worker import Worker
-from tests.recorder import recording
-from tests.recorder.history import Pod
+from tests.kit.plane_recorder import recording_on
+from tests.kit.racks import Racks
+from tests.kit.recorder.history import Pod
+from tests.kit.story import Scene, Story, eventually, exists, manifest
+from tests.kit.worker import Worker
 
 ACCOUNT = "system:serviceaccount:stargate-system:stargate-operator"
 EVERYWHERE = {
@@ -130,13 +130,13 @@ def operator(teams: Teams) -> Iterator[OperatorProcess]:
 
 @pytest.fixture
 def alpha(teams: Teams, operator: OperatorProcess) -> Iterator[Story]:
-    with recording(teams.plane.api.credentials, teams.alpha, teams.audit_log) as recorder:
+    with recording_on(teams.plane, teams.alpha, teams.audit_log) as recorder:
         yield Story(teams.plane.api, teams.alpha, recorder, operator)
 
 
 @pytest.fixture
 def beta(teams: Teams, operator: OperatorProcess) -> Iterator[Story]:
-    with recording(teams.plane.api.credentials, teams.beta, teams.audit_log) as recorder:
+    with recording_on(teams.plane, teams.beta, teams.audit_log) as recorder:
         yield Story(teams.plane.api, teams.beta, recorder, operator)
 
 

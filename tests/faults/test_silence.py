@@ -3,9 +3,9 @@
 import time
 
 from tests.faults.lab import PATIENT
-from tests.integration.racks import Racks
-from tests.integration.story import JobStory, Story
-from tests.integration.worker import reporting
+from tests.kit.racks import Racks
+from tests.kit.story import JobStory, Story
+from tests.kit.worker import reporting
 
 
 def test_an_operator_that_was_away_takes_no_silence_for_a_hang(story: Story, racks: Racks) -> None:

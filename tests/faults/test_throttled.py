@@ -6,8 +6,8 @@ no word of trouble in the status.
 
 import pytest
 
-from tests.integration.racks import Racks
-from tests.integration.story import Story, eventually
+from tests.kit.racks import Racks
+from tests.kit.story import Story, eventually
 
 CEILING = 32
 

@@ -22,12 +22,12 @@ from tests.faults.replicas import FAULTS, KILLED, STANDS_STILL, Fault, Pair, Rep
 from tests.faults.tap import Point
 from tests.faults.test_crashes import has_checkpoint
 from tests.faults.workers import insist
-from tests.integration.containers import machines
-from tests.integration.racks import Racks
-from tests.integration.story import JobStory, Story, eventually
-from tests.integration.worker import Answer, Worker, reporting
-from tests.recorder import Recorder
-from tests.recorder.history import Request
+from tests.kit.containers import machines
+from tests.kit.racks import Racks
+from tests.kit.recorder import Recorder
+from tests.kit.recorder.history import Request
+from tests.kit.story import JobStory, Story, eventually
+from tests.kit.worker import Answer, Worker, reporting
 
 LEASE, RETRY = 10.0, 1.0
 SHORT_LEASE = {

@@ -13,7 +13,7 @@ from stargate_lab import installation
 from stargate_lab.operator_process import OperatorProcess
 from stargate_operator.informers.kopf_watchers import STARTING
 from tests.faults.lab import Lab
-from tests.integration.story import eventually
+from tests.kit.story import eventually
 
 CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/computeblocks.stargate.dev"
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/stargate-system/leases"

@@ -4,8 +4,8 @@ What is expected of the operator: it holds nothing back while it is away (no fin
 back to what is there without stumbling over what is gone.
 """
 
-from tests.integration.racks import Racks
-from tests.integration.story import Story
+from tests.kit.racks import Racks
+from tests.kit.story import Story
 
 RANKS = 4
 

@@ -2,8 +2,8 @@
 
 import time
 
-from tests.integration.story import PATIENCE
-from tests.integration.worker import Worker
+from tests.kit.story import PATIENCE
+from tests.kit.worker import Worker
 
 _TAKEN = 200
 _ALREADY_SO = "AlreadyComplete"

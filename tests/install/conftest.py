@@ -12,7 +12,7 @@ from stargate_lab.fleet import Fleet
 from stargate_lab.kwok_config import PlaneOptions
 from tests.install.release import Release, packaged_as
 from tests.install.site import Site
-from tests.recorder import audit
+from tests.kit.recorder import audit
 
 NODES = 6
 

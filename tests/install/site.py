@@ -13,10 +13,10 @@ from stargate_lab.control_plane import ControlPlane
 from stargate_lab.operator_process import OperatorProcess
 from tests.install.release import Release
 from tests.install.replica import replica_of
-from tests.integration.story import JobStory, Scene, eventually
-from tests.integration.worker import Worker
-from tests.recorder import recording
-from tests.recorder.history import Job
+from tests.kit.plane_recorder import recording_on
+from tests.kit.recorder.history import Job
+from tests.kit.story import JobStory, Scene, eventually
+from tests.kit.worker import Worker
 
 TEAM = "team"
 
@@ -36,7 +36,7 @@ class Site:
     def scene(self) -> Iterator[Scene]:
         """A team's namespace, recorded: the invariants held there."""
         self.plane.api.create("/api/v1/namespaces", {"metadata": {"name": TEAM}})
-        with recording(self.plane.api.credentials, TEAM, self.audit_log) as recorder:
+        with recording_on(self.plane, TEAM, self.audit_log) as recorder:
             yield Scene(self.plane.api, TEAM, recorder)
 
     def shell(self, script: str) -> str:

@@ -3,7 +3,7 @@
 from stargate_lab import installation
 from tests.install.release import NAME, NAMESPACE, Release
 from tests.install.site import Site, saves
-from tests.integration.story import eventually
+from tests.kit.story import eventually
 
 SLICES = f"/apis/discovery.k8s.io/v1/namespaces/{NAMESPACE}/endpointslices"
 

@@ -13,7 +13,7 @@ from stargate_lab import chart
 from tests.rights.rights import Asked, Right, asked, granted
 
 ASKED_FOR_BY_ADMISSION = {Right("stargate.dev", "stargatejobs/finalizers", "update")}
-"""On behalf of who creates a pod; tests/integration/test_owner_references.py shows when."""
+"""On behalf of who creates a pod; tests/apiserver/test_owner_references.py shows when."""
 
 
 @pytest.fixture(scope="module")

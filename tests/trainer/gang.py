@@ -17,7 +17,7 @@ from stargate_operator.desired.environment import ReportTarget, environment
 from stargate_operator.model.blueprint import Blueprint, resolve
 from stargate_types import AcceleratorClass, StargateJob, StargateRuntime
 from stargate_types.status import Checkpoints, RestoredFrom
-from tests.example_on_kind import example
+from tests.kit.example_on_kind import example
 from tests.trainer.sink import Json, Sink
 
 REPO = Path(__file__).parents[2]

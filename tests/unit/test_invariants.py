@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from stargate_types.status import Phase
-from tests.builders import job
+from tests.kit.builders import job
 from tests.unit.toy import Toy
 
 

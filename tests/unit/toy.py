@@ -28,7 +28,7 @@ from stargate_operator.status.size_limit import LIMIT, size
 from stargate_operator.status.urgency import Urgency, urgency
 from stargate_types import StargateJobStatus
 from stargate_types.status import Cause, Checkpoints, Phase
-from tests.builders import NOW, GivenJob, GivenPod, blueprint, job, pod, uri
+from tests.kit.builders import NOW, GivenJob, GivenPod, blueprint, job, pod, uri
 
 _BLUEPRINT = blueprint(job())
 

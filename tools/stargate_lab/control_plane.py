@@ -19,7 +19,7 @@ from pathlib import Path
 from stargate_lab import api_keys, binaries, processes
 from stargate_lab.api import Api, ApiError
 from stargate_lab.kwok_config import PlaneOptions, flags, render
-from stargate_lab.paths import RUN_DIR
+from stargate_lab.paths import RUN_DIR, cache_dir
 
 COMPONENTS = frozenset(
     {"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok-controller"}
@@ -64,8 +64,15 @@ class ControlPlane:
         return Api.of(self.kubeconfig)
 
     def start(self) -> None:
-        """Ready when it returns; a plane of this name that is left over is ended first."""
+        """Ready when it returns; a plane of this name that is left over is ended first.
+
+        One at a time on a machine: the components give up where the API server takes long to start.
+        """
         tools = binaries.ensure()
+        with binaries.locked(cache_dir() / "starting"):
+            self._start(tools)
+
+    def _start(self, tools: dict[str, Path]) -> None:
         self.stop()
         self.directory.mkdir(parents=True)
         self._record_owner()
@@ -73,7 +80,7 @@ class ControlPlane:
         config.write_text(render(self._options_with_keys(), tools))
         context = ["--kubeconfig", str(self.directory / "context.yaml")]
         self._kwokctl("--config", str(config), "create", "cluster", *context, *flags(self.options))
-        self.wait_ready()
+        self.wait_ready(revive=True)
 
     def _options_with_keys(self) -> PlaneOptions:
         options = self.options
@@ -113,9 +120,12 @@ class ControlPlane:
             self._pid_file(component).unlink(missing_ok=True)
         self._kwokctl("start", "cluster")
 
-    def wait_ready(self, timeout: float = READY_SECONDS) -> None:
+    def wait_ready(self, timeout: float = READY_SECONDS, *, revive: bool = False) -> None:
+        """`revive` starts components again that gave up before the API server served."""
         until = time.monotonic() + timeout
         while not self._is_ready():
+            if revive and self.pids().keys() != COMPONENTS and self._serves():
+                self.start_again()
             if time.monotonic() > until:
                 missing = ", ".join(COMPONENTS - self.pids().keys()) or "nothing"
                 raise ControlPlaneError(
@@ -165,12 +175,18 @@ class ControlPlane:
 
     def _is_ready(self) -> bool:
         try:
-            if self.api.text("/readyz") != "ok":
+            if not self._serves():
                 return False
             self.api.get("/api/v1/namespaces/default/serviceaccounts/default")
         except (ApiError, *_NOT_SERVING):
             return False
         return len(self.pids()) == len(COMPONENTS)
+
+    def _serves(self) -> bool:
+        try:
+            return self.api.text("/readyz") == "ok"
+        except (ApiError, *_NOT_SERVING):
+            return False
 
     def _log_tail(self, component: str, lines: int = 20) -> str:
         log = self.logs / f"{component}.log"

@@ -1,7 +1,7 @@
 """The Grafana dashboard, as a list of what it shows; the chart ships what this module writes.
 
 `python -m stargate_lab.dashboard` writes it; `make manifests` calls it. Every query runs against a
-real Prometheus in tests/integration.
+real Prometheus in tests/operator.
 """
 
 import json

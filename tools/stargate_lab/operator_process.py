@@ -183,6 +183,11 @@ def stop_all(plane: ControlPlane) -> None:
         OperatorProcess(plane, name=pid_file.parent.name).kill()
 
 
+def pids(plane: ControlPlane) -> list[int]:
+    """Of the operators that were started on the plane; some may have ended."""
+    return [int(text) for file in plane.directory.glob("*/pid") if (text := file.read_text())]
+
+
 @contextmanager
 def running(operator: OperatorProcess) -> Iterator[OperatorProcess]:
     try:

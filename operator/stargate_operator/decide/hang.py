@@ -28,7 +28,7 @@ def hang(observed: Observed) -> Plan | None:
     due = hang_at(observed)
     if due is None or observed.now < due:
         return None
-    first = observed.reports.pulse.first_silent(observed.report_interval)
+    first = observed.reports.heartbeats.first_silent(observed.report_interval)
     culprit = first[0] if len(first) == 1 else None
     pod = observed.gang.ranks.get(culprit) if culprit is not None else None
     ending = Ending(
@@ -49,7 +49,7 @@ def _is_judged(observed: Observed) -> bool:
 def _silent_since(observed: Observed) -> datetime:
     assert observed.attempt is not None
     assert observed.attempt.running is not None
-    last_heard = observed.reports.pulse.last_heard
+    last_heard = observed.reports.heartbeats.last_heard
     moments = (observed.attempt.running, observed.heard_since, last_heard)
     return max(moment for moment in moments if moment is not None)
 
@@ -72,12 +72,12 @@ def _last_epoch(observed: Observed) -> int:
 
 
 def _who(observed: Observed, first: list[int]) -> str:
-    pulse, size = observed.reports.pulse, observed.gang.size
+    heartbeats, size = observed.reports.heartbeats, observed.gang.size
     if not first:
         return _nobody(observed)
-    never = sorted(set(range(size)) - set(pulse.ranks))
+    never = sorted(set(range(size)) - set(heartbeats.ranks))
     unheard = f"; {_of(never)} never reported" if never else ""
-    when = "at about the same time" if len(first) == len(pulse.ranks) > 1 else "first"
+    when = "at about the same time" if len(first) == len(heartbeats.ranks) > 1 else "first"
     return f"{_of(first)} fell silent {when}{_where(observed, first)}{unheard}"
 
 
@@ -96,8 +96,8 @@ def _where(observed: Observed, ranks: list[int]) -> str:
     """The node where it is one rank's, and how far they had come."""
     pod = observed.gang.ranks.get(ranks[0]) if len(ranks) == 1 else None
     node = f" on {pod.node}" if pod and pod.node else ""
-    pulse = observed.reports.pulse
-    steps, all_steps = pulse.steps(ranks), pulse.steps(pulse.ranks)
+    heartbeats = observed.reports.heartbeats
+    steps, all_steps = heartbeats.steps(ranks), heartbeats.steps(heartbeats.ranks)
     if steps is None or all_steps is None:
         return node
     beyond = f" (others had come to {all_steps[1]})" if all_steps[1] > steps[1] else ""

@@ -39,7 +39,7 @@ class Outcome:
     why: str = ""
 
 
-class Bringer:
+class DefaultsApplier:
     def __init__(
         self, client: Client, directory: Path, clock: Callable[[], float] = time.monotonic
     ) -> None:
@@ -97,16 +97,16 @@ class Bringer:
 
     async def _settle(self, default: Default) -> Outcome:
         live = await self._live(default)
-        judgement = judge(default, live)
-        if judgement.verdict != "apply":
-            return Outcome(str(default), judgement.verdict, judgement.why)
+        ownership = judge(default, live)
+        if ownership.verdict != "apply":
+            return Outcome(str(default), ownership.verdict, ownership.why)
         try:
             await self._apply(default, live)
         except ApiError as error:
             if not _holds_a_field(error):
                 raise
             return Outcome(str(default), "left_alone", error.message)
-        log.info("default applied", default=str(default), why=judgement.why)
+        log.info("default applied", default=str(default), why=ownership.why)
         return Outcome(str(default), "standing")
 
     async def _live(self, default: Default) -> Live | None:

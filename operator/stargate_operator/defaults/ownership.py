@@ -18,24 +18,24 @@ class Live(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Ownership:
     verdict: Literal["apply", "standing", "left_alone"]
     why: str = ""
 
 
-def judge(default: Default, live: Live | None) -> Judgement:
+def judge(default: Default, live: Live | None) -> Ownership:
     if live is None:
-        return Judgement("apply", "there is none")
+        return Ownership("apply", "there is none")
     said = (live.metadata.annotations or {}).get(INSTALLED_SPEC)
     if said is None:
-        return Judgement("left_alone", "somebody else made it")
+        return Ownership("left_alone", "somebody else made it")
     installed = _decoded(said)
     edited = first_change(installed, live.spec)
     if edited is not None:
-        return Judgement("left_alone", f"somebody changed {edited}")
+        return Ownership("left_alone", f"somebody changed {edited}")
     if installed == default.spec:
-        return Judgement("standing")
-    return Judgement("apply", "the default has changed")
+        return Ownership("standing")
+    return Ownership("apply", "the default has changed")
 
 
 def _decoded(said: str) -> object:

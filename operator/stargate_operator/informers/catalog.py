@@ -13,7 +13,7 @@ CLUSTER = "cluster"
 T = TypeVar("T", StargateRuntime, AcceleratorClass, ComputeBlock)
 
 
-class Catalogue:
+class Catalog:
     """The cluster's runtimes, accelerator classes and compute blocks by UID."""
 
     def __init__(self) -> None:

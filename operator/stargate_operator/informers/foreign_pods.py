@@ -14,7 +14,7 @@ from collections.abc import Callable
 import msgspec
 
 from stargate_operator import constants
-from stargate_operator.informers.informer import PODS, Follower
+from stargate_operator.informers.informer import PODS, Reflector
 from stargate_operator.informers.pod_requests import Asking, requests_of
 from stargate_operator.informers.pod_wire import number
 from stargate_operator.kube.client import Client
@@ -85,7 +85,7 @@ class ForeignPodStore:
             self._pods[uid] = msgspec.structs.replace(pod, version=0)
 
 
-class ForeignPods(Follower[WireForeignPod]):
+class ForeignPods(Reflector[WireForeignPod]):
     """Of all namespaces; `on_change` hears of what is held before and after.
 
     `outside` are the namespaces whose gangs are ours: then those are followed that carry a job's label

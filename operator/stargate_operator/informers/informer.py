@@ -45,14 +45,14 @@ _DEAD_AFTER = 2 * SILENCE
 _INITIAL_END = "k8s.io/initial-events-end"
 
 
-class Wire(Protocol):
+class WireObject(Protocol):
     """An object as it came, decoded as far as is needed."""
 
     @property
     def metadata(self) -> ObjectMeta: ...
 
 
-W = TypeVar("W", bound=Wire)
+W = TypeVar("W", bound=WireObject)
 
 
 class _Event(msgspec.Struct, Generic[W], frozen=True, gc=False):
@@ -96,7 +96,7 @@ def in_namespace(path: str, namespace: str | None) -> str:
     return path if namespace is None else f"{root}/namespaces/{namespace}/{plural}"
 
 
-class Follower(ABC, Generic[W]):
+class Reflector(ABC, Generic[W]):
     """Follows one kind, decoded as `wire`. What is kept of it, and where, is its subclasses'."""
 
     def __init__(
@@ -289,7 +289,7 @@ class Follower(ABC, Generic[W]):
         self.last_heard = self._clock()
 
 
-class Informer(Follower[WirePod]):
+class Informer(Reflector[WirePod]):
     """Of pods that carry a job's label, or of the metadata of what else does, in one namespace or in
     all. Those of several namespaces may share a store."""
 

@@ -10,13 +10,13 @@ from typing import Any, cast
 
 import kopf
 
-from stargate_operator.informers.catalog import Catalogue
+from stargate_operator.informers.catalog import Catalog
 from stargate_operator.informers.jobs import Jobs
 from stargate_operator.informers.kopf_watchers import Watched
 from stargate_operator.model.scope import Scope
 from stargate_types import GROUP, VERSION
 
-_CATALOGUE = ("stargateruntimes", "acceleratorclasses", "computeblocks")
+_CATALOG = ("stargateruntimes", "acceleratorclasses", "computeblocks")
 
 _SERVER_TIMEOUT = 240
 """Seconds after which the API server ends a watch; kopf goes on from where it was."""
@@ -27,9 +27,9 @@ _SILENCE = 70
 
 
 def watched(scope: Scope) -> frozenset[Watched]:
-    """What kopf is to watch: jobs namespace by namespace, and the catalogue, which is in none."""
+    """What kopf is to watch: jobs namespace by namespace, and the catalog, which is in none."""
     jobs = (("stargatejobs", namespace) for namespace in scope.parts)
-    return frozenset((*jobs, *((kind, None) for kind in _CATALOGUE)))
+    return frozenset((*jobs, *((kind, None) for kind in _CATALOG)))
 
 
 def kopf_settings() -> kopf.OperatorSettings:
@@ -51,12 +51,12 @@ Handler = Callable[[Mapping[str, Any]], None]
 
 def handlers(
     jobs: Jobs,
-    catalogue: Catalogue,
+    catalog: Catalog,
     *,
     wake: Callable[[str], None],
     wake_all: Callable[[], None],
 ) -> dict[str, Handler]:
-    """By the plural of their kind. `wake` takes a job's UID; a change of the catalogue may concern
+    """By the plural of their kind. `wake` takes a job's UID; a change of the catalog may concern
     every job."""
 
     def job_event(event: Mapping[str, Any]) -> None:
@@ -67,10 +67,10 @@ def handlers(
             return
         wake(uid)
 
-    def catalogue_event(put: Callable[[Mapping[str, Any]], bool | None]) -> Handler:
+    def catalog_event(put: Callable[[Mapping[str, Any]], bool | None]) -> Handler:
         def handler(event: Mapping[str, Any]) -> None:
             if event["type"] == "DELETED":
-                catalogue.remove(event["object"]["metadata"]["uid"])
+                catalog.remove(event["object"]["metadata"]["uid"])
             elif put(dict(event["object"])) is False:
                 return
             wake_all()
@@ -79,9 +79,9 @@ def handlers(
 
     return {
         "stargatejobs": job_event,
-        "stargateruntimes": catalogue_event(catalogue.put_runtime),
-        "acceleratorclasses": catalogue_event(catalogue.put_class),
-        "computeblocks": catalogue_event(catalogue.put_block),
+        "stargateruntimes": catalog_event(catalog.put_runtime),
+        "acceleratorclasses": catalog_event(catalog.put_class),
+        "computeblocks": catalog_event(catalog.put_block),
     }
 
 

@@ -133,5 +133,5 @@ class NodeTracker:
             holding = {p.node for p in self._every_pod() if p.node in self._unready and p.alive}
             self._counted_at, self._in_outage = now, len(holding) > len(self._ready)
             if self._in_outage and not before:
-                log.warning("most nodes are not ready: none is given up", node_tracker=len(holding))
+                log.warning("most nodes are not ready: none is given up", nodes=len(holding))
         return self._in_outage

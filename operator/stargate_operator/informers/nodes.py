@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import msgspec
 
-from stargate_operator.informers.informer import Follower
+from stargate_operator.informers.informer import Reflector
 from stargate_operator.informers.pod_wire import number
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.meta import ObjectMeta
@@ -115,7 +115,7 @@ def _aged(node: Node, version: int) -> Node:
     return msgspec.structs.replace(node, resource_version=version)
 
 
-class NodeInformer(Follower[WireNode]):
+class NodeInformer(Reflector[WireNode]):
     def __init__(
         self,
         client: Client,

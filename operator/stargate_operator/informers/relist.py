@@ -14,8 +14,8 @@ import msgspec
 import structlog
 from pydantic import ValidationError
 
-from stargate_operator.informers.catalog import Catalogue
-from stargate_operator.informers.informer import Follower, in_namespace
+from stargate_operator.informers.catalog import Catalog
+from stargate_operator.informers.informer import Reflector, in_namespace
 from stargate_operator.informers.jobs import Jobs
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.errors import ApiError
@@ -44,15 +44,15 @@ async def catch_up(
     client: Client,
     scope: Scope,
     jobs: Jobs,
-    catalogue: Catalogue,
-    followers: Iterable[Follower[Any]],
+    catalog: Catalog,
+    reflectors: Iterable[Reflector[Any]],
 ) -> None:
     """The catalogue first: a job is not to be told that its class is unknown."""
     await asyncio.gather(
-        _take_all(client, f"{_GROUP}/stargateruntimes", catalogue.put_runtime),
-        _take_all(client, f"{_GROUP}/acceleratorclasses", catalogue.put_class),
-        _take_all(client, f"{_GROUP}/computeblocks", catalogue.put_block),
-        *(follower.refresh() for follower in followers),
+        _take_all(client, f"{_GROUP}/stargateruntimes", catalog.put_runtime),
+        _take_all(client, f"{_GROUP}/acceleratorclasses", catalog.put_class),
+        _take_all(client, f"{_GROUP}/computeblocks", catalog.put_block),
+        *(reflector.refresh() for reflector in reflectors),
     )
     for part in scope.parts:
         await _read_jobs(client, jobs, part)

@@ -22,7 +22,7 @@ from stargate_operator.kube import errors
 from stargate_operator.kube.aimd import Limiter
 from stargate_operator.kube.config import Endpoint
 from stargate_operator.kube.errors import ApiError
-from stargate_operator.kube.http1 import Garbled, Wire
+from stargate_operator.kube.http1 import ConnectionPool, Garbled
 from stargate_operator.kube.meta import ObjectMeta, Partial
 from stargate_operator.kube.transport import Answer, Jitter, Transport
 
@@ -272,12 +272,14 @@ def _no_guard() -> None:
     """For those who are not elected: tests, tools, the bench's floor."""
 
 
-def _connections_to(endpoint: Endpoint) -> Wire:
+def _connections_to(endpoint: Endpoint) -> ConnectionPool:
     url = urlsplit(endpoint.server)
     if url.hostname is None:
         raise ValueError(f"no host in {endpoint.server!r}")
     port = url.port or (80 if endpoint.ssl is None else 443)
-    return Wire(host=url.hostname, port=port, tls=endpoint.ssl, server_name=endpoint.server_name)
+    return ConnectionPool(
+        host=url.hostname, port=port, tls=endpoint.ssl, server_name=endpoint.server_name
+    )
 
 
 def _written_to(endpoint: Endpoint, user_agent: str) -> tuple[str, str]:

@@ -23,7 +23,7 @@ _HEAD_LIMIT = 64 * 1024
 _IDLE_SECONDS = 60.0
 """Shorter than what load balancers and NATs keep, so that no write starts on a dead connection."""
 _HIGH_WATER = 1024 * 1024
-_BREATH = 0.05
+READ_INTERVAL = 0.05
 """Seconds between two reads of a watch: what comes meanwhile is read in one go."""
 UNHEARD_SECONDS = 5.0
 """After which the kernel gives up what a server has not taken. It would go on trying when we have
@@ -298,7 +298,7 @@ class LineStream:
         """A wake-up of the loop costs more than an event: the next read can wait for a breath."""
         if not self._resting:
             self._resting = True
-            self._loop.call_later(_BREATH, self._rested)
+            self._loop.call_later(READ_INTERVAL, self._rested)
         self._let_flow()
 
     def _rested(self) -> None:
@@ -387,7 +387,7 @@ class Connection(asyncio.Protocol):
         self._on_lost(self)
 
 
-class Wire:
+class ConnectionPool:
     """The connections to one server: as many as there are requests at once, kept for the next."""
 
     def __init__(

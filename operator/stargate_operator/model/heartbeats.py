@@ -11,7 +11,7 @@ _NEVER = float("-inf")
 _UNSAID = -1
 
 
-class Pulse:
+class Heartbeats:
     def __init__(self) -> None:
         self._heard = array("d")
         self._gap = array("f")

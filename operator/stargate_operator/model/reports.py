@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from stargate_operator.model.heartbeats import Pulse
+from stargate_operator.model.heartbeats import Heartbeats
 
 CheckpointState = Literal["Writing", "Complete", "Damaged"]
 
@@ -42,11 +42,11 @@ class CheckpointReport:
 class Reports:
     """A job's reports that the status does not hold yet, and its pace.
 
-    `epoch_seconds` is seconds per epoch in the current attempt, None before it is known; `pulse` is
+    `epoch_seconds` is seconds per epoch in the current attempt, None before it is known; `heartbeats` is
     its ranks' signs of life, live.
     """
 
     progress: ProgressReport | None = None
     checkpoints: tuple[CheckpointReport, ...] = ()
     epoch_seconds: float | None = None
-    pulse: Pulse = field(default_factory=Pulse)
+    heartbeats: Heartbeats = field(default_factory=Heartbeats)

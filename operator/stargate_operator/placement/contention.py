@@ -43,7 +43,7 @@ class _Standing:
         return self.partly, self.short, self.whole
 
 
-class Rivals:
+class GangContention:
     """All jobs' gangs at a glance. `note` returns the jobs that must look again.
 
     `jobs` are those known: one that no pass has been over yet may hold nodes too.

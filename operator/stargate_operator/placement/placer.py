@@ -34,10 +34,10 @@ class Blocks(Protocol):
     def blocks(self) -> tuple[ComputeBlock, ...]: ...
 
 
-class Placing:
-    def __init__(self, fleet: Fleet, catalogue: Blocks, jobs: Iterable[StargateJob]) -> None:
+class Placer:
+    def __init__(self, fleet: Fleet, catalog: Blocks, jobs: Iterable[StargateJob]) -> None:
         self._fleet = fleet
-        self._catalogue = catalogue
+        self._catalog = catalog
         self._jobs = jobs
 
     def placed(self, job: StargateJob, blueprint: Blueprint) -> Blueprint | Refusal:
@@ -68,7 +68,7 @@ class Placing:
         if attempt.block is None:
             return blueprint
         name = attempt.block.partition("/")[0]
-        for block in self._catalogue.blocks:
+        for block in self._catalog.blocks:
             if block.metadata.name == name:
                 key, _, value = (attempt.domain or "").partition("=")
                 return blueprint.at(Place(block, (key, value) if key else None))
@@ -77,11 +77,11 @@ class Placing:
     def _chosen(
         self, job: StargateJob, placement: Placement, blueprint: Blueprint
     ) -> Blueprint | Refusal:
-        missing = missing_block(self._catalogue.blocks, placement)
+        missing = missing_block(self._catalog.blocks, placement)
         if missing is not None:
             return Refusal(missing.reason, missing.message)
         need = need_of(job, blueprint)
-        offers = [self._offer(job, block, need, blueprint) for block in self._catalogue.blocks]
+        offers = [self._offer(job, block, need, blueprint) for block in self._catalog.blocks]
         fitting = [offer for offer in offers if offer.answer.answer is Answer.YES]
         if not fitting:
             return _refusal([offer.answer for offer in offers], need)

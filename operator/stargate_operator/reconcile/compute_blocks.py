@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from stargate_operator.informers.catalog import Catalogue
+from stargate_operator.informers.catalog import Catalog
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.errors import ApiError
 from stargate_operator.placement.fleet import Fleet
@@ -26,18 +26,18 @@ log = structlog.get_logger(__name__)
 _MAX_TYPES = 64
 
 
-class Accountant:
+class ComputeBlockWriter:
     def __init__(
         self,
         client: Client,
-        catalogue: Catalogue,
+        catalog: Catalog,
         fleet: Fleet,
         *,
         seconds: float,
         clock: Callable[[], datetime],
     ) -> None:
         self._client = client
-        self._catalogue = catalogue
+        self._catalog = catalog
         self._fleet = fleet
         self._seconds = seconds
         self._clock = clock
@@ -50,14 +50,14 @@ class Accountant:
 
     async def look(self) -> None:
         """Counts anew where anything changed since the last time; what failed is tried again."""
-        standing = (self._fleet.changes, self._catalogue.versions)
+        standing = (self._fleet.changes, self._catalog.versions)
         if standing == self._counted:
             return
         written = [await self._bring_up_to_date(block) for block in self._ours()]
         self._counted = standing if all(written) else None
 
     def _ours(self) -> list[ComputeBlock]:
-        return [each for each in self._catalogue.blocks if each.spec.accounting == "Operator"]
+        return [each for each in self._catalog.blocks if each.spec.accounting == "Operator"]
 
     async def _bring_up_to_date(self, block: ComputeBlock) -> bool:
         started = time.monotonic()
@@ -76,7 +76,7 @@ class Accountant:
 
     def _classes(self) -> list[AcceleratorClass]:
         """One a type, the one that jobs get; a status tells each type once."""
-        ranked = sorted(self._catalogue.classes, key=_preference, reverse=True)
+        ranked = sorted(self._catalog.classes, key=_preference, reverse=True)
         by_type = {each.spec.accelerator_type: each for each in ranked}
         return [by_type[name] for name in sorted(by_type)][:_MAX_TYPES]
 
@@ -90,7 +90,7 @@ class Accountant:
             metrics.block_written("refused")
             return False
         metrics.block_written("written")
-        self._catalogue.put_block(msgspec.json.decode(answer))
+        self._catalog.put_block(msgspec.json.decode(answer))
         return True
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import chain
 
 from stargate_operator.decide.observed import Contention, Observed
-from stargate_operator.informers.catalog import Catalogue
+from stargate_operator.informers.catalog import Catalog
 from stargate_operator.model.blueprint import Blueprint, Refusal, resolve
 from stargate_operator.model.gang import Gang
 from stargate_operator.model.gang_index import GangIndex
@@ -14,7 +14,7 @@ from stargate_operator.model.node_health import NodeHealth
 from stargate_operator.model.pod import Pod
 from stargate_operator.model.report_interval import interval_seconds
 from stargate_operator.model.reports import Reports
-from stargate_operator.placement.placer import Placing
+from stargate_operator.placement.placer import Placer
 from stargate_operator.reconcile.memory import Memory
 from stargate_types import StargateJob
 from stargate_types.status import Phase
@@ -24,14 +24,14 @@ from stargate_types.status import Phase
 class ClusterView:
     """What a job's pass sees beside the job itself."""
 
-    catalogue: Catalogue
+    catalog: Catalog
     contention: Contention
     native_gangs: bool
     missing_gang_objects: tuple[str, ...]
     heard_since: datetime
     node_health: Callable[[Iterable[Pod], Iterable[str]], NodeHealth]
     """Of these pods, and of the nodes of these names that the job avoids."""
-    placing: Placing
+    placer: Placer
 
 
 def observe(
@@ -70,9 +70,9 @@ def observe(
         failed_since=memory.failed_since,
         heard_since=max(view.heard_since, memory.timeout_counts_from or view.heard_since),
         report_interval=interval_seconds(job.world_size, job.report_timeout),
-        pue=view.catalogue.pue_in(_block(job)),
-        has_room=_has_room(job, blueprint, view.placing),
-        never_fits=_never_fits(job, gang, blueprint, view.placing),
+        pue=view.catalog.pue_in(_block(job)),
+        has_room=_has_room(job, blueprint, view.placer),
+        never_fits=_never_fits(job, gang, blueprint, view.placer),
         native_gangs=view.native_gangs,
         missing_gang_objects=view.missing_gang_objects,
     )
@@ -95,24 +95,24 @@ def _blueprint(job: StargateJob, memory: Memory, view: ClusterView) -> Blueprint
     remembered = memory.blueprint_of(job.status.attempt)
     if remembered is not None:
         return remembered
-    known = view.catalogue
+    known = view.catalog
     found = resolve(job, runtimes=known.runtimes, classes=known.classes)
-    return found if isinstance(found, Refusal) else view.placing.placed(job, found)
+    return found if isinstance(found, Refusal) else view.placer.placed(job, found)
 
 
-def _has_room(job: StargateJob, blueprint: Blueprint | Refusal, placing: Placing) -> bool:
+def _has_room(job: StargateJob, blueprint: Blueprint | Refusal, placer: Placer) -> bool:
     """Asked only of a gang that waits for it."""
     attempts = job.status.attempts
     waits = job.status.phase is Phase.QUEUED and attempts and not attempts[-1].accelerator_class
     if not waits or isinstance(blueprint, Refusal):
         return False
-    return placing.has_room(job, blueprint)
+    return placer.has_room(job, blueprint)
 
 
 def _never_fits(
-    job: StargateJob, gang: Gang, blueprint: Blueprint | Refusal, placing: Placing
+    job: StargateJob, gang: Gang, blueprint: Blueprint | Refusal, placer: Placer
 ) -> str:
     """Asked only where the scheduler has found no node for a rank."""
     if not gang.short_of_nodes or isinstance(blueprint, Refusal):
         return ""
-    return placing.never(job, blueprint)
+    return placer.never(job, blueprint)

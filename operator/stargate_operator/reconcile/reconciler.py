@@ -17,7 +17,7 @@ from stargate_operator.decide.plan import Plan
 from stargate_operator.desired.environment import ReportTarget
 from stargate_operator.desired.gang_objects import pod_group_name
 from stargate_operator.desired.pods import Placement, PodStamp, pod_stamp
-from stargate_operator.informers.catalog import Catalogue
+from stargate_operator.informers.catalog import Catalog
 from stargate_operator.informers.jobs import Jobs
 from stargate_operator.informers.node_tracker import NodeTracker
 from stargate_operator.informers.pod_store import PodStore
@@ -26,8 +26,8 @@ from stargate_operator.kube.errors import ApiError
 from stargate_operator.kube.transport import Jitter
 from stargate_operator.model.blueprint import Blueprint
 from stargate_operator.model.gang_index import GangIndex
-from stargate_operator.placement.contention import Rivals
-from stargate_operator.placement.placer import Placing
+from stargate_operator.placement.contention import GangContention
+from stargate_operator.placement.placer import Placer
 from stargate_operator.reconcile.deletion import JobDeletion
 from stargate_operator.reconcile.event_recorder import EventRecorder
 from stargate_operator.reconcile.gang_objects import GangObjects, NameTaken
@@ -35,8 +35,8 @@ from stargate_operator.reconcile.memory import Memory
 from stargate_operator.reconcile.observe import ClusterView, observe
 from stargate_operator.reconcile.pod_control import PodControl
 from stargate_operator.reconcile.status_writer import StatusWriter
-from stargate_operator.reports.listening import Hearing
-from stargate_operator.reports.pending import Ledger
+from stargate_operator.reports.listening import ListeningSince
+from stargate_operator.reports.pending import PendingReports
 from stargate_operator.status.describe import describe
 from stargate_operator.status.events import events
 from stargate_operator.status.urgency import Urgency, urgency
@@ -56,14 +56,14 @@ class Dependencies:
 
     client: Client
     jobs: Jobs
-    catalogue: Catalogue
+    catalog: Catalog
     pods: PodStore
     node_tracker: NodeTracker
     gang_objects: GangObjects
-    ledger: Ledger
-    hearing: Hearing
-    rivals: Rivals
-    placing: Placing
+    pending: PendingReports
+    listening: ListeningSince
+    contention: GangContention
+    placer: Placer
     event_recorder: EventRecorder
     target: Callable[[], ReportTarget]
     clock: Callable[[], datetime]
@@ -130,29 +130,29 @@ class Reconciler:
 
     def _forget(self) -> None:
         self.done = self._dependencies.jobs.get(self.uid) is None
-        self._dependencies.ledger.forget(self.uid)
-        for uid in self._dependencies.rivals.gone(self.uid, self._dependencies.clock()):
+        self._dependencies.pending.forget(self.uid)
+        for uid in self._dependencies.contention.gone(self.uid, self._dependencies.clock()):
             self._dependencies.wake(uid)
 
     def _observe(self, job: StargateJob) -> Observed:
         dependencies = self._dependencies
         view = ClusterView(
-            catalogue=dependencies.catalogue,
-            contention=dependencies.rivals.seen_by(job),
+            catalog=dependencies.catalog,
+            contention=dependencies.contention.seen_by(job),
             native_gangs=dependencies.gang_objects.native_gangs,
             missing_gang_objects=dependencies.gang_objects.missing(job)
             if job.status.attempt
             else (),
-            heard_since=dependencies.hearing.since,
+            heard_since=dependencies.listening.since,
             node_health=dependencies.node_tracker.about,
-            placing=dependencies.placing,
+            placer=dependencies.placer,
         )
         return observe(
             job,
             self._gang_index,
             creating=self._pod_control.creating(job.status.attempt),
             memory=self.memory,
-            reports=dependencies.ledger.of(self.uid),
+            reports=dependencies.pending.of(self.uid),
             view=view,
             now=dependencies.clock(),
         )
@@ -169,17 +169,17 @@ class Reconciler:
             return None
         self.memory.wrote_at = self._dependencies.monotonic()
         self._dependencies.jobs.put(written)
-        self._settle(job, written)
+        self._mark_written(job, written)
         return written
 
     def _too_early(self, how: Urgency) -> float:
         """Seconds until a write of this urgency is due."""
         return self.memory.wrote_at + PATIENCE.get(how, 0.0) - self._dependencies.monotonic()
 
-    def _settle(self, before: StargateJob, after: StargateJob) -> None:
+    def _mark_written(self, before: StargateJob, after: StargateJob) -> None:
         """What stands in the status may be acknowledged to the workers."""
         self.memory.note_expired(before.status, after.status)
-        self._dependencies.ledger.settle(self.uid, after.status)
+        self._dependencies.pending.mark_written(self.uid, after.status)
 
     async def _reread(self, job: StargateJob) -> None:
         fresh = await self._status_writer.read(job)
@@ -235,7 +235,7 @@ class Reconciler:
             self._dependencies.event_recorder.tell(after, each)
 
     def _wake_rivals(self, observed: Observed) -> None:
-        for uid in self._dependencies.rivals.note(observed):
+        for uid in self._dependencies.contention.note(observed):
             self._dependencies.wake(uid)
 
     @property

@@ -19,7 +19,7 @@ import structlog
 
 from stargate_operator.constants import REPORT_AUDIENCE, TOKEN_EXPIRATION_SECONDS
 from stargate_operator.kube.errors import ApiError, NotLeading
-from stargate_operator.reports.errors import Refusal, unauthorized, unavailable
+from stargate_operator.reports.errors import ReportRefused, unauthorized, unavailable
 from stargate_operator.telemetry import metrics
 
 TOKEN_REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews"
@@ -94,7 +94,7 @@ class _Recent:
         return len(self._entries)
 
 
-class Identities:
+class TokenAuthenticator:
     """`clock` gives seconds since the epoch, as a token's `exp` does."""
 
     def __init__(self, reviewer: Reviewer, clock: Callable[[], float]) -> None:
@@ -188,7 +188,7 @@ def _believed_until(token: str, now: float) -> float:
     return min(claims.exp, now + TOKEN_EXPIRATION_SECONDS)
 
 
-def _trouble(error: Exception) -> Refusal:
+def _trouble(error: Exception) -> ReportRefused:
     metrics.token_reviewed("unavailable")
     kind = error.reason if isinstance(error, ApiError) else type(error).__name__
     _log.warning("a token could not be reviewed", trouble=kind)

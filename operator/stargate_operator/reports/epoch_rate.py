@@ -6,7 +6,7 @@ from datetime import datetime
 _WINDOW = 16
 
 
-class Pace:
+class EpochRate:
     """Seconds per epoch over the last epochs of one attempt.
 
     Measured between moments at which the epoch changed: the first report comes at any time within

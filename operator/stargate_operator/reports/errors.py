@@ -5,7 +5,7 @@ from http import HTTPStatus
 import msgspec
 
 
-class Refusal(Exception):  # noqa: N818 - an answer, not an error of ours
+class ReportRefused(Exception):  # noqa: N818 - an answer, not an error of ours
     """Raised where it can be explained; the server turns it into a metav1.Status.
 
     `message` goes to the worker: it must hold no secret and nothing of another job.
@@ -58,7 +58,7 @@ class _Status(msgspec.Struct, rename="camel"):
 _encode = msgspec.json.Encoder().encode
 
 
-def as_status(refusal: Refusal) -> bytes:
+def as_status(refusal: ReportRefused) -> bytes:
     """The metav1.Status that says it."""
     return _encode(
         _Status(
@@ -70,46 +70,46 @@ def as_status(refusal: Refusal) -> bytes:
     )
 
 
-def _details(refusal: Refusal) -> _Details | msgspec.UnsetType:
+def _details(refusal: ReportRefused) -> _Details | msgspec.UnsetType:
     if not refusal.field and refusal.retry_after is None:
         return msgspec.UNSET
     return _Details(causes=_causes(refusal), retry_after_seconds=refusal.retry_after)
 
 
-def _causes(refusal: Refusal) -> tuple[_Cause, ...]:
+def _causes(refusal: ReportRefused) -> tuple[_Cause, ...]:
     if not refusal.field:
         return ()
     return (_Cause(reason="FieldValueInvalid", message=refusal.message, field=refusal.field),)
 
 
-def unavailable(message: str, *, retry_after: int = 1) -> Refusal:
+def unavailable(message: str, *, retry_after: int = 1) -> ReportRefused:
     """The same report may well be taken in a moment."""
-    return Refusal(
+    return ReportRefused(
         HTTPStatus.SERVICE_UNAVAILABLE, "ServiceUnavailable", message, retry_after=retry_after
     )
 
 
-def unauthorized(message: str) -> Refusal:
-    return Refusal(HTTPStatus.UNAUTHORIZED, "Unauthorized", message)
+def unauthorized(message: str) -> ReportRefused:
+    return ReportRefused(HTTPStatus.UNAUTHORIZED, "Unauthorized", message)
 
 
-def forbidden(message: str) -> Refusal:
-    return Refusal(HTTPStatus.FORBIDDEN, "Forbidden", message)
+def forbidden(message: str) -> ReportRefused:
+    return ReportRefused(HTTPStatus.FORBIDDEN, "Forbidden", message)
 
 
-def not_found(message: str) -> Refusal:
-    return Refusal(HTTPStatus.NOT_FOUND, "NotFound", message)
+def not_found(message: str) -> ReportRefused:
+    return ReportRefused(HTTPStatus.NOT_FOUND, "NotFound", message)
 
 
-def conflict(reason: str, message: str) -> Refusal:
-    return Refusal(HTTPStatus.CONFLICT, reason, message)
+def conflict(reason: str, message: str) -> ReportRefused:
+    return ReportRefused(HTTPStatus.CONFLICT, reason, message)
 
 
-def unreadable(message: str, *, field: str = "") -> Refusal:
+def unreadable(message: str, *, field: str = "") -> ReportRefused:
     """The body is not what the protocol says: its form is wrong."""
-    return Refusal(HTTPStatus.BAD_REQUEST, "BadRequest", message, field=field)
+    return ReportRefused(HTTPStatus.BAD_REQUEST, "BadRequest", message, field=field)
 
 
-def invalid(field: str, message: str) -> Refusal:
+def invalid(field: str, message: str) -> ReportRefused:
     """The body is well formed, but a value cannot be true; the message says what would be right."""
-    return Refusal(HTTPStatus.BAD_REQUEST, "Invalid", f"{field}: {message}", field=field)
+    return ReportRefused(HTTPStatus.BAD_REQUEST, "Invalid", f"{field}: {message}", field=field)

@@ -14,9 +14,9 @@ import msgspec
 from stargate_operator.model.pod import Pod
 from stargate_operator.model.report_interval import next_report_seconds
 from stargate_operator.model.reports import CheckpointReport, ProgressReport
-from stargate_operator.reports.authentication import Identities
+from stargate_operator.reports.authentication import TokenAuthenticator
 from stargate_operator.reports.errors import (
-    Refusal,
+    ReportRefused,
     conflict,
     forbidden,
     invalid,
@@ -24,9 +24,9 @@ from stargate_operator.reports.errors import (
     unauthorized,
     unavailable,
 )
-from stargate_operator.reports.job_lookup import Board, Standing
-from stargate_operator.reports.listening import Hearing
-from stargate_operator.reports.pending import Ledger
+from stargate_operator.reports.job_lookup import JobLookup, JobView
+from stargate_operator.reports.listening import ListeningSince
+from stargate_operator.reports.pending import PendingReports
 from stargate_operator.reports.protocol import (
     Acknowledged,
     Answer,
@@ -51,28 +51,28 @@ class Incoming:
     body: Callable[[], Awaitable[bytes]]
 
 
-class Intake:
+class ReportHandler:
     """`clock` gives the time in UTC."""
 
     def __init__(
         self,
-        board: Board,
-        ledger: Ledger,
-        identities: Identities,
+        lookup: JobLookup,
+        pending: PendingReports,
+        authenticator: TokenAuthenticator,
         *,
         clock: Callable[[], datetime],
-        hearing: Hearing | None = None,
+        listening: ListeningSince | None = None,
         standing_timeout: float = STANDING_TIMEOUT_SECONDS,
     ) -> None:
-        self._board = board
-        self._ledger = ledger
-        self._identities = identities
+        self._lookup = lookup
+        self._pending = pending
+        self._authenticator = authenticator
         self._clock = clock
-        self._hearing = hearing
+        self._listening = listening
         self._standing_timeout = standing_timeout
 
     async def close(self) -> None:
-        await self._identities.close()
+        await self._authenticator.close()
 
     async def take(self, incoming: Incoming) -> Answer:
         """The answer, or a Refusal."""
@@ -81,22 +81,22 @@ class Intake:
         self._need_to_serve(incoming.namespace)
         pod = self._pod(pod_uid)
         _own_job(pod, incoming)
-        standing = self._current_standing(pod)
-        _ranked(pod, standing)
+        view = self._current_view(pod)
+        _ranked(pod, view)
         report = decode(await incoming.body())
         self._need_leadership()  # again: a body may take its time
-        standing = self._current_standing(pod)
-        validate(report, pod.rank, standing)
-        acknowledged = await self._record(report, pod, standing)
+        view = self._current_view(pod)
+        validate(report, pod.rank, view)
+        acknowledged = await self._record(report, pod, view)
         return self._answer(pod, acknowledged)
 
     def _need_leadership(self) -> None:
-        if not self._board.is_leader():
+        if not self._lookup.is_leader():
             raise unavailable("this operator does not lead; another one takes the reports")
 
     def _need_to_serve(self, namespace: str) -> None:
         """Nothing is wrong with the gang: it may outlive a change of what this operator watches."""
-        if not self._board.serves(namespace):
+        if not self._lookup.serves(namespace):
             raise unavailable(
                 f"this operator runs no jobs of namespace {namespace!r} (watch-namespaces)",
                 retry_after=_NOT_SERVED_RETRY_SECONDS,
@@ -105,65 +105,62 @@ class Intake:
     async def _identify(self, token: str) -> str:
         """The pod's UID. While nobody can be identified, nobody is silent."""
         try:
-            return await self._identities.pod_uid(token)
-        except Refusal as refusal:
-            if refusal.unavailable and self._hearing is not None:
-                self._hearing.begin()
+            return await self._authenticator.pod_uid(token)
+        except ReportRefused as refusal:
+            if refusal.unavailable and self._listening is not None:
+                self._listening.begin()
             raise
 
     def _pod(self, pod_uid: str) -> Pod:
-        pod = self._board.pod(pod_uid)
-        if pod is None and self._board.is_gone(pod_uid):
+        pod = self._lookup.pod(pod_uid)
+        if pod is None and self._lookup.is_gone(pod_uid):
             raise conflict("StaleAttempt", "this pod has been deleted; its attempt is over")
         if pod is None:
             raise unavailable("the operator does not know this pod (yet)")
         return pod
 
-    def _current_standing(self, pod: Pod) -> Standing:
-        standing = self._board.standing(pod.job_uid)
-        if standing is None or not _owned(pod, standing):
+    def _current_view(self, pod: Pod) -> JobView:
+        view = self._lookup.view(pod.job_uid)
+        if view is None or not _owned(pod, view):
             raise not_found(f"there is no StargateJob {pod.job_name} with UID {pod.job_uid}")
-        if pod.attempt > standing.attempt:
+        if pod.attempt > view.attempt:
             raise unavailable(f"the operator does not see attempt {pod.attempt} yet")
-        if pod.attempt < standing.attempt:
+        if pod.attempt < view.attempt:
             raise conflict(
                 "StaleAttempt",
-                f"this pod belongs to attempt {pod.attempt}; attempt {standing.attempt} is current",
+                f"this pod belongs to attempt {pod.attempt}; attempt {view.attempt} is current",
             )
-        return standing
+        return view
 
-    async def _record(self, report: Report, pod: Pod, standing: Standing) -> Acknowledged | None:
+    async def _record(self, report: Report, pod: Pod, view: JobView) -> Acknowledged | None:
         at = self._clock()
-        self._ledger.progress(pod.job_uid, _progress(report, pod, at))
+        self._pending.progress(pod.job_uid, _progress(report, pod, at))
         if pod.rank == 0:
-            self._board.progressed(pod.job_uid)
+            self._lookup.progressed(pod.job_uid)
         if report.checkpoint is None:
             return None
-        return await self._keep(report.checkpoint, pod, standing)
+        return await self._keep(report.checkpoint, pod, view)
 
-    async def _keep(
-        self, checkpoint: Checkpoint, pod: Pod, standing: Standing
-    ) -> Acknowledged | None:
-        if checkpoint.key in standing.checkpoints:
+    async def _keep(self, checkpoint: Checkpoint, pod: Pod, view: JobView) -> Acknowledged | None:
+        if checkpoint.key in view.checkpoints:
             return _acknowledge(checkpoint)
         if checkpoint.state == "Damaged":
-            self._need_known(checkpoint, pod, standing)
+            self._need_known(checkpoint, pod, view)
         report = _as_reported(checkpoint, pod, self._clock())
-        self._ledger.checkpoint(pod.job_uid, report)
-        self._board.wake(pod.job_uid)
+        self._pending.checkpoint(pod.job_uid, report)
+        self._lookup.wake(pod.job_uid)
         if checkpoint.state == "Writing":
             return None
-        if not await self._ledger.standing(pod.job_uid, report, self._standing_timeout):
+        if not await self._pending.view(pod.job_uid, report, self._standing_timeout):
             self._explain_not_standing(checkpoint, pod)
         return _acknowledge(checkpoint)
 
-    def _need_known(self, checkpoint: Checkpoint, pod: Pod, standing: Standing) -> None:
+    def _need_known(self, checkpoint: Checkpoint, pod: Pod, view: JobView) -> None:
         stands = any(
-            (epoch, uri) == (checkpoint.epoch, checkpoint.uri)
-            for epoch, uri, _ in standing.checkpoints
+            (epoch, uri) == (checkpoint.epoch, checkpoint.uri) for epoch, uri, _ in view.checkpoints
         )
-        restored = checkpoint.uri == standing.restored_from
-        if stands or restored or self._ledger.knows(pod.job_uid, checkpoint.epoch, checkpoint.uri):
+        restored = checkpoint.uri == view.restored_from
+        if stands or restored or self._pending.knows(pod.job_uid, checkpoint.epoch, checkpoint.uri):
             return
         raise invalid(
             "checkpoint.uri",
@@ -173,7 +170,7 @@ class Intake:
 
     def _explain_not_standing(self, checkpoint: Checkpoint, pod: Pod) -> None:
         """The attempt may have ended meanwhile; otherwise the same report is to come again."""
-        self._current_standing(pod)
+        self._current_view(pod)
         raise unavailable(
             f"the checkpoint of epoch {checkpoint.epoch} could not be written to the job's status"
             " in time; report it again"
@@ -181,19 +178,19 @@ class Intake:
 
     def _answer(self, pod: Pod, acknowledged: Acknowledged | None) -> Answer:
         """From what stands now: a checkpoint that was waited for may have made others expire."""
-        standing = self._current_standing(pod)
+        view = self._current_view(pod)
         interval = next_report_seconds(
             pod.job_uid,
             rank=pod.rank,
-            world_size=standing.world_size,
+            world_size=view.world_size,
             now=self._clock().timestamp(),
-            report_timeout=standing.report_timeout,
+            report_timeout=view.report_timeout,
         )
         answer = Answer(
-            attempt=standing.attempt,
+            attempt=view.attempt,
             next_report_seconds=interval,
-            stop=standing.stop,
-            delete=standing.expired if pod.rank == 0 else (),
+            stop=view.stop,
+            delete=view.expired if pod.rank == 0 else (),
         )
         return answer if acknowledged is None else _with(answer, acknowledged)
 
@@ -215,16 +212,16 @@ def _own_job(pod: Pod, incoming: Incoming) -> None:
         )
 
 
-def _owned(pod: Pod, standing: Standing) -> bool:
+def _owned(pod: Pod, view: JobView) -> bool:
     """Labels and owner references are anybody's to write, those of a job elsewhere too."""
-    home = (standing.namespace, standing.name)
+    home = (view.namespace, view.name)
     return pod.owner_uid == pod.job_uid and (pod.namespace, pod.job_name) == home
 
 
-def _ranked(pod: Pod, standing: Standing) -> None:
+def _ranked(pod: Pod, view: JobView) -> None:
     """Labels are anybody's to write, and what is kept of each rank takes room."""
-    if not 0 <= pod.rank < standing.world_size:
-        raise forbidden(f"the gang has ranks 0 to {standing.world_size - 1}, none is {pod.rank}")
+    if not 0 <= pod.rank < view.world_size:
+        raise forbidden(f"the gang has ranks 0 to {view.world_size - 1}, none is {pod.rank}")
 
 
 def _progress(report: Report, pod: Pod, at: datetime) -> ProgressReport:

@@ -10,7 +10,7 @@ CheckpointKey = tuple[int, str, str]
 
 
 @dataclass(frozen=True)
-class Standing:
+class JobView:
     """What is so of a job by its written status: nothing that is only planned, or only reported.
 
     `stop`: the job is suspended, finished or being deleted, or the attempt is being ended.
@@ -34,7 +34,7 @@ class Standing:
     report_timeout: int | None = None
 
 
-class Board(Protocol):
+class JobLookup(Protocol):
     def is_leader(self) -> bool:
         """Whether this process may speak for the jobs now, and knows them: a job that is not listed
         yet must not be told to its workers as gone."""
@@ -48,7 +48,7 @@ class Board(Protocol):
     def is_gone(self, pod_uid: str) -> bool:
         """Whether the pod was known, and its object was deleted not long ago."""
 
-    def standing(self, job_uid: str) -> Standing | None:
+    def view(self, job_uid: str) -> JobView | None:
         """None: no such job, or no longer."""
 
     def wake(self, job_uid: str) -> None:

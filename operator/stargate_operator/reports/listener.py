@@ -35,7 +35,7 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 
 
-class Seat:
+class Slot:
     """A connection's place among those allowed; given back once, by whoever sees its end."""
 
     def __init__(self, give_back: Callable[[], None]) -> None:
@@ -47,7 +47,7 @@ class Seat:
             give_back()
 
 
-Protocols = Callable[[Seat], asyncio.Protocol]
+Protocols = Callable[[Slot], asyncio.Protocol]
 
 
 class Listener:
@@ -111,20 +111,20 @@ class Listener:
                 self._admit(connection, address[0])
 
     def _admit(self, connection: socket.socket, address: str) -> None:
-        seat = self._seat(address)
+        slot = self._slot(address)
         if self._is_greedy(address):
             metrics.report_turned_away()
             connection.close()
-            seat.leave()
+            slot.leave()
             return
-        handshake = asyncio.create_task(self._shake_hands(connection, seat))
+        handshake = asyncio.create_task(self._shake_hands(connection, slot))
         self._handshakes.add(handshake)
         handshake.add_done_callback(self._handshakes.discard)
 
-    def _seat(self, address: str) -> Seat:
+    def _slot(self, address: str) -> Slot:
         self._held[address] += 1
         metrics.report_connections(self.connections)
-        return Seat(lambda: self._left(address))
+        return Slot(lambda: self._left(address))
 
     def _left(self, address: str) -> None:
         self._held[address] -= 1
@@ -138,11 +138,11 @@ class Listener:
             return False
         return self._held[address] > self._limits.connections_per_address
 
-    async def _shake_hands(self, connection: socket.socket, seat: Seat) -> None:
+    async def _shake_hands(self, connection: socket.socket, slot: Slot) -> None:
         """A failed handshake is the client's affair; the protocol sees only what comes after."""
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: self._protocols(seat),
+                lambda: self._protocols(slot),
                 connection,
                 ssl=self._tls(),
                 ssl_handshake_timeout=self._limits.handshake_seconds,
@@ -150,9 +150,9 @@ class Listener:
             )
         except OSError as error:
             _log.debug("a TLS handshake failed", error=type(error).__name__)
-            seat.leave()
+            slot.leave()
         except BaseException:
-            seat.leave()
+            slot.leave()
             raise
 
 

@@ -14,7 +14,7 @@ _STOOD_STILL = 2.0
 """Seconds by which a look may be late, or the clock may differ from the monotonic one."""
 
 
-class Hearing:
+class ListeningSince:
     """`clock` gives the time in UTC, `monotonic` seconds that no one sets."""
 
     def __init__(self, clock: Callable[[], datetime], monotonic: Callable[[], float]) -> None:

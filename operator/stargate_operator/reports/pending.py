@@ -1,16 +1,16 @@
 """What workers reported and what of it is not yet written down.
 
 Held in memory alone, by job UID: a report costs no write. The reconciler reads a snapshot (`of`),
-writes the job's status, and says what now stands (`settle`); only then is a checkpoint
+writes the job's status, and says what now stands (`mark_written`); only then is a checkpoint
 acknowledged. Reads no clock and does no I/O: times come with the reports.
 """
 
 import asyncio
 from dataclasses import dataclass, field, replace
 
-from stargate_operator.model.heartbeats import Pulse
+from stargate_operator.model.heartbeats import Heartbeats
 from stargate_operator.model.reports import CheckpointReport, ProgressReport, Reports
-from stargate_operator.reports.epoch_rate import Pace
+from stargate_operator.reports.epoch_rate import EpochRate
 from stargate_operator.reports.job_lookup import CheckpointKey
 from stargate_types.status import StargateJobStatus
 
@@ -19,15 +19,15 @@ MAX_PENDING = 16
 
 
 @dataclass(slots=True)
-class _Page:
+class _JobReports:
     """What the ledger holds of one job."""
 
     attempt: int = 0
     progress: ProgressReport | None = None
-    pace: Pace = field(default_factory=Pace)
-    pulse: Pulse = field(default_factory=Pulse)
+    rate: EpochRate = field(default_factory=EpochRate)
+    heartbeats: Heartbeats = field(default_factory=Heartbeats)
     pending: dict[tuple[int, str], CheckpointReport] = field(default_factory=dict)
-    standing: frozenset[CheckpointKey] = frozenset()
+    view: frozenset[CheckpointKey] = frozenset()
     waiters: dict[CheckpointKey, asyncio.Future[bool]] = field(default_factory=dict)
 
     def turn_to(self, attempt: int) -> None:
@@ -36,8 +36,8 @@ class _Page:
             return
         self.attempt = attempt
         self.progress = None
-        self.pace = Pace()
-        self.pulse = Pulse()
+        self.rate = EpochRate()
+        self.heartbeats = Heartbeats()
         for report in [old for old in self.pending.values() if old.attempt < attempt]:
             self.drop(report)
 
@@ -55,23 +55,23 @@ class _Page:
             waiter.set_result(stands)
 
 
-class Ledger:
+class PendingReports:
     def __init__(self) -> None:
-        self._pages: dict[str, _Page] = {}
+        self._pages: dict[str, _JobReports] = {}
 
     def progress(self, job_uid: str, report: ProgressReport) -> None:
         page = self._page(job_uid)
         if report.attempt < page.attempt:
             return
         page.turn_to(report.attempt)
-        page.pulse.beat(report.rank, report.at, report.step)
+        page.heartbeats.beat(report.rank, report.at, report.step)
         if report.rank == 0:
             _advance(page, report)
 
     def checkpoint(self, job_uid: str, report: CheckpointReport) -> None:
         """Keeps it until it stands. A repeat keeps the time of the first report."""
         page = self._page(job_uid)
-        if report.attempt < page.attempt or report.key in page.standing:
+        if report.attempt < page.attempt or report.key in page.view:
             return
         page.turn_to(report.attempt)
         known = page.pending.get((report.epoch, report.uri))
@@ -87,8 +87,8 @@ class Ledger:
         return Reports(
             progress=page.progress,
             checkpoints=tuple(page.pending.values()),
-            epoch_seconds=page.pace.epoch_seconds,
-            pulse=page.pulse,
+            epoch_seconds=page.rate.epoch_seconds,
+            heartbeats=page.heartbeats,
         )
 
     def knows(self, job_uid: str, epoch: int, uri: str) -> bool:
@@ -96,10 +96,10 @@ class Ledger:
         page = self._pages.get(job_uid)
         return page is not None and (epoch, uri) in page.pending
 
-    async def standing(self, job_uid: str, report: CheckpointReport, timeout: float) -> bool:
+    async def view(self, job_uid: str, report: CheckpointReport, timeout: float) -> bool:
         """Waits until it stands in the job's status; False if it does not come to that in time."""
         page = self._page(job_uid)
-        if report.key in page.standing:
+        if report.key in page.view:
             return True
         if not page.awaits(report.key):
             return False
@@ -109,29 +109,29 @@ class Ledger:
         await asyncio.wait((waiter,), timeout=timeout)
         return waiter.done() and waiter.result()
 
-    def settle(self, job_uid: str, status: StargateJobStatus) -> None:
+    def mark_written(self, job_uid: str, status: StargateJobStatus) -> None:
         """Takes note of what stands: after each status that was written, and once at the start."""
         page = self._page(job_uid)
-        page.standing = _keys(status)
-        for report in [report for report in page.pending.values() if report.key in page.standing]:
+        page.view = _keys(status)
+        for report in [report for report in page.pending.values() if report.key in page.view]:
             del page.pending[report.epoch, report.uri]
-        for key in page.standing & page.waiters.keys():
+        for key in page.view & page.waiters.keys():
             page.resolve(key, stands=True)
         page.turn_to(status.attempt)
 
     def forget(self, job_uid: str) -> None:
-        page = self._pages.pop(job_uid, _Page())
+        page = self._pages.pop(job_uid, _JobReports())
         for key in list(page.waiters):
             page.resolve(key, stands=False)
 
-    def _page(self, job_uid: str) -> _Page:
+    def _page(self, job_uid: str) -> _JobReports:
         page = self._pages.get(job_uid)
         if page is None:
-            page = self._pages[job_uid] = _Page()
+            page = self._pages[job_uid] = _JobReports()
         return page
 
 
-def _advance(page: _Page, report: ProgressReport) -> None:
+def _advance(page: _JobReports, report: ProgressReport) -> None:
     """A report that leaves something out does not unsay it."""
     before = page.progress
     if before is not None:
@@ -143,10 +143,10 @@ def _advance(page: _Page, report: ProgressReport) -> None:
         )
     page.progress = report
     if report.epoch is not None:
-        page.pace.saw(report.epoch, report.at)
+        page.rate.saw(report.epoch, report.at)
 
 
-def _make_room(page: _Page, report: CheckpointReport) -> None:
+def _make_room(page: _JobReports, report: CheckpointReport) -> None:
     """Drops what the report supersedes; a rank that reports without end fills no memory."""
     for other in [other for other in page.pending.values() if _superseded(other, report)]:
         page.drop(other)

@@ -14,14 +14,14 @@ import msgspec
 
 from stargate_operator.model.reports import CheckpointState
 from stargate_operator.reports.errors import (
-    Refusal,
+    ReportRefused,
     conflict,
     forbidden,
     invalid,
     unavailable,
     unreadable,
 )
-from stargate_operator.reports.job_lookup import CheckpointKey, Standing
+from stargate_operator.reports.job_lookup import CheckpointKey, JobView
 from stargate_types.status import MAX_METRICS
 
 MAX_INT = 2**63 - 1
@@ -95,7 +95,7 @@ def decode(body: bytes) -> Report:
         raise _no_json(body, str(error)) from None
 
 
-def _wrong_form(said: str) -> Refusal:
+def _wrong_form(said: str) -> ReportRefused:
     match = _AT.match(said)
     what, at = (match["what"], match["field"] or "") if match else (said, "")
     unknown = _UNKNOWN.search(what)
@@ -105,14 +105,14 @@ def _wrong_form(said: str) -> Refusal:
     return unreadable(f"{field}: {what}", field=at)
 
 
-def _unknown_field(at: str, name: str) -> Refusal:
+def _unknown_field(at: str, name: str) -> ReportRefused:
     kind = Metric if at.startswith("metrics") else Checkpoint if at == "checkpoint" else Report
     known = ", ".join(field.encode_name for field in msgspec.structs.fields(kind))
     field = f"{at}.{name}" if at else name
     return unreadable(f"{field}: there is no such field; there are {known}", field=field)
 
 
-def _no_json(body: bytes, said: str) -> Refusal:
+def _no_json(body: bytes, said: str) -> ReportRefused:
     if b"NaN" in body or b"Infinity" in body:
         return unreadable(
             "metrics: NaN and Infinity are no JSON numbers; leave out a metric that has no value",
@@ -121,18 +121,18 @@ def _no_json(body: bytes, said: str) -> Refusal:
     return unreadable(f"the report is no JSON in UTF-8: {said}")
 
 
-def validate(report: Report, rank: int, standing: Standing) -> None:
+def validate(report: Report, rank: int, view: JobView) -> None:
     """Raises a Refusal that names the first field that cannot be true of this job and rank."""
-    _possible_epoch("epoch", report.epoch, standing)
+    _possible_epoch("epoch", report.epoch, view)
     _distinct_names(report.metrics)
     if report.checkpoint is not None:
-        _possible_epoch("checkpoint.epoch", report.checkpoint.epoch, standing)
-        _believable(report.checkpoint, rank, standing)
+        _possible_epoch("checkpoint.epoch", report.checkpoint.epoch, view)
+        _believable(report.checkpoint, rank, view)
 
 
-def _possible_epoch(field: str, epoch: int | None, standing: Standing) -> None:
-    if epoch is not None and epoch > standing.epochs:
-        raise invalid(field, f"{epoch} is more than the {standing.epochs} epochs of the job")
+def _possible_epoch(field: str, epoch: int | None, view: JobView) -> None:
+    if epoch is not None and epoch > view.epochs:
+        raise invalid(field, f"{epoch} is more than the {view.epochs} epochs of the job")
 
 
 def _distinct_names(metrics: tuple[Metric, ...]) -> None:
@@ -142,7 +142,7 @@ def _distinct_names(metrics: tuple[Metric, ...]) -> None:
             raise invalid(f"metrics[{index}].name", f"{metric.name!r} is given more than once")
 
 
-def _believable(checkpoint: Checkpoint, rank: int, standing: Standing) -> None:
+def _believable(checkpoint: Checkpoint, rank: int, view: JobView) -> None:
     if checkpoint.state == "Damaged":
         return
     if rank != 0:
@@ -150,25 +150,25 @@ def _believable(checkpoint: Checkpoint, rank: int, standing: Standing) -> None:
             f"checkpoint.state: rank 0 reports {checkpoint.state} for the whole gang; rank {rank}"
             " may report a checkpoint only as Damaged"
         )
-    _inside_own_folder(checkpoint.uri, standing)
-    _newer_than_what_stands(checkpoint, standing)
+    _inside_own_folder(checkpoint.uri, view)
+    _newer_than_what_stands(checkpoint, view)
 
 
-def _inside_own_folder(uri: str, standing: Standing) -> None:
+def _inside_own_folder(uri: str, view: JobView) -> None:
     """The URI holds the attempt, so that a straggler can overwrite nothing that counts."""
-    if not standing.checkpoint_folder:
+    if not view.checkpoint_folder:
         raise unavailable("it is not known now where this attempt's checkpoints go", retry_after=5)
-    folder = standing.checkpoint_folder.rstrip("/") + "/"
+    folder = view.checkpoint_folder.rstrip("/") + "/"
     inside = uri.startswith(folder) and len(uri) > len(folder)
     if not inside or ".." in unquote(uri).split("/"):
         raise invalid("checkpoint.uri", f"must lie in this attempt's folder, {folder}")
 
 
-def _newer_than_what_stands(checkpoint: Checkpoint, standing: Standing) -> None:
+def _newer_than_what_stands(checkpoint: Checkpoint, view: JobView) -> None:
     """What can be resumed from never goes back in epochs, and is not written again."""
-    if checkpoint.key in standing.checkpoints:
+    if checkpoint.key in view.checkpoints:
         return
-    complete = [(epoch, uri) for epoch, uri, state in standing.checkpoints if state == "Complete"]
+    complete = [(epoch, uri) for epoch, uri, state in view.checkpoints if state == "Complete"]
     newest = max((epoch for epoch, _ in complete), default=0)
     if checkpoint.state == "Complete" and checkpoint.epoch < newest:
         raise conflict(
@@ -176,7 +176,7 @@ def _newer_than_what_stands(checkpoint: Checkpoint, standing: Standing) -> None:
             f"checkpoint.epoch: a checkpoint of epoch {newest} stands; one of epoch"
             f" {checkpoint.epoch} would go back",
         )
-    if (checkpoint.epoch, checkpoint.uri, "Damaged") in standing.checkpoints:
+    if (checkpoint.epoch, checkpoint.uri, "Damaged") in view.checkpoints:
         raise conflict(
             "DamagedCheckpoint",
             f"checkpoint.uri: the checkpoint at {checkpoint.uri} was reported as Damaged; write"

@@ -13,9 +13,9 @@ import structlog
 from aiohttp import web
 
 from stargate_operator.reports.certificate import ServingCertificate
-from stargate_operator.reports.errors import Refusal, as_status, not_found, unreadable
-from stargate_operator.reports.handler import Incoming, Intake
-from stargate_operator.reports.listener import DEFAULT_LIMITS, Limits, Listener, Seat
+from stargate_operator.reports.errors import ReportRefused, as_status, not_found, unreadable
+from stargate_operator.reports.handler import Incoming, ReportHandler
+from stargate_operator.reports.listener import DEFAULT_LIMITS, Limits, Listener, Slot
 from stargate_operator.reports.protocol import encode
 from stargate_operator.telemetry import metrics
 
@@ -25,7 +25,7 @@ _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class Patience:
+class Timeouts:
     """Seconds that a client has: for its headers from the handshake on, and then for its body."""
 
     headers: float = 5.0
@@ -33,21 +33,21 @@ class Patience:
     shutdown: float = 2.0
 
 
-DEFAULT_PATIENCE = Patience()
+DEFAULT_TIMEOUTS = Timeouts()
 
 
 class ReportServer:
     def __init__(
         self,
-        intake: Intake,
+        handler: ReportHandler,
         certificate: ServingCertificate,
         *,
         limits: Limits = DEFAULT_LIMITS,
-        patience: Patience = DEFAULT_PATIENCE,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
     ) -> None:
-        self._intake = intake
+        self._handler = handler
         self._certificate = certificate
-        self._patience = patience
+        self._timeouts = timeouts
         self._http = web.Server(self._handle)
         self._listener = Listener(self._connection, lambda: certificate.context, limits)
         self._watching: asyncio.Task[None] | None = None
@@ -74,16 +74,16 @@ class ReportServer:
         if self._watching is not None:
             self._watching.cancel()
         await self._listener.close()
-        await self._http.shutdown(self._patience.shutdown)
-        await self._intake.close()
+        await self._http.shutdown(self._timeouts.shutdown)
+        await self._handler.close()
 
-    def _connection(self, seat: Seat) -> "_Connection":
-        return _Connection(self._http, seat, headers_seconds=self._patience.headers)
+    def _connection(self, slot: Slot) -> "_Connection":
+        return _Connection(self._http, slot, headers_seconds=self._timeouts.headers)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
-            answer = await self._intake.take(self._incoming(request))
-        except Refusal as refusal:
+            answer = await self._handler.take(self._incoming(request))
+        except ReportRefused as refusal:
             return _refused(refusal)
         except (web.RequestPayloadError, ConnectionError):
             return _refused(unreadable("the body ended early or is garbled"))
@@ -100,14 +100,14 @@ class ReportServer:
             namespace=namespace,
             name=name,
             authorization=request.headers.get("Authorization", ""),
-            body=lambda: _read(request, self._patience.body),
+            body=lambda: _read(request, self._timeouts.body),
         )
 
 
 class _Connection(web.RequestHandler):
     """aiohttp's protocol, which also gives its seat back and refuses in Kubernetes' words."""
 
-    def __init__(self, server: web.Server, seat: Seat, *, headers_seconds: float) -> None:
+    def __init__(self, server: web.Server, slot: Slot, *, headers_seconds: float) -> None:
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
@@ -118,11 +118,11 @@ class _Connection(web.RequestHandler):
             auto_decompress=False,
             max_field_size=16 * 1024,
         )
-        self._seat = seat
+        self._slot = slot
 
     def connection_lost(self, exc: BaseException | None) -> None:
         super().connection_lost(exc)
-        self._seat.leave()
+        self._slot.leave()
 
     def handle_error(
         self,
@@ -158,14 +158,14 @@ def _job_of(path: str) -> tuple[str, str]:
 
 def _only_post(method: str) -> None:
     if method != "POST":
-        raise Refusal(
+        raise ReportRefused(
             HTTPStatus.METHOD_NOT_ALLOWED, "MethodNotAllowed", "a report is sent with POST"
         )
 
 
 def _only_plain_json(request: web.BaseRequest) -> None:
     if request.content_type != "application/json" or "Content-Encoding" in request.headers:
-        raise Refusal(
+        raise ReportRefused(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             "UnsupportedMediaType",
             "a report is uncompressed JSON with Content-Type: application/json",
@@ -195,22 +195,22 @@ async def _invite(request: web.BaseRequest) -> None:
         request.writer.output_size = 0
 
 
-def _too_large() -> Refusal:
-    return Refusal(
+def _too_large() -> ReportRefused:
+    return ReportRefused(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         "RequestEntityTooLarge",
         f"a report has at most {MAX_BODY_BYTES} bytes",
     )
 
 
-def _too_slow(seconds: float) -> Refusal:
-    return Refusal(
+def _too_slow(seconds: float) -> ReportRefused:
+    return ReportRefused(
         HTTPStatus.REQUEST_TIMEOUT, "Timeout", f"the body did not arrive within {seconds:g} s"
     )
 
 
-def _internal() -> Refusal:
-    return Refusal(
+def _internal() -> ReportRefused:
+    return ReportRefused(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "InternalError",
         "the operator could not handle the report; its log says why",
@@ -218,7 +218,7 @@ def _internal() -> Refusal:
     )
 
 
-def _refused(refusal: Refusal) -> web.Response:
+def _refused(refusal: ReportRefused) -> web.Response:
     headers = {}
     if refusal.retry_after is not None:
         headers["Retry-After"] = str(refusal.retry_after)

@@ -7,11 +7,11 @@ from stargate_operator.informers.pod_store import PodStore
 from stargate_operator.model.pod import Pod
 from stargate_operator.model.scope import Scope
 from stargate_operator.reconcile.work_queue import WorkQueue
-from stargate_operator.reports.job_lookup import CheckpointKey, Standing
+from stargate_operator.reports.job_lookup import CheckpointKey, JobView
 from stargate_types import StargateJob
 
 
-class NoticeBoard:
+class CachedJobLookup:
     def __init__(
         self,
         *,
@@ -45,11 +45,11 @@ class NoticeBoard:
     def progressed(self, job_uid: str) -> None:
         self._work_queue.wake_soon(job_uid)
 
-    def standing(self, job_uid: str) -> Standing | None:
+    def view(self, job_uid: str) -> JobView | None:
         job = self._jobs.get(job_uid)
         if job is None:
             return None
-        return Standing(
+        return JobView(
             namespace=job.metadata.namespace,
             name=job.metadata.name,
             attempt=job.status.attempt,

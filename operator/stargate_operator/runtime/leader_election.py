@@ -25,7 +25,7 @@ from stargate_operator.kube.client import Client
 from stargate_operator.kube.errors import ApiError, NotLeading
 from stargate_operator.kube.transport import Jitter
 
-__all__ = ["Leadership", "LeaseLost", "NotLeading"]
+__all__ = ["LeaderElection", "LeaseLost", "NotLeading"]
 
 log = structlog.get_logger(__name__)
 
@@ -52,7 +52,7 @@ class _Seen:
         return self.since + float(self.spec.get("leaseDurationSeconds") or default)
 
 
-class Leadership:
+class LeaderElection:
     def __init__(
         self,
         client: Client,

@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 
-from stargate_operator.defaults.applier import Bringer
+from stargate_operator.defaults.applier import DefaultsApplier
 from stargate_operator.informers.relist import catch_up
 from stargate_operator.runtime.leader_label import take_label
 from stargate_operator.runtime.replica import Replica
@@ -26,13 +26,13 @@ async def lead(replica: Replica) -> None:
     await _all_synced(replica)
     # The watches of a standby may be behind without knowing it: read everything once more.
     acted_on = [each for each in replica.informers if each not in replica.foreign_pods]
-    await catch_up(replica.client, replica.scope, replica.jobs, replica.catalogue, acted_on)
+    await catch_up(replica.client, replica.scope, replica.jobs, replica.catalog, acted_on)
     # Only after the pods are known for certain can it be told which of their nodes have vanished.
     replica.node_tracker.miss({pod.node for pod in replica.every_pod()})
     # Workers are sent here by the label, so reports arrive from now on.
     await _take_leader_label(replica)
     # A standby hears no reports. Silence must count from now, or a live gang looks hung.
-    replica.hearing.begin()
+    replica.listening.begin()
     replica.work_queue.start(replica.dependencies(group_version))
     replica.leads_now.set()
     metrics.leading(True)
@@ -64,7 +64,7 @@ async def _until_a_part_fails(replica: Replica) -> None:
 def _duties(replica: Replica) -> list[Coroutine[Any, Any, None]]:
     """The tasks of a leader beside the jobs."""
     directory = replica.settings.defaults_directory
-    defaults = [Bringer(replica.client, directory).run()] if directory else []
+    defaults = [DefaultsApplier(replica.client, directory).run()] if directory else []
     return [replica.compute_blocks().run(), *defaults]
 
 

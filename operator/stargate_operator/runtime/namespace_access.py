@@ -20,11 +20,11 @@ ASK_AGAIN_SECONDS = 15.0
 _PATIENCE = 10.0
 
 
-class OutOfReachError(Exception):
+class NoNamespaceAccessError(Exception):
     """No namespace of the scope may be watched."""
 
 
-class ReachChanged(Exception):  # noqa: N818 - a state
+class NamespaceAccessChanged(Exception):  # noqa: N818 - a state
     """Another set of namespaces may be watched now: the process is to start anew."""
 
 
@@ -37,7 +37,7 @@ async def refused_of(client: Client, scope: Scope) -> tuple[str, ...]:
     for namespace, why in refusals.items():
         log.error("a namespace refuses to be watched; it is left out", namespace=namespace, why=why)
     if refusals and len(refusals) == len(given):
-        raise OutOfReachError(
+        raise NoNamespaceAccessError(
             f"none of watch-namespaces ({', '.join(given)}) lets the operator watch its jobs:"
             f" {refusals[given[0]]}"
         )
@@ -53,9 +53,13 @@ async def until_it_changes(client: Client, scope: Scope, refused: tuple[str, ...
         refusing = {each for each in scope.namespaces if await _refusal(client, each)}
         for namespace in refused:
             if namespace not in refusing:
-                raise ReachChanged(f"namespace {namespace!r} may be watched now; starting anew")
+                raise NamespaceAccessChanged(
+                    f"namespace {namespace!r} may be watched now; starting anew"
+                )
         for namespace in (refusing & doubted).difference(refused):
-            raise ReachChanged(f"namespace {namespace!r} refuses to be watched; starting anew")
+            raise NamespaceAccessChanged(
+                f"namespace {namespace!r} refuses to be watched; starting anew"
+            )
         doubted = refusing
     await asyncio.Event().wait()
 

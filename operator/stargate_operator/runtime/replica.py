@@ -13,9 +13,9 @@ import structlog
 
 from stargate_operator.constants import FIELD_MANAGER
 from stargate_operator.desired.environment import ReportTarget
-from stargate_operator.informers.catalog import Catalogue
+from stargate_operator.informers.catalog import Catalog
 from stargate_operator.informers.foreign_pods import ForeignPods
-from stargate_operator.informers.informer import PODS, SERVICES, Follower, Informer
+from stargate_operator.informers.informer import PODS, SERVICES, Informer, Reflector
 from stargate_operator.informers.jobs import Jobs
 from stargate_operator.informers.kopf_handlers import Handler, handlers, watched
 from stargate_operator.informers.kopf_watchers import KopfWatchers
@@ -26,22 +26,22 @@ from stargate_operator.kube.client import Client
 from stargate_operator.kube.config import Endpoint
 from stargate_operator.kube.pod_groups import find_group_version
 from stargate_operator.model.pod import Pod
-from stargate_operator.placement.contention import Rivals
+from stargate_operator.placement.contention import GangContention
 from stargate_operator.placement.fleet import Fleet
-from stargate_operator.placement.placer import Placing
-from stargate_operator.reconcile.compute_blocks import Accountant
+from stargate_operator.placement.placer import Placer
+from stargate_operator.reconcile.compute_blocks import ComputeBlockWriter
 from stargate_operator.reconcile.event_recorder import EventRecorder
 from stargate_operator.reconcile.gang_objects import GangObjects
 from stargate_operator.reconcile.reconciler import Dependencies
 from stargate_operator.reconcile.work_queue import WorkQueue
-from stargate_operator.reports.authentication import Identities
+from stargate_operator.reports.authentication import TokenAuthenticator
 from stargate_operator.reports.certificate import ServingCertificate
-from stargate_operator.reports.handler import Intake
-from stargate_operator.reports.listening import Hearing
-from stargate_operator.reports.pending import Ledger
+from stargate_operator.reports.handler import ReportHandler
+from stargate_operator.reports.listening import ListeningSince
+from stargate_operator.reports.pending import PendingReports
 from stargate_operator.reports.server import ReportServer
-from stargate_operator.runtime.job_lookup import NoticeBoard
-from stargate_operator.runtime.leader_election import Leadership
+from stargate_operator.runtime.job_lookup import CachedJobLookup
+from stargate_operator.runtime.leader_election import LeaderElection
 from stargate_operator.runtime.ports import MACHINE, Ports
 from stargate_operator.runtime.wakeups import Wakeups
 from stargate_operator.runtime.watchdog import Check, Watchdog
@@ -67,10 +67,10 @@ class Replica:
         self.refused = refused
         self.ports = ports
         self.scope = scope = settings.scope.without(refused)
-        self.jobs, self.catalogue, self.ledger = Jobs(), Catalogue(), Ledger()
+        self.jobs, self.catalog, self.pending = Jobs(), Catalog(), PendingReports()
         self.work_queue = WorkQueue()
         self.lease_client = self._client(endpoint)
-        self.leadership = Leadership(
+        self.election = LeaderElection(
             self.lease_client,
             namespace=settings.namespace,
             name=settings.lease_name,
@@ -83,9 +83,9 @@ class Replica:
             jitter=ports.jitter,
         )
         self.client = self._client(
-            endpoint, guard=self.leadership.guard, in_flight=settings.requests_in_flight
+            endpoint, guard=self.election.guard, in_flight=settings.requests_in_flight
         )
-        self.hearing = Hearing(ports.now, ports.monotonic)
+        self.listening = ListeningSince(ports.now, ports.monotonic)
         self.fleet = Fleet(ports.monotonic)
         self.node_tracker = NodeTracker(
             NodeLossTimes(
@@ -114,7 +114,7 @@ class Replica:
         self.pods = PodStore(self.wakeups.pod_changed, ports.monotonic)
         self.services = PodStore(self.wakeups.gang_object_changed, ports.monotonic)
         self.pod_groups: PodStore | None = None
-        self.informers: list[Follower[Any]] = [
+        self.informers: list[Reflector[Any]] = [
             *self._of_jobs(self.pods, PODS),
             *self._of_jobs(self.services, SERVICES),
             *self.foreign_pods,
@@ -169,12 +169,12 @@ class Replica:
 
     @property
     def leads(self) -> bool:
-        return self.leadership.is_leader and self.leads_now.is_set()
+        return self.election.is_leader and self.leads_now.is_set()
 
-    def compute_blocks(self) -> Accountant:
-        return Accountant(
+    def compute_blocks(self) -> ComputeBlockWriter:
+        return ComputeBlockWriter(
             self.client,
-            self.catalogue,
+            self.catalog,
             self.fleet,
             seconds=self.settings.compute_seconds,
             clock=self.ports.now,
@@ -187,16 +187,16 @@ class Replica:
         found = await find_group_version(self.client, namespaces=candidates)
         if found is not None:
             self.pod_groups = PodStore(self.wakeups.gang_object_changed, self.ports.monotonic)
-            followers = self._of_jobs(self.pod_groups, f"/apis/{found}/podgroups")
-            self.informers.extend(followers)
-            self._pod_group_tasks = [asyncio.create_task(each.run()) for each in followers]
+            reflectors = self._of_jobs(self.pod_groups, f"/apis/{found}/podgroups")
+            self.informers.extend(reflectors)
+            self._pod_group_tasks = [asyncio.create_task(each.run()) for each in reflectors]
         return found
 
     def dependencies(self, group_version: str | None) -> Dependencies:
         return Dependencies(
             client=self.client,
             jobs=self.jobs,
-            catalogue=self.catalogue,
+            catalog=self.catalog,
             pods=self.pods,
             node_tracker=self.node_tracker,
             gang_objects=GangObjects(
@@ -205,10 +205,10 @@ class Replica:
                 pod_groups=self.pod_groups,
                 group_version=group_version,
             ),
-            ledger=self.ledger,
-            hearing=self.hearing,
-            rivals=Rivals(self.jobs),
-            placing=Placing(self.fleet, self.catalogue, self.jobs),
+            pending=self.pending,
+            listening=self.listening,
+            contention=GangContention(self.jobs),
+            placer=Placer(self.fleet, self.catalog, self.jobs),
             event_recorder=self.event_recorder,
             target=self._report_target,
             clock=self.ports.now,
@@ -222,9 +222,9 @@ class Replica:
         settings = self.settings
         return ReportTarget(settings.reports_url, ca_bundle=settings.reports_ca.read_text())
 
-    def report_handler(self) -> Intake:
+    def report_handler(self) -> ReportHandler:
         """Judges the reports, whichever way they come in."""
-        board = NoticeBoard(
+        lookup = CachedJobLookup(
             jobs=self.jobs,
             pods=self.pods,
             work_queue=self.work_queue,
@@ -232,8 +232,10 @@ class Replica:
             scope=self.scope,
         )
         now = self.ports.now
-        identities = Identities(self.client, lambda: now().timestamp())
-        return Intake(board, self.ledger, identities, clock=now, hearing=self.hearing)
+        authenticator = TokenAuthenticator(self.client, lambda: now().timestamp())
+        return ReportHandler(
+            lookup, self.pending, authenticator, clock=now, listening=self.listening
+        )
 
     def report_server(self) -> ReportServer:
         certificate = ServingCertificate(
@@ -258,7 +260,7 @@ class Replica:
     def sources(self) -> Sources:
         return Sources(
             jobs=self.jobs,
-            reports_of=self.ledger.of,
+            reports_of=self.pending.of,
             leads=lambda: self.leads,
             watch_ages=self._watch_ages,
             queues={
@@ -277,7 +279,7 @@ class Replica:
     def event_handlers(self) -> dict[str, Handler]:
         """Of the events of the custom resources, by the plural of their kind."""
         queue = self.work_queue
-        return handlers(self.jobs, self.catalogue, wake=queue.wake, wake_all=queue.wake_all)
+        return handlers(self.jobs, self.catalog, wake=queue.wake, wake_all=queue.wake_all)
 
     def _watch_ages(self) -> dict[str, float]:
         ages, now = self.watchers.ages(), self.ports.monotonic()

@@ -16,7 +16,11 @@ from stargate_operator.informers.kopf_handlers import kopf_settings, register
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.config import load_endpoint
 from stargate_operator.runtime.leading import lead
-from stargate_operator.runtime.namespace_access import ReachChanged, refused_of, until_it_changes
+from stargate_operator.runtime.namespace_access import (
+    NamespaceAccessChanged,
+    refused_of,
+    until_it_changes,
+)
 from stargate_operator.runtime.probes import Probes
 from stargate_operator.runtime.replica import Replica, user_agent
 from stargate_operator.runtime.watchdog import Check, Watchdog
@@ -85,12 +89,12 @@ async def until_one_ends(
 def _endless(replica: Replica, watchdog: Watchdog) -> list[Coroutine[Any, Any, Any]]:
     return [
         *(informer.run() for informer in replica.informers),
-        replica.hearing.run(),
+        replica.listening.run(),
         replica.event_recorder.run(),
         keep_gauges(replica.sources()),
         watchdog.run(),
         until_it_changes(replica.lease_client, replica.settings.scope, replica.refused),
-        replica.leadership.run(lambda: lead(replica)),
+        replica.election.run(lambda: lead(replica)),
     ]
 
 
@@ -99,7 +103,7 @@ def _verdict(done: set[asyncio.Task[Any]], clean: set[asyncio.Task[Any]]) -> int
     for task in done:
         error = None if task.cancelled() else task.exception()
         if error is not None:
-            trace = None if isinstance(error, ReachChanged) else error
+            trace = None if isinstance(error, NamespaceAccessChanged) else error
             log.error("ending", task=task.get_name(), error=str(error), exc_info=trace)
             return 1
     return 0 if done & clean else 1
@@ -110,7 +114,7 @@ async def _hand_over(replica: Replica, parts: list[asyncio.Task[Any]]) -> None:
     log.info("stopping")
     await replica.work_queue.stop()
     await _cancelled(parts)
-    await replica.leadership.release()
+    await replica.election.release()
 
 
 async def _cancelled(tasks: list[asyncio.Task[Any]]) -> None:

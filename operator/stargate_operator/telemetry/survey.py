@@ -73,8 +73,8 @@ def _look_at_training(found: Survey, job: StargateJob, reports: Reports, now: da
     if reports.epoch_seconds:
         interval = job.spec.checkpoint_interval_epochs * reports.epoch_seconds
         found.unsaved_intervals = max(found.unsaved_intervals, unsaved / interval)
-    if reports.pulse.last_heard is not None:
-        found.silence = max(found.silence, _seconds(reports.pulse.last_heard, now))
+    if reports.heartbeats.last_heard is not None:
+        found.silence = max(found.silence, _seconds(reports.heartbeats.last_heard, now))
 
 
 def _saved_or_ran(status: StargateJobStatus, now: datetime) -> datetime:

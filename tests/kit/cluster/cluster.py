@@ -21,8 +21,8 @@ from tests.kit.cluster.recorder import Recorder
 from tests.kit.cluster.replica import OPERATOR_NAMESPACE, Replica
 from tests.kit.cluster.scheduler import Scheduler
 from tests.kit.cluster.workers import Worker
+from tests.kit.recorder.history import State
 from tests.kit.virtual_time import running_loop
-from tests.recorder.history import State
 
 Json = dict[str, Any]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.kit.api_server.resources import JOBS, PODS, Key
 from tests.kit.cluster.nodes import pod_key
-from tests.recorder.history import Job, Json, Pod, State
+from tests.kit.recorder.history import Job, Json, Pod, State
 
 if TYPE_CHECKING:
     from tests.kit.cluster.cluster import Cluster

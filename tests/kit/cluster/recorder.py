@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 from tests.kit.api_server.server import ApiServer
 from tests.kit.api_server.store import Commit
-from tests.recorder.checks import check
-from tests.recorder.history import History, Interruption, Request, State, Write
-from tests.recorder.report import describe, report
+from tests.kit.recorder.checks import check
+from tests.kit.recorder.history import History, Interruption, Request, State, Write
+from tests.kit.recorder.report import describe, report
 
 T = TypeVar("T")
 

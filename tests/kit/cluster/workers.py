@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from stargate_operator.kube.errors import ApiError
-from stargate_operator.reports.errors import Refusal
+from stargate_operator.reports.errors import ReportRefused
 from stargate_operator.reports.handler import Incoming
 from stargate_operator.reports.protocol import encode
 from tests.kit.api_server.resources import PODS
+from tests.kit.recorder.history import Pod
 from tests.kit.virtual_time import owned_by, running_loop
-from tests.recorder.history import Pod
 
 if TYPE_CHECKING:
     from tests.kit.cluster.cluster import Cluster
@@ -59,7 +59,7 @@ class Worker:
         try:
             async with asyncio.timeout(_TIMEOUT):
                 answer = await replica.take(self._incoming(body))
-        except Refusal as refusal:
+        except ReportRefused as refusal:
             return Answer(int(refusal.code), {"message": refusal.message, "reason": refusal.reason})
         except (OSError, ApiError) as error:
             return Answer(0, {"message": str(error)})

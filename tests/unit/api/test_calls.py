@@ -302,7 +302,7 @@ QUOTA: Json = {
 }
 
 
-def catalogue(free: int, quotas: Any) -> Script:
+def catalog(free: int, quotas: Any) -> Script:
     blocks = listed(block("row-a", stargate_silicon_v2=free))
     return answers(blocks, listed(CLASS), listed(RUNTIME), quotas)
 
@@ -318,7 +318,7 @@ def wanted(nodes: int) -> Json:
 
 
 def test_check_reads_what_a_researcher_may_and_submits_nothing(time: Time) -> None:
-    server = catalogue(3, listed(QUOTA))
+    server = catalog(3, listed(QUOTA))
     found = settle(calls(time).check(wanted(3), None), server)
     assert found.answer is Answer.NEVER
     assert [each.reason for each in found.reasons] == ["QuotaTooSmall"]
@@ -334,7 +334,7 @@ def test_check_reads_what_a_researcher_may_and_submits_nothing(time: Time) -> No
 
 
 def test_check_takes_a_manifest_too_in_its_own_namespace(time: Time) -> None:
-    server = catalogue(3, listed())
+    server = catalog(3, listed())
     manifest = {
         "apiVersion": "stargate.dev/v1alpha1",
         "kind": "StargateJob",
@@ -347,7 +347,7 @@ def test_check_takes_a_manifest_too_in_its_own_namespace(time: Time) -> None:
 
 
 def test_one_who_may_not_read_quotas_is_told_that_the_answer_assumes_none(time: Time) -> None:
-    server = catalogue(3, no(403, "forbidden"))
+    server = catalog(3, no(403, "forbidden"))
     found = settle(calls(time).check(wanted(3), None), server)
     assert found
     assert "you may not read those of team" in found.assumptions[0]

@@ -2,7 +2,7 @@
 
 from bench.timeline import Milestone, Timeline
 from stargate_operator.model.pod import Pod
-from tests.builders import pod
+from tests.kit.builders import pod
 
 
 def _told(timeline: Timeline, *changes: tuple[Pod | None, Pod | None]) -> dict[str, float]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from bench.workload import GRACE_SECONDS, Batch, Recipe, stargate_job
 from stargate_operator.desired.environment import ReportTarget
-from tests.builders import accelerator_class, runtime
+from tests.kit.builders import accelerator_class, runtime
 
 RECIPE = Recipe(
     runtime=runtime(),

@@ -11,7 +11,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.rendered import EVERYTHING, rendered
+from tests.kit.rendered import EVERYTHING, rendered
 
 SECRET = "stargate-operator-tls"
 HOST = "stargate-operator-reports.stargate-system.svc"

@@ -7,7 +7,7 @@ import pytest
 
 from stargate_operator.constants import LABEL_LEADER
 from stargate_operator.settings import Settings
-from tests.rendered import EVERYTHING, Json, rendered
+from tests.kit.rendered import EVERYTHING, Json, rendered
 
 SETTINGS = Settings()
 both = pytest.mark.parametrize("values", ["", EVERYTHING], ids=["defaults", "everything"])

@@ -8,7 +8,7 @@ import yaml
 
 from stargate_lab import chart, dashboard
 from stargate_lab.chart import HelmError
-from tests.rules import alerts, rule_file
+from tests.kit.rules import alerts, rule_file
 
 Json = dict[str, Any]
 

@@ -8,7 +8,7 @@ import yaml
 
 from stargate_lab import chart
 from stargate_types import StargateJob
-from tests.rendered import EVERYTHING, rendered
+from tests.kit.rendered import EVERYTHING, rendered
 
 
 def notes(values: str = "") -> str:

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from stargate_lab import chart
-from tests.rendered import rendered
+from tests.kit.rendered import rendered
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.rendered import EVERYTHING, Json, Objects, rendered
+from tests.kit.rendered import EVERYTHING, Json, Objects, rendered
 
 READ = "get list watch"
 

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from stargate_lab.paths import REPO
-from tests.rendered import EVERYTHING, Json, rendered
+from tests.kit.rendered import EVERYTHING, Json, rendered
 from tests.rights.rights import Right, granted
 
 ROW = re.compile(r"^\| (jobs|cluster|own) \| (\S*) ?\| (.+?) \| (.+?) \| .+ \|$", re.MULTILINE)

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from stargate_lab.paths import REPO
-from tests.rendered import EVERYTHING, rendered
+from tests.kit.rendered import EVERYTHING, rendered
 
 OPERATOR = "system:serviceaccount:stargate-system:stargate-operator"
 

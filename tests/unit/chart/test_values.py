@@ -10,7 +10,7 @@ from stargate_lab import chart, chart_reference
 from stargate_lab.chart import HelmError
 from stargate_operator.settings import Settings
 from stargate_types import AcceleratorClass, ComputeBlock, StargateRuntime
-from tests.rendered import EVERYTHING, rendered
+from tests.kit.rendered import EVERYTHING, rendered
 
 SCHEMA = json.loads(chart_reference.SCHEMA.read_text())
 VALUES = yaml.safe_load(chart_reference.VALUES.read_text())

@@ -4,7 +4,7 @@ import pytest
 
 from stargate_operator.model.pod import Pod
 from stargate_types.status import Cause, Phase
-from tests.builders import at, described, gang, job, planned, pod, starting_gang
+from tests.kit.builders import at, described, gang, job, planned, pod, starting_gang
 
 
 def half(last: float = -5, attempt: int = 1) -> list[Pod]:

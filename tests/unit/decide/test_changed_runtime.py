@@ -4,7 +4,7 @@ import pytest
 
 from stargate_operator.model.blueprint import Blueprint, Place
 from stargate_types.status import Cause, Phase
-from tests.builders import (
+from tests.kit.builders import (
     accelerator_class,
     blueprint,
     compute_block,

@@ -4,7 +4,7 @@ import pytest
 
 from stargate_operator.decide.culprit import cause_of, first_failure
 from stargate_types.status import Cause
-from tests.builders import NOW, GivenPod, pod
+from tests.kit.builders import NOW, GivenPod, pod
 
 
 @pytest.mark.parametrize(

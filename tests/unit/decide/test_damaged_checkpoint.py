@@ -1,7 +1,7 @@
 """A damaged checkpoint is never resumed from."""
 
 from stargate_types.status import Cause, Phase, StargateJobStatus
-from tests.builders import (
+from tests.kit.builders import (
     checkpoint_report,
     described,
     gang,

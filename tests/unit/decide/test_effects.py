@@ -6,7 +6,7 @@ from stargate_operator.decide.effects import PodDeletion, effects
 from stargate_operator.decide.observed import Trouble
 from stargate_operator.model.blueprint import Refusal
 from stargate_types.status import Cause
-from tests.builders import (
+from tests.kit.builders import (
     GivenJob,
     at,
     attempt,

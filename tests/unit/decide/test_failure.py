@@ -4,7 +4,7 @@ import pytest
 
 from stargate_operator.decide.plan import Plan
 from stargate_types.status import Cause, Phase
-from tests.builders import (
+from tests.kit.builders import (
     NOW,
     GivenPod,
     at,

@@ -5,7 +5,7 @@ import pytest
 from stargate_operator.decide.effects import effects
 from stargate_operator.model.pod import Pod
 from stargate_types.status import Cause, Phase
-from tests.builders import GivenJob, at, gang, job, observed, planned, pod, starting_gang
+from tests.kit.builders import GivenJob, at, gang, job, observed, planned, pod, starting_gang
 
 DONE: list[Pod] = [pod(rank).succeeded() for rank in range(4)]
 

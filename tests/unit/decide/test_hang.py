@@ -4,18 +4,18 @@ import pytest
 
 from stargate_operator.decide.plan import Plan
 from stargate_types.status import Cause, Phase, Progress
-from tests.builders import (
+from tests.kit.builders import (
     RAN,
     GivenJob,
     at,
     checkpoint_report,
     described,
     gang,
+    heartbeats,
     job,
     planned,
     pod,
     progress_report,
-    pulse,
     starting_gang,
     unready,
 )
@@ -33,19 +33,19 @@ def message(plan: Plan) -> str:
 
 def test_silence_beyond_the_timeout_ends_the_attempt() -> None:
     given = hanging().saved(5)
-    plan = planned(given, gang(4), pulse=pulse((0, -60)))
+    plan = planned(given, gang(4), heartbeats=heartbeats((0, -60)))
     assert (plan.phase, plan.reason, plan.next_attempt) == (Phase.RESTARTING, "Hang", True)
 
 
 @pytest.mark.parametrize("last", [-59.9, -1, 0])
 def test_one_report_of_any_rank_breaks_it(last: float) -> None:
-    plan = planned(hanging(), gang(4), pulse=pulse((0, -80), (3, last)))
+    plan = planned(hanging(), gang(4), heartbeats=heartbeats((0, -80), (3, last)))
     assert (plan.phase, plan.ending) == (Phase.RUNNING, None)
     assert plan.wake_at == at(last + 60)
 
 
 def test_without_a_timeout_nothing_is_a_hang() -> None:
-    plan = planned(job().running(), gang(4), pulse=pulse((0, -80_000)))
+    plan = planned(job().running(), gang(4), heartbeats=heartbeats((0, -80_000)))
     assert (plan.phase, plan.wake_at) == (Phase.RUNNING, None)
 
 
@@ -73,8 +73,8 @@ def test_a_new_operator_does_not_claim_to_know_who_was_first() -> None:
 
 
 def test_the_ending_names_the_rank_its_node_its_step_and_the_last_epoch() -> None:
-    heard = pulse((0, -70, 131), (1, -69, 131), (2, -75, 120), (3, -68, 131))
-    plan = planned(hanging(), gang(4), pulse=heard, progress=progress_report(12))
+    heard = heartbeats((0, -70, 131), (1, -69, 131), (2, -75, 120), (3, -68, 131))
+    plan = planned(hanging(), gang(4), heartbeats=heard, progress=progress_report(12))
     assert plan.ending is not None
     assert (plan.ending.rank, plan.ending.node) == (2, "node-2")
     assert message(plan) == (
@@ -84,7 +84,7 @@ def test_the_ending_names_the_rank_its_node_its_step_and_the_last_epoch() -> Non
 
 
 def test_ranks_that_fell_silent_together_are_all_named_and_none_is_blamed() -> None:
-    plan = planned(hanging(), gang(4), pulse=pulse((0, -61), (1, -65), (2, -63)))
+    plan = planned(hanging(), gang(4), heartbeats=heartbeats((0, -61), (1, -65), (2, -63)))
     assert plan.ending is not None
     assert (plan.ending.rank, plan.ending.node) == (None, None)
     assert "ranks 0-2 fell silent at about the same time; rank 3 never reported" in message(plan)

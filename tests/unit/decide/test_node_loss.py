@@ -6,7 +6,7 @@ from stargate_operator.decide.effects import PodDeletion, effects
 from stargate_operator.decide.plan import Plan
 from stargate_operator.model.node_health import NodeHealth
 from stargate_types.status import Cause, Phase
-from tests.builders import (
+from tests.kit.builders import (
     GivenJob,
     at,
     described,

@@ -8,7 +8,7 @@ from stargate_operator.decide.observed import Trouble
 from stargate_operator.decide.startup import back_off
 from stargate_operator.model.blueprint import Refusal
 from stargate_types.status import Cause, Phase
-from tests.builders import (
+from tests.kit.builders import (
     NOW,
     GivenJob,
     at,

@@ -5,7 +5,7 @@ import pytest
 from stargate_operator.decide.effects import effects
 from stargate_operator.model.pod import Pod
 from stargate_types.status import Cause, Phase
-from tests.builders import (
+from tests.kit.builders import (
     NOW,
     GivenJob,
     at,

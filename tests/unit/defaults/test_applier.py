@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from stargate_operator.defaults.applier import AGAIN_SECONDS, Bringer, files_in
+from stargate_operator.defaults.applier import AGAIN_SECONDS, DefaultsApplier, files_in
 from stargate_operator.kube.client import Client
 from stargate_operator.telemetry import metrics
 from tests.unit.defaults.given import SILICON, Folder, Server, text
@@ -29,13 +29,13 @@ class Stage:
         self.starts_to_lead()
 
     def starts_to_lead(self) -> None:
-        self.bringer = Bringer(self.client, self.folder.path, lambda: self.now)
+        self.applier = DefaultsApplier(self.client, self.folder.path, lambda: self.now)
 
     async def look(self, *, after: float = 10.0) -> list[str]:
         """What it says of what it sees."""
         self.now += after
         with capture_logs() as logs:
-            await self.bringer.look()
+            await self.applier.look()
         return [f"{each['event']}: {each['default']}" for each in logs]
 
     @staticmethod

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from stargate_operator.defaults.manifest import Default
-from stargate_operator.defaults.ownership import Judgement, Live, first_change, judge
+from stargate_operator.defaults.ownership import Live, Ownership, first_change, judge
 from stargate_operator.kube.meta import ObjectMeta
 from stargate_types.base import INSTALLED_SPEC
 
@@ -19,7 +19,7 @@ def live(spec: Any, installed: Any = OLD) -> Live:
     return Live(ObjectMeta(name="default", annotations=annotations), spec)
 
 
-def judged(wanted: Any, found: Live | None) -> Judgement:
+def judged(wanted: Any, found: Live | None) -> Ownership:
     return judge(Default("StargateRuntime", "default", wanted), found)
 
 
@@ -28,7 +28,7 @@ def test_what_is_not_there_is_applied() -> None:
 
 
 def test_what_stands_is_left_as_it_is() -> None:
-    assert judged(OLD, live(OLD)) == Judgement("standing")
+    assert judged(OLD, live(OLD)) == Ownership("standing")
 
 
 def test_what_the_server_adds_is_no_edit() -> None:
@@ -55,7 +55,7 @@ def test_a_newer_default_follows_an_unedited_one() -> None:
 def test_what_somebody_changed_or_removed_is_left_alone(
     wanted: Any, edited: Any, field: str
 ) -> None:
-    assert judged(wanted, live(edited)) == Judgement("left_alone", f"somebody changed {field}")
+    assert judged(wanted, live(edited)) == Ownership("left_alone", f"somebody changed {field}")
 
 
 def test_what_somebody_added_keeps_no_newer_default_away() -> None:
@@ -66,7 +66,7 @@ def test_what_somebody_added_keeps_no_newer_default_away() -> None:
 
 @pytest.mark.parametrize("spec", [OLD, NEW, {}])
 def test_what_somebody_made_is_theirs_whatever_it_says(spec: Any) -> None:
-    assert judged(OLD, live(spec, installed=None)) == Judgement(
+    assert judged(OLD, live(spec, installed=None)) == Ownership(
         "left_alone", "somebody else made it"
     )
 

@@ -12,7 +12,7 @@ from stargate_types.podparts import (
     PersistentVolumeClaimSource,
 )
 from stargate_types.runtime import Storage, StorageVolume
-from tests.builders import TARGET, GivenJob, blueprint, job, runtime
+from tests.kit.builders import TARGET, GivenJob, blueprint, job, runtime
 
 FUSE = Storage(
     scheme="stargate_storage",

@@ -2,7 +2,7 @@
 
 from stargate_operator.desired.gang_objects import pod_group, service
 from stargate_types.job import Rendezvous
-from tests.builders import JOB_UID, job
+from tests.kit.builders import JOB_UID, job
 
 
 def test_the_service_is_headless_and_selects_rank_0_alone() -> None:

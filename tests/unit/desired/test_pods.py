@@ -20,7 +20,7 @@ from stargate_types.podparts import (
     VolumeMount,
 )
 from stargate_types.runtime import Storage, StorageVolume
-from tests.builders import (
+from tests.kit.builders import (
     JOB_UID,
     TARGET,
     GivenJob,

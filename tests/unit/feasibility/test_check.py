@@ -9,7 +9,7 @@ from stargate_feasibility import Answer, Feasibility, Quota, check
 from stargate_types import ComputeBlock, ComputeBlockStatus
 from stargate_types.block import AcceleratorCapacity, NodeGroup
 from stargate_types.job import Placement, ResourceAllocation, Scheduling, WorkerTemplate
-from tests.builders import NOW, GivenJob, accelerator_class, compute_block, job, runtime
+from tests.kit.builders import NOW, GivenJob, accelerator_class, compute_block, job, runtime
 
 
 def told(

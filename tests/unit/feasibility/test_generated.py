@@ -4,10 +4,10 @@ operator puts the gang is a block of which it says yes."""
 from hypothesis import HealthCheck, event, given, settings
 
 from stargate_feasibility import Answer, Feasibility, check
-from stargate_operator.informers.catalog import Catalogue
+from stargate_operator.informers.catalog import Catalog
 from stargate_operator.informers.jobs import Jobs
 from stargate_operator.model.blueprint import Blueprint, Refusal, resolve
-from stargate_operator.placement.placer import Placing
+from stargate_operator.placement.placer import Placer
 from tests.unit.feasibility import oracle
 from tests.unit.feasibility.worlds import LATENCY, World, worlds
 
@@ -52,13 +52,13 @@ def test_the_operator_puts_a_gang_where_check_says_yes(world: World) -> None:
 
 
 def put(world: World) -> Blueprint | Refusal:
-    wanted, catalogue = world.wanted, Catalogue()
+    wanted, catalog = world.wanted, Catalog()
     for block in world.blocks():
-        catalogue.put_block(block.model_dump(by_alias=True, mode="json", exclude_none=True))
+        catalog.put_block(block.model_dump(by_alias=True, mode="json", exclude_none=True))
     blueprint = resolve(wanted.job, runtimes=[wanted.runtime], classes=world.classified())
     if isinstance(blueprint, Refusal):
         return blueprint
-    return Placing(world.fleet, catalogue, Jobs()).placed(wanted.job, blueprint)
+    return Placer(world.fleet, catalog, Jobs()).placed(wanted.job, blueprint)
 
 
 def test_every_block_is_answered_for() -> None:

@@ -10,7 +10,7 @@ from stargate_operator.placement.fleet import Fleet
 from stargate_types import AcceleratorClass, ComputeBlock, ComputeBlockStatus, StargateRuntime
 from stargate_types.job import Placement, ResourceAllocation, Scheduling
 from stargate_types.podparts import Toleration
-from tests.builders import NOW, GivenJob, accelerator_class, compute_block, job, runtime
+from tests.kit.builders import NOW, GivenJob, accelerator_class, compute_block, job, runtime
 from tests.unit.placement.given import GB, machine
 
 TYPES = ("alpha", "beta")

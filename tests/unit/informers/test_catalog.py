@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from stargate_operator.informers.catalog import Catalogue
+from stargate_operator.informers.catalog import Catalog
 from stargate_types import ComputeBlock
-from tests.builders import NOW, compute_block
+from tests.kit.builders import NOW, compute_block
 
 
 def body(block: ComputeBlock, version: int = 1, counted: bool = False) -> dict[str, Any]:
@@ -16,36 +16,36 @@ def body(block: ComputeBlock, version: int = 1, counted: bool = False) -> dict[s
 
 
 def test_a_count_of_our_own_concerns_no_job() -> None:
-    catalogue = Catalogue()
-    assert catalogue.put_block(body(compute_block()))
-    assert not catalogue.put_block(body(compute_block(), 2, counted=True))
-    assert catalogue.blocks[0].status.observed_time == NOW
+    catalog = Catalog()
+    assert catalog.put_block(body(compute_block()))
+    assert not catalog.put_block(body(compute_block(), 2, counted=True))
+    assert catalog.blocks[0].status.observed_time == NOW
 
 
 def test_what_is_stated_anew_does() -> None:
-    catalogue = Catalogue()
-    catalogue.put_block(body(compute_block()))
-    assert catalogue.put_block(body(compute_block(pue=1.3), 2))
+    catalog = Catalog()
+    catalog.put_block(body(compute_block()))
+    assert catalog.put_block(body(compute_block(pue=1.3), 2))
 
 
 def test_and_so_does_what_somebody_else_counts() -> None:
-    catalogue = Catalogue()
-    catalogue.put_block(body(compute_block(accounting="External")))
-    assert catalogue.put_block(body(compute_block(accounting="External"), 2, counted=True))
+    catalog = Catalog()
+    catalog.put_block(body(compute_block(accounting="External")))
+    assert catalog.put_block(body(compute_block(accounting="External"), 2, counted=True))
 
 
 def test_a_late_word_changes_nothing() -> None:
-    catalogue = Catalogue()
-    catalogue.put_block(body(compute_block(), 7, counted=True))
-    assert not catalogue.put_block(body(compute_block(pue=2), 5))
-    assert catalogue.blocks[0].spec.pue is None
+    catalog = Catalog()
+    catalog.put_block(body(compute_block(), 7, counted=True))
+    assert not catalog.put_block(body(compute_block(pue=2), 5))
+    assert catalog.blocks[0].spec.pue is None
 
 
 def test_energy_goes_by_the_gang_s_own_block_else_by_the_whole_cluster_s() -> None:
-    catalogue = Catalogue()
-    assert catalogue.pue_in(None) == 1.0
-    catalogue.put_block(body(compute_block(pue=1.4)))
-    catalogue.put_block(body(compute_block("row-a", pue=1.1)))
-    catalogue.put_block(body(compute_block("row-b")))
-    found = [catalogue.pue_in(name) for name in (None, "row-a", "row-b", "gone")]
+    catalog = Catalog()
+    assert catalog.pue_in(None) == 1.0
+    catalog.put_block(body(compute_block(pue=1.4)))
+    catalog.put_block(body(compute_block("row-a", pue=1.1)))
+    catalog.put_block(body(compute_block("row-b")))
+    found = [catalog.pue_in(name) for name in (None, "row-a", "row-b", "gone")]
     assert found == [1.4, 1.1, 1.4, 1.4]

@@ -2,7 +2,7 @@
 
 from stargate_operator.informers.jobs import Jobs
 from stargate_types import StargateJob
-from tests.builders import job
+from tests.kit.builders import job
 
 
 def version(of: StargateJob, number: int) -> StargateJob:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from stargate_operator.informers.node_tracker import NodeLossTimes, NodeTracker
 from stargate_operator.model.node import Node
 from stargate_operator.model.pod import Pod
-from tests.builders import JOB_UID, at, gang
+from tests.kit.builders import JOB_UID, at, gang
 
 
 def node(name: str, *, ready: bool = True, silent: bool = False) -> Node:

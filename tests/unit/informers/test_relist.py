@@ -3,13 +3,13 @@
 from typing import Any
 from urllib.parse import parse_qs
 
-from stargate_operator.informers.catalog import Catalogue
+from stargate_operator.informers.catalog import Catalog
 from stargate_operator.informers.jobs import Jobs
 from stargate_operator.informers.relist import catch_up
 from stargate_operator.kube.client import Client
 from stargate_operator.model.scope import EVERYWHERE, Scope
 from stargate_types import StargateJob
-from tests.builders import job
+from tests.kit.builders import job
 from tests.unit.kube.fakeapi import Request, fake_api
 
 
@@ -49,7 +49,7 @@ class Server:
 
 async def read(server: Server, jobs: Jobs, scope: Scope = EVERYWHERE) -> None:
     async with fake_api(server) as api, Client(api.endpoint(), user_agent="t") as client:
-        await catch_up(client, scope, jobs, Catalogue(), ())
+        await catch_up(client, scope, jobs, Catalog(), ())
 
 
 async def test_it_knows_every_job_that_is_and_none_that_went() -> None:

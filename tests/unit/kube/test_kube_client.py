@@ -14,7 +14,7 @@ from stargate_operator.kube import client as module
 from stargate_operator.kube import http1
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.errors import ApiError, NotLeading
-from stargate_operator.kube.http1 import Connection, Wire
+from stargate_operator.kube.http1 import Connection, ConnectionPool
 from tests.unit.kube.fakeapi import FakeApi, Handler, Request, fake_api, meta
 
 PODS = "/api/v1/namespaces/default/pods"
@@ -231,19 +231,19 @@ async def test_a_lease_lost_while_connecting_stops_the_write(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     leading = True
-    connect = Wire._connect
+    connect = ConnectionPool._connect
 
     def guard() -> None:
         if not leading:
             raise NotLeading("lost")
 
-    async def takes_long(wire: Wire) -> Connection:
+    async def takes_long(wire: ConnectionPool) -> Connection:
         nonlocal leading
         connection = await connect(wire)
         leading = False
         return connection
 
-    monkeypatch.setattr(Wire, "_connect", takes_long)
+    monkeypatch.setattr(ConnectionPool, "_connect", takes_long)
     async with fake_api(ok) as api, client(api, guard) as c:
         with pytest.raises(NotLeading):
             await c.create(PODS, b"{}")

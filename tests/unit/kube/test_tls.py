@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stargate_lab.certificates import Certificates, issue
-from stargate_operator.kube.http1 import LineStream, Wire
+from stargate_operator.kube.http1 import ConnectionPool, LineStream
 
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -40,7 +40,7 @@ async def serving(certificates: Certificates, pieces: list[bytes]) -> AsyncItera
 @asynccontextmanager
 async def watching(port: int, ca: Path) -> AsyncIterator[LineStream]:
     context = ssl.create_default_context(cafile=str(ca))
-    wire = Wire(host="127.0.0.1", port=port, tls=context)
+    wire = ConnectionPool(host="127.0.0.1", port=port, tls=context)
     try:
         stream = await wire.stream(b"GET / HTTP/1.1\r\n\r\n", timeout=5, idle=5)
         yield stream

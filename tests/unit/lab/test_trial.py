@@ -8,7 +8,7 @@ from stargate_lab import chart, trial
 from stargate_lab.images import OPERATOR, TRAINER
 from stargate_lab.kind import RESOURCE
 from stargate_lab.paths import REPO
-from tests.example_on_kind import example
+from tests.kit.example_on_kind import example
 
 PAGE = (REPO / "docs" / "kind.md").read_text()
 STEPS = trial.steps(trial.CLUSTER, Console())

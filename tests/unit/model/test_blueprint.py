@@ -5,7 +5,7 @@ import pytest
 from stargate_operator.model.blueprint import Refusal, resolve
 from stargate_types import AcceleratorClass, StargateJob, StargateRuntime
 from stargate_types.job import ResourceAllocation, WorkerTemplate
-from tests.builders import accelerator_class, blueprint, brought, job, runtime
+from tests.kit.builders import accelerator_class, blueprint, brought, job, runtime
 
 
 def refusal(

@@ -9,7 +9,7 @@ from stargate_operator.model.checkpoints import (
     without_unfinished,
 )
 from stargate_types.status import Checkpoints
-from tests.builders import (
+from tests.kit.builders import (
     at,
     checkpoint,
     checkpoint_report,

@@ -6,7 +6,7 @@ import pytest
 
 from stargate_operator.model.gang import Gang, PreviousPods
 from stargate_operator.model.gang_index import GangIndex, observe_gang
-from tests.builders import NAMESPACE, NOW, GivenPod, at, gang, pod, starting_gang, without
+from tests.kit.builders import NAMESPACE, NOW, GivenPod, at, gang, pod, starting_gang, without
 
 
 def test_an_empty_gang_misses_all_ranks() -> None:

@@ -7,7 +7,7 @@ import pytest
 from stargate_operator.model.gang import Gang, PreviousPods
 from stargate_operator.model.gang_index import GangIndex, observe_gang
 from stargate_operator.model.pod import Pod
-from tests.builders import NAMESPACE, pod
+from tests.kit.builders import NAMESPACE, pod
 
 SIZE = 4
 

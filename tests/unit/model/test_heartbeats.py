@@ -3,52 +3,52 @@
 import sys
 import tracemalloc
 
-from stargate_operator.model.heartbeats import Pulse
-from tests.builders import at, pulse
+from stargate_operator.model.heartbeats import Heartbeats
+from tests.kit.builders import at, heartbeats
 
 INTERVAL = 10.0
 
 
 def test_nobody_who_never_spoke_fell_silent() -> None:
-    assert pulse().last_heard is None
-    assert pulse((2, -5)).first_silent(INTERVAL) == [2]
+    assert heartbeats().last_heard is None
+    assert heartbeats((2, -5)).first_silent(INTERVAL) == [2]
 
 
 def test_whoever_missed_its_time_while_others_were_heard_was_first() -> None:
-    heard = pulse((0, -60), (1, -59), (2, -58), (0, -31), (1, -30), (1, -20), (0, -21))
+    heard = heartbeats((0, -60), (1, -59), (2, -58), (0, -31), (1, -30), (1, -20), (0, -21))
     assert heard.first_silent(INTERVAL) == [2]
 
 
 def test_ranks_that_fell_silent_within_an_interval_cannot_be_told_apart() -> None:
-    heard = pulse((0, -50), (1, -46), (2, -42))
+    heard = heartbeats((0, -50), (1, -46), (2, -42))
     assert heard.first_silent(INTERVAL) == [0, 1, 2]
 
 
 def test_of_these_the_one_that_got_less_far_stopped_first() -> None:
-    heard = pulse((0, -50, 131), (1, -46, 120), (2, -42, 131))
+    heard = heartbeats((0, -50, 131), (1, -46, 120), (2, -42, 131))
     assert heard.first_silent(INTERVAL) == [1]
     assert heard.steps([1]) == (120, 120)
     assert heard.steps([0, 1, 2]) == (120, 131)
 
 
 def test_how_far_they_got_counts_only_where_all_say_it() -> None:
-    assert pulse((0, -50), (1, -46, 120)).first_silent(INTERVAL) == [0, 1]
+    assert heartbeats((0, -50), (1, -46, 120)).first_silent(INTERVAL) == [0, 1]
 
 
 def test_a_rank_that_reports_seldom_is_not_taken_for_silent() -> None:
     epochs = [(0, -180.0), (0, -120.0), (0, -60.0)]
     others = [(1, -1.0 * second) for second in range(170, 40, -10)]
-    heard = pulse(*sorted([*epochs, *others], key=lambda beat: beat[1]))
+    heard = heartbeats(*sorted([*epochs, *others], key=lambda beat: beat[1]))
     assert heard.first_silent(INTERVAL) == [0, 1]
 
 
 def test_the_last_report_of_any_rank_breaks_the_silence() -> None:
-    assert pulse((0, -50), (3, -7)).last_heard == at(-7)
+    assert heartbeats((0, -50), (3, -7)).last_heard == at(-7)
 
 
 def test_five_thousand_ranks_take_some_kilobytes() -> None:
     tracemalloc.start()
-    heard = Pulse()
+    heard = Heartbeats()
     for rank in range(5000):
         heard.beat(rank, at(0), step=1)
     taken, _ = tracemalloc.get_traced_memory()

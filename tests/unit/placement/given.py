@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from stargate_operator.informers.catalog import Catalogue
+from stargate_operator.informers.catalog import Catalog
 from stargate_operator.informers.nodes import WireNode, node_of
 from stargate_operator.informers.pod_requests import Asking, requests_of
 from stargate_operator.model.node import Node
@@ -87,8 +87,8 @@ class GivenFleet(Fleet):
         self.clock.now += 60
 
 
-def catalogue(*known: ComputeBlock | AcceleratorClass) -> Catalogue:
-    found = Catalogue()
+def catalog(*known: ComputeBlock | AcceleratorClass) -> Catalog:
+    found = Catalog()
     for each in known:
         body = each.model_dump(by_alias=True, mode="json", exclude_none=True)
         put = found.put_block if isinstance(each, ComputeBlock) else found.put_class

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from stargate_operator.decide.observed import Observed
 from stargate_operator.model.blueprint import Place
 from stargate_operator.model.pod import Pod
-from stargate_operator.placement.contention import Rivals
-from tests.builders import (
+from stargate_operator.placement.contention import GangContention
+from tests.kit.builders import (
     NOW,
     GivenJob,
     accelerator_class,
@@ -41,92 +41,92 @@ OLDER, YOUNGER = named("older", born=-20), named("younger", born=-10)
 
 
 def test_the_older_half_scheduled_gang_is_one_to_yield_to() -> None:
-    rivals = Rivals()
-    rivals.note(seen(OLDER.starting(), HALF))
-    rivals.note(seen(YOUNGER.starting(), HALF))
-    assert rivals.seen_by(YOUNGER).older == OLDER.key
-    assert rivals.seen_by(YOUNGER).older_is_short
-    assert rivals.seen_by(OLDER).older is None
+    contention = GangContention()
+    contention.note(seen(OLDER.starting(), HALF))
+    contention.note(seen(YOUNGER.starting(), HALF))
+    assert contention.seen_by(YOUNGER).older == OLDER.key
+    assert contention.seen_by(YOUNGER).older_is_short
+    assert contention.seen_by(OLDER).older is None
 
 
 def test_a_whole_gang_is_one_to_yield_to_whoever_is_older() -> None:
-    rivals = Rivals()
-    rivals.note(seen(OLDER.starting(), HALF))
-    assert OLDER.uid in rivals.note(seen(YOUNGER.running(), gang(4)))
-    assert rivals.seen_by(OLDER).whole == YOUNGER.key
-    assert rivals.seen_by(YOUNGER).whole is None
+    contention = GangContention()
+    contention.note(seen(OLDER.starting(), HALF))
+    assert OLDER.uid in contention.note(seen(YOUNGER.running(), gang(4)))
+    assert contention.seen_by(OLDER).whole == YOUNGER.key
+    assert contention.seen_by(YOUNGER).whole is None
 
 
 def test_a_finished_gang_holds_nothing() -> None:
-    rivals = Rivals()
-    rivals.note(seen(OLDER.succeeded(), [pod(rank).succeeded() for rank in range(4)]))
-    found = rivals.seen_by(YOUNGER)
+    contention = GangContention()
+    contention.note(seen(OLDER.succeeded(), [pod(rank).succeeded() for rank in range(4)]))
+    found = contention.seen_by(YOUNGER)
     assert (found.whole, found.alone) == (None, True)
 
 
 def test_gangs_on_other_hardware_are_no_rivals() -> None:
-    rivals, other = Rivals(), named("other", born=-30, hardware="another")
-    rivals.note(seen(other.starting(), HALF))
-    assert other.uid not in rivals.note(seen(OLDER.running(), gang(4)))
-    found = rivals.seen_by(other)
+    contention, other = GangContention(), named("other", born=-30, hardware="another")
+    contention.note(seen(other.starting(), HALF))
+    assert other.uid not in contention.note(seen(OLDER.running(), gang(4)))
+    found = contention.seen_by(other)
     assert (found.whole, found.alone) == (None, True)
-    assert rivals.seen_by(YOUNGER).older is None
-    assert rivals.gone(other.uid, NOW) == []
-    assert rivals.seen_by(YOUNGER).released_at is None
+    assert contention.seen_by(YOUNGER).older is None
+    assert contention.gone(other.uid, NOW) == []
+    assert contention.seen_by(YOUNGER).released_at is None
 
 
 def test_gangs_in_blocks_without_a_common_node_are_no_rivals() -> None:
-    rivals = Rivals()
-    rivals.note(seen(OLDER.starting(), HALF, row="a"))
-    rivals.note(seen(YOUNGER.starting(), HALF, row="b"))
-    assert rivals.seen_by(YOUNGER).older is None
-    rivals.note(seen(YOUNGER.starting(), HALF, row="a"))
-    assert rivals.seen_by(YOUNGER).older == OLDER.key
+    contention = GangContention()
+    contention.note(seen(OLDER.starting(), HALF, row="a"))
+    contention.note(seen(YOUNGER.starting(), HALF, row="b"))
+    assert contention.seen_by(YOUNGER).older is None
+    contention.note(seen(YOUNGER.starting(), HALF, row="a"))
+    assert contention.seen_by(YOUNGER).older == OLDER.key
 
 
 def test_one_that_may_run_anywhere_is_a_rival_of_one_in_a_block() -> None:
-    rivals = Rivals()
-    rivals.note(seen(OLDER.starting(), HALF))
-    rivals.note(seen(YOUNGER.starting(), HALF, row="b"))
-    assert rivals.seen_by(YOUNGER).older == OLDER.key
+    contention = GangContention()
+    contention.note(seen(OLDER.starting(), HALF))
+    contention.note(seen(YOUNGER.starting(), HALF, row="b"))
+    assert contention.seen_by(YOUNGER).older == OLDER.key
 
 
 def test_who_waits_is_woken_when_nodes_are_given_back() -> None:
-    rivals = Rivals()
-    rivals.note(seen(OLDER.running(), gang(4)))
-    rivals.note(seen(YOUNGER.queued()))
-    assert not rivals.seen_by(YOUNGER).alone
-    assert rivals.note(seen(OLDER.suspended(), [])) == [YOUNGER.uid]
-    assert rivals.seen_by(YOUNGER).released_at == NOW
-    assert rivals.seen_by(YOUNGER).alone
+    contention = GangContention()
+    contention.note(seen(OLDER.running(), gang(4)))
+    contention.note(seen(YOUNGER.queued()))
+    assert not contention.seen_by(YOUNGER).alone
+    assert contention.note(seen(OLDER.suspended(), [])) == [YOUNGER.uid]
+    assert contention.seen_by(YOUNGER).released_at == NOW
+    assert contention.seen_by(YOUNGER).alone
 
 
 def test_a_gang_that_yields_gives_to_nobody_that_waits() -> None:
-    rivals = Rivals()
-    rivals.note(seen(OLDER.starting(), HALF))
-    rivals.note(seen(OLDER.queued()))
-    assert rivals.seen_by(YOUNGER).released_at is None
+    contention = GangContention()
+    contention.note(seen(OLDER.starting(), HALF))
+    contention.note(seen(OLDER.queued()))
+    assert contention.seen_by(YOUNGER).released_at is None
 
 
 def test_a_gang_that_restarts_has_not_given_back() -> None:
-    rivals = Rivals()
-    rivals.note(seen(OLDER.running(), gang(4)))
-    rivals.note(seen(YOUNGER.queued()))
-    rivals.note(seen(OLDER.restarting(), gang(4)))
-    assert rivals.note(seen(OLDER.restarting())) == []
-    found = rivals.seen_by(YOUNGER)
+    contention = GangContention()
+    contention.note(seen(OLDER.running(), gang(4)))
+    contention.note(seen(YOUNGER.queued()))
+    contention.note(seen(OLDER.restarting(), gang(4)))
+    assert contention.note(seen(OLDER.restarting())) == []
+    found = contention.seen_by(YOUNGER)
     assert (found.alone, found.released_at) == (False, None)
 
 
 def test_a_job_seen_for_the_first_time_is_looked_at_again() -> None:
     """What changed while its first pass was on could not wake it."""
-    rivals = Rivals()
-    assert rivals.note(seen(YOUNGER.queued())) == [YOUNGER.uid]
-    assert rivals.note(seen(YOUNGER.queued())) == []
+    contention = GangContention()
+    assert contention.note(seen(YOUNGER.queued())) == [YOUNGER.uid]
+    assert contention.note(seen(YOUNGER.queued())) == []
 
 
 def test_after_a_start_a_job_that_no_pass_was_over_may_hold_nodes() -> None:
-    rivals = Rivals([OLDER.running(), YOUNGER.queued()])
-    assert not rivals.seen_by(YOUNGER).alone
-    rivals.note(seen(OLDER.succeeded()))
-    assert rivals.seen_by(YOUNGER).alone
+    contention = GangContention([OLDER.running(), YOUNGER.queued()])
+    assert not contention.seen_by(YOUNGER).alone
+    contention.note(seen(OLDER.succeeded()))
+    assert contention.seen_by(YOUNGER).alone

@@ -1,7 +1,7 @@
 """The fleet follows what the watches tell."""
 
 from stargate_types import AcceleratorClass
-from tests.builders import accelerator_class, compute_block, pod
+from tests.kit.builders import accelerator_class, compute_block, pod
 from tests.unit.placement.given import GivenFleet, machine, requests
 
 CLASS: AcceleratorClass = accelerator_class()

@@ -4,13 +4,13 @@ from typing import Any
 
 from stargate_operator.informers.jobs import Jobs
 from stargate_operator.model.blueprint import Blueprint, Refusal
-from stargate_operator.placement.placer import Placing
+from stargate_operator.placement.placer import Placer
 from stargate_types import ComputeBlock
 from stargate_types.block import AcceleratorCapacity, ComputeBlockStatus, NodeGroup
 from stargate_types.job import Placement, Scheduling
 from stargate_types.status import Phase, Workers
-from tests.builders import NOW, GivenJob, attempt, blueprint, compute_block, job
-from tests.unit.placement.given import GivenFleet, catalogue, machine
+from tests.kit.builders import NOW, GivenJob, attempt, blueprint, compute_block, job
+from tests.unit.placement.given import GivenFleet, catalog, machine
 
 
 def asking(nodes: int = 2, **placement: Any) -> GivenJob:
@@ -38,7 +38,7 @@ def placed(
     jobs = Jobs()
     for each in others:
         jobs.put(each)
-    return Placing(fleet, catalogue(*blocks), jobs).placed(wanted, blueprint(wanted))
+    return Placer(fleet, catalog(*blocks), jobs).placed(wanted, blueprint(wanted))
 
 
 def where(found: Blueprint | Refusal) -> str:
@@ -162,7 +162,7 @@ def test_of_a_block_that_somebody_else_counts_their_numbers_hold() -> None:
 
 
 def never(wanted: GivenJob, fleet: GivenFleet) -> str:
-    return Placing(fleet, catalogue(), Jobs()).never(wanted, blueprint(wanted))
+    return Placer(fleet, catalog(), Jobs()).never(wanted, blueprint(wanted))
 
 
 def test_what_no_node_could_ever_hold_is_said_whatever_else_runs() -> None:
@@ -176,7 +176,7 @@ def test_there_is_room_when_all_ranks_would_find_a_node() -> None:
     def has_room(nodes: int) -> bool:
         fleet, wanted = machines({"a": 3}), job(nodes=nodes)
         fleet.runs("a-0", devices="1")
-        return Placing(fleet, catalogue(), Jobs()).has_room(wanted, blueprint(wanted))
+        return Placer(fleet, catalog(), Jobs()).has_room(wanted, blueprint(wanted))
 
     assert has_room(2)
     assert not has_room(3)

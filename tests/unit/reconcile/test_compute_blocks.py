@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from stargate_operator.kube.client import Client
-from stargate_operator.reconcile.compute_blocks import Accountant
+from stargate_operator.reconcile.compute_blocks import ComputeBlockWriter
 from stargate_types import ComputeBlock
-from tests.builders import NOW, accelerator_class, brought, compute_block
+from tests.kit.builders import NOW, accelerator_class, brought, compute_block
 from tests.unit.kube.fakeapi import Request, fake_api
-from tests.unit.placement.given import GivenFleet, catalogue, machine
+from tests.unit.placement.given import GivenFleet, catalog, machine
 
 
 class Server:
@@ -39,71 +39,71 @@ class Server:
 @asynccontextmanager
 async def accounting(
     fleet: GivenFleet, *blocks: ComputeBlock
-) -> AsyncIterator[tuple[Server, Accountant]]:
+) -> AsyncIterator[tuple[Server, ComputeBlockWriter]]:
     server = Server()
-    known = catalogue(accelerator_class(), *(blocks or (compute_block(),)))
+    known = catalog(accelerator_class(), *(blocks or (compute_block(),)))
     async with fake_api(server.answer) as api, Client(api.endpoint(), user_agent="test") as client:
-        yield server, Accountant(client, known, fleet, seconds=10, clock=lambda: NOW)
+        yield server, ComputeBlockWriter(client, known, fleet, seconds=10, clock=lambda: NOW)
 
 
 async def test_numbers_are_written_once_and_again_only_when_they_change() -> None:
     fleet = GivenFleet(machine("a"), machine("b"))
-    async with accounting(fleet) as (server, accountant):
+    async with accounting(fleet) as (server, writer):
         for _ in range(3):
-            await accountant.look()
+            await writer.look()
         assert server.free == [2]
         fleet.runs("a", devices="8")
-        await accountant.look()
-        await accountant.look()
+        await writer.look()
+        await writer.look()
         assert server.free == [2, 1]
 
 
 async def test_many_changes_between_two_looks_are_one_write() -> None:
     fleet = GivenFleet(*(machine(f"n{i}") for i in range(50)))
-    async with accounting(fleet) as (server, accountant):
-        await accountant.look()
+    async with accounting(fleet) as (server, writer):
+        await writer.look()
         for i in range(40):
             fleet.runs(f"n{i}", devices="8")
-        await accountant.look()
+        await writer.look()
         assert server.free == [50, 10]
 
 
 async def test_a_write_is_fenced_and_names_the_moment() -> None:
-    async with accounting(GivenFleet(machine("a"))) as (server, accountant):
-        await accountant.look()
+    async with accounting(GivenFleet(machine("a"))) as (server, writer):
+        await writer.look()
     [body] = server.written
     assert body["metadata"]["uid"] == "cluster-uid"
     assert body["status"]["observedTime"] == "2026-03-01T12:00:00Z"
 
 
 async def test_a_conflict_is_tried_again_at_the_next_look() -> None:
-    async with accounting(GivenFleet(machine("a"))) as (server, accountant):
+    async with accounting(GivenFleet(machine("a"))) as (server, writer):
         server.conflicts = 1
-        await accountant.look()
+        await writer.look()
         assert server.written == []
-        await accountant.look()
+        await writer.look()
         assert server.free == [1]
 
 
 async def test_a_block_that_somebody_else_counts_is_never_written() -> None:
     theirs = compute_block("theirs", accounting="External")
-    async with accounting(GivenFleet(machine("a")), theirs) as (server, accountant):
-        await accountant.look()
+    async with accounting(GivenFleet(machine("a")), theirs) as (server, writer):
+        await writer.look()
         assert server.written == []
 
 
 async def test_a_block_of_no_hardware_is_told_to_have_none() -> None:
-    async with accounting(GivenFleet()) as (server, accountant):
-        await accountant.look()
+    async with accounting(GivenFleet()) as (server, writer):
+        await writer.look()
     [body] = server.written
     assert body["status"]["accelerators"] == []
 
 
 async def test_a_type_is_counted_by_the_class_that_jobs_get() -> None:
     installed = brought(accelerator_class("a", resource_name="other.dev/other"))
-    known = catalogue(compute_block(), installed, accelerator_class("b"))
+    known = catalog(compute_block(), installed, accelerator_class("b"))
     server = Server()
     async with fake_api(server.answer) as api, Client(api.endpoint(), user_agent="test") as client:
         fleet = GivenFleet(machine("n"))
-        await Accountant(client, known, fleet, seconds=10, clock=lambda: NOW).look()
+        await ComputeBlockWriter(client, known, fleet, seconds=10, clock=lambda: NOW).look()
     assert server.free == [1]

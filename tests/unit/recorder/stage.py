@@ -4,7 +4,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from tests.recorder.history import Gap, History, Interruption, Json, Request, Verb, Write
+from tests.kit.recorder.history import Gap, History, Interruption, Json, Request, Verb, Write
 
 JOB = "job-uid"
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.recorder import check, report
+from tests.kit.recorder import check, report
 from tests.unit.recorder.stage import Stage
 
 TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJhdWQiOlsi.c2lnbmF0dXJl"

@@ -19,8 +19,8 @@ from cryptography.x509.oid import NameOID
 from stargate_operator.model.pod import Pod
 from stargate_operator.model.reports import CheckpointReport, CheckpointState, ProgressReport
 from stargate_operator.model.scope import EVERYWHERE, Scope
-from stargate_operator.reports.job_lookup import CheckpointKey, Standing
-from stargate_operator.reports.pending import Ledger
+from stargate_operator.reports.job_lookup import CheckpointKey, JobView
+from stargate_operator.reports.pending import PendingReports
 from stargate_types.status import Checkpoint, Checkpoints, StargateJobStatus
 
 T = TypeVar("T")
@@ -79,7 +79,7 @@ def pod(rank: int = 0, *, attempt: int = 1, name: str = "materia", deleting: boo
     )
 
 
-def standing(*checkpoints: CheckpointKey, attempt: int = 1, **rest: Any) -> Standing:
+def view(*checkpoints: CheckpointKey, attempt: int = 1, **rest: Any) -> JobView:
     defaults: dict[str, Any] = {
         "namespace": "train",
         "name": "materia",
@@ -90,7 +90,7 @@ def standing(*checkpoints: CheckpointKey, attempt: int = 1, **rest: Any) -> Stan
         "checkpoint_folder": f"s3://bucket/train/materia/attempt-{attempt}",
         "checkpoints": checkpoints,
     }
-    return Standing(**(defaults | rest))
+    return JobView(**(defaults | rest))
 
 
 def progress(
@@ -172,11 +172,11 @@ def vouch(for_token: str) -> dict[str, Any]:
 
 
 @dataclass
-class Board:
+class FakeJobLookup:
     """Knows one job and its pods. When woken, it writes what is pending, unless it is `stuck`."""
 
-    ledger: Ledger = field(default_factory=Ledger)
-    job: Standing | None = field(default_factory=standing)
+    pending: PendingReports = field(default_factory=PendingReports)
+    job: JobView | None = field(default_factory=view)
     pods: dict[str, Pod] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)
     leads: bool = True
@@ -185,7 +185,7 @@ class Board:
     woken: list[str] = field(default_factory=list)
     progress: list[str] = field(default_factory=list)
 
-    def with_pods(self, *pods: Pod) -> "Board":
+    def with_pods(self, *pods: Pod) -> "FakeJobLookup":
         self.pods.update({pod.uid: pod for pod in pods})
         return self
 
@@ -201,7 +201,7 @@ class Board:
     def is_gone(self, pod_uid: str) -> bool:
         return pod_uid in self.deleted
 
-    def standing(self, job_uid: str) -> Standing | None:
+    def view(self, job_uid: str) -> JobView | None:
         return self.job if job_uid == JOB else None
 
     def wake(self, job_uid: str) -> None:
@@ -215,7 +215,7 @@ class Board:
     def write(self) -> None:
         """A reconcile that puts every pending checkpoint into the status."""
         assert self.job is not None
-        pending = self.ledger.of(JOB).checkpoints
+        pending = self.pending.of(JOB).checkpoints
         keys = tuple(report.key for report in pending)
         self.job = replace(self.job, checkpoints=keys + self.job.checkpoints)
-        self.ledger.settle(JOB, status(*pending, attempt=self.job.attempt))
+        self.pending.mark_written(JOB, status(*pending, attempt=self.job.attempt))

@@ -10,11 +10,11 @@ from typing import Any
 
 import aiohttp
 
-from stargate_operator.reports.authentication import Identities
+from stargate_operator.reports.authentication import TokenAuthenticator
 from stargate_operator.reports.certificate import ServingCertificate
-from stargate_operator.reports.handler import Intake
+from stargate_operator.reports.handler import ReportHandler
 from stargate_operator.reports.server import ReportServer
-from tests.unit.reports.given import Board, Reviewer, certificate, pod, token
+from tests.unit.reports.given import FakeJobLookup, Reviewer, certificate, pod, token
 
 PATH = "/apis/stargate.dev/v1alpha1/namespaces/{}/stargatejobs/{}/report"
 
@@ -35,7 +35,7 @@ class Said:
 class Site:
     """The server and a client of it. `report` is what the worker of a rank sends."""
 
-    board: Board
+    lookup: FakeJobLookup
     reviewer: Reviewer
     server: ReportServer
     files: tuple[Path, Path]
@@ -73,19 +73,19 @@ class Site:
 @asynccontextmanager
 async def serving(folder: Path, **settings: Any) -> AsyncIterator[Site]:
     files = certificate(folder)
-    board = Board().with_pods(*(pod(rank) for rank in range(4)))
+    lookup = FakeJobLookup().with_pods(*(pod(rank) for rank in range(4)))
     reviewer = Reviewer()
-    intake = Intake(
-        board,
-        board.ledger,
-        Identities(reviewer, clock=lambda: 1_000_000.0),
+    handler = ReportHandler(
+        lookup,
+        lookup.pending,
+        TokenAuthenticator(reviewer, clock=lambda: 1_000_000.0),
         clock=lambda: datetime.now(UTC),
         standing_timeout=0.2,
     )
-    server = ReportServer(intake, ServingCertificate(*files), **settings)
+    server = ReportServer(handler, ServingCertificate(*files), **settings)
     server.start("localhost", 0)
     try:
         async with aiohttp.ClientSession() as client:
-            yield Site(board, reviewer, server, files, client)
+            yield Site(lookup, reviewer, server, files, client)
     finally:
         await server.close()

@@ -4,8 +4,8 @@ import pytest
 
 from stargate_operator.kube.errors import ApiError
 from stargate_operator.reports import authentication
-from stargate_operator.reports.authentication import Identities
-from stargate_operator.reports.errors import Refusal
+from stargate_operator.reports.authentication import TokenAuthenticator
+from stargate_operator.reports.errors import ReportRefused
 from tests.unit.reports.given import Reviewer, token, vouch
 
 NOW = 1_000_000.0
@@ -19,17 +19,17 @@ class Clock:
         return self.now
 
 
-async def refused(identities: Identities, for_token: str) -> Refusal:
-    with pytest.raises(Refusal) as caught:
-        await identities.pod_uid(for_token)
+async def refused(authenticator: TokenAuthenticator, for_token: str) -> ReportRefused:
+    with pytest.raises(ReportRefused) as caught:
+        await authenticator.pod_uid(for_token)
     assert for_token not in caught.value.message
     return caught.value
 
 
 async def test_a_token_is_reviewed_once() -> None:
     reviewer = Reviewer()
-    identities = Identities(reviewer, Clock())
-    assert [await identities.pod_uid(token("p1")) for _ in range(3)] == ["p1"] * 3
+    authenticator = TokenAuthenticator(reviewer, Clock())
+    assert [await authenticator.pod_uid(token("p1")) for _ in range(3)] == ["p1"] * 3
     assert reviewer.asked == 1
 
 
@@ -39,23 +39,23 @@ async def test_a_token_is_reviewed_once() -> None:
 )
 async def test_a_token_is_believed_until_it_expires(exp: float, believed: float) -> None:
     reviewer, clock = Reviewer(), Clock()
-    identities = Identities(reviewer, clock)
-    await identities.pod_uid(token("p1", exp=exp))
+    authenticator = TokenAuthenticator(reviewer, clock)
+    await authenticator.pod_uid(token("p1", exp=exp))
     clock.now = NOW + believed - 1
-    await identities.pod_uid(token("p1", exp=exp))
+    await authenticator.pod_uid(token("p1", exp=exp))
     assert reviewer.asked == 1
     clock.now = NOW + believed
-    await identities.pod_uid(token("p1", exp=exp))
+    await authenticator.pod_uid(token("p1", exp=exp))
     assert reviewer.asked == 2
 
 
 @pytest.mark.parametrize("opaque", ["opaque", "a.!.c", "a.e30.c", "a.bm8ganNvbg.c", "ä.ö.ü"])
 async def test_a_token_without_a_readable_expiry_is_believed_for_minutes(opaque: str) -> None:
     reviewer, clock = Reviewer(answer=lambda _: vouch(token("p1"))), Clock()
-    identities = Identities(reviewer, clock)
-    await identities.pod_uid(opaque)
+    authenticator = TokenAuthenticator(reviewer, clock)
+    await authenticator.pod_uid(opaque)
     clock.now += authentication.OPAQUE_TOKEN_SECONDS
-    await identities.pod_uid(opaque)
+    await authenticator.pod_uid(opaque)
     assert reviewer.asked == 2
 
 
@@ -73,14 +73,14 @@ async def test_a_bad_token_is_refused_and_asked_again_only_later(
     change: dict[str, object], why: str
 ) -> None:
     reviewer, clock = Reviewer(answer=lambda t: vouch(t) | change), Clock()
-    identities = Identities(reviewer, clock)
+    authenticator = TokenAuthenticator(reviewer, clock)
     for _ in range(2):
-        said = await refused(identities, token("p1"))
+        said = await refused(authenticator, token("p1"))
         assert said.code == 401
         assert why in said.message
     assert reviewer.asked == 1
     reviewer.answer, clock.now = None, NOW + 10
-    assert await identities.pod_uid(token("p1")) == "p1"
+    assert await authenticator.pod_uid(token("p1")) == "p1"
 
 
 @pytest.mark.parametrize(
@@ -95,23 +95,25 @@ async def test_a_bad_token_is_refused_and_asked_again_only_later(
 )
 async def test_trouble_with_the_api_is_no_bad_token(trouble: Exception) -> None:
     reviewer = Reviewer(trouble=trouble)
-    identities = Identities(reviewer, Clock())
-    said = await refused(identities, token("p1"))
+    authenticator = TokenAuthenticator(reviewer, Clock())
+    said = await refused(authenticator, token("p1"))
     assert said.code == 503
     assert said.retry_after == (7 if getattr(trouble, "status", 0) == 429 else 2)
     reviewer.trouble = None
-    assert await identities.pod_uid(token("p1")) == "p1"
+    assert await authenticator.pod_uid(token("p1")) == "p1"
 
 
 async def test_a_review_that_takes_too_long_is_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(authentication, "REVIEW_TIMEOUT_SECONDS", 0.01)
-    assert (await refused(Identities(Reviewer(seconds=5), Clock()), token("p1"))).code == 503
+    assert (
+        await refused(TokenAuthenticator(Reviewer(seconds=5), Clock()), token("p1"))
+    ).code == 503
 
 
 async def test_concurrent_reviews_of_one_token_are_one() -> None:
     reviewer = Reviewer(seconds=0.01)
-    identities = Identities(reviewer, Clock())
-    asking = [asyncio.create_task(identities.pod_uid(token("p1"))) for _ in range(20)]
+    authenticator = TokenAuthenticator(reviewer, Clock())
+    asking = [asyncio.create_task(authenticator.pod_uid(token("p1"))) for _ in range(20)]
     await asyncio.sleep(0)
     asking[0].cancel()
     done = await asyncio.gather(*asking, return_exceptions=True)
@@ -121,18 +123,18 @@ async def test_concurrent_reviews_of_one_token_are_one() -> None:
 
 async def test_few_reviews_run_at_a_time() -> None:
     reviewer = Reviewer(seconds=0.001)
-    identities = Identities(reviewer, Clock())
-    await asyncio.gather(*(identities.pod_uid(token(f"p{n}")) for n in range(100)))
+    authenticator = TokenAuthenticator(reviewer, Clock())
+    await asyncio.gather(*(authenticator.pod_uid(token(f"p{n}")) for n in range(100)))
     assert reviewer.most_at_once == authentication.REVIEWS_AT_ONCE
 
 
 async def test_trouble_that_nobody_waits_for_any_more_is_no_noise() -> None:
-    identities = Identities(Reviewer(seconds=0.01, trouble=OSError()), Clock())
-    asking = asyncio.create_task(identities.pod_uid(token("p1")))
+    authenticator = TokenAuthenticator(Reviewer(seconds=0.01, trouble=OSError()), Clock())
+    asking = asyncio.create_task(authenticator.pod_uid(token("p1")))
     await asyncio.sleep(0)
     asking.cancel()
     await asyncio.sleep(0.05)  # a "never retrieved" would fail the test: warnings are errors
-    await identities.close()
+    await authenticator.close()
 
 
 async def test_memory_is_bounded_and_refusals_evict_nobody(
@@ -141,14 +143,14 @@ async def test_memory_is_bounded_and_refusals_evict_nobody(
     monkeypatch.setattr(authentication, "KEPT_TOKENS", 3)
     monkeypatch.setattr(authentication, "KEPT_REFUSALS", 3)
     reviewer = Reviewer()
-    identities = Identities(reviewer, Clock())
+    authenticator = TokenAuthenticator(reviewer, Clock())
     for known in ("p1", "p2", "p3", "p1", "p4"):  # p2 was used least recently
-        await identities.pod_uid(token(known))
+        await authenticator.pod_uid(token(known))
     for n in range(10):
-        await refused(identities, f"garbage{n}")
+        await refused(authenticator, f"garbage{n}")
     asked = reviewer.asked
     for known in ("p1", "p3", "p4"):
-        await identities.pod_uid(token(known))
+        await authenticator.pod_uid(token(known))
     assert reviewer.asked == asked
-    await identities.pod_uid(token("p2"))
+    await authenticator.pod_uid(token("p2"))
     assert reviewer.asked == asked + 1

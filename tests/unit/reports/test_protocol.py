@@ -2,16 +2,16 @@ import msgspec
 import pytest
 
 from stargate_operator.reports import errors, protocol
-from stargate_operator.reports.errors import Refusal
+from stargate_operator.reports.errors import ReportRefused
 from stargate_operator.reports.job_lookup import CheckpointKey
-from tests.unit.reports.given import FOLDER, standing
+from tests.unit.reports.given import FOLDER, view
 
 COMPLETE_40 = (40, f"{FOLDER}/epoch-40", "Complete")
 
 
-def refused(body: bytes, *, rank: int = 0, stands: tuple[CheckpointKey, ...] = ()) -> Refusal:
-    with pytest.raises(Refusal) as caught:
-        protocol.validate(protocol.decode(body), rank, standing(*stands))
+def refused(body: bytes, *, rank: int = 0, stands: tuple[CheckpointKey, ...] = ()) -> ReportRefused:
+    with pytest.raises(ReportRefused) as caught:
+        protocol.validate(protocol.decode(body), rank, view(*stands))
     return caught.value
 
 
@@ -88,14 +88,14 @@ def test_only_rank_0_completes_a_checkpoint() -> None:
 
 def test_where_the_folder_is_not_known_the_checkpoint_is_to_come_again() -> None:
     report = protocol.decode(checkpoint())
-    with pytest.raises(Refusal) as caught:
-        protocol.validate(report, 0, standing(checkpoint_folder=""))
+    with pytest.raises(ReportRefused) as caught:
+        protocol.validate(report, 0, view(checkpoint_folder=""))
     assert caught.value.code == 503
 
 
 def test_any_rank_may_say_that_one_is_damaged_wherever_it_lies() -> None:
     body = checkpoint(state="Damaged", uri="s3://bucket/train/materia/attempt-0/epoch-40")
-    protocol.validate(protocol.decode(body), 7, standing())
+    protocol.validate(protocol.decode(body), 7, view())
 
 
 def test_a_complete_checkpoint_does_not_go_back() -> None:
@@ -105,7 +105,7 @@ def test_a_complete_checkpoint_does_not_go_back() -> None:
 
 def test_a_damaged_one_does_not_count_as_standing() -> None:
     body = checkpoint(epoch=39, uri=f"{FOLDER}/epoch-39")
-    protocol.validate(protocol.decode(body), 0, standing((40, COMPLETE_40[1], "Damaged")))
+    protocol.validate(protocol.decode(body), 0, view((40, COMPLETE_40[1], "Damaged")))
 
 
 def test_what_stands_complete_is_not_written_again() -> None:
@@ -124,7 +124,7 @@ def test_a_full_report_is_read() -> None:
 
 
 def test_an_empty_report_is_a_sign_of_life() -> None:
-    protocol.validate(protocol.decode(b"{}"), 3, standing())
+    protocol.validate(protocol.decode(b"{}"), 3, view())
 
 
 def test_a_refusal_is_a_status_that_kubernetes_clients_read() -> None:

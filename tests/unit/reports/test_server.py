@@ -12,7 +12,7 @@ from stargate_operator.kube.errors import ApiError
 from stargate_operator.model.scope import Scope
 from stargate_operator.reports import listener
 from stargate_operator.telemetry import metrics
-from tests.unit.reports.given import FOLDER, JOB, pod, standing, token
+from tests.unit.reports.given import FOLDER, JOB, pod, token, view
 from tests.unit.reports.serving import PATH, Site
 
 URI = f"{FOLDER}/epoch-5"
@@ -28,49 +28,49 @@ async def test_progress_is_taken_at_once(site: Site) -> None:
     said = await site.report({"epoch": 3, "step": 7, "metrics": [{"name": "loss", "value": 0.5}]})
     assert said.code == 200
     assert said.body == {"attempt": 1, "nextReportSeconds": 1.0, "stop": False, "delete": []}
-    progress = site.board.ledger.of("job-uid").progress
+    progress = site.lookup.pending.of("job-uid").progress
     assert progress is not None
     assert (progress.epoch, progress.step, progress.metrics) == (3, 7, (("loss", 0.5),))
-    assert not site.board.woken
+    assert not site.lookup.woken
 
 
 async def test_other_ranks_show_that_they_live(site: Site) -> None:
     said = await site.report({"epoch": 3, "step": 7}, rank=2)
     assert 5 <= said.body["nextReportSeconds"] <= 15
-    assert site.board.ledger.of("job-uid").progress is None
-    assert site.board.ledger.of("job-uid").pulse.steps([2]) == (7, 7)
+    assert site.lookup.pending.of("job-uid").progress is None
+    assert site.lookup.pending.of("job-uid").heartbeats.steps([2]) == (7, 7)
 
 
 async def test_a_complete_checkpoint_is_acknowledged_once_it_stands(site: Site) -> None:
     said = await site.report(COMPLETE)
     assert (said.code, said.body["acknowledged"]) == (200, STOOD)
-    assert site.board.woken == ["job-uid"]
-    assert site.board.job is not None
-    assert (5, URI, "Complete") in site.board.job.checkpoints
+    assert site.lookup.woken == ["job-uid"]
+    assert site.lookup.job is not None
+    assert (5, URI, "Complete") in site.lookup.job.checkpoints
 
 
 async def test_a_repeat_of_what_stands_is_acknowledged_at_once(site: Site) -> None:
-    site.board.job = standing((5, URI, "Complete"))
+    site.lookup.job = view((5, URI, "Complete"))
     said = await site.report(COMPLETE)
     assert said.body["acknowledged"] == STOOD
-    assert not site.board.woken
+    assert not site.lookup.woken
 
 
 async def test_what_does_not_come_to_stand_is_not_acknowledged(site: Site) -> None:
-    site.board.stuck = True
+    site.lookup.stuck = True
     said = await site.report(COMPLETE)
     assert (said.code, said.reason) == (503, "ServiceUnavailable")
     assert said.headers["Retry-After"] == "1"
     assert "acknowledged" not in said.body
-    site.board.stuck = False
+    site.lookup.stuck = False
     assert (await site.report(COMPLETE)).body["acknowledged"] == STOOD
 
 
 async def test_an_attempt_that_ends_meanwhile_is_told_so(site: Site) -> None:
-    site.board.stuck = True
+    site.lookup.stuck = True
     waiting = asyncio.create_task(site.report(COMPLETE))
     await asyncio.sleep(0.1)
-    site.board.job = standing(attempt=2)
+    site.lookup.job = view(attempt=2)
     assert (await waiting).reason == "StaleAttempt"
 
 
@@ -81,7 +81,7 @@ async def test_writing_is_noted_and_not_acknowledged(site: Site) -> None:
 
 
 async def test_any_rank_reports_damage_of_what_stands(site: Site) -> None:
-    site.board.job = standing((5, URI, "Complete"))
+    site.lookup.job = view((5, URI, "Complete"))
     said = await site.report(other("Damaged"), rank=3)
     assert said.body["acknowledged"] == STOOD | {"state": "Damaged"}
 
@@ -97,19 +97,19 @@ async def test_another_rank_completes_nothing(site: Site) -> None:
 
 
 async def test_rank_0_alone_is_told_what_to_delete(site: Site) -> None:
-    site.board.job = standing(expired=("s3://old",), stop=True)
+    site.lookup.job = view(expired=("s3://old",), stop=True)
     said = [(await site.report(rank=rank)).body for rank in (0, 1)]
     assert [body["delete"] for body in said] == [["s3://old"], []]
     assert [body["stop"] for body in said] == [True, True]
 
 
 async def test_an_evicted_ranks_last_save_counts(site: Site) -> None:
-    site.board.with_pods(pod(0, deleting=True))
+    site.lookup.with_pods(pod(0, deleting=True))
     assert (await site.report(COMPLETE)).body["acknowledged"] == STOOD
 
 
 async def test_who_does_not_lead_takes_nothing(site: Site) -> None:
-    site.board.leads = False
+    site.lookup.leads = False
     said = await site.report()
     assert (said.code, said.body["details"]["retryAfterSeconds"]) == (503, 1)
 
@@ -118,17 +118,17 @@ async def test_who_loses_the_lease_while_a_report_comes_in_takes_nothing(site: S
     async def slowly() -> AsyncIterator[bytes]:
         yield b'{"epoch":'
         await asyncio.sleep(0.2)
-        site.board.leads = False
+        site.lookup.leads = False
         yield b"7}"
 
     bearer = f"Bearer {token(pod().uid)}"
     headers = {"Authorization": bearer, "Content-Type": "application/json"}
     assert (await site.send(data=slowly(), headers=headers)).code == 503
-    assert site.board.ledger.of(JOB).progress is None
+    assert site.lookup.pending.of(JOB).progress is None
 
 
 async def test_a_job_whose_namespace_is_not_watched_is_told_so_and_goes_on(site: Site) -> None:
-    site.board.scope = Scope(("somewhere-else",))
+    site.lookup.scope = Scope(("somewhere-else",))
     answer = await site.report()
     assert answer.code == 503, "anything else would end a gang that trains"
     assert "runs no jobs of namespace 'train'" in answer.body["message"]
@@ -155,7 +155,7 @@ async def test_a_bad_token_is_refused_and_never_logged(
 
 
 async def test_a_pod_not_yet_seen_comes_again(site: Site) -> None:
-    site.board.pods.clear()
+    site.lookup.pods.clear()
     said = await site.report()
     assert (said.code, said.headers["Retry-After"]) == (503, "1")
 
@@ -168,19 +168,19 @@ async def test_nobody_reports_for_another_job(site: Site, asked: dict[str, Any])
 
 
 async def test_a_job_that_is_gone(site: Site) -> None:
-    site.board.job = None
+    site.lookup.job = None
     assert (await site.report()).reason == "NotFound"
 
 
 async def test_an_old_attempt_is_refused(site: Site) -> None:
-    site.board.job = standing(attempt=2)
+    site.lookup.job = view(attempt=2)
     said = await site.report(COMPLETE)
     assert (said.code, said.reason) == (409, "StaleAttempt")
-    assert not site.board.ledger.of("job-uid").checkpoints
+    assert not site.lookup.pending.of("job-uid").checkpoints
 
 
 async def test_an_attempt_that_the_board_does_not_see_yet_comes_again(site: Site) -> None:
-    site.board.with_pods(pod(0, attempt=2))
+    site.lookup.with_pods(pod(0, attempt=2))
     assert (await site.report(attempt=2)).code == 503
 
 
@@ -233,7 +233,7 @@ async def test_curl_is_invited_to_send_its_body(site: Site) -> None:
 
 
 async def test_a_fault_of_ours_is_a_status_too(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(site.board, "standing", lambda _: 1 / 0)
+    monkeypatch.setattr(site.lookup, "standing", lambda _: 1 / 0)
     assert (await site.report()).reason == "InternalError"
 
 
@@ -335,14 +335,14 @@ async def test_a_worker_whose_pod_was_given_up_is_told_that_its_attempt_is_over(
 ) -> None:
     """It may run on behind a cut, with a token that was reviewed before."""
     assert (await site.report({"epoch": 3})).code == 200
-    site.board.deleted.add(next(iter(site.board.pods)))
-    site.board.pods.clear()
+    site.lookup.deleted.add(next(iter(site.lookup.pods)))
+    site.lookup.pods.clear()
     said = await site.report({"epoch": 4})
     assert (said.code, said.reason) == (409, "StaleAttempt")
 
 
 async def test_a_rank_beyond_the_gang_is_none(site: Site) -> None:
-    site.board.with_pods(pod(4))
+    site.lookup.with_pods(pod(4))
     said = await site.report({"step": 1}, rank=4)
     assert said.code == 403
     assert "ranks 0 to 3" in said.body["message"]
@@ -358,7 +358,7 @@ async def test_a_pod_that_only_claims_to_be_a_worker_reports_nothing(
 ) -> None:
     """Labels and owner references are anybody's to write, in any namespace."""
     claims = msgspec.structs.replace(pod(), uid="forged", **forged)
-    site.board.with_pods(claims)
+    site.lookup.with_pods(claims)
     said = await site.report(
         {"epoch": 99},
         headers={"Authorization": f"Bearer {token('forged')}"},
@@ -366,4 +366,4 @@ async def test_a_pod_that_only_claims_to_be_a_worker_reports_nothing(
         name=claims.job_name,
     )
     assert said.code == 404
-    assert not site.board.progress
+    assert not site.lookup.progress

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from stargate_operator.kube.client import Client
-from stargate_operator.runtime.leader_election import Leadership, LeaseLost, NotLeading
+from stargate_operator.runtime.leader_election import LeaderElection, LeaseLost, NotLeading
 from tests.unit.kube.fakeapi import FakeApi, Request, eventually, fake_api
 
 
@@ -72,17 +72,17 @@ async def served() -> AsyncIterator[tuple[LeaseServer, FakeApi]]:
         yield server, api
 
 
-def candidate(client: Client, identity: str = "a", **more: Any) -> Leadership:
+def candidate(client: Client, identity: str = "a", **more: Any) -> LeaderElection:
     timing = {"duration": 1.0, "renew_deadline": 0.6, "retry": 0.1, **more}
-    return Leadership(client, namespace="ns", name="stargate", identity=identity, **timing)
+    return LeaderElection(client, namespace="ns", name="stargate", identity=identity, **timing)
 
 
 async def idle() -> None:
     await asyncio.Event().wait()
 
 
-def leads(leadership: Leadership) -> asyncio.Task[None]:
-    return asyncio.create_task(leadership.run(idle))
+def leads(election: LeaderElection) -> asyncio.Task[None]:
+    return asyncio.create_task(election.run(idle))
 
 
 async def stop(*tasks: asyncio.Task[None]) -> None:
@@ -133,69 +133,69 @@ async def test_a_killed_leader_is_followed_after_the_lease_and_not_before() -> N
 @pytest.mark.parametrize("fault", [Request.reset, Request.hang, lambda r: r.status(500, "Oops")])
 async def test_cut_off_it_stops_writing_before_the_lease_ends(fault: Any) -> None:
     async with served() as (server, api), Client(api.endpoint(), user_agent="t") as client:
-        leadership = candidate(client)
-        running = leads(leadership)
-        await eventually(lambda: leadership.is_leader)
+        election = candidate(client)
+        running = leads(election)
+        await eventually(lambda: election.is_leader)
         server.fault = fault
         began = asyncio.get_running_loop().time()
         with pytest.raises(LeaseLost):
             await running
         assert asyncio.get_running_loop().time() - began < 1.2
         with pytest.raises(NotLeading):
-            leadership.guard()
+            election.guard()
 
 
 async def test_one_failed_renewal_is_no_loss() -> None:
     async with served() as (server, api), Client(api.endpoint(), user_agent="t") as client:
-        leadership = candidate(client)
-        running = leads(leadership)
-        await eventually(lambda: leadership.is_leader)
+        election = candidate(client)
+        running = leads(election)
+        await eventually(lambda: election.is_leader)
         server.fault = Request.reset
         await asyncio.sleep(0.3)
         server.fault = None
         await asyncio.sleep(0.8)
-        leadership.guard()
+        election.guard()
         await stop(running)
 
 
 async def test_an_own_answer_that_got_lost_is_no_loss() -> None:
     async with served() as (server, api), Client(api.endpoint(), user_agent="t") as client:
-        leadership = candidate(client)
-        running = leads(leadership)
-        await eventually(lambda: leadership.is_leader)
+        election = candidate(client)
+        running = leads(election)
+        await eventually(lambda: election.is_leader)
         server.lose_answers = True
         await asyncio.sleep(0.25)
         server.lose_answers = False
         await asyncio.sleep(0.5)
-        leadership.guard()
+        election.guard()
         await stop(running)
 
 
 async def test_an_annotation_by_somebody_is_kept_and_is_no_loss() -> None:
     async with served() as (server, api), Client(api.endpoint(), user_agent="t") as client:
-        leadership = candidate(client)
-        running = leads(leadership)
-        await eventually(lambda: leadership.is_leader)
+        election = candidate(client)
+        running = leads(election)
+        await eventually(lambda: election.is_leader)
         assert server.lease is not None
         server.write(
             {**server.lease, "metadata": {**server.lease["metadata"], "annotations": {"a": "b"}}}
         )
         await asyncio.sleep(0.5)
-        leadership.guard()
+        election.guard()
         assert server.lease["metadata"]["annotations"] == {"a": "b"}
         await stop(running)
 
 
 async def test_a_lease_taken_by_another_is_lost_at_once() -> None:
     async with served() as (server, api), Client(api.endpoint(), user_agent="t") as client:
-        leadership = candidate(client)
-        running = leads(leadership)
-        await eventually(lambda: leadership.is_leader)
+        election = candidate(client)
+        running = leads(election)
+        await eventually(lambda: election.is_leader)
         server.give_to("thief")
         with pytest.raises(LeaseLost, match="thief"):
             await running
-        assert not leadership.is_leader
-        await leadership.release()
+        assert not election.is_leader
+        await election.release()
         assert server.holder == "thief"
 
 
@@ -229,9 +229,9 @@ async def test_the_callback_has_ended_before_run_does() -> None:
             ended.set()
 
     async with served() as (server, api), Client(api.endpoint(), user_agent="t") as client:
-        leadership = candidate(client)
-        running = asyncio.create_task(leadership.run(writers))
-        await eventually(lambda: leadership.is_leader)
+        election = candidate(client)
+        running = asyncio.create_task(election.run(writers))
+        await eventually(lambda: election.is_leader)
         server.give_to("thief")
         with pytest.raises(LeaseLost):
             await running
@@ -248,14 +248,14 @@ async def test_the_lease_counts_from_before_the_request_was_sent() -> None:
 
     server = LeaseServer()
     async with fake_api(slow) as api, Client(api.endpoint(), user_agent="t") as client:
-        leadership = candidate(client, clock=lambda: now)
-        running = leads(leadership)
-        await eventually(lambda: leadership._renewed_at is not None)
-        assert leadership._renewed_at == 100.0
+        election = candidate(client, clock=lambda: now)
+        running = leads(election)
+        await eventually(lambda: election._renewed_at is not None)
+        assert election._renewed_at == 100.0
         now = 100.0 + 0.59
-        leadership.guard()
+        election.guard()
         now = 100.0 + 0.61
-        assert leadership.is_leader
+        assert election.is_leader
         with pytest.raises(NotLeading):
-            leadership.guard()
+            election.guard()
         await stop(running)

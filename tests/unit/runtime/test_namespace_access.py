@@ -10,8 +10,8 @@ from stargate_operator.kube.client import Client
 from stargate_operator.model.scope import EVERYWHERE, Scope
 from stargate_operator.runtime import namespace_access
 from stargate_operator.runtime.namespace_access import (
-    OutOfReachError,
-    ReachChanged,
+    NamespaceAccessChanged,
+    NoNamespaceAccessError,
     refused_of,
     until_it_changes,
 )
@@ -48,7 +48,7 @@ async def test_other_trouble_says_nothing_about_rights(code: int) -> None:
 
 async def test_where_every_namespace_forbids_it_the_server_s_words_are_told() -> None:
     async with cluster(team_a=403, team_b=403) as (client, _):
-        with pytest.raises(OutOfReachError, match=r"team-a, team-b.*no, team_a"):
+        with pytest.raises(NoNamespaceAccessError, match=r"team-a, team-b.*no, team_a"):
             await refused_of(client, TEAMS)
 
 
@@ -79,7 +79,7 @@ async def test_a_namespace_that_is_back_begins_the_process_anew() -> None:
         await asyncio.sleep(0.1)
         assert not task.done()
         codes.clear()
-        with pytest.raises(ReachChanged, match="'team-b' may be watched now"):
+        with pytest.raises(NamespaceAccessChanged, match="'team-b' may be watched now"):
             await asyncio.wait_for(task, 5)
 
 
@@ -89,7 +89,7 @@ async def test_a_namespace_that_refuses_twice_begins_the_process_anew() -> None:
         await asyncio.sleep(0.1)
         assert not task.done()
         codes["team_a"] = 403
-        with pytest.raises(ReachChanged, match="'team-a' refuses to be watched"):
+        with pytest.raises(NamespaceAccessChanged, match="'team-a' refuses to be watched"):
             await asyncio.wait_for(task, 5)
 
 

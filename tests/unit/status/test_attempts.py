@@ -6,7 +6,7 @@ from stargate_operator.decide.plan import Ending
 from stargate_operator.status import attempts
 from stargate_operator.status.size_limit import shortened
 from stargate_types.status import AttemptStatus, Cause, Phase, StargateJobStatus
-from tests.builders import (
+from tests.kit.builders import (
     NOW,
     GivenPod,
     at,

@@ -5,7 +5,7 @@ import pytest
 from stargate_operator.decide.observed import Trouble
 from stargate_operator.model.blueprint import Refusal
 from stargate_types.status import Condition, StargateJobStatus
-from tests.builders import (
+from tests.kit.builders import (
     NOW,
     GivenJob,
     at,

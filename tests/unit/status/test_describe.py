@@ -4,7 +4,7 @@ import pytest
 
 from stargate_operator.model.pod import Pod
 from stargate_types.status import Phase, Workers
-from tests.builders import NOW, at, described, gang, job, pod, starting_gang, without
+from tests.kit.builders import NOW, at, described, gang, job, pod, starting_gang, without
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 from stargate_operator.decide.observed import Trouble
 from stargate_operator.model.blueprint import Refusal
 from stargate_operator.status.events import JobEvent, events
-from tests.builders import (
+from tests.kit.builders import (
     GivenJob,
     at,
     checkpoint_report,

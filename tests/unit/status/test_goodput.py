@@ -4,7 +4,7 @@ import pytest
 
 from stargate_operator.model.blueprint import Refusal
 from stargate_types.status import Cause, Energy, Goodput, Phase, StargateJobStatus, Workers
-from tests.builders import (
+from tests.kit.builders import (
     GivenJob,
     at,
     attempt,

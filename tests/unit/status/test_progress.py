@@ -4,7 +4,7 @@ import pytest
 
 from stargate_operator.model.reports import ProgressReport
 from stargate_types.status import Progress
-from tests.builders import NOW, described, gang, job, pod, progress_report
+from tests.kit.builders import NOW, described, gang, job, pod, progress_report
 
 
 def progress(

@@ -23,7 +23,7 @@ from stargate_types.status import (
     StargateJobStatus,
     Workers,
 )
-from tests.builders import (
+from tests.kit.builders import (
     NOW,
     GivenJob,
     at,

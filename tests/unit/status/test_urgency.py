@@ -7,7 +7,7 @@ import pytest
 from stargate_operator.decide.observed import Trouble
 from stargate_operator.status.urgency import Urgency, urgency
 from stargate_types import StargateJobStatus
-from tests.builders import (
+from tests.kit.builders import (
     GivenJob,
     at,
     checkpoint_report,

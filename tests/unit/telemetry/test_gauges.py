@@ -12,7 +12,7 @@ from stargate_operator.telemetry.gauges import Sources
 from stargate_operator.telemetry.survey import Survey
 from stargate_types import StargateJob
 from stargate_types.status import Goodput, Progress
-from tests.builders import NOW, at, job
+from tests.kit.builders import NOW, at, job
 
 LOST = "stargate_lost_rank_seconds_total"
 REGAINED = "stargate_regained_rank_seconds_total"

@@ -8,7 +8,7 @@ from stargate_operator.model.reports import Reports
 from stargate_operator.telemetry.survey import Survey, survey
 from stargate_types import StargateJob
 from stargate_types.status import Checkpoints, Condition, Phase
-from tests.builders import NOW, GivenJob, at, checkpoint, job, pulse
+from tests.kit.builders import NOW, GivenJob, at, checkpoint, heartbeats, job
 
 
 def of(*jobs: StargateJob, reports: Reports | None = None) -> Survey:
@@ -71,7 +71,7 @@ def test_how_many_intervals_that_is_goes_by_the_job_s_own_pace() -> None:
 
 
 def test_silence_is_that_of_gangs_that_have_spoken() -> None:
-    spoken = Reports(pulse=pulse((0, -70), (3, -12)))
+    spoken = Reports(heartbeats=heartbeats((0, -70), (3, -12)))
     assert of(job().running(), reports=spoken).silence == 12
     assert of(job().running()).silence == 0
 

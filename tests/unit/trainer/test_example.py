@@ -11,7 +11,7 @@ from stargate_operator.model.blueprint import Blueprint, resolve
 from stargate_trainer.strategies import strategy
 from stargate_types import AcceleratorClass, StargateJob, StargateRuntime
 from stargate_types.base import Model
-from tests.example_on_kind import example
+from tests.kit.example_on_kind import example
 
 MODELS: dict[str, type[Model]] = {
     "AcceleratorClass": AcceleratorClass,

@@ -7,7 +7,7 @@ from stargate_lab.paths import REPO
 from stargate_operator.desired.environment import environment
 from stargate_worker import Worker
 from stargate_worker.environment import read
-from tests.builders import TARGET, blueprint, job
+from tests.kit.builders import TARGET, blueprint, job
 from tests.unit.reports.given import certificate
 from tests.unit.worker.given import environ
 

@@ -5,7 +5,7 @@ import pytest
 from stargate_operator.desired.environment import environment as told_by_the_operator
 from stargate_worker import NotInAJob, ResumePoint
 from stargate_worker.environment import read
-from tests.builders import TARGET, GivenJob, blueprint, job
+from tests.kit.builders import TARGET, GivenJob, blueprint, job
 from tests.unit.worker.given import environ
 
 

@@ -18,11 +18,11 @@ import stargate_worker
 from stargate_lab.paths import REPO
 from stargate_worker import AttemptOver, DamagedCheckpoint, Worker, line, worker
 from stargate_worker.protocol import Taken
-from tests.unit.reports.given import JOB, pod, standing, token
+from tests.unit.reports.given import JOB, pod, token, view
 from tests.unit.reports.serving import PATH, Site, serving
 from tests.unit.worker.given import environ
 
-FOLDER = standing().checkpoint_folder
+FOLDER = view().checkpoint_folder
 
 
 @dataclass
@@ -55,20 +55,20 @@ class Node:
             STARGATE_RESUME_PATH=f"{self.folder}/attempt-1/{name}",
         )
 
-    def change(self, **standing: Any) -> None:
+    def change(self, **view: Any) -> None:
         """What is so of the job from now on."""
-        assert self.site.board.job is not None
-        self.site.board.job = replace(self.site.board.job, **standing)
+        assert self.site.lookup.job is not None
+        self.site.lookup.job = replace(self.site.lookup.job, **view)
 
     @property
     def progress(self) -> Any:
-        return self.site.board.ledger.of(JOB).progress or SimpleNamespace(epoch=None, metrics=())
+        return self.site.lookup.pending.of(JOB).progress or SimpleNamespace(epoch=None, metrics=())
 
     @property
     def states(self) -> dict[str, str]:
         """What stands of the checkpoints, the newest word on each."""
-        assert self.site.board.job is not None
-        known = reversed(self.site.board.job.checkpoints)
+        assert self.site.lookup.job is not None
+        known = reversed(self.site.lookup.job.checkpoints)
         return {uri.rpartition("/")[2]: state for _, uri, state in known}
 
 
@@ -125,7 +125,7 @@ async def test_it_knows_who_it_is(node: Node) -> None:
 
 async def test_joining_is_a_first_sign_of_life(node: Node) -> None:
     async with joined(node.environ()):
-        await eventually(lambda: node.site.board.progress)
+        await eventually(lambda: node.site.lookup.progress)
 
 
 async def test_a_report_comes_to_be_the_job_s_progress(node: Node) -> None:
@@ -202,11 +202,11 @@ async def test_damage_is_told_also_while_the_operator_is_away(node: Node) -> Non
         assert await settled(worker.save(5, b"weights"))
     (node.folder / "attempt-1" / "epoch-5" / "manifest.json").unlink()
     async with joined(node.resumed("epoch-5", 5)) as again:
-        node.site.board.leads = False
+        node.site.lookup.leads = False
         loading = asyncio.create_task(asyncio.to_thread(again.load))
         await asyncio.sleep(0.5)
         assert not loading.done()
-        node.site.board.leads = True
+        node.site.lookup.leads = True
         with pytest.raises(DamagedCheckpoint):
             await loading
         assert node.states["epoch-5"] == "Damaged"
@@ -341,12 +341,12 @@ async def test_a_training_runs_to_its_end(node: Node) -> None:
 
 
 async def test_a_training_does_not_notice_that_the_operator_is_away(node: Node) -> None:
-    node.site.board.leads = False
+    node.site.lookup.leads = False
     trainer = await process(node, "0.01")
     await asyncio.sleep(1.5)
     still_running = trainer.returncode is None
     assert still_running
-    node.site.board.leads = True
+    node.site.lookup.leads = True
     async with asyncio.timeout(40):
         _, log = await trainer.communicate()
     assert trainer.returncode == 0, log.decode()

@@ -1,0 +1,95 @@
+"""The API server takes every object of the chart, field by field, without a warning."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stargate_lab import chart
+from stargate_lab.control_plane import ControlPlane
+from stargate_lab.installation import KubectlError, apply, ensure_namespace, kubectl
+from tests.kit.rendered import EVERYTHING, Json, Objects, rendered
+
+FOREIGN = Path(__file__).with_name("foreign_kinds.yaml")
+NAMESPACES = ("team-a", "team-b")
+OFF = """
+crds: {enabled: false}
+admissionPolicy: {enabled: false}
+flowSchema: {enabled: false}
+podDisruptionBudget: {enabled: false}
+defaults: {enabled: false}
+rbac: {create: false}
+serviceAccount: {create: false, name: default}
+certificate: {existingSecret: theirs}
+topologySpreadConstraints: []
+priorityClassName: ""
+"""
+RENDERINGS = {
+    "defaults": "",
+    "everything": EVERYTHING,
+    "watched namespaces": "watchNamespaces: [team-a, team-b]",
+    "everything off": OFF,
+    "an issuer of theirs": "certificate: {certManager: {enabled: true, issuerRef: {name: ours}}}",
+}
+
+every_rendering = pytest.mark.parametrize("name", RENDERINGS)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def kinds(plane: ControlPlane) -> Iterator[None]:
+    for name in NAMESPACES:
+        ensure_namespace(plane, name)
+    apply(plane, FOREIGN)
+    kubectl(plane, "wait", "--for=condition=Established", "--timeout=30s", "-f", str(FOREIGN))
+    yield
+    kubectl(plane, "delete", "-f", str(FOREIGN))
+    kubectl(plane, "delete", "--wait=false", "namespace", *NAMESPACES)
+
+
+def dry_run(plane: ControlPlane, *objects: Json) -> list[str]:
+    how = ("--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict")
+    text = yaml.safe_dump_all(objects)
+    said = kubectl(plane, "apply", *how, "--warnings-as-errors", "-f", "-", stdin=text)
+    return said.splitlines()
+
+
+@every_rendering
+def test_every_object_is_accepted(plane: ControlPlane, name: str) -> None:
+    objects = rendered(RENDERINGS[name]).all
+    assert len(dry_run(plane, *objects)) == len(objects)
+
+
+def pods(objects: Objects) -> tuple[Json, Json]:
+    """The operator's, as its ReplicaSet would make it, and that of `helm test`."""
+    meta = {**objects.pod["metadata"], "name": "replica", "namespace": chart.NAMESPACE}
+    replica = {"apiVersion": "v1", "kind": "Pod", **objects.pod, "metadata": meta}
+    return replica, objects.of("Pod")[0]
+
+
+@every_rendering
+def test_its_pods_are_accepted_where_restricted_pod_security_is_enforced(
+    plane: ControlPlane, name: str
+) -> None:
+    for pod in pods(rendered(RENDERINGS[name])):
+        account = pod["spec"] | {"serviceAccountName": "default"}
+        assert dry_run(plane, {**pod, "spec": account}) == [
+            f"pod/{pod['metadata']['name']} serverside-applied (server dry run)"
+        ]
+
+
+@pytest.mark.parametrize("name", ["defaults", "everything"])
+def test_so_is_every_default_that_the_leader_applies(plane: ControlPlane, name: str) -> None:
+    found = rendered(RENDERINGS[name]).one("ConfigMap", "stargate-operator-defaults")["data"]
+    objects = [yaml.safe_load(text) for text in found.values()]
+    assert len(dry_run(plane, *objects)) == len(objects) == 3
+
+
+def test_a_misspelt_field_would_have_been_refused(plane: ControlPlane) -> None:
+    deployment = rendered().one("Deployment")
+    wrong = {**deployment, "spec": {**deployment["spec"], "replcas": 2}}
+    with pytest.raises(KubectlError, match=r"unknown field.*replcas|replcas.*field not declared"):
+        dry_run(plane, wrong)
+    monitor = rendered(EVERYTHING).one("Certificate")
+    with pytest.raises(KubectlError, match="dnsName"):
+        dry_run(plane, {**monitor, "spec": {**monitor["spec"], "dnsName": ["x"]}})

@@ -1,0 +1,290 @@
+"""What the chart has the API server itself refuse or prefer: to whom, and in which words."""
+
+import http.client
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import pytest
+
+from stargate_lab import installation
+from stargate_lab.api import Api, ApiError, Json
+from stargate_lab.control_plane import ControlPlane
+from stargate_lab.installation import NAMESPACE
+from tests.apiserver.specs import GOOD
+from tests.kit.fixtures import policies
+
+__all__ = ["policies"]
+
+OPERATOR = f"system:serviceaccount:{NAMESPACE}:stargate-operator"
+
+WORKER = {f"stargate.dev/{key}": "1" for key in ("attempt", "rank", "shard")} | {
+    "stargate.dev/job-name": "materia",
+    "stargate.dev/job-uid": "1b4e28ba",
+}
+
+EVERYTHING = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}
+
+SECONDS = 30.0
+
+
+pytestmark = pytest.mark.usefixtures("policies")
+
+
+@pytest.fixture(scope="module")
+def operator_api(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Api:
+    folder = tmp_path_factory.mktemp("operator")
+    return Api.of(installation.operator_kubeconfig(plane, folder / "kubeconfig.yaml"))
+
+
+@pytest.fixture
+def tenant(plane: ControlPlane, namespace: str, tmp_path: Path) -> Api:
+    """RBAC lets them do everything in their namespace."""
+    return almighty(plane, namespace, tmp_path)
+
+
+def almighty(plane: ControlPlane, namespace: str, folder: Path) -> Api:
+    core, rbac = f"/api/v1/namespaces/{namespace}", "/apis/rbac.authorization.k8s.io/v1"
+    roles = f"{rbac}/namespaces/{namespace}"
+    name = f"almighty-{uuid4().hex[:6]}"
+    meta = {"metadata": {"name": name}}
+    plane.api.create(f"{core}/serviceaccounts", meta)
+    plane.api.create(f"{roles}/roles", {**meta, "rules": [EVERYTHING]})
+    plane.api.create(f"{roles}/rolebindings", {**meta, **held("Role", name, namespace)})
+    path = folder / "almighty.yaml"
+    return Api.of(installation.service_account_kubeconfig(plane, namespace, name, path))
+
+
+def held(kind: str, name: str, namespace: str) -> Json:
+    return {
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name},
+        "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
+    }
+
+
+def refusal(request: Callable[[], Any]) -> str:
+    """A policy holds a moment after it was made."""
+    until = monotonic() + SECONDS
+    said = refused(request)
+    while not said:
+        assert monotonic() < until, "it was never refused"
+        sleep(0.1)
+        said = refused(request)
+    assert said.startswith("403"), said
+    assert "ValidatingAdmissionPolicy" in said
+    return said
+
+
+def refused(request: Callable[[], Any]) -> str:
+    """In which words, if at all."""
+    try:
+        request()
+    except ApiError as error:
+        return str(error)
+    return ""
+
+
+def pod(name: str, **labels: str) -> Json:
+    container = {
+        "name": "c",
+        "image": "i",
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+    }
+    security = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    spec = {
+        "containers": [container],
+        "securityContext": security,
+        "terminationGracePeriodSeconds": 0,
+    }
+    return {"metadata": {"name": name, "labels": labels}, "spec": spec}
+
+
+@pytest.fixture
+def job(plane: ControlPlane, namespace: str) -> str:
+    """The path of one."""
+    jobs = f"/apis/stargate.dev/v1alpha1/namespaces/{namespace}/stargatejobs"
+    plane.api.create(jobs, GOOD["StargateJob"])
+    return f"{jobs}/{GOOD['StargateJob']['metadata']['name']}"
+
+
+SUCCEEDED = {"status": {"phase": "Succeeded"}}
+
+
+def test_a_job_s_status_is_the_operator_s_alone(tenant: Api, job: str) -> None:
+    said = refusal(lambda: tenant.patch(f"{job}/status", SUCCEEDED))
+    assert f"{OPERATOR} alone writes it (you are system:serviceaccount:" in said
+    assert refused(lambda: tenant.patch(f"{job}/status", {"status": {"phase": "Failed"}}))
+    assert tenant.get(job).get("status", {}).get("phase") != "Failed"
+
+
+def test_which_writes_it(operator_api: Api, tenant: Api, job: str) -> None:
+    refusal(lambda: tenant.patch(f"{job}/status", SUCCEEDED))
+    body = operator_api.get(job) | SUCCEEDED
+    assert operator_api.replace(f"{job}/status", body)["status"]["phase"] == "Succeeded"
+
+
+def test_who_owns_the_job_still_changes_its_spec(tenant: Api, job: str) -> None:
+    assert tenant.patch(job, {"spec": {"suspend": True}})["spec"]["suspend"]
+
+
+def test_the_exempt_may_put_things_right(plane: ControlPlane, job: str) -> None:
+    assert plane.api.patch(f"{job}/status", SUCCEEDED)["status"]["phase"] == "Succeeded"
+
+
+@pytest.fixture
+def block(plane: ControlPlane) -> Iterator[Callable[[str], str]]:
+    """Makes a block of that accounting; its path."""
+    path = "/apis/stargate.dev/v1alpha1/computeblocks"
+    made = []
+
+    def make(accounting: str) -> str:
+        name = f"row-{uuid4().hex[:6]}"
+        plane.api.create(
+            path,
+            {
+                "apiVersion": "stargate.dev/v1alpha1",
+                "kind": "ComputeBlock",
+                "metadata": {"name": name},
+                "spec": {"accounting": accounting, "nodeSelector": {"none": "such"}},
+            },
+        )
+        made.append(f"{path}/{name}")
+        return made[-1]
+
+    yield make
+    for each in made:
+        plane.api.delete(each)
+
+
+@pytest.fixture
+def measuring_tool(plane: ControlPlane, namespace: str, tmp_path: Path) -> Iterator[Api]:
+    rbac = "/apis/rbac.authorization.k8s.io/v1"
+    name = f"measuring-{uuid4().hex[:6]}"
+    rule = {"apiGroups": ["stargate.dev"], "resources": ["computeblocks/status"]}
+    meta = {"metadata": {"name": name}}
+    plane.api.create(f"/api/v1/namespaces/{namespace}/serviceaccounts", meta)
+    plane.api.create(f"{rbac}/clusterroles", {**meta, "rules": [rule | {"verbs": ["*"]}]})
+    binding = {**meta, **held("ClusterRole", name, namespace)}
+    plane.api.create(f"{rbac}/clusterrolebindings", binding)
+    path = tmp_path / "tool.yaml"
+    yield Api.of(installation.service_account_kubeconfig(plane, namespace, name, path))
+    plane.api.delete(f"{rbac}/clusterrolebindings/{name}")
+    plane.api.delete(f"{rbac}/clusterroles/{name}")
+
+
+MEASURED = {"status": {"observedTime": "2026-01-02T03:04:05Z", "accelerators": []}}
+
+
+def test_a_tool_writes_the_status_of_a_block_that_is_its_own(
+    measuring_tool: Api, block: Callable[[str], str]
+) -> None:
+    counted = block("Operator")
+    said = refusal(lambda: measuring_tool.patch(f"{counted}/status", MEASURED))
+    assert "spec.accounting" in said
+    written = measuring_tool.patch(f"{block('External')}/status", MEASURED)
+    assert written["status"]["observedTime"] == MEASURED["status"]["observedTime"]
+
+
+def labelled(key: str, value: str | None) -> Json:
+    return {"metadata": {"labels": {f"stargate.dev/{key}": value}}}
+
+
+def test_nobody_makes_a_pod_a_worker(tenant: Api, namespace: str) -> None:
+    pods = f"/api/v1/namespaces/{namespace}/pods"
+    said = refusal(lambda: tenant.create(pods, pod(f"fake-{uuid4().hex[:6]}", **WORKER)))
+    assert "make a pod a worker of a job" in said
+    tenant.create(pods, pod("mine", app="mine"))
+    assert "make a pod a worker" in refusal(
+        lambda: tenant.patch(f"{pods}/mine", {"metadata": {"labels": WORKER}})
+    )
+
+
+def test_but_the_operator_does_and_nobody_makes_it_another_rank(
+    operator_api: Api, tenant: Api, namespace: str
+) -> None:
+    pods = f"/api/v1/namespaces/{namespace}/pods"
+    operator_api.create(pods, pod("rank-1", **WORKER))
+    refusal(lambda: tenant.patch(f"{pods}/rank-1", labelled("rank", "0")))
+    refusal(lambda: tenant.patch(f"{pods}/rank-1", labelled("job-uid", None)))
+    annotated = {"metadata": {"annotations": {"a": "b"}, "labels": {"team": "a"}}}
+    assert tenant.patch(f"{pods}/rank-1", annotated)["metadata"]["labels"]["team"] == "a"
+    tenant.delete(f"{pods}/rank-1")
+
+
+def test_nobody_takes_the_reports_to_a_pod_of_theirs(
+    plane: ControlPlane, operator_api: Api, tmp_path: Path
+) -> None:
+    insider = almighty(plane, NAMESPACE, tmp_path)
+    path = f"/api/v1/namespaces/{NAMESPACE}/pods"
+    name = f"replica-{uuid4().hex[:6]}"
+    insider.create(path, pod(name))
+    said = refusal(lambda: insider.patch(f"{path}/{name}", labelled("leader", "true")))
+    assert "stargate.dev/leader brings every worker's report to a pod" in said
+    leader = operator_api.patch(f"{path}/{name}", labelled("leader", "true"))
+    assert leader["metadata"]["labels"]["stargate.dev/leader"] == "true"
+    insider.delete(f"{path}/{name}")
+
+
+def flow_of(api: Api, path: str) -> str:
+    """The UID of the FlowSchema that the server served the request by."""
+    connection = http.client.HTTPSConnection(
+        urlsplit(api.credentials.server).netloc, context=api.credentials.ssl
+    )
+    try:
+        connection.request("GET", path, headers=api.credentials.headers)
+        return str(connection.getresponse().headers["X-Kubernetes-PF-FlowSchema-UID"])
+    finally:
+        connection.close()
+
+
+def test_the_lease_s_renewals_do_not_wait_behind_everybody_s_requests(
+    plane: ControlPlane, operator_api: Api
+) -> None:
+    schemas = "/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas"
+    ours = plane.api.get(f"{schemas}/stargate-operator-lease")["metadata"]["uid"]
+    leases = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/stargate-operator"
+    until = monotonic() + SECONDS
+    while flow_of(operator_api, leases) != ours:
+        assert monotonic() < until, "its lease is served like anything else"
+        sleep(0.2)
+    assert flow_of(operator_api, "/api/v1/nodes") != ours
+
+
+MAY = {
+    "admin": ("get", "create", "delete"),
+    "edit": ("get", "create", "delete"),
+    "view": ("get",),
+}
+
+
+@pytest.mark.parametrize("role", MAY)
+def test_whoever_has_a_namespace_s_role_has_its_jobs_too(
+    plane: ControlPlane, namespace: str, role: str
+) -> None:
+    name = f"person-{role}"
+    rbac = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/rolebindings"
+    meta = {"metadata": {"name": name}}
+    subject = {"kind": "User", "name": name, "apiGroup": "rbac.authorization.k8s.io"}
+    ref = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role}
+    plane.api.create(rbac, {**meta, "roleRef": ref, "subjects": [subject]})
+    asked = ("get", "create", "delete")
+    allowed = {verb: may(plane, name, verb, "stargatejobs", namespace) for verb in asked}
+    assert allowed == {verb: verb in MAY[role] for verb in asked}
+    assert not may(plane, name, "update", "stargatejobs/status", namespace)
+
+
+def may(plane: ControlPlane, user: str, verb: str, resource: str, namespace: str) -> bool:
+    name, _, subresource = resource.partition("/")
+    asked = {
+        "verb": verb,
+        "group": "stargate.dev",
+        "resource": name,
+        "subresource": subresource,
+        "namespace": namespace,
+    }
+    review = {"spec": {"user": user, "resourceAttributes": asked}}
+    answer = plane.api.create("/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
+    return bool(answer["status"]["allowed"])

@@ -1,0 +1,92 @@
+"""`kubectl stargate` through its console script, against an API server without an operator."""
+
+import json
+
+import pytest
+import yaml
+
+from tests.kit.shell import Shell
+from tests.kit.story import manifest
+from tests.kit.training_config import config
+
+
+def test_the_article_s_config_is_submitted_and_listed(shell: Shell, namespace: str) -> None:
+    file = shell.file("config.json", json.dumps(config()))
+    job_id = shell.says("submit", "-f", file, "-o", "name")
+    assert job_id.startswith(f"{namespace}/stargate-materia-v3-")
+
+    header, line = shell.says("list").splitlines()
+    assert header.split()[:2] == ["NAME", "PHASE"]
+    assert line.split()[:3] == [job_id.rpartition("/")[2], "Pending", "0/2"]
+    assert "Stargate-Materia-v3" in shell.says("list", "-o", "wide")
+    assert json.loads(shell.says("list", "-o", "json"))["items"][0]["spec"]["epochs"] == 100
+
+
+def test_a_manifest_is_submitted_in_its_own_name(shell: Shell, namespace: str) -> None:
+    text = yaml.safe_dump(manifest("mine"))
+    assert shell.says("submit", "-f", "-", stdin=text) == f"{namespace}/mine submitted"
+    found = yaml.safe_load(shell.says("status", "mine", "-o", "yaml"))
+    assert (found["kind"], found["metadata"]["name"]) == ("StargateJob", "mine")
+    code, said = shell.fails("submit", "-f", "-", stdin=text)
+    assert (code, said) == (
+        1,
+        f"error: a job {namespace}/mine exists already: delete it, or choose another name",
+    )
+
+
+def test_the_same_request_is_submitted_once(shell: Shell) -> None:
+    file = shell.file("config.yaml", yaml.safe_dump(config()))
+    first = shell.says("submit", "-f", file, "--request-id", "sweep-7", "-o", "name")
+    assert shell.says("submit", "-f", file, "--request-id", "sweep-7", "-o", "name") == first
+
+
+def test_what_is_wrong_with_a_config_is_told(shell: Shell) -> None:
+    code, said = shell.fails("submit", "-f", "-", stdin=json.dumps(config(epohs=3, epochs="x")))
+    assert code == 2
+    assert "epochs: must be a whole number; it is the text 'x'" in said
+    assert "epohs: is unknown; did you mean epochs?" in said
+
+
+@pytest.mark.parametrize("command", ["submit", "check"])
+def test_it_is_told_before_any_cluster_is_asked_for(shell: Shell, command: str) -> None:
+    nowhere = {"STARGATE_ENDPOINT": "https://127.0.0.1:1"}
+    text = json.dumps(config(epohs=3))
+    code, said = shell.fails(command, "-f", "-", stdin=text, **nowhere)
+    assert (code, "epohs: is unknown" in said) == (2, True)
+
+
+WRONG: list[tuple[tuple[str, ...], int, str]] = [
+    (("submit", "-f", "/no/such"), 2, "/no/such is not valid: it cannot be read"),
+    (("submit", "-f", "-"), 2, "stdin is not valid: it holds no job"),
+    (("submit",), 2, "--file"),
+    (("status", "nobody"), 4, "there is no job nobody"),
+    (("status", "No/Job"), 2, "it must be namespace/name"),
+    (("list", "-n", "kube-system"), 3, "may not list stargatejobs in namespace kube-system"),
+    (("list", "-A"), 3, "in the whole cluster"),
+    (("explode",), 2, "No such command"),
+]
+
+
+@pytest.mark.parametrize(("words", "code", "told"), WRONG, ids=[" ".join(w) for w, *_ in WRONG])
+def test_what_goes_wrong_has_words_and_a_code(
+    shell: Shell, words: tuple[str, ...], code: int, told: str
+) -> None:
+    found, said = shell.fails(*words)
+    assert found == code
+    assert told in said
+    assert "Traceback" not in said
+    assert shell.person.key not in said
+
+
+def test_a_server_that_is_not_there_has_a_code_of_its_own(shell: Shell) -> None:
+    code, said = shell.fails("list", STARGATE_ENDPOINT="https://127.0.0.1:1")
+    assert code == 5
+    assert "nothing listens there" in said
+
+
+def test_compute_and_version(shell: Shell) -> None:
+    assert shell.run("compute", "--min-nodes", "99999").stderr.strip() == "No compute block fits."
+    versions = dict(line.split(":", 1) for line in shell.says("version").splitlines())
+    assert versions["api"].strip() == "stargate.dev/v1alpha1"
+    assert versions["kubernetes"].strip().startswith("v1.")
+    assert "kubernetes" not in shell.says("version", "--client")

@@ -1,0 +1,81 @@
+"""`examples/train_on_stargate.py` as a reader of the article runs it: as it stands, in a process of
+its own, with a key that the API server knows."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+
+from stargate_lab import api_keys
+from stargate_lab.control_plane import ControlPlane
+from stargate_lab.paths import REPO
+from tests.kit.blocks import CAPACITY
+from tests.kit.blocks import PATH as BLOCKS
+
+EXAMPLE = REPO / "examples" / "train_on_stargate.py"
+
+
+def run(plane: ControlPlane, namespace: str) -> "subprocess.CompletedProcess[str]":
+    outer = {name: value for name, value in os.environ.items() if "KUBE" not in name}
+    way = {
+        "STARGATE_ENDPOINT": plane.api.credentials.server,
+        "STARGATE_CA_FILE": str(plane.ca_file),
+        "STARGATE_NAMESPACE": namespace,
+        "PYTHONPATH": str(REPO / "operator"),
+    }
+    return subprocess.run(
+        [sys.executable, str(EXAMPLE)],
+        env={**outer, **way},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture
+def near_block(plane: ControlPlane) -> Iterator[None]:
+    """With 120 free nodes, within 3 ms."""
+    name = f"block-{uuid4().hex[:6]}"
+    body = {
+        "apiVersion": "stargate.dev/v1alpha1",
+        "kind": "ComputeBlock",
+        "metadata": {"name": name},
+        "spec": {"maxLatencyMs": 3},
+    }
+    plane.api.create(BLOCKS, body)
+    plane.api.patch(f"{BLOCKS}/{name}/status", {"status": {"accelerators": [CAPACITY]}})
+    yield
+    plane.api.delete(f"{BLOCKS}/{name}")
+
+
+@pytest.mark.usefixtures("near_block")
+def test_it_makes_the_article_s_four_calls(plane: ControlPlane, namespace: str) -> None:
+    api_keys.grant(plane.api, api_keys.RESEARCHER, api_keys.user(api_keys.EXAMPLE), namespace)
+
+    done = run(plane, namespace)
+
+    assert done.returncode == 0, done.stderr
+    submitted, state, progress, blocks = done.stdout.splitlines()
+    job_id = submitted.removeprefix("Job submitted: ")
+    assert re.fullmatch(f"{namespace}/stargate-materia-v3-[a-z2-7]{{8}}", job_id)
+    assert state in ("State: Pending", "State: Starting")
+    assert progress == "Progress: 0 %"
+    assert int(blocks.rpartition(" ")[2]) >= 1
+    stored = plane.api.get(
+        f"/apis/stargate.dev/v1alpha1/namespaces/{namespace}/stargatejobs/"
+        + job_id.rpartition("/")[2]
+    )
+    assert stored["spec"]["resourceAllocation"]["nodes"] == 5000
+
+
+def test_without_the_right_it_ends_with_words(plane: ControlPlane, namespace: str) -> None:
+    done = run(plane, namespace)
+
+    assert done.returncode == 1
+    assert f"researcher may not create stargatejobs in namespace {namespace}" in done.stderr
+    assert done.stdout == ""

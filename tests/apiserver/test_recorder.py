@@ -1,0 +1,135 @@
+"""The recorder on a real API server: that it misses nothing, and says so where it did."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import TypeVar
+
+import pytest
+from aiohttp import ClientSession
+
+from stargate_lab.control_plane import ControlPlane
+from tests.kit.recorder.history import Json
+from tests.kit.recorder.watch import HistoryLost, Kind, Recorder
+from tests.kit.story import eventually, exists
+
+
+class Forgetful(Recorder):
+    """As if the server no longer had what comes after the first list."""
+
+    forgot = False
+    has_looked_again = False
+
+    async def events(self, session: ClientSession, kind: Kind) -> AsyncIterator[Json]:
+        if not self.forgot:
+            self.forgot = True
+            raise HistoryLost
+        self.has_looked_again = True
+        async for event in super().events(session, kind):
+            yield event
+
+
+@pytest.fixture
+def maps(plane: ControlPlane, namespace: str) -> str:
+    """With nothing more to come in it by itself."""
+    path = f"/api/v1/namespaces/{namespace}/configmaps"
+    eventually(lambda: exists(plane.api, f"{path}/kube-root-ca.crt"), "the CA's map")
+    return path
+
+
+@pytest.fixture
+def still_disk(plane: ControlPlane) -> Iterator[Callable[[], None]]:
+    """Stops etcd until the test ends it."""
+    etcd = plane.pids()["etcd"]
+    os.kill(etcd, signal.SIGSTOP)
+    yield lambda: os.kill(etcd, signal.SIGCONT)
+    os.kill(etcd, signal.SIGCONT)
+
+
+R = TypeVar("R", bound=Recorder)
+
+
+def recorder_of(plane: ControlPlane, namespace: str, maps: str, sort: type[R]) -> R:
+    return sort(plane.api.credentials, namespace, kinds=(Kind("ConfigMap", maps),))
+
+
+def test_it_sees_every_write(plane: ControlPlane, namespace: str, maps: str) -> None:
+    recorder = recorder_of(plane, namespace, maps, Recorder)
+    recorder.start()
+    plane.api.create(maps, {"metadata": {"name": "a"}})
+    for number in range(20):
+        plane.api.patch(f"{maps}/a", {"data": {"number": str(number)}})
+    plane.api.delete(f"{maps}/a")
+
+    recorder.catch_up()
+    recorder.stop()
+
+    seen = [
+        (w.verb, w.object.get("data", {}).get("number")) for w in recorder.writes() if w.name == "a"
+    ]
+    changes = [("MODIFIED", str(number)) for number in range(20)]
+    assert seen == [("ADDED", None), *changes, ("DELETED", "19")]
+    assert not recorder.history.gaps
+
+
+def test_a_lost_history_in_which_nothing_happened_is_no_gap(
+    plane: ControlPlane, namespace: str, maps: str
+) -> None:
+    recorder = recorder_of(plane, namespace, maps, Forgetful)
+    recorder.look_around()
+    recorder.follow()
+    eventually(lambda: recorder.has_looked_again, "another look")
+    plane.api.create(maps, {"metadata": {"name": "later"}})
+
+    recorder.catch_up()
+    recorder.stop()
+
+    assert not recorder.history.gaps
+
+
+def test_a_lost_history_in_which_something_happened_is_a_gap(
+    plane: ControlPlane, namespace: str, maps: str
+) -> None:
+    recorder = recorder_of(plane, namespace, maps, Forgetful)
+    recorder.look_around()
+    plane.api.create(maps, {"metadata": {"name": "unseen"}})
+    recorder.follow()
+
+    eventually(lambda: recorder.history.gaps, "a gap")
+    recorder.stop()
+
+    assert "unseen" in recorder.check()[0].what
+
+
+def test_quiet_is_no_write_at_all(plane: ControlPlane, namespace: str, maps: str) -> None:
+    recorder = recorder_of(plane, namespace, maps, Recorder)
+    recorder.start()
+    recorder.history.until = time.time() - 60
+    recorder.assert_quiet(0.2)
+    plane.api.create(maps, {"metadata": {"name": "noise"}})
+    recorder.wait(lambda state: state.all("ConfigMap"), 5, "the map")
+
+    with pytest.raises(AssertionError, match="no rest"):
+        recorder.assert_quiet(0.2, settle=0.3)
+    recorder.stop()
+
+
+def test_time_in_which_the_disk_stands_still_is_not_the_operator_s(
+    plane: ControlPlane, namespace: str, maps: str, request: pytest.FixtureRequest
+) -> None:
+    recorder = recorder_of(plane, namespace, maps, Recorder)
+    recorder.start()
+    time.sleep(1)
+    goes_on = request.getfixturevalue("still_disk")
+    began = time.time()
+    threading.Timer(2.0, goes_on).start()
+
+    recorder.wait(lambda _: time.time() > began + 2.2, 1.0, "a second on the operator's clock")
+    recorder.check()
+    recorder.stop()
+
+    (lost,) = recorder.history.standstills
+    assert began - 1 < lost.start < began + 1
+    assert lost.end > began + 2

@@ -1,0 +1,159 @@
+"""What somebody with bad intent may send to the API server: docs/security.md names these tests.
+
+Nobody here uses a client of ours: they send what they like, with the rights that they have.
+"""
+
+import http.client
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from stargate_lab.api import Api, ApiError
+from stargate_lab.control_plane import ControlPlane
+from tests.kit.people import People
+from tests.kit.raw_requests import GROUP, bearer, jobs, refused
+from tests.kit.story import eventually, manifest
+
+REVOKED_WITHIN = 30.0
+"""The API server believes a key for 10 s after it last looked."""
+
+
+@pytest.fixture
+def mallory(plane: ControlPlane, people: People) -> Api:
+    """A researcher: may write jobs in one namespace, and nothing else."""
+    return bearer(plane, people.researcher().key)
+
+
+NOT_GIVEN: dict[str, tuple[str, Any]] = {
+    "a path of the node": ("volumes[0].hostPath", {"hostPath": {"path": "/"}}),
+    "an export of a server": ("volumes[0].nfs", {"nfs": {"server": "s", "path": "/"}}),
+    "a token of another audience": ("volumes[0].projected", {"projected": {"sources": []}}),
+    "privileges": ("securityContext", {"privileged": True}),
+    "the node's network": ("hostNetwork", True),
+    "the node's processes": ("hostPID", True),
+    "a node": ("nodeName", "node-0"),
+    "nodes": ("nodeSelector", {"a": "b"}),
+    "taints": ("tolerations", [{"operator": "Exists"}]),
+    "the ServiceAccount's token": ("automountServiceAccountToken", True),
+    "a container": ("containers", [{"name": "more", "image": "i"}]),
+    "a container runtime": ("runtimeClassName", "other"),
+    "a scheduler": ("schedulerName", "other"),
+    "its network's policy": ("hostAliases", []),
+}
+
+
+@pytest.mark.parametrize("what", NOT_GIVEN)
+def test_a_template_gives_nothing_that_is_not_on_its_list(
+    mallory: Api, namespace: str, what: str
+) -> None:
+    field, value = NOT_GIVEN[what]
+    name = field.partition("[")[0]
+    template = {name: [{"name": "v", **value}] if name == "volumes" else value}
+
+    strictly = refused(
+        mallory,
+        "create",
+        f"{jobs(namespace)}?dryRun=All&fieldValidation=Strict",
+        manifest(template=template),
+    )
+
+    assert f'unknown field "spec.template.{field}"' in str(strictly)
+    loosely = f"{jobs(namespace)}?dryRun=All&fieldValidation=Ignore"
+    if name == "volumes":  # without its source it is no volume
+        assert refused(mallory, "create", loosely, manifest(template=template)).status == 422
+    else:
+        taken = mallory.create(loosely, manifest(template=template))
+        assert name not in taken["spec"]["template"]
+
+
+OTHERS = [
+    ("create", "/api/v1/namespaces/{}/pods"),
+    ("get", "/api/v1/namespaces/{}/secrets"),
+    ("create", "/api/v1/namespaces/{}/pods/job-1-0/exec"),
+    ("create", "/api/v1/namespaces/{}/serviceaccounts/default/token"),
+    ("get", "/api/v1/nodes"),
+    ("create", f"{GROUP}/stargateruntimes"),
+    ("create", f"{GROUP}/acceleratorclasses"),
+    ("create", f"{GROUP}/computeblocks"),
+    ("replace", f"{GROUP}/computeblocks/cluster/status"),
+    ("get", "/api/v1/namespaces/stargate-system/pods"),
+    ("get", "/apis/coordination.k8s.io/v1/namespaces/stargate-system/leases"),
+]
+
+
+@pytest.mark.parametrize(("verb", "path"), OTHERS)
+def test_a_researcher_may_write_jobs_and_nothing_else(
+    mallory: Api, namespace: str, verb: str, path: str
+) -> None:
+    body = None if verb == "get" else {"metadata": {"name": "x"}, "spec": {}}
+    assert refused(mallory, verb, path.format(namespace), body).status == 403
+
+
+def test_a_researcher_cannot_make_a_job_lie_about_itself(mallory: Api, namespace: str) -> None:
+    claim = {"status": {"phase": "Succeeded", "attempt": 99}}
+    job = mallory.create(jobs(namespace), {**manifest(suspend=True), **claim})
+    assert job.get("status", {}).get("attempt") != 99
+
+    path = f"{jobs(namespace)}/job"
+    for verb in ("replace", "patch"):
+        assert refused(mallory, verb, f"{path}/status", {**job, **claim}).status == 403
+    mallory.patch(path, claim)
+
+    assert mallory.get(path).get("status", {}).get("attempt") != 99
+
+
+BOMBS = {
+    "aliases of aliases": ("application/yaml", 400),
+    "a deep nest": ("application/json", 400),
+    "more than anybody needs": ("application/json", 413),
+    "too many words": ("application/json", 422),
+}
+
+
+def bomb(kind: str) -> bytes:
+    if kind == "aliases of aliases":
+        lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+        lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10)]
+        return "\n".join(lines).encode()
+    if kind == "a deep nest":
+        return b'{"spec":' * 100_000 + b"1" + b"}" * 100_000
+    if kind == "more than anybody needs":
+        return json.dumps(manifest(modelName="x" * 4_000_000)).encode()
+    words = [{"name": f"N{n}", "value": "x" * 100} for n in range(5_000)]
+    return json.dumps(manifest(template={"env": words})).encode()
+
+
+@pytest.mark.parametrize("kind", BOMBS)
+def test_a_bomb_is_refused_at_admission(mallory: Api, namespace: str, kind: str) -> None:
+    content, status = BOMBS[kind]
+    credentials = mallory.credentials
+    address = urlsplit(credentials.server).netloc
+    connection = http.client.HTTPSConnection(address, timeout=30, context=credentials.ssl)
+    headers = {**credentials.headers, "Content-Type": content}
+    connection.request("POST", jobs(namespace), bomb(kind), headers)
+    answer = connection.getresponse()
+    said = answer.read()
+    connection.close()
+
+    assert answer.status == status, said[:500]
+    assert len(said) < 10_000
+    assert mallory.get(jobs(namespace))["items"] == []
+
+
+def test_a_key_is_worth_nothing_once_its_account_is_gone(
+    plane: ControlPlane, mallory: Api, namespace: str
+) -> None:
+    assert mallory.get(jobs(namespace))["items"] == []
+
+    plane.api.delete(f"/api/v1/namespaces/{namespace}/serviceaccounts/researcher")
+
+    def is_nobody_s() -> bool:
+        try:
+            mallory.get(jobs(namespace))
+        except ApiError as error:
+            return error.status == 401
+        return False
+
+    eventually(is_nobody_s, "the key refused", REVOKED_WITHIN)

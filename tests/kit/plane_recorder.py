@@ -1,0 +1,17 @@
+"""The recorder on a plane of this machine, where it can see how the operators' processes fare."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from stargate_lab import operator_process
+from stargate_lab.control_plane import ControlPlane
+from tests.kit.recorder import Recorder, recording
+
+
+@contextmanager
+def recording_on(plane: ControlPlane, namespace: str, audit_log: Path) -> Iterator[Recorder]:
+    operators = partial(operator_process.pids, plane)
+    with recording(plane.api.credentials, namespace, audit_log, operators) as recorder:
+        yield recorder

@@ -1,0 +1,583 @@
+"""DESIGN §8, each invariant a check that sees every write in order, and the time that passes.
+
+A check keeps what it must remember itself; it is made anew for each history.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from math import inf
+from typing import ClassVar
+
+from tests.kit.recorder.history import History, Job, Json, Pod, Request, State, Write
+
+BEHIND_SECONDS = 2.5
+"""What a status may be behind the pods: DESIGN says 2 s; the rest is the two watches' own."""
+STALE_SECONDS = 4.0
+"""What may pass until a change of the pods stands in the status, on a busy machine."""
+TEARDOWN_SECONDS = 20.0
+ORPHAN_SECONDS = 60.0
+UNSEEN_SECONDS = 2.0
+"""How long an operator may not have seen yet that a job is gone."""
+SPEECHLESS_SECONDS = 10.0
+
+NO_FAILURES = frozenset(
+    {"StartTimeout", "Yielded", "Suspended", "Succeeded", "RuntimeChanged", "NodeReturned"}
+)
+"""Causes that `status.restarts` does not count."""
+
+SECRET = re.compile(r"eyJ[\w-]{8,}\.[\w-]{8,}|-----BEGIN [A-Z ]*PRIVATE KEY")
+
+Gang = tuple[str, int]
+"""The UID of a job, and an attempt."""
+
+
+@dataclass(frozen=True)
+class Breach:
+    invariant: int
+    what: str
+    at: float
+    job_uid: str = ""
+    write: Write | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """A write, the object as it was before, and what exists after."""
+
+    write: Write
+    was: Write | None
+    state: State
+
+
+class Check:
+    """One invariant; made anew for each history, because it remembers what it saw."""
+
+    invariant: ClassVar[int]
+    patience = 1.0
+    acting: Callable[[float], float] = staticmethod(float)
+    """The clock of the writes; requests have the plain one."""
+
+    def see(self, step: Step) -> Iterator[Breach]:
+        del step
+        yield from ()
+
+    def pass_time(self, state: State, now: float) -> Iterator[Breach]:
+        del state, now
+        yield from ()
+
+    def audit(self, requests: list[Request]) -> Iterator[Breach]:
+        del requests
+        yield from ()
+
+    def breach(self, write: Write, what: str) -> Breach:
+        return Breach(self.invariant, what, write.at, write.job_uid, write)
+
+    def timed(self, now: float, job_uid: str, what: str) -> Breach:
+        return Breach(self.invariant, what, now, job_uid)
+
+
+def check(history: History) -> list[Breach]:
+    """Every breach, in the order of its happening. A gap is one too: nothing is proven across it."""
+    lost = [Breach(0, f"lost {gap.kind} writes: {gap.why}", gap.at) for gap in history.gaps]
+    checks = [kind() for kind in CHECKS]
+    for each in checks:
+        each.patience = history.patience
+        each.acting = history.acting
+    found = [*lost, *_replay(history, checks)]
+    for each in checks:
+        found.extend(each.audit(history.requests))
+    return sorted(found, key=lambda breach: breach.at)
+
+
+def _replay(history: History, checks: list[Check]) -> Iterator[Breach]:
+    state = State()
+    for write in history.writes:
+        write = _on_acting_time(history, write)
+        for each in checks:
+            yield from each.pass_time(state, write.at)
+        was = state.objects.get(write.uid)
+        state.apply(write)
+        for each in checks:
+            yield from each.see(Step(write, was, state))
+    for each in checks:
+        yield from each.pass_time(state, history.acting(history.until))
+
+
+def _on_acting_time(history: History, write: Write) -> Write:
+    if not history.interruptions and not history.standstills:
+        return write
+    acting = history.acting(write.at)
+    return Write(write.verb, write.kind, write.version, acting, write.object)
+
+
+class OneOfEachRank(Check):
+    """1. Never two live pod objects of one job with the same rank."""
+
+    invariant = 1
+
+    def see(self, step: Step) -> Iterator[Breach]:
+        write, pod = step.write, step.write.pod
+        if not pod or not pod.owner or not pod.live or write.verb == "DELETED":
+            return
+        for other in step.state.pods_of(pod.owner):
+            if other.uid != pod.uid and other.live and other.rank == pod.rank:
+                yield self.breach(write, f"{pod.name} and {other.name} are both live")
+
+
+@dataclass
+class GivenUpOnLostNodes(Check):
+    """1. A pod's object goes before its worker has ended only where its node is lost, and its job
+    says so first: elsewhere the worker would run on beside its successor."""
+
+    invariant = 1
+    nodes: dict[str, str] = field(default_factory=dict)
+    owners: dict[str, str] = field(default_factory=dict)
+    listed: dict[tuple[str, str], float] = field(default_factory=dict)
+    gone: dict[str, float] = field(default_factory=dict)
+
+    def see(self, step: Step) -> Iterator[Breach]:
+        write, pod, job = step.write, step.write.pod, step.write.job
+        if pod and pod.owner:
+            key = f"{write.object['metadata']['namespace']}/{pod.name}"
+            self.owners[key] = pod.owner
+            self.nodes[key] = pod.node or self.nodes.get(key, "")
+        if job and (write.verb == "DELETED" or job.deleting):
+            self.gone.setdefault(job.uid, write.at)
+        if job:
+            for name in job.avoided_nodes:
+                self.listed.setdefault((job.uid, name), write.at)
+        yield from ()
+
+    def audit(self, requests: list[Request]) -> Iterator[Breach]:
+        for each in requests:
+            if each.verb != "delete" or each.resource != "pods" or each.grace != 0:
+                continue
+            key = f"{each.namespace}/{each.name}"
+            owner, node = self.owners.get(key, ""), self.nodes.get(key, "")
+            told = min(self.listed.get((owner, node), inf), self.gone.get(owner, inf))
+            if owner and told > self.acting(each.ended) + UNSEEN_SECONDS:
+                what = f"{each.name} was deleted without grace, and {node} is not said to be lost"
+                yield Breach(self.invariant, what, each.began, owner)
+
+
+class OneAttemptAtATime(Check):
+    """2. No pod of attempt a+1 is created while one of attempt a is non-terminal."""
+
+    invariant = 2
+
+    def see(self, step: Step) -> Iterator[Breach]:
+        write, pod = step.write, step.write.pod
+        if not pod or not pod.owner or write.verb != "ADDED":
+            return
+        others = step.state.pods_of(pod.owner)
+        older = [other.name for other in others if other.live and other.attempt < pod.attempt]
+        if older:
+            yield self.breach(write, f"{pod.name} was created while {', '.join(older)} lived")
+
+
+@dataclass
+class OwnersLive(Check):
+    """3. A pod is created only under an owner seen alive, and is gone within 60 s of its owner."""
+
+    invariant = 3
+    gone: dict[str, float] = field(default_factory=dict)
+    known: set[str] = field(default_factory=set)
+    told: set[str] = field(default_factory=set)
+
+    def see(self, step: Step) -> Iterator[Breach]:
+        write = step.write
+        if write.job:
+            self._note(write, write.job)
+        elif write.pod and write.pod.owner and write.verb == "ADDED":
+            yield from self._created(write, write.pod)
+
+    def _note(self, write: Write, job: Job) -> None:
+        self.known.add(job.uid)
+        if write.verb == "DELETED" or job.deleting:
+            self.gone.setdefault(job.uid, write.at)
+
+    def _created(self, write: Write, pod: Pod) -> Iterator[Breach]:
+        if pod.owner not in self.known:
+            yield self.breach(write, f"{pod.name} was created for a job that never was")
+        since = self.gone.get(pod.owner, write.at)
+        if write.at - since > UNSEEN_SECONDS:
+            yield self.breach(
+                write, f"{pod.name} was created {write.at - since:.1f} s after its job went"
+            )
+
+    def pass_time(self, state: State, now: float) -> Iterator[Breach]:
+        for uid, since in self.gone.items():
+            if now - since <= ORPHAN_SECONDS or uid in self.told or state.job(uid):
+                continue
+            left = ", ".join(pod.name for pod in state.pods_of(uid))
+            if left:
+                self.told.add(uid)
+                yield self.timed(now, uid, f"{left} stayed {now - since:.0f} s after the job")
+
+
+@dataclass
+class AllOrNothing(Check):
+    """4. No gang stays partly scheduled past its start timeout plus teardown."""
+
+    invariant = 4
+    partly: dict[Gang, float] = field(default_factory=dict)
+    whole: set[Gang] = field(default_factory=set)
+
+    def see(self, step: Step) -> Iterator[Breach]:
+        pod, state = step.write.pod, step.state
+        job = state.job(pod.owner) if pod else None
+        if not pod or not job:
+            return
+        gang = (job.uid, pod.attempt)
+        ranks = (other for other in state.pods_of(job.uid) if other.attempt == pod.attempt)
+        holding = [rank for rank in ranks if rank.node and rank.live]
+        if len(holding) >= job.world_size:
+            self.whole.add(gang)
+        if gang in self.whole or not holding:
+            self.partly.pop(gang, None)
+        elif gang not in self.partly or (pod.node and _had_no_node(step.was)):
+            self.partly[gang] = step.write.at
+        yield from ()
+
+    def pass_time(self, state: State, now: float) -> Iterator[Breach]:
+        for gang, since in list(self.partly.items()):
+            job = state.job(gang[0])
+            if job is None or now - since <= job.start_timeout + TEARDOWN_SECONDS:
+                continue
+            del self.partly[gang]
+            self.whole.add(gang)
+            yield self.timed(
+                now, job.uid, f"attempt {gang[1]} is partly scheduled for {now - since:.0f} s"
+            )
+
+
+def _had_no_node(was: Write | None) -> bool:
+    return was is None or was.pod is None or not was.pod.node
+
+
+class NothingGoesBack(Check):
+    """5. Attempt, restarts and checkpoint epoch never go back; a failure counts once."""
+
+    invariant = 5
+
+    def see(self, step: Step) -> Iterator[Breach]:
+        write, was = step.write, step.was
+        job, before = write.job, was.job if was else None
+        if not job or not job.status or write.verb == "DELETED":
+            return
+        yield from (self.breach(write, what) for what in self._of(job, before or Job({})))
+
+    def _of(self, job: Job, before: Job) -> Iterator[str]:
+        if job.attempt < before.attempt:
+            yield f"the attempt went from {before.attempt} to {job.attempt}"
+        if job.restarts < before.restarts:
+            yield f"restarts went from {before.restarts} to {job.restarts}"
+        if job.restarts - before.restarts > max(0, job.attempt - before.attempt):
+            yield f"restarts went from {before.restarts} to {job.restarts} within attempt {job.attempt}"
+        yield from _miscounted(job)
+        yield from _checkpoint_went_back(job, before)
+
+
+def _miscounted(job: Job) -> Iterator[str]:
+    """As long as all attempts are on record, they say how often the job was restarted."""
+    attempts = job.attempts
+    if not attempts or attempts[0]["number"] != 1:
+        return
+    failures = [a["number"] for a in attempts[:-1] if a.get("cause") not in NO_FAILURES]
+    if len(failures) != job.restarts:
+        yield f"restarts is {job.restarts}, but the attempts that failed are {failures}"
+
+
+def _checkpoint_went_back(job: Job, before: Job) -> Iterator[str]:
+    old, new = before.newest_complete, job.newest_complete
+    if old is None or (new is not None and new["epoch"] >= old["epoch"]):
+        return
+    damaged = {each["uri"] for each in job.checkpoints if each["state"] == "Damaged"}
+    if old["uri"] not in damaged:
+        yield f"the newest checkpoint was of epoch {old['epoch']} and is {new and new['epoch']}"
+
+
+class ResumesFromComplete(Check):
+    """6. Resume only from a complete checkpoint: in the status, and in the pods made from it."""
+
+    invariant = 6
+
+    def see(self, step: Step) -> Iterator[Breach]:
+        write, was = step.write, step.was
+        if write.job and write.verb != "DELETED":
+            before = was.job if was else None
+            if _resolved(write.job) and not (before and _resolved(before) == _resolved(write.job)):
+                yield from (self.breach(write, what) for what in _wrong_point(write.job))
+        if write.pod and write.verb == "ADDED":
+            job = step.state.job(write.pod.owner)
+            if job and job.attempt == write.pod.attempt:
+                yield from (self.breach(write, what) for what in _wrong_env(write.pod, job))
+
+
+def _resolved(job: Job) -> int:
+    """The newest attempt for which pods may be made."""
+    return max((int(a["number"]) for a in job.attempts if a.get("class")), default=0)
+
+
+def _wrong_point(job: Job) -> Iterator[str]:
+    newest, point = job.newest_complete, job.restored_from
+    warm = (job.spec.get("checkpoint") or {}).get("restoreFrom")
+    right = newest["uri"] if newest else warm
+    found = point["uri"] if point else None
+    if found != right:
+        yield f"attempt {job.attempt} resumes from {found}, but the newest complete one is {right}"
+    elif newest and point and point.get("epoch") != newest["epoch"]:
+        yield f"attempt {job.attempt} resumes from epoch {point.get('epoch')} of {newest['epoch']}"
+
+
+def _wrong_env(pod: Pod, job: Job) -> Iterator[str]:
+    point = job.restored_from or {}
+    told = pod.env.get("STARGATE_RESUME_URI") or None
+    if told != point.get("uri"):
+        yield f"{pod.name} is told to resume from {told}, the status says {point.get('uri')}"
+    elif told and int(pod.env["STARGATE_RESUME_EPOCH"]) != point.get("epoch", 0):
+        yield f"{pod.name} is told epoch {pod.env['STARGATE_RESUME_EPOCH']} of {point}"
+
+
+class TheEndIsTheEnd(Check):
+    """7. A terminal state sticks: nothing is recreated."""
+
+    invariant = 7
+
+    def see(self, step: Step) -> Iterator[Breach]:
+        write, before = step.write, step.was.job if step.was else None
+        if before and before.finished and write.job:
+            after = write.job
+            if (after.phase, after.attempt) != (before.phase, before.attempt):
+                what = f"{before.phase} turned into {after.phase}, attempt {after.attempt}"
+                yield self.breach(write, what)
+        if write.pod and write.verb == "ADDED":
+            job = step.state.job(write.pod.owner)
+            if job and job.finished:
+                what = f"{write.pod.name} was created though the job is {job.phase}"
+                yield self.breach(write, what)
+
+
+Counts = tuple[int, ...]
+COUNTED = ("created", "scheduled", "running", "ready", "succeeded", "failed")
+
+
+def counted(pod: Pod) -> Counts:
+    return (
+        1,
+        bool(pod.node),
+        pod.phase == "Running",
+        pod.ready,
+        pod.phase == "Succeeded",
+        pod.phase == "Failed",
+    )
+
+
+@dataclass
+class _Census:
+    """How many pods a gang had, and since when."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    series: list[tuple[float, Counts]] = field(default_factory=lambda: [(float("-inf"), (0,) * 6)])
+
+    def change(self, pod: Pod, sign: int) -> None:
+        for name, number in zip(COUNTED, counted(pod), strict=True):
+            self.counts[name] += sign * number
+
+    def note(self, at: float) -> None:
+        now = tuple(self.counts[name] for name in COUNTED)
+        if now != self.series[-1][1]:
+            self.series.append((at, now))
+
+    def since(self, moment: float) -> Iterator[Counts]:
+        """What held at any time since then, the latest first."""
+        for began, counts in reversed(self.series):
+            yield counts
+            if began <= moment:
+                return
+
+    def ended(self, counts: Counts) -> float:
+        """When these last ceased to be so."""
+        ended = float("-inf")
+        for (_, before), (at, _) in pairwise(self.series):
+            if before == counts:
+                ended = at
+        return ended
+
+    @property
+    def latest(self) -> Counts:
+        return self.series[-1][1]
+
+
+@dataclass
+class StatusIsTrue(Check):
+    """8. Each status equals the pods at some moment since the one before, at most 2 s behind."""
+
+    invariant = 8
+    gangs: dict[Gang, _Census] = field(default_factory=dict)
+    wrong_since: dict[str, float] = field(default_factory=dict)
+    born: dict[str, float] = field(default_factory=dict)
+
+    def see(self, step: Step) -> Iterator[Breach]:
+        write, was, state = step.write, step.was, step.state
+        if write.pod and write.pod.owner:
+            self._count(write, was)
+            self._compare(state.job(write.pod.owner), write.at)
+        elif write.job:
+            before = was.job if was else None
+            if write.verb != "DELETED" and write.job.status != (before.status if before else {}):
+                yield from (
+                    self.breach(write, what) for what in self._lies(write, write.job, before)
+                )
+            self._compare(state.job(write.uid), write.at)
+            self.born.setdefault(write.uid, write.at)
+
+    def _count(self, write: Write, was: Write | None) -> None:
+        for pod, sign in ((was and was.pod, -1), (write.verb != "DELETED" and write.pod, 1)):
+            if pod:
+                self._census(pod.owner, pod.attempt).change(pod, sign)
+        assert write.pod
+        self._census(write.pod.owner, write.pod.attempt).note(write.at)
+
+    def _census(self, job_uid: str, attempt: int) -> _Census:
+        return self.gangs.setdefault((job_uid, attempt), _Census())
+
+    def _lies(self, write: Write, job: Job, before: Job | None) -> Iterator[str]:
+        if before and before.finished and job.workers == before.workers:
+            return
+        said, size = _said(job), job.workers.get("desired", 0)
+        census = self._census(job.uid, job.attempt)
+        held = list(census.since(write.at - BEHIND_SECONDS * self.patience))
+        if job.workers and not _each_was_so(said, held):
+            seen = "; ".join(str(dict(zip(COUNTED, each, strict=True))) for each in held[:4])
+            yield f"workers are said to be {dict(zip(COUNTED, said, strict=True))}, and were {seen}"
+        if job.workers and size != job.world_size:
+            yield f"workers.desired is {size}, the attempt has {job.world_size} ranks"
+        progress = job.status.get("progress")
+        if progress and progress["percent"] != round(
+            100 * progress["epoch"] / progress["epochs"], 2
+        ):
+            yield f"{progress['percent']} % is said of epoch {progress['epoch']}/{progress['epochs']}"
+        if job.phase == "Running" and said[2] + said[4] != size:
+            yield f"Running is said, but of {size} ranks {said[2]} run and {said[4]} have succeeded"
+        if job.phase == "Succeeded" and said[4] != size:
+            yield f"Succeeded is said, but of {size} ranks {said[4]} have succeeded"
+
+    def _compare(self, job: Job | None, at: float) -> None:
+        if job is None:
+            return
+        settled = not job.status or job.finished or job.deleting
+        if settled or _said(job) == self._census(job.uid, job.attempt).latest:
+            self.wrong_since.pop(job.uid, None)
+        else:
+            self.wrong_since.setdefault(job.uid, at)
+
+    def pass_time(self, state: State, now: float) -> Iterator[Breach]:
+        for uid, since in list(self.wrong_since.items()):
+            job = state.job(uid)
+            if job is None or now - since <= STALE_SECONDS * self.patience:
+                continue
+            ended = self._census(uid, job.attempt).ended(_said(job))
+            if now - ended <= STALE_SECONDS * self.patience:
+                self.wrong_since[uid] = ended  # pods go on changing, and it was so a moment ago
+                continue
+            del self.wrong_since[uid]
+            truth = dict(zip(COUNTED, self._census(uid, job.attempt).latest, strict=True))
+            yield self.timed(
+                now, uid, f"for {now - since:.1f} s the status says {job.workers}; it is {truth}"
+            )
+        for uid, since in list(self.born.items()):
+            job = state.job(uid)
+            if job is None or job.status or job.deleting:
+                del self.born[uid]
+            elif now - since > SPEECHLESS_SECONDS * self.patience:
+                del self.born[uid]
+                yield self.timed(now, uid, f"{job.name} has no status after {now - since:.0f} s")
+
+
+def _each_was_so(said: Counts, held: list[Counts]) -> bool:
+    """Not all at one moment: the answers to our own creates come before the watch tells the rest."""
+    return all(count in {each[i] for each in held} for i, count in enumerate(said))
+
+
+def _said(job: Job) -> Counts:
+    return tuple(int(job.workers.get(name, 0)) for name in COUNTED)
+
+
+class OneWriter(Check):
+    """10. One writer: a status is written by who holds the lease, and by nobody after it moved on."""
+
+    invariant = 10
+
+    def audit(self, requests: list[Request]) -> Iterator[Breach]:
+        leader, since = "", 0.0
+        for each in sorted(requests, key=lambda request: request.began):
+            if not each.writes or each.code >= 300:
+                continue
+            if each.resource == "leases":
+                leader, since = each.agent, since if leader == each.agent else each.ended
+            elif leader and each.agent != leader and each.began > since:
+                what = f"{each.agent} wrote {each.resource} {each.name} while {leader} led"
+                yield Breach(self.invariant, what, each.began)
+
+
+@dataclass
+class StaysInItsNamespace(Check):
+    """13. No effect outside the jobs' namespaces; no secret in a status or an event."""
+
+    invariant = 13
+    namespaces: set[str] = field(default_factory=set)
+
+    def see(self, step: Step) -> Iterator[Breach]:
+        write = step.write
+        if write.job:
+            self.namespaces.add(write.object["metadata"]["namespace"])
+        said = _words(write)
+        if said and SECRET.search(said):
+            yield self.breach(write, f"a secret stands in {write.kind} {write.name}")
+
+    def audit(self, requests: list[Request]) -> Iterator[Breach]:
+        for each in requests:
+            own = each.resource in ("leases", "tokenreviews", "computeblocks/status")
+            if each.writes and not own and not self._allowed(each):
+                yield Breach(
+                    self.invariant,
+                    f"{each.agent}: {each.verb} {each.resource} {each.namespace}/{each.name}",
+                    each.began,
+                )
+
+    def _allowed(self, request: Request) -> bool:
+        if (request.verb, request.resource) == ("patch", "pods"):
+            return request.namespace == "stargate-system"  # the leader's label
+        if (request.verb, request.namespace) == ("patch", ""):
+            return request.resource in _CATALOGUE  # the defaults that an install brings
+        return request.namespace in self.namespaces or request.namespace.startswith("test-")
+
+
+_CATALOGUE = ("acceleratorclasses", "computeblocks", "stargateruntimes")
+
+
+def _words(write: Write) -> str:
+    if write.job:
+        return str(write.job.status)
+    return str(write.object.get("message", "")) if write.kind == "Event" else ""
+
+
+CHECKS: tuple[type[Check], ...] = (
+    OneOfEachRank,
+    GivenUpOnLostNodes,
+    OneAttemptAtATime,
+    OwnersLive,
+    AllOrNothing,
+    NothingGoesBack,
+    ResumesFromComplete,
+    TheEndIsTheEnd,
+    StatusIsTrue,
+    OneWriter,
+    StaysInItsNamespace,
+)
+
+__all__ = ["CHECKS", "Breach", "Check", "Json", "check"]

@@ -1,0 +1,307 @@
+"""What was committed, in the order in which it was: etcd's revision orders all kinds alike.
+
+Times are seconds of the epoch, on the recorder's machine. `History.acting` counts out the times in
+which nobody could have acted: interruptions (the test had killed the operator) and standstills (of
+the machine).
+"""
+
+import bisect
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+Json = dict[str, Any]
+Verb = Literal["FOUND", "ADDED", "MODIFIED", "DELETED"]
+"""FOUND: it was there when the recorder came."""
+
+TERMINAL_PHASES = frozenset({"Succeeded", "Failed"})
+
+
+@dataclass(frozen=True)
+class Pod:
+    raw: Json
+
+    @cached_property
+    def uid(self) -> str:
+        return str(self.raw["metadata"]["uid"])
+
+    @property
+    def name(self) -> str:
+        return str(self.raw["metadata"]["name"])
+
+    @cached_property
+    def labels(self) -> dict[str, str]:
+        return self.raw["metadata"].get("labels") or {}
+
+    @cached_property
+    def owner(self) -> str:
+        """The UID of the StargateJob that controls it; what only claims to be a worker has none."""
+        references = self.raw["metadata"].get("ownerReferences") or []
+        jobs = [each for each in references if each["kind"] == "StargateJob"]
+        return next((str(each["uid"]) for each in jobs if each.get("controller")), "")
+
+    @cached_property
+    def attempt(self) -> int:
+        return int(self.labels.get("stargate.dev/attempt", 0))
+
+    @cached_property
+    def rank(self) -> int:
+        return int(self.labels.get("stargate.dev/rank", -1))
+
+    @property
+    def phase(self) -> str:
+        return str(self.raw.get("status", {}).get("phase", "Pending"))
+
+    @property
+    def live(self) -> bool:
+        return self.phase not in TERMINAL_PHASES
+
+    @property
+    def node(self) -> str:
+        return str(self.raw["spec"].get("nodeName") or "")
+
+    @property
+    def deleting(self) -> bool:
+        return "deletionTimestamp" in self.raw["metadata"]
+
+    @property
+    def ready(self) -> bool:
+        conditions = self.raw.get("status", {}).get("conditions") or []
+        return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+    @cached_property
+    def env(self) -> dict[str, str]:
+        entries = self.raw["spec"]["containers"][0].get("env") or []
+        return {each["name"]: each.get("value", "") for each in entries}
+
+
+@dataclass(frozen=True)
+class Job:
+    raw: Json
+
+    @cached_property
+    def uid(self) -> str:
+        return str(self.raw["metadata"]["uid"])
+
+    @property
+    def name(self) -> str:
+        return str(self.raw["metadata"]["name"])
+
+    @property
+    def deleting(self) -> bool:
+        return "deletionTimestamp" in self.raw["metadata"]
+
+    @property
+    def spec(self) -> Json:
+        return dict(self.raw["spec"])
+
+    @cached_property
+    def status(self) -> Json:
+        return self.raw.get("status") or {}
+
+    @property
+    def phase(self) -> str:
+        return str(self.status.get("phase") or "")
+
+    @property
+    def finished(self) -> bool:
+        return self.phase in TERMINAL_PHASES
+
+    @property
+    def attempt(self) -> int:
+        return int(self.status.get("attempt") or 0)
+
+    @property
+    def restarts(self) -> int:
+        return int(self.status.get("restarts") or 0)
+
+    @property
+    def workers(self) -> Json:
+        return dict(self.status.get("workers") or {})
+
+    @property
+    def attempts(self) -> list[Json]:
+        return list(self.status.get("attempts") or [])
+
+    @property
+    def checkpoints(self) -> list[Json]:
+        """Complete and damaged, newest first."""
+        return list((self.status.get("checkpoints") or {}).get("history") or [])
+
+    @property
+    def newest_complete(self) -> Json | None:
+        complete = [each for each in self.checkpoints if each["state"] == "Complete"]
+        return max(complete, key=lambda each: int(each["epoch"]), default=None)
+
+    @property
+    def restored_from(self) -> Json | None:
+        return (self.status.get("checkpoints") or {}).get("restoredFrom")
+
+    @property
+    def avoided_nodes(self) -> list[str]:
+        return [str(each["name"]) for each in self.status.get("avoidedNodes") or []]
+
+    @property
+    def world_size(self) -> int:
+        if self.attempts:
+            return int(self.attempts[-1]["worldSize"])
+        return int(self.spec["resourceAllocation"]["nodes"])
+
+    @property
+    def start_timeout(self) -> float:
+        return float((self.spec.get("scheduling") or {}).get("startTimeoutSeconds", 600))
+
+
+@dataclass(frozen=True)
+class Write:
+    """One committed write; of a deletion, the object as it was last."""
+
+    verb: Verb
+    kind: str
+    version: int
+    at: float
+    object: Json
+
+    @property
+    def uid(self) -> str:
+        return str(self.object["metadata"]["uid"])
+
+    @property
+    def name(self) -> str:
+        return str(self.object["metadata"]["name"])
+
+    @cached_property
+    def pod(self) -> Pod | None:
+        return Pod(self.object) if self.kind == "Pod" else None
+
+    @cached_property
+    def job(self) -> Job | None:
+        return Job(self.object) if self.kind == "StargateJob" else None
+
+    @property
+    def job_uid(self) -> str:
+        """Whose history it belongs to."""
+        if self.pod:
+            return self.pod.owner
+        if self.kind == "Event":
+            return str(self.object["involvedObject"].get("uid", ""))
+        return self.uid
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request of an operator, from the API server's audit log."""
+
+    agent: str
+    verb: str
+    resource: str
+    namespace: str
+    name: str
+    code: int
+    began: float
+    ended: float
+    grace: int | None = None
+    """Of a pod's deletion, where one was asked for."""
+
+    @property
+    def writes(self) -> bool:
+        return self.verb in ("create", "update", "patch", "delete", "deletecollection")
+
+
+@dataclass(frozen=True)
+class Gap:
+    """The recorder itself missed writes: the history proves nothing."""
+
+    kind: str
+    at: float
+    why: str
+
+
+@dataclass(frozen=True)
+class Interruption:
+    start: float
+    end: float
+
+
+def lost_by(moment: float, interruptions: list[Interruption]) -> float:
+    """Seconds until then that lie in one of them, or in several."""
+    lost, counted = 0.0, float("-inf")
+    for each in sorted(interruptions, key=lambda interruption: interruption.start):
+        start, end = max(each.start, counted), min(each.end, moment)
+        lost += max(0.0, end - start)
+        counted = max(counted, end)
+    return lost
+
+
+@dataclass
+class History:
+    """`until` is the moment up to which nothing else was committed. `patience` stretches what a status
+    may be behind, for a test that asks more of the machine than it can do in time."""
+
+    writes: list[Write] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
+    interruptions: list[Interruption] = field(default_factory=list)
+    standstills: list[Interruption] = field(default_factory=list)
+    until: float = 0.0
+    patience: float = 1.0
+
+    def add(self, write: Write) -> None:
+        """In its place: each kind comes on a watch of its own, one a little later than the other."""
+        bisect.insort(self.writes, write, key=lambda each: each.version)
+        self.until = max(self.until, write.at)
+
+    def acting(self, moment: float) -> float:
+        """`moment` on a clock that stands still while nobody could act."""
+        return moment - lost_by(moment, [*self.interruptions, *self.standstills])
+
+    def of_job(self, uid: str) -> list[Write]:
+        return [write for write in self.writes if write.job_uid == uid]
+
+
+@dataclass
+class State:
+    """What exists after some write."""
+
+    objects: dict[str, Write] = field(default_factory=dict)
+    _pods: dict[str, dict[str, Pod]] = field(default_factory=dict)
+
+    def apply(self, write: Write) -> None:
+        if write.verb == "DELETED":
+            self.objects.pop(write.uid, None)
+        else:
+            self.objects[write.uid] = write
+        if write.pod:
+            self._apply_pod(write.verb, write.pod)
+
+    def _apply_pod(self, verb: Verb, pod: Pod) -> None:
+        pods = self._pods.setdefault(pod.owner, {})
+        pods.pop(pod.uid, None)
+        if verb != "DELETED":
+            pods[pod.uid] = pod
+
+    def job(self, uid: str) -> Job | None:
+        write = self.objects.get(uid)
+        return write.job if write else None
+
+    @property
+    def jobs(self) -> Iterator[Job]:
+        return (write.job for write in list(self.objects.values()) if write.job)
+
+    def job_named(self, name: str) -> Job | None:
+        return next((job for job in self.jobs if job.name == name), None)
+
+    def pod(self, uid: str) -> Pod | None:
+        write = self.objects.get(uid)
+        return write.pod if write else None
+
+    def pods_of(self, job_uid: str) -> list[Pod]:
+        return list(self._pods.get(job_uid, {}).values())
+
+    @property
+    def pods(self) -> list[Pod]:
+        return [pod for pods in self._pods.values() for pod in pods.values()]
+
+    def all(self, kind: str) -> list[Json]:
+        return [write.object for write in self.objects.values() if write.kind == kind]

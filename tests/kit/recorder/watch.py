@@ -1,0 +1,347 @@
+"""The recorder's traffic: one plain watch a kind, on its own connections, in a thread of its own.
+
+It proves its own completeness. A watch goes on from the last version it saw, across disconnects; where
+the server no longer has that history (410), the objects are listed and compared with what was
+recorded: any difference is a gap. At the end the same comparison is made with a consistent list.
+"""
+
+import asyncio
+import contextlib
+import json
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import aiohttp
+
+from stargate_lab.api import Api, Credentials
+from tests.kit.recorder.audit import AuditLog
+from tests.kit.recorder.checks import Breach, check
+from tests.kit.recorder.heartbeat import Heartbeat, Starvation
+from tests.kit.recorder.history import (
+    Gap,
+    History,
+    Interruption,
+    Json,
+    Request,
+    State,
+    Write,
+    lost_by,
+)
+from tests.kit.recorder.report import describe, report
+
+T = TypeVar("T")
+
+Expected = str | Callable[[State], str]
+"""In words; those that tell what is there instead are found when it was waited for in vain."""
+
+_PAUSE = 0.05
+_CATCH_UP_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class Kind:
+    name: str
+    path: str
+
+
+def kinds_of(namespace: str) -> tuple[Kind, ...]:
+    core = f"/api/v1/namespaces/{namespace}"
+    return (
+        Kind("StargateJob", f"/apis/stargate.dev/v1alpha1/namespaces/{namespace}/stargatejobs"),
+        Kind("Pod", f"{core}/pods"),
+        Kind("Service", f"{core}/services"),
+        Kind("Event", f"{core}/events"),
+    )
+
+
+class HistoryLost(Exception):  # noqa: N818 - what happened, not what went wrong
+    """The server no longer has the writes that come next."""
+
+
+@dataclass
+class Recorder:
+    """`audit_log` is the API server's audit log, where it keeps one: it tells who asked for what.
+
+    `operators` gives the process ids of the operators, where they run on this machine.
+    """
+
+    credentials: Credentials
+    namespace: str
+    audit_log: Path | None = None
+    operators: Callable[[], list[int]] = list
+    kinds: tuple[Kind, ...] = ()
+    history: History = field(default_factory=History)
+    state: State = field(default_factory=State)
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+    _versions: dict[str, int] = field(default_factory=dict)
+    _deleted: set[str] = field(default_factory=set)
+    _thread: threading.Thread | None = None
+    _loop: asyncio.AbstractEventLoop | None = None
+    _task: "asyncio.Task[None] | None" = None
+    _audit: AuditLog | None = None
+    _heartbeat: Heartbeat = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.kinds = self.kinds or kinds_of(self.namespace)
+        self._heartbeat = Heartbeat(
+            self.credentials, f"recorder-{uuid4().hex[:8]}", Starvation(self.operators)
+        )
+
+    @property
+    def api(self) -> Api:
+        return Api(self.credentials)
+
+    def start(self) -> None:
+        """Every write after its return is recorded."""
+        if self.audit_log is not None:
+            self._audit = AuditLog(self.audit_log)
+        self.look_around()
+        self.follow()
+
+    def look_around(self) -> None:
+        for kind in self.kinds:
+            found = self.api.get(kind.path)
+            self._versions[kind.name] = int(found["metadata"]["resourceVersion"])
+            for item in found["items"]:
+                self._record("FOUND", kind, item)
+
+    def follow(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        if self._loop and self._task:
+            with contextlib.suppress(RuntimeError):  # it has ended already
+                self._loop.call_soon_threadsafe(self._task.cancel)
+        if self._thread:
+            self._thread.join(10)
+            self._thread = None
+
+    def wait(self, condition: Callable[[State], Any], seconds: float, expected: Expected) -> Any:
+        """What `condition` gives, once that is true; it sees every committed state from now on.
+
+        The time in which the machine stood still does not count.
+        """
+        start = time.time()
+        with self._changed:
+            while not (found := condition(self.state)):
+                left = start + seconds + self._stood_still(start) - time.time()
+                assert left > 0, f"waited {seconds:g} s for {self._said(expected)}\n{self.tail()}"
+                self._changed.wait(left)
+            return found
+
+    def _stood_still(self, since: float) -> float:
+        now = time.time()
+        standstills = self._heartbeat.standstills(now)
+        return lost_by(now, standstills) - lost_by(since, standstills)
+
+    def _said(self, expected: Expected) -> str:
+        return expected if isinstance(expected, str) else expected(self.state)
+
+    def look(self, at: Callable[[State], T]) -> T:
+        """What `at` sees of this moment's state."""
+        with self._changed:
+            return at(self.state)
+
+    def writes(self) -> list[Write]:
+        with self._changed:
+            return list(self.history.writes)
+
+    def requests(self) -> list[Request]:
+        """Of the operators, since the start."""
+        return self._audit.read() if self._audit else []
+
+    def assert_quiet(self, seconds: float, settle: float = 10.0) -> None:
+        """Nothing is written for `seconds`, once the last change is told; not even in vain."""
+        self._wait_still(1.5, settle)
+        versions, asked = self._seen(), len(self._own_writes())
+        time.sleep(seconds)
+        self.catch_up()
+        written = [w for w in self.writes() if w.version > versions]
+        assert not written, "nothing was left to do, and yet:\n" + self.tail(len(written))
+        vain = self._own_writes()[asked:]
+        assert not vain, f"nothing was left to do, and yet the operator asked: {vain}"
+
+    @contextmanager
+    def interrupted(self) -> Iterator[None]:
+        """What must happen within a time need not while nobody can act: the test has seen to that."""
+        start = time.time()
+        try:
+            yield
+        finally:
+            self.history.interruptions.append(Interruption(start, time.time()))
+
+    def catch_up(self) -> None:
+        """Returns when all that is committed by now is recorded; adds a gap where that is not so."""
+        for kind in self.kinds:
+            self._await_all(kind, self.api.get(kind.path))
+        with self._changed:
+            self.history.until = time.time()
+
+    def check(self) -> list[Breach]:
+        self.catch_up()
+        with self._changed:
+            self.history.requests = self.requests()
+            self.history.standstills = self._heartbeat.standstills(time.time())
+            return check(self.history)
+
+    def assert_held(self) -> None:
+        breaches = self.check()
+        assert not breaches, "\n" + report(self.history, breaches)
+
+    def tail(self, writes: int = 25) -> str:
+        found = self.history.writes
+        start = found[0].at if found else 0.0
+        return "\n".join(f"  {describe(write, start)}" for write in found[-writes:])
+
+    def _own_writes(self) -> list[Request]:
+        asked = self.requests()
+        return [each for each in asked if each.writes and each.namespace == self.namespace]
+
+    def _seen(self) -> int:
+        with self._changed:
+            return max((write.version for write in self.history.writes), default=0)
+
+    def _wait_still(self, still: float, patience: float) -> None:
+        until = time.monotonic() + patience
+        while time.time() - self.history.until < still:
+            assert time.monotonic() < until, f"no rest within {patience:g} s:\n{self.tail()}"
+            time.sleep(0.1)
+
+    def _await_all(self, kind: Kind, listed: Json) -> None:
+        until = time.monotonic() + _CATCH_UP_SECONDS
+        with self._changed:
+            while missing := self._missing(kind, listed):
+                left = until - time.monotonic()
+                if left <= 0:
+                    self.history.gaps.append(Gap(kind.name, time.time(), f"never saw {missing}"))
+                    return
+                self._changed.wait(left)
+
+    def _missing(self, kind: Kind, listed: Json) -> list[str]:
+        """What the list knows and the record does not: newer versions, and deletions."""
+        versions = {item["metadata"]["uid"]: _version(item) for item in listed["items"]}
+        newer = [uid for uid, version in versions.items() if version > self._newest(uid)]
+        gone = [
+            write.uid
+            for write in self.state.objects.values()
+            if write.kind == kind.name and write.uid not in versions
+            if write.version <= _version(listed)
+        ]
+        return [uid for uid in newer if uid not in self._deleted] + gone
+
+    def _newest(self, uid: str) -> int:
+        write = self.state.objects.get(uid)
+        return write.version if write else 0
+
+    def _run(self) -> None:
+        asyncio.run(self._watch_all())
+
+    async def _watch_all(self) -> None:
+        self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+        connector = aiohttp.TCPConnector(ssl=self.credentials.ssl)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=120)
+        async with aiohttp.ClientSession(
+            connector=connector, timeout=timeout, headers=self.credentials.headers
+        ) as session:
+            with contextlib.suppress(asyncio.CancelledError):
+                watches = (self._watch(session, kind) for kind in self.kinds)
+                await asyncio.gather(self._heartbeat.beat(session), *watches)
+        await asyncio.sleep(_PAUSE)  # TLS connections take a turn of the loop more to close
+
+    async def _watch(self, session: aiohttp.ClientSession, kind: Kind) -> None:
+        while True:
+            try:
+                async for event in self.events(session, kind):
+                    self._take(kind, event)
+            except HistoryLost:
+                await self._relist(session, kind)
+            except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
+                await asyncio.sleep(_PAUSE)
+
+    async def events(self, session: aiohttp.ClientSession, kind: Kind) -> AsyncIterator[Json]:
+        query = {
+            "watch": "1",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": str(self._versions[kind.name]),
+        }
+        async with session.get(self.credentials.server + kind.path, params=query) as answer:
+            if answer.status == 410:
+                raise HistoryLost
+            answer.raise_for_status()
+            rest = b""
+            async for chunk in answer.content.iter_any():
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    yield json.loads(line)
+
+    def _take(self, kind: Kind, event: Json) -> None:
+        found = event["object"]
+        if event["type"] == "ERROR":
+            if found.get("code") == 410:
+                raise HistoryLost
+            raise OSError(found.get("message"))
+        if event["type"] != "BOOKMARK":
+            self._record(event["type"], kind, found)
+        self._versions[kind.name] = _version(found)
+
+    def _record(self, verb: Any, kind: Kind, found: Json) -> None:
+        found["metadata"].pop("managedFields", None)
+        write = Write(verb, kind.name, _version(found), time.time(), found)
+        with self._changed:
+            self.history.add(write)
+            self.state.apply(write)
+            if verb == "DELETED":
+                self._deleted.add(write.uid)
+            self._changed.notify_all()
+
+    async def _relist(self, session: aiohttp.ClientSession, kind: Kind) -> None:
+        """After a 410: nothing is lost only where everything is as it was last recorded."""
+        async with session.get(self.credentials.server + kind.path) as answer:
+            answer.raise_for_status()
+            found = await answer.json()
+        listed = {item["metadata"]["uid"]: item for item in found["items"]}
+        with self._changed:
+            known = {u: w for u, w in self.state.objects.items() if w.kind == kind.name}
+        changed = [i for u, i in listed.items() if self._newest(u) != _version(i)]
+        gone = [write for uid, write in known.items() if uid not in listed]
+        if changed or gone:
+            names = [each["metadata"]["name"] for each in changed] + [each.name for each in gone]
+            self.history.gaps.append(Gap(kind.name, time.time(), f"410; changed since: {names}"))
+        for item in changed:
+            self._record("MODIFIED" if item["metadata"]["uid"] in known else "ADDED", kind, item)
+        version = int(found["metadata"]["resourceVersion"])
+        for write in gone:
+            write.object["metadata"]["resourceVersion"] = str(version)
+            self._record("DELETED", kind, write.object)
+        self._versions[kind.name] = version
+
+
+@contextmanager
+def recording(
+    credentials: Credentials,
+    namespace: str,
+    audit_log: Path | None = None,
+    operators: Callable[[], list[int]] = list,
+) -> Iterator[Recorder]:
+    """Checks at the end of a block that went well; a failed one has its own words."""
+    recorder = Recorder(credentials, namespace, audit_log, operators)
+    recorder.start()
+    try:
+        yield recorder
+        recorder.assert_held()
+    finally:
+        recorder.stop()
+
+
+def _version(found: Json) -> int:
+    return int(found["metadata"]["resourceVersion"])
+
+
+__all__ = ["Expected", "Kind", "Recorder", "kinds_of", "recording"]

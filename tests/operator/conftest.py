@@ -1,0 +1,60 @@
+"""One control plane and one operator for these tests; a fresh namespace for each.
+
+Wherever the operator runs, the recorder does too: each test also proves the invariants of what
+happened in its namespace.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from stargate_lab import fleet, installation
+from stargate_lab import operator_process as operators
+from stargate_lab.control_plane import ControlPlane
+from stargate_lab.fleet import Fleet
+from stargate_lab.operator_process import OperatorProcess
+from stargate_lab.paths import REPO
+from tests.kit.fixtures import (
+    audit_log,
+    blocks,
+    namespace,
+    people,
+    plane,
+    racks,
+    recorder,
+    researcher,
+    shell,
+    story,
+)
+from tests.kit.recorder.checks import SECRET
+
+__all__ = [
+    "audit_log",
+    "blocks",
+    "namespace",
+    "people",
+    "plane",
+    "racks",
+    "recorder",
+    "researcher",
+    "shell",
+    "story",
+]
+
+NODES = 120
+IMPATIENT = {
+    "STARGATE_NODE_LOST_SECONDS": "3",
+    "STARGATE_AVOID_LOST_NODES_SECONDS": "8",
+    "STARGATE_COMPUTE_SECONDS": "2",
+}
+
+
+@pytest.fixture(scope="package")
+def operator(plane: ControlPlane) -> Iterator[OperatorProcess]:
+    """It leads, on a plane with the catalogue and the fleet."""
+    fleet.create(Fleet(nodes=NODES), plane.api.credentials)
+    installation.apply(plane, REPO / "examples" / "catalog.yaml")
+    with operators.running(OperatorProcess(plane, IMPATIENT)) as operator:
+        yield operator
+        log = operator.log_path.read_text()
+        assert not SECRET.search(log), "the operator's log holds a token or a key"

@@ -1,0 +1,65 @@
+"""The Python client with an operator: a job is followed, suspended, resumed and cancelled."""
+
+from typing import Any
+
+import pytest
+
+from stargate_api import (
+    Client,
+    NotFound,
+)
+from tests.kit.people import Person
+from tests.kit.story import Story
+from tests.kit.training_config import config
+
+
+@pytest.fixture
+def client(researcher: Person) -> Any:
+    with researcher.client() as client:
+        yield client
+
+
+def test_a_job_is_followed_to_its_end(story: Story, client: Client) -> None:
+    job = story.apply("job")
+    told = client.watch("job", timeout=60)
+    seen = [next(told).state]
+    assert client.wait("job", state="Running", timeout=30).workers.running == 2
+
+    job.worker().saves(20)
+    for status in told:
+        seen.append(status.state)
+        if status.get("checkpoint_epoch") == 20:
+            assert status["progress"] == 20
+            job.finish()
+    assert seen[-1] == "Succeeded"
+    assert client.wait("job").finished
+
+
+def test_a_job_is_suspended_and_resumed(story: Story, client: Client) -> None:
+    story.apply("job")
+    client.wait("job", state="Running", timeout=30)
+    client.suspend("job")
+    assert client.wait("job", state="Suspended", timeout=30)["state"] == "Suspended"
+    client.resume("job")
+    assert client.wait("job", state="Running", timeout=30).attempt == 2
+
+
+def test_a_job_deleted_by_another_is_told(story: Story, client: Client) -> None:
+    job = story.apply("job")
+    told = client.watch("job", timeout=60)
+    next(told)
+    job.delete()
+    with pytest.raises(NotFound, match="was deleted while it was watched"):
+        list(told)
+
+
+@pytest.mark.usefixtures("story")
+async def test_the_async_twin_does_the_same(researcher: Person) -> None:
+    async with researcher.async_client() as client:
+        job_id = await client.submit_training_job(config())
+        running = await client.wait(job_id, state="Running", timeout=30)
+        assert running["nodes_running"] == 2
+        await client.cancel(job_id)
+        with pytest.raises(NotFound):
+            async for _ in client.watch(job_id, timeout=30):
+                pass

@@ -1,0 +1,117 @@
+"""A job's life when nothing goes wrong, and what others may do beside it."""
+
+import json
+from collections import Counter
+
+from tests.kit.racks import CLASSES, Racks
+from tests.kit.story import Story, eventually
+
+
+def test_a_job_starts_runs_and_succeeds(story: Story) -> None:
+    job = story.apply(nodes=3)
+
+    job.wait_phase("Running")
+    job.finish()
+    done = job.wait_phase("Succeeded")
+
+    assert job.phases == ["Starting", "Running", "Succeeded"]
+    assert done.workers["succeeded"] == 3
+    assert (done.attempt, done.restarts) == (1, 0)
+    assert done.attempts[0]["cause"] == "Succeeded"
+    assert done.status["startTime"] <= done.status["completionTime"]
+    story.recorder.assert_quiet(2)
+
+
+def test_a_gang_costs_one_write_a_pod(story: Story) -> None:
+    job = story.apply(nodes=20)
+    job.wait_phase("Running")
+    story.recorder.catch_up()
+
+    asked = Counter((r.verb, r.resource) for r in story.recorder.requests() if r.writes)
+
+    assert asked["create", "pods"] == 20
+    assert asked["create", "services"] == 1
+    assert not asked["delete", "pods"]
+    assert asked["update", "stargatejobs/status"] <= 5
+
+
+def test_a_running_job_costs_no_write(story: Story) -> None:
+    job = story.apply(nodes=2)
+    job.wait_phase("Running")
+
+    story.recorder.assert_quiet(3)
+
+
+def test_each_event_is_told_once_and_holds_no_log_line(story: Story) -> None:
+    job = story.apply(nodes=2)
+    job.wait_phase("Running")
+    job.kill(1, 1, message="loss is NaN in layer 7")
+    job.wait_phase("Running", attempt=2)
+    job.finish()
+    job.wait_phase("Succeeded")
+
+    def told() -> list[tuple[str, str]]:
+        return [(event["reason"], event["message"]) for event in job.events()]
+
+    eventually(lambda: "Succeeded" in dict(told()), "the event of the end")
+    said = told()
+    assert [reason for reason, _ in said] == [
+        "GangStarting",
+        "GangRunning",
+        "AttemptEnded",
+        "Restarting",
+        "GangStarting",
+        "GangRunning",
+        "AttemptEnded",
+        "Succeeded",
+    ]
+    assert len(set(said)) == len(said)
+    assert "NaN" not in str(said)
+    assert "loss is NaN in layer 7" in job.now.attempts[0]["message"]
+
+
+def test_a_change_of_the_class_touches_no_running_gang(story: Story, racks: Racks) -> None:
+    accelerator = racks.build(nodes=2)
+    job = story.apply(nodes=2, acceleratorType=accelerator)
+    running = job.wait_phase("Running")
+
+    story.api.patch(f"{CLASSES}/{accelerator}", {"spec": {"nodeSelector": {"no": "node"}}})
+    story.recorder.assert_quiet(2)
+    story.api.delete(f"{CLASSES}/{accelerator}")
+    story.recorder.assert_quiet(2)
+
+    assert job.now.status == running.status
+    racks.forget_class(accelerator)
+
+
+def test_a_restart_takes_the_changed_class(story: Story, racks: Racks) -> None:
+    accelerator = racks.build(nodes=2)
+    job = story.apply(nodes=2, acceleratorType=accelerator)
+    job.wait_phase("Running")
+    story.api.patch(f"{CLASSES}/{accelerator}", {"spec": {"tolerations": [{"key": "late"}]}})
+
+    job.oom_kill(1)
+    job.wait_phase("Running", attempt=2)
+
+    first, second = (each["class"] for each in job.now.attempts)
+    assert first.rpartition("/")[2] == "1"
+    assert second.rpartition("/")[2] == "2"
+    assert all(
+        {"key": "late", "operator": "Equal"} in pod.raw["spec"]["tolerations"]
+        or {"key": "late"} in pod.raw["spec"]["tolerations"]
+        for pod in job.pods()
+    )
+
+
+def test_log_lines_about_a_job_carry_its_name_and_attempt(story: Story) -> None:
+    job = story.apply(nodes=2)
+    job.wait_phase("Running")
+    job.oom_kill(0)
+    job.wait_phase("Running", attempt=2)
+
+    key = f"{story.namespace}/{job.name}"
+    lines = [json.loads(line) for line in story.operator.log_path.read_text().splitlines()]
+    ours = [line for line in lines if story.namespace in str(line)]
+
+    assert {line.get("job") for line in ours} == {key}
+    assert {line.get("attempt") for line in ours} == {1, 2}

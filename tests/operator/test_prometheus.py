@@ -1,0 +1,89 @@
+"""A real Prometheus scrapes the real operator: every query of the dashboard has an answer, every
+alert can be evaluated, and what an alert tells people to type finds the job."""
+
+import math
+import shlex
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stargate_lab import dashboard, installation
+from stargate_lab.operator_process import OperatorProcess
+from stargate_lab.prometheus_process import Prometheus, Target, running
+from tests.kit.racks import Racks
+from tests.kit.rules import alerts, commands, rule_file
+from tests.kit.story import Story, eventually
+from tests.kit.worker import reporting
+
+WINDOW = "15s"
+ANSWERED_WITHIN = 40.0
+RULES = rule_file()
+
+
+@pytest.fixture
+def server(operator: OperatorProcess, tmp_path: Path) -> Iterator[Prometheus]:
+    targets = [Target("operator", operator.ports.probes)]
+    with running(Prometheus(tmp_path / "prometheus", targets, yaml.safe_dump(RULES))) as server:
+        eventually(lambda: server.query("stargate_leader"), "a first scrape")
+        yield server
+
+
+def unanswered(server: Prometheus) -> list[str]:
+    """Queries whose every series is missing or no number."""
+    return [
+        f"{title}: {expression}"
+        for title, expression in dashboard.expressions()
+        if not _answers(server, expression.replace("$__rate_interval", WINDOW))
+    ]
+
+
+def _answers(server: Prometheus, expression: str) -> bool:
+    return any(not math.isnan(float(each["value"][1])) for each in server.query(expression))
+
+
+def test_every_query_of_the_dashboard_has_an_answer(
+    story: Story, racks: Racks, server: Prometheus
+) -> None:
+    job = story.apply("trains", acceleratorType=racks.build(nodes=2))
+    job.wait_phase("Running")
+    with reporting(job.worker()):
+        job.oom_kill(1)
+        job.wait_phase("Running", attempt=2)
+    again = job.worker()
+    assert again.saves(5).status == 200
+    with reporting(again, job.worker(1), epoch=7):
+        until = time.monotonic() + ANSWERED_WITHIN
+        while (missing := unanswered(server)) and time.monotonic() < until:
+            time.sleep(1)
+    assert missing == []
+    assert server.value('sum(stargate_jobs{phase="Running"})') >= 1
+    assert server.value('sum(stargate_ranks{phase="Running"})') >= 2
+
+
+def test_every_alert_can_be_evaluated(server: Prometheus) -> None:
+    names = set(alerts(RULES))
+
+    def evaluated() -> bool:
+        return {each["health"] for each in server.alerting_rules()} == {"ok"}
+
+    eventually(evaluated, "each rule evaluated without an error")
+    assert {each["name"] for each in server.alerting_rules()} == names
+
+
+@pytest.mark.parametrize("name", sorted(alerts(RULES)))
+def test_what_an_alert_says_to_type_works(name: str, story: Story) -> None:
+    job = story.apply("suspect")
+    job.wait_phase("Running")
+    told = commands(alerts(RULES)[name])
+    assert told
+    for command in told:
+        words = [
+            {"NAME": job.name, "NAMESPACE": story.namespace}.get(word, word)
+            for word in shlex.split(command)[1:]
+        ]
+        said = installation.kubectl(story.operator.plane, *words)
+        if "stargatejob" in command:
+            assert "suspect" in said, command

@@ -1,0 +1,232 @@
+"""Training processes that use stargate_worker, under the real operator, through what befalls them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.kit.containers import Container, Machines, machines
+from tests.kit.recorder.checks import SECRET
+from tests.kit.recorder.history import Job
+from tests.kit.story import JobStory, Story, eventually
+
+EPOCHS = 20
+QUICK = "0.1"
+"""Seconds an epoch takes; its reports are a second apart."""
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Machines]:
+    with machines(tmp_path) as found:
+        yield found
+        for log in tmp_path.glob("*/log"):
+            assert not SECRET.search(log.read_text()), f"{log} holds a token or a key"
+
+
+def apply(story: Story, cluster: Machines, grace: int = 10) -> JobStory:
+    """Two ranks that share a folder; they have time to save when they are told to go."""
+    return story.apply(
+        nodes=2,
+        epochs=EPOCHS,
+        checkpoint={"uri": f"file://{cluster.checkpoints}", "retain": 2},
+        template={"terminationGracePeriodSeconds": grace},
+    )
+
+
+def saved(cluster: Machines, attempt: int = 1) -> set[str]:
+    """Checkpoints of an attempt that are whole on the storage."""
+    return {
+        path.parent.name for path in cluster.checkpoints.glob(f"attempt-{attempt}/*/manifest.json")
+    }
+
+
+def stands(job: Job, epoch: int, state: str = "Complete") -> bool:
+    return any((each["epoch"], each["state"]) == (epoch, state) for each in job.checkpoints)
+
+
+def wait_for(job: JobStory, epoch: int) -> Job:
+    return job.wait(lambda now: stands(now, epoch), f"checkpoint {epoch}")
+
+
+def test_a_training_reports_saves_and_ends(story: Story, cluster: Machines) -> None:
+    job = apply(story, cluster)
+    ranks = cluster.run(job, QUICK)
+
+    for epoch in (5, 10, 15):
+        marker = cluster.checkpoints / f"attempt-1/epoch-{epoch}/acknowledged"
+        eventually(marker.exists, f"the acknowledgement of {epoch}")
+        assert stands(job.now, epoch), f"{epoch} was acknowledged and does not stand in the status"
+    done = job.wait_phase("Succeeded")
+
+    assert done.status["progress"]["epoch"] == EPOCHS
+    assert done.status["progress"]["percent"] == 100.0
+    assert done.status["progress"]["metrics"] == [{"name": "loss", "value": 1 / EPOCHS}]
+    assert stands(done, EPOCHS)
+    assert [rank.process.returncode for rank in ranks] == [0, 0]
+
+
+def test_only_what_is_listed_is_deleted(story: Story, cluster: Machines) -> None:
+    job = apply(story, cluster)
+    cluster.run(job, "0.4")
+    kept: list[set[str]] = []
+    for epoch in (5, 10, 15, 20):
+        wait_for(job, epoch)
+        kept.append(saved(cluster))
+    eventually(lambda: len(saved(cluster)) == 2, "two checkpoints, as many as are retained")
+
+    assert saved(cluster) == {"epoch-15", "epoch-20"}
+    assert kept[1] == {"epoch-5", "epoch-10"}, "nothing goes while it is retained"
+    assert {each["epoch"] for each in job.now.checkpoints} == {15, 20}
+
+
+def test_a_killed_rank_costs_what_was_trained_since_the_last_checkpoint(
+    story: Story, cluster: Machines
+) -> None:
+    job = apply(story, cluster)
+    ranks = cluster.run(job, "0.3")
+    wait_for(job, 5)
+    ranks[1].kill()
+    again = cluster.run(job, QUICK, attempt=2)
+    for rank in again:
+        rank.says(f"from 5 with b'epoch 5 of rank {rank.pod.rank}'")
+    done = job.wait_phase("Succeeded")
+
+    first = done.attempts[0]
+    assert (first["rank"], first["exitCode"]) == (1, 137)
+    assert done.restored_from["epoch"] == 5  # type: ignore[index]
+
+
+def test_a_damaged_checkpoint_is_told_and_the_one_before_it_taken(
+    story: Story, cluster: Machines
+) -> None:
+    job = apply(story, cluster)
+    ranks = cluster.run(job, "0.3")
+    wait_for(job, 10)
+    ranks[1].kill()
+    job.wait_phase("Running", attempt=2)
+    shard = cluster.checkpoints / "attempt-1" / "epoch-10" / "shard-00001-of-00002"
+    shard.write_bytes(shard.read_bytes().replace(b"epoch 10", b"epoch 11"))
+
+    damaged = cluster.run(job, QUICK, attempt=2)
+    again = cluster.run(job, QUICK, attempt=3)
+
+    damaged[1].says("DamagedCheckpoint")
+    for rank in again:
+        rank.says(f"from 5 with b'epoch 5 of rank {rank.pod.rank}'")
+    done = job.wait_phase("Succeeded")
+    assert done.attempts[1]["cause"] == "CheckpointDamaged"
+    assert done.restarts == 2
+
+
+def test_a_checkpoint_torn_in_the_middle_is_never_resumed_from(
+    story: Story, cluster: Machines
+) -> None:
+    job = apply(story, cluster)
+    ranks = cluster.run(job, "0.2", "10=30")
+    wait_for(job, 5)
+    half_written = "attempt-1/epoch-10/.shard-00000*.partial"
+    eventually(
+        lambda: list(cluster.checkpoints.glob(half_written)), "a shard that is being written"
+    )
+    ranks[0].kill()
+    again = cluster.run(job, QUICK, attempt=2)
+
+    again[0].says("from 5 with")
+    assert "epoch-10" not in saved(cluster)
+    job.wait_phase("Succeeded")
+    assert not any(stands(now, 10) for now in job.history if now.attempt == 1)
+
+
+def test_a_straggler_is_refused_stops_and_deletes_nothing(story: Story, cluster: Machines) -> None:
+    job = apply(story, cluster)
+    ranks = cluster.run(job, "0.3", "alone")
+    wait_for(job, 5)
+    straggler = ranks[0]
+    straggler.cut_off = True
+    ranks[1].kill()
+
+    straggler.says("nothing more of this attempt")
+    straggler.says("leaving after")
+    job.wait_phase("Running", attempt=2)
+    assert straggler.process.wait(20) == 143
+    assert "attempt 2 is current" in straggler.log
+    assert "epoch-5" in saved(cluster)
+    assert not any(stands(now, 10) for now in job.history)
+
+
+def test_a_checkpoint_waits_for_an_operator_that_was_killed(
+    story: Story, cluster: Machines
+) -> None:
+    job = apply(story, cluster)
+    ranks = cluster.run(job, "0.3", "10=2")
+    wait_for(job, 5)
+    job.wait(lambda now: now.status["checkpoints"]["latest"]["state"] == "Writing", "Writing")
+    with story.recorder.interrupted():
+        story.operator.kill()
+        eventually(lambda: "epoch-10" in saved(cluster), "a whole checkpoint")
+        assert not (cluster.checkpoints / "attempt-1/epoch-10/acknowledged").exists()
+        assert [rank.process.poll() for rank in ranks] == [None, None]
+        story.operator.start()
+
+    wait_for(job, 10)
+    done = job.wait_phase("Succeeded", seconds=40)
+    assert (done.attempt, done.restarts) == (1, 0)
+    assert stands(done, EPOCHS)
+
+
+def test_an_operator_killed_again_and_again_is_not_noticed(story: Story, cluster: Machines) -> None:
+    job = apply(story, cluster)
+    ranks = cluster.run(job, "0.5")
+    for _ in range(3):
+        with story.recorder.interrupted():
+            story.operator.kill()
+            story.operator.start()
+    done = job.wait_phase("Succeeded", seconds=60)
+
+    assert (done.attempt, done.restarts) == (1, 0)
+    assert stands(done, EPOCHS)
+    assert all("nothing more" not in rank.log for rank in ranks)
+
+
+def test_a_suspended_training_saves_within_its_grace_and_goes_on_from_there(
+    story: Story, cluster: Machines
+) -> None:
+    job = apply(story, cluster)
+    ranks = cluster.run(job, "0.5")
+    trained_to(job, 2)
+
+    job.suspend()
+    job.wait_condition("Suspended", "True", "Suspended")
+    first, second = (left_after(rank) for rank in ranks)
+    assert first == second
+    assert [rank.process.returncode for rank in ranks] == [143, 143]
+    job.resume()
+
+    again = cluster.run(job, QUICK, attempt=2)
+    again[1].says(f"from {first} with b'epoch {first} of rank 1'")
+    assert job.wait_phase("Succeeded").restarts == 0
+
+
+def test_when_one_rank_is_told_to_go_the_gang_saves_and_goes_on_from_there(
+    story: Story, cluster: Machines
+) -> None:
+    """That rank alone gets SIGTERM, and must not be gone before the checkpoint counts."""
+    job = apply(story, cluster)
+    ranks = cluster.run(job, "0.5")
+    trained_to(job, 2)
+
+    job.delete_pod(1, grace=10)
+
+    again = cluster.run(job, QUICK, attempt=2)
+    epoch = left_after(ranks[1])
+    again[0].says(f"from {epoch} with b'epoch {epoch} of rank 0'")
+    first = job.wait_phase("Succeeded").attempts[0]
+    assert (first["cause"], first["rank"]) == ("Deleted", 1)
+
+
+def trained_to(job: JobStory, epoch: int) -> None:
+    job.wait(lambda now: (now.status.get("progress") or {}).get("epoch", 0) >= epoch, f"{epoch}")
+
+
+def left_after(rank: Container) -> int:
+    return int(rank.log.split("leaving after ")[1].split()[0])

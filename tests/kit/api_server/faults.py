@@ -60,6 +60,7 @@ class Rule:
     """As an audit log names it: `pods`, `stargatejobs/status`."""
     name: str = ""
     agent: str = ""
+    where: Callable[[Request], bool] = lambda _: True
     times: float = float("inf")
     skip: int = 0
     before: Callable[[Request], None] | None = None
@@ -75,6 +76,7 @@ class Rule:
             and self.resource in ("", request.audited)
             and self.name in ("", request.name)
             and self.agent in ("", request.agent)
+            and self.where(request)
         )
 
     def strikes(self, request: Request) -> bool:

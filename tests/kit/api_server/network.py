@@ -62,8 +62,8 @@ class Network:
     async def stream(self, request: bytes, *, timeout: float, idle: float) -> Stream:
         asked = read(request)
         async with asyncio.timeout(timeout):
-            await self._reach_for_watch(asked)
             try:
+                await self._reach_for_watch(asked)
                 watch = self._server.watch(asked, self._latency)
             except Refused as refusal:
                 return Stream(None, refusal.response(), idle)

@@ -9,13 +9,18 @@ STARGATE = "stargate.dev/v1alpha1"
 
 @dataclass(frozen=True)
 class Resource:
-    """`has_status`: the status is a subresource, and the spec has a generation."""
+    """`has_status`: the status is a subresource."""
 
     api_version: str
     plural: str
     kind: str
     namespaced: bool = True
     has_status: bool = False
+
+    @property
+    def has_generation(self) -> bool:
+        """Of its spec: objects of CRDs have, and pods since Kubernetes 1.33."""
+        return self.has_status or self.api_version == STARGATE
 
     @property
     def group_resource(self) -> str:

@@ -104,6 +104,11 @@ class Watch:
         self.send("ERROR", msgspec.json.encode(gone.as_status()))
         self.end()
 
+    def drop(self) -> None:
+        """Ends without what is still held back: the client has to come again for it."""
+        self._coming.clear()
+        self.end()
+
     def break_off(self) -> None:
         self._finish(ConnectionResetError("connection reset by peer"))
 

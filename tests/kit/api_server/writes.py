@@ -47,7 +47,7 @@ class Writes:
             raise answers.invalid("resourceVersion should not be set on objects to be created")
         meta |= {"name": name, "uid": uid, "creationTimestamp": stamp(self._clock())}
         meta |= {"namespace": target.namespace} if resource.namespaced else {}
-        meta |= {"generation": 1} if resource.has_status else {}
+        meta |= {"generation": 1} if resource.has_generation else {}
         new = {**body, "apiVersion": resource.api_version, "kind": resource.kind, "metadata": meta}
         if resource is PODS:
             new["status"] = {"phase": "Pending", "qosClass": "Burstable"}
@@ -148,8 +148,8 @@ class Writes:
             found["status"] = old.get("status") or {}
             if not old.get("status"):
                 del found["status"]
-            if found.get("spec") != old.get("spec"):
-                meta["generation"] = kept.get("generation", 0) + 1
+        if target.resource.has_generation and found.get("spec") != old.get("spec"):
+            meta["generation"] = kept["generation"] + 1
         return found
 
 

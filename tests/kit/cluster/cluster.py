@@ -5,13 +5,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import Context
 from functools import partial
 from random import Random
 from typing import Any
 
 from stargate_operator.constants import LABEL_LEADER
+from tests.kit.api_server import answers
 from tests.kit.api_server.answers import Refused
-from tests.kit.api_server.resources import BLOCKS, CLASSES, JOBS, NODES, PODS, RUNTIMES, Key
+from tests.kit.api_server.requests import Request
+from tests.kit.api_server.resources import (
+    BLOCKS,
+    CLASSES,
+    JOBS,
+    NODES,
+    PODS,
+    RUNTIMES,
+    Key,
+    Target,
+)
 from tests.kit.api_server.server import ApiServer
 from tests.kit.cluster.garbage_collector import GarbageCollector
 from tests.kit.cluster.jobs import PATIENCE, USER, JobStory, manifest
@@ -20,7 +32,6 @@ from tests.kit.cluster.nodes import Nodes
 from tests.kit.cluster.recorder import Recorder
 from tests.kit.cluster.replica import OPERATOR_NAMESPACE, Replica
 from tests.kit.cluster.scheduler import Scheduler
-from tests.kit.cluster.workers import Worker
 from tests.kit.recorder.history import State
 from tests.kit.virtual_time import running_loop
 
@@ -29,6 +40,9 @@ Json = dict[str, Any]
 ADMIN = "admin"
 NAMESPACE = "team-a"
 ACCELERATOR = "stargate_silicon_v2"
+
+_SETTLED = 5.0
+"""Seconds after a change in which its last counts are written."""
 
 RUNTIME: Json = {
     "isDefault": True,
@@ -119,9 +133,6 @@ class Cluster:
         created = self.server.create(JOBS, body, agent=USER, namespace=NAMESPACE)
         return JobStory(self, name, created["metadata"]["uid"])
 
-    def worker(self, job: JobStory, rank: int = 0, attempt: int = 0) -> Worker:
-        return Worker(self, job.rank(rank, attempt))
-
     async def wait(
         self, condition: Callable[[State], Any], expected: str, seconds: float = PATIENCE
     ) -> Any:
@@ -136,11 +147,34 @@ class Cluster:
             assert self.loop.time() < due, f"waited {seconds:g} s for {expected}"
             await asyncio.sleep(0.05)
 
-    async def quiet(self, seconds: float) -> int:
-        """The number of the operators' writes in so many seconds."""
+    async def rests(self, seconds: float = 300.0) -> None:
+        """Once it has settled, no operator writes anything about the jobs."""
+        await asyncio.sleep(_SETTLED)
+        written = await self.writes_in(seconds)
+        assert not written, f"{written} writes though nothing happens\n{self.recorder.story()}"
+
+    async def writes_in(self, seconds: float) -> int:
+        """How often the operators write about the jobs in so many seconds."""
         before = self._writes()
         await asyncio.sleep(seconds)
         return self._writes() - before
+
+    def quota(self, pods: int) -> Quota:
+        quota = Quota(self.server, pods)
+        self.server.admission.append(quota.admit)
+        return quota
+
+    async def restarted(self, replica: Replica) -> Replica:
+        """Killed, and another one leads in its stead."""
+        replica.kill()
+        self.forget_pod_of(replica)
+        return await self.operated()
+
+    def crash(self, replica: Replica, *, back_after: float = 1.0) -> None:
+        """Killed at this moment, and started again a little later."""
+        replica.kill()
+        self.forget_pod_of(replica)
+        self.loop.call_later(back_after, self.replica, context=Context())
 
     def pods(self) -> list[Json]:
         return self.server.all(PODS, NAMESPACE)
@@ -154,10 +188,8 @@ class Cluster:
         self.recorder.assert_held()
 
     def _writes(self) -> int:
-        """Leases are written all the time."""
-        return sum(
-            request.writes and request.resource != "leases" for request in self.recorder.requests()
-        )
+        requests = self.recorder.requests()
+        return sum(each.writes and each.namespace == self.namespace for each in requests)
 
     def _between(self, low: float, high: float) -> Callable[[], float]:
         return partial(self.dice.uniform, low, high)
@@ -167,6 +199,25 @@ class Cluster:
         with suppress(Refused):
             key = Key(PODS, OPERATOR_NAMESPACE, replica.name)
             self.server.delete(key, agent=ADMIN)
+
+
+class Quota:
+    """Of pods in the jobs' namespace; `pods` may be changed at any time."""
+
+    def __init__(self, server: ApiServer, pods: int) -> None:
+        self.pods = pods
+        self._server = server
+
+    def admit(self, request: Request, target: Target, new: Json) -> None:
+        if (request.verb, target.resource, target.namespace) != ("create", PODS, NAMESPACE):
+            return
+        used = len(self._server.all(PODS, NAMESPACE))
+        if used >= self.pods:
+            name = new["metadata"]["name"]
+            raise answers.forbidden(
+                f'pods "{name}" is forbidden: exceeded quota: quota, requested: pods=1, used:'
+                f" pods={used}, limited: pods={self.pods}"
+            )
 
 
 def _operator_pod(name: str) -> Json:

@@ -6,8 +6,9 @@ import copy
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tests.kit.api_server.resources import JOBS, PODS, Key
+from tests.kit.api_server.resources import JOBS, Key
 from tests.kit.cluster.nodes import pod_key
+from tests.kit.cluster.workers import Worker
 from tests.kit.recorder.history import Job, Json, Pod, State
 
 if TYPE_CHECKING:
@@ -176,6 +177,9 @@ class JobStory:
             if event["involvedObject"].get("uid") == self.uid and reason in ("", event["reason"])
         ]
 
+    def worker(self, rank: int = 0, attempt: int = 0) -> Worker:
+        return Worker(self.cluster, self.rank(rank, attempt))
+
     @property
     def _key(self) -> Key:
         return Key(JOBS, self.cluster.namespace, self.name)
@@ -190,4 +194,5 @@ def _owned(found: Json, uid: str) -> bool:
     return any(each["uid"] == uid for each in found["metadata"].get("ownerReferences") or [])
 
 
-__all__ = ["PODS", "JobStory", "condition", "manifest"]
+def ending(job: Job, attempt: int = 1) -> Json:
+    return next(each for each in job.attempts if each["number"] == attempt)

@@ -45,7 +45,7 @@ class Kubelets:
     ) -> None:
         self._server = server
         self._nodes = nodes
-        self._speeds = speeds
+        self.speeds = speeds
         self._code_at_stop = code_at_stop
         self._loop = asyncio.get_running_loop()
         self._stopping: dict[str, asyncio.TimerHandle] = {}
@@ -81,7 +81,7 @@ class Kubelets:
         if _grace(pod) is not None and (not was_on_it or _grace(pod) != _grace(before)):
             self._told_to_stop(pod)
         elif not was_on_it and pod["status"]["phase"] == "Pending":
-            self._later(self._speeds.start(), lambda: self._start(pod))
+            self._later(self.speeds.start(), lambda: self.start(pod))
 
     def _look_around(self, node: str) -> None:
         """A kubelet that is back does what it missed."""
@@ -89,7 +89,7 @@ class Kubelets:
             if pod["spec"].get("nodeName") == node:
                 self._look(pod, None)
 
-    def _start(self, pod: Json) -> None:
+    def start(self, pod: Json) -> None:
         current = self._current(pod)
         alive = self._nodes.alive(pod["spec"]["nodeName"])
         if current is None or not alive or current["status"]["phase"] != "Pending":
@@ -118,7 +118,7 @@ class Kubelets:
         known = self._stopping.pop(meta["uid"], None)
         if known is not None:
             known.cancel()
-        takes = self._speeds.stop()
+        takes = self.speeds.stop()
         code = self._code_at_stop() if takes <= grace else 137
         started = pod["status"]["phase"] == "Running"
         seconds = min(takes, float(grace)) if started else 0.01

@@ -88,10 +88,9 @@ class Replica:
         for task in self._loop.tasks_of(self):
             task.cancel()
 
-    async def stop(self) -> None:
-        """Told to, it ends by itself."""
+    def tell_to_stop(self) -> None:
+        """Like SIGTERM."""
         self._stop_signal.set()
-        await self.ended()
 
     async def ended(self) -> None:
         assert self._main is not None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +77,12 @@ class Worker:
                 return answer
             await asyncio.sleep(_RETRY)
 
+    async def goes_on_reporting(self, **body: Any) -> None:
+        """As often as it is asked to."""
+        while True:
+            answer = await self.report(**body)
+            await asyncio.sleep(answer.body.get("nextReportSeconds", _RETRY))
+
     def checkpoint(self, epoch: int, state: str = "Complete", uri: str = "") -> Json:
         place = uri or f"{self.pod.env['STARGATE_CHECKPOINT_URI']}/epoch-{epoch}"
         return {"epoch": epoch, "uri": place, "state": state, "sizeBytes": 1 << 30}
@@ -92,6 +99,17 @@ class Worker:
             authorization=f"Bearer {self._token}",
             body=read,
         )
+
+
+@asynccontextmanager
+async def reporting(*workers: Worker, **body: Any) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(worker.goes_on_reporting(**body)) for worker in workers]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @dataclass

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from stargate_release.version import REPO
-from tests.recorder.checks import CHECKS, Check
+from tests.kit.recorder.checks import CHECKS, Check
 
 TEXT = (REPO / "docs" / "invariants.md").read_text()
 SECTIONS = {

@@ -13,7 +13,7 @@ from bench.contenders import FLOOR, JOB, NAMES, OPERATOR, Arena, contender
 from bench.lab import PLANE, arena
 from bench.measure import measure
 from bench.record import Entry, Measurement, Writes
-from stargate_lab.paths import REPO, RUN_DIR
+from stargate_lab.host.paths import REPO, RUN_DIR
 
 RESULTS = RUN_DIR / "bench.jsonl"
 COUNTED_SIZE = 500

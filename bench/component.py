@@ -4,8 +4,8 @@ import subprocess
 import time
 from pathlib import Path
 
-from stargate_lab.api import ApiError
-from stargate_lab.control_plane import ControlPlane
+from stargate_lab.cluster.api import ApiError
+from stargate_lab.cluster.control_plane import ControlPlane
 
 CONTROLLER_MANAGER = "kube-controller-manager"
 API_SERVER = "kube-apiserver"

@@ -17,9 +17,9 @@ from bench.floor import USER_AGENT as FLOOR_AGENT
 from bench.observer import Observer
 from bench.timeline import Milestone
 from bench.workload import JOBS, NAME, NAMESPACE, PODS, Batch, Recipe, stargate_job
-from stargate_lab.api import Api
-from stargate_lab.control_plane import ControlPlane
-from stargate_lab.operator_process import OperatorProcess
+from stargate_lab.cluster.api import Api
+from stargate_lab.cluster.control_plane import ControlPlane
+from stargate_lab.process.operator_process import OperatorProcess
 from stargate_operator.constants import WORKER_CONTAINER
 
 BATCH_JOBS = f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs"

@@ -10,7 +10,7 @@ from bench.component import API_SERVER, Component
 from bench.contenders import Arena, Contender
 from bench.measure import measure
 from bench.record import Measurement, Writes
-from stargate_lab.api import ApiError
+from stargate_lab.cluster.api import ApiError
 
 OWN_AGENTS = ("Python-urllib", "unknown", "stargate-lab")
 """The bench's own orders: the StargateJob, the Job, the failed rank."""

@@ -11,12 +11,12 @@ from bench.component import ControllerManager
 from bench.contenders import Arena
 from bench.observer import Observer
 from bench.workload import NAMESPACE, Recipe
-from stargate_lab import fleet
-from stargate_lab.control_plane import ControlPlane, running
-from stargate_lab.fleet import Fleet
-from stargate_lab.installation import apply, install
-from stargate_lab.operator_process import OperatorProcess, stop_all
-from stargate_lab.paths import REPO
+from stargate_lab.cluster import fleet
+from stargate_lab.cluster.control_plane import ControlPlane, running
+from stargate_lab.cluster.fleet import Fleet
+from stargate_lab.cluster.installation import apply, install
+from stargate_lab.host.paths import REPO
+from stargate_lab.process.operator_process import OperatorProcess, stop_all
 from stargate_operator.desired.environment import ReportTarget
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.config import load_endpoint

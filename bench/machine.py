@@ -5,7 +5,7 @@ import platform
 from datetime import UTC, datetime
 from pathlib import Path
 
-from stargate_lab.catalogue import kubernetes_version, tool
+from stargate_lab.toolchain.pinned_tools import kubernetes_version, tool
 
 
 def describe() -> str:

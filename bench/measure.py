@@ -14,7 +14,7 @@ from bench.record import DELETION, RESTART, START, Measurement
 from bench.timeline import Milestone
 from bench.usage import Usage
 from bench.workload import JOBS, NAME
-from stargate_lab.control_plane import COMPONENTS
+from stargate_lab.cluster.control_plane import COMPONENTS
 
 SETTLE_SECONDS = 2.0
 """After each phase: what a contender still does then, say its last status write, is its cost too."""

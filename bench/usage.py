@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from stargate_lab import processes
+from stargate_lab.host import processes
 
 
 @dataclass(frozen=True)

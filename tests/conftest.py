@@ -7,8 +7,8 @@ import pytest
 from xdist import is_xdist_controller
 from xdist.remote import Producer
 
-from stargate_lab.control_plane import planes
-from stargate_lab.operator_process import stop_all
+from stargate_lab.cluster.control_plane import planes
+from stargate_lab.process.operator_process import stop_all
 from tests.kit.side_by_side import OneFolderAWorker
 from tests.rights.last import NAME, RightsComeLast
 

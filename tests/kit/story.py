@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from stargate_lab.api import Api, ApiError
-from stargate_lab.kwok_config import ABANDONED
-from stargate_lab.operator_process import OperatorProcess
+from stargate_lab.cluster.api import Api, ApiError
+from stargate_lab.cluster.kwok_config import ABANDONED
+from stargate_lab.process.operator_process import OperatorProcess
 from tests.kit.recorder import Recorder
 from tests.kit.recorder.history import Job, Json, Pod, State, Write
 from tests.kit.recorder.report import describe

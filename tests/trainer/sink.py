@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from stargate_lab.certificates import issue
+from stargate_lab.host.certificates import issue
 
 Json = dict[str, Any]
 

@@ -19,7 +19,7 @@ from uuid import uuid4
 
 import aiohttp
 
-from stargate_lab.api import Api, Credentials
+from stargate_lab.cluster.api import Api, Credentials
 from tests.kit.recorder.audit import AuditLog
 from tests.kit.recorder.checks import Breach, check
 from tests.kit.recorder.heartbeat import Heartbeat, Starvation

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.unit.api.given import Time
+from tests.unit.api.scripted_server import Time
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from stargate_api import AsyncClient, Client, InvalidConfig, NotFound
-from tests.unit.api.given import ARTICLE, KEY, job, no
+from tests.unit.api.scripted_server import ARTICLE, KEY, job, no
 from tests.unit.api.serving import Handler, Serving, serving
 
 PUBLIC = [name for name in dir(Client) if not name.startswith("_")]

@@ -7,7 +7,7 @@ import pytest
 
 from stargate_api import Answer, Conflict, InvalidConfig, NotAuthorised, NotFound, Refused
 from stargate_api.exchange import Json, Request, settle
-from tests.unit.api.given import (
+from tests.unit.api.scripted_server import (
     ARTICLE,
     LOST,
     SPEC,

@@ -8,7 +8,7 @@ import yaml
 
 from stargate_api import InvalidConfig
 from stargate_api.connection import Connection, Settings, connect
-from tests.unit.api.given import KEY
+from tests.unit.api.scripted_server import KEY
 
 VARIABLES = ("API_KEY", "ENDPOINT", "CA_FILE", "NAMESPACE", "CONTEXT")
 

@@ -7,7 +7,18 @@ import pytest
 from stargate_api import InvalidConfig, JobStatus, NotFound, Refused, Timeout, Unreachable
 from stargate_api import following as follow
 from stargate_api.exchange import settle, stream
-from tests.unit.api.given import LOST, Lines, Script, Time, answers, calls, events, job, no, yes
+from tests.unit.api.scripted_server import (
+    LOST,
+    Lines,
+    Script,
+    Time,
+    answers,
+    calls,
+    events,
+    job,
+    no,
+    yes,
+)
 
 STARTING = job(phase="Starting", version=1)
 RUNNING = job(phase="Running", version=2)

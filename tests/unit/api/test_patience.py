@@ -5,7 +5,7 @@ import pytest
 from stargate_api import Refused, Timeout, Unreachable
 from stargate_api.exchange import Failure, settle
 from stargate_api.patience import Patience
-from tests.unit.api.given import LOST, Time, answers, calls, job, no, yes
+from tests.unit.api.scripted_server import LOST, Time, answers, calls, job, no, yes
 
 FINE = yes(job(phase="Running"))
 

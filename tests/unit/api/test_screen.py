@@ -18,7 +18,7 @@ from stargate_api.cli.screen import screen
 from stargate_api.cli.tables import blocks, columns, feasibility, jobs
 from stargate_api.cli.words import CAUSES, duration, one_line, size
 from stargate_types.status import Cause
-from tests.unit.api.given import block, job, progress
+from tests.unit.api.scripted_server import block, job, progress
 
 SCREENS = Path(__file__).parent / "screens"
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)

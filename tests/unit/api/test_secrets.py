@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from stargate_api import AsyncClient, Client, StargateError
-from tests.unit.api.given import ARTICLE, KEY, job
+from tests.unit.api.scripted_server import ARTICLE, KEY, job
 from tests.unit.api.serving import Handler, serving
 
 

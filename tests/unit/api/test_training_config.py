@@ -7,7 +7,7 @@ import pytest
 
 from stargate_api import InvalidConfig
 from stargate_api.training_config import as_spec, read, read_manifest
-from tests.unit.api.given import ARTICLE, SPEC, config
+from tests.unit.api.scripted_server import ARTICLE, SPEC, config
 
 
 def allocation(**changes: Any) -> dict[str, Any]:

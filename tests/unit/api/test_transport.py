@@ -7,7 +7,7 @@ import time
 import pytest
 
 from stargate_api import Client, Refused, Timeout, Unreachable
-from tests.unit.api.given import ARTICLE, KEY, job
+from tests.unit.api.scripted_server import ARTICLE, KEY, job
 from tests.unit.api.serving import Handler, serving
 
 

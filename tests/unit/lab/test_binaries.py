@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from stargate_lab import binaries, go_build, releases
-from stargate_lab.binaries import Source, ensure
-from stargate_lab.catalogue import CONTROL_PLANE, EXTRA, Platform, Tool, tool
-from stargate_lab.ports import free_ports
-from stargate_lab.releases import Hosts, ReleaseError
+from stargate_lab.host.ports import free_ports
+from stargate_lab.toolchain import binaries, go_build, releases
+from stargate_lab.toolchain.binaries import Source, ensure
+from stargate_lab.toolchain.pinned_tools import CONTROL_PLANE, EXTRA, Platform, Tool, tool
+from stargate_lab.toolchain.releases import Hosts, ReleaseError
 
 BINARY = b"#!/bin/sh\necho hello\n"
 HERE = Platform.here()

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from stargate_lab import docker, images
 from stargate_lab.__main__ import main
-from stargate_lab.docker import DockerError
-from stargate_lab.images import IMAGES, OPERATOR, TRAINER, ImageError
+from stargate_lab.host import docker
+from stargate_lab.host.docker import DockerError
+from stargate_lab.toolchain import images
+from stargate_lab.toolchain.images import IMAGES, OPERATOR, TRAINER, ImageError
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from stargate_lab import reporting
-from stargate_lab.reporting import Dismissed, Line, Rejected, Reply, parse
-from stargate_lab.training import Json
+from stargate_lab.workload import reporting
+from stargate_lab.workload.reporting import Dismissed, Line, Rejected, Reply, parse
+from stargate_lab.workload.training import Json
 
 
 class Operator:

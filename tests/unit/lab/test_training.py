@@ -2,7 +2,7 @@
 
 import pytest
 
-from stargate_lab.training import Behaviour, Exit, Fault, Json, Orders, progress
+from stargate_lab.workload.training import Behaviour, Exit, Fault, Json, Orders, progress
 
 
 def pod(**env: str) -> Json:

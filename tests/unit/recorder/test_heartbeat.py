@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from stargate_lab.api import Credentials
+from stargate_lab.cluster.api import Credentials
 from tests.kit.recorder import check, heartbeat
 from tests.kit.recorder.heartbeat import Beat, Heartbeat, Starvation, standstills, waited_seconds
 from tests.kit.recorder.history import Interruption, lost_by

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from stargate_lab import chart
+from stargate_lab.cluster import chart
 from stargate_release.version import REPO
 from stargate_types import AcceleratorClass, ComputeBlock, StargateJob, StargateRuntime
 

@@ -8,7 +8,7 @@ import pytest
 from stargate_worker.deletion import Janitor
 from stargate_worker.departure import Departure
 from stargate_worker.environment import Environment
-from tests.unit.worker.given import URI, eventually, rank_of
+from tests.unit.worker.fake_operator import URI, eventually, rank_of
 
 
 def checkpoint(base: Path, name: str) -> Path:

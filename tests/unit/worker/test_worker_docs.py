@@ -3,13 +3,13 @@
 import re
 from pathlib import Path
 
-from stargate_lab.paths import REPO
+from stargate_kit.report_fakes import certificate
+from stargate_lab.host.paths import REPO
 from stargate_operator.desired.environment import environment
 from stargate_worker import Worker
 from stargate_worker.environment import read
 from tests.kit.builders import TARGET, blueprint, job
-from tests.unit.reports.given import certificate
-from tests.unit.worker.given import environ
+from tests.unit.worker.fake_operator import environ
 
 DOC = (REPO / "docs" / "worker.md").read_text()
 

@@ -6,7 +6,7 @@ from stargate_operator.desired.environment import environment as told_by_the_ope
 from stargate_worker import NotInAJob, ResumePoint
 from stargate_worker.environment import read
 from tests.kit.builders import TARGET, GivenJob, blueprint, job
-from tests.unit.worker.given import environ
+from tests.unit.worker.fake_operator import environ
 
 
 def operators_word(given: GivenJob, rank: str = "3") -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stargate_lab.paths import REPO
+from stargate_lab.host.paths import REPO
 from stargate_worker.agreement import any_rank
 
 PROBE = """

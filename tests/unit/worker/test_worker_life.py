@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 
 import stargate_worker
-from stargate_lab.paths import REPO
+from stargate_kit.report_fakes import JOB, pod, token, view
+from stargate_lab.host.paths import REPO
 from stargate_worker import AttemptOver, DamagedCheckpoint, Worker, line, worker
 from stargate_worker.protocol import Taken
-from tests.unit.reports.given import JOB, pod, token, view
 from tests.unit.reports.serving import PATH, Site, serving
-from tests.unit.worker.given import environ
+from tests.unit.worker.fake_operator import environ
 
 FOLDER = view().checkpoint_folder
 

@@ -9,7 +9,7 @@ from stargate_worker import AttemptOver, CheckpointRefused, NotAcknowledged, lin
 from stargate_worker.departure import Departure
 from stargate_worker.line import Line, pause
 from stargate_worker.protocol import Again, Checkpoint, Over, Report, Taken
-from tests.unit.worker.given import Operator, acknowledge, answers, refused, taken
+from tests.unit.worker.fake_operator import Operator, acknowledge, answers, refused, taken
 
 SAVED = Checkpoint(45, "s3://b/epoch-45", "Complete")
 AWAY = ConnectionRefusedError("nobody there")

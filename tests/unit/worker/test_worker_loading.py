@@ -9,7 +9,7 @@ import pytest
 from stargate_worker import DamagedCheckpoint, Shard, StorageUnavailable, WorldSizeChanged
 from stargate_worker.environment import Environment
 from stargate_worker.loading import load
-from tests.unit.worker.given import Operator, gang, rank_of, resumed
+from tests.unit.worker.fake_operator import Operator, gang, rank_of, resumed
 
 
 def saved(base: Path | str, nodes: int = 2, step: int | None = None) -> None:

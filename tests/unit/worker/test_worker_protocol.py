@@ -17,7 +17,7 @@ from stargate_worker.protocol import (
     Taken,
     judge,
 )
-from tests.unit.worker.given import refused
+from tests.unit.worker.fake_operator import refused
 
 SAVED = Checkpoint(45, "s3://b/epoch-45", "Complete", 1 << 30)
 

@@ -11,7 +11,15 @@ from stargate_worker.departure import Departure
 from stargate_worker.line import Line
 from stargate_worker.protocol import Checkpoint, Reply
 from stargate_worker.reporter import Reporter, first_within
-from tests.unit.worker.given import Gate, Operator, acknowledge, answers, eventually, refused, taken
+from tests.unit.worker.fake_operator import (
+    Gate,
+    Operator,
+    acknowledge,
+    answers,
+    eventually,
+    refused,
+    taken,
+)
 
 WRITING = Checkpoint(5, "s3://b/epoch-5", "Writing")
 

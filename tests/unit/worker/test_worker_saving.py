@@ -14,7 +14,7 @@ import pytest
 from stargate_worker import AttemptOver, CheckpointFailed, CheckpointRefused, NotAcknowledged, line
 from stargate_worker.protocol import Reply
 from stargate_worker.saving import intervals
-from tests.unit.worker.given import (
+from tests.unit.worker.fake_operator import (
     URI,
     Gate,
     Operator,

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from stargate_kit.report_fakes import certificate
 from stargate_worker import NotInAJob
 from stargate_worker.transport import Endpoint, parse, read_token
-from tests.unit.reports.given import certificate
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 Answer = Callable[[ssl.SSLSocket], object]

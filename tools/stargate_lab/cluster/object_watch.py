@@ -1,0 +1,47 @@
+"""Every committed version of one object, as the API server tells it: no poll misses one."""
+
+import http.client
+import json
+import time
+from collections.abc import Iterator
+from urllib.parse import urlencode, urlsplit
+
+from stargate_lab.cluster.api import Api, ApiError, Credentials, Json
+
+_SILENCE_SECONDS = 90.0
+_PAUSE = 0.5
+_TROUBLE = (OSError, http.client.HTTPException, ValueError, ApiError)
+
+
+def follow(credentials: Credentials, collection: str, name: str) -> Iterator[Json]:
+    """For ever: what exists now, then each change; anew where the server ends the watch."""
+    only = {"fieldSelector": f"metadata.name={name}"}
+    while True:
+        try:
+            listed = Api(credentials).get(f"{collection}?{urlencode(only)}")
+            yield from listed["items"]
+            version = listed["metadata"]["resourceVersion"]
+            yield from _watch(credentials, f"{collection}?{_watching(only, version)}")
+        except _TROUBLE:
+            time.sleep(_PAUSE)
+
+
+def _watching(only: Json, version: str) -> str:
+    query = {"watch": "1", "allowWatchBookmarks": "true", "resourceVersion": version}
+    return urlencode({**only, **query})
+
+
+def _watch(credentials: Credentials, path: str) -> Iterator[Json]:
+    connection = http.client.HTTPSConnection(
+        urlsplit(credentials.server).netloc, timeout=_SILENCE_SECONDS, context=credentials.ssl
+    )
+    try:
+        connection.request("GET", path, headers=credentials.headers)
+        for line in connection.getresponse():
+            event = json.loads(line)
+            if event["type"] in ("ADDED", "MODIFIED"):
+                yield event["object"]
+            elif event["type"] == "ERROR":
+                return
+    finally:
+        connection.close()

@@ -1,7 +1,7 @@
-"""What is written down twice about the chart's values, so that it is written by hand only once.
+"""Writes the documentation and the schema of the chart's values from their one source.
 
-`python -m stargate_generate.chart_reference` puts the comments of values.yaml, each of them `# --` above
-its key, into a table of the chart's README, and the operator's settings into it and values.schema.json.
+`python -m stargate_generate.chart_reference` puts the comments of values.yaml (`# --` above each key)
+into a table of the chart's README, and the operator's settings into it and values.schema.json.
 
 See docs/decisions/0041-the-values-schema-is-closed.md.
 """
@@ -63,7 +63,7 @@ def readme(page: str, values: str) -> str:
 
 
 def documented(text: str) -> Iterator[Value]:
-    """Every value with a comment of its own; what lies below one belongs to it."""
+    """Every value that has a comment; the values nested below it have none of their own."""
     yield from _below("", yaml.compose(text), yaml.safe_load(text), text.splitlines())
 
 

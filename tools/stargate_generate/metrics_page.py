@@ -1,6 +1,6 @@
 """Writes the tables of docs/metrics.md: every metric of the operator, every alert of the chart.
 
-`python -m stargate_generate.metrics_page`; `make manifests` calls it.
+`make manifests` calls `python -m stargate_generate.metrics_page`.
 """
 
 from collections.abc import Iterable
@@ -26,7 +26,7 @@ def page(before: str) -> str:
 
 
 def names() -> list[str]:
-    """Names of the metrics, as Prometheus shows them."""
+    """The names of the metrics, as Prometheus shows them."""
     return [_name(each) for each in _collectors()]
 
 

@@ -8,20 +8,19 @@ See docs/decisions/0041-the-values-schema-is-closed.md.
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
+from stargate_generate.markdown import table, with_part
 from stargate_lab.cluster.chart import CHART
 from stargate_operator.settings import Settings
 
 README = CHART / "README.md"
 SCHEMA = CHART / "values.schema.json"
 VALUES = CHART / "values.yaml"
-BEGIN = "<!-- `make manifests` writes from here, out of values.yaml -->"
-END = "<!-- to here -->"
 OF_THE_CHART = frozenset(
     {
         "kubeconfig",
@@ -58,15 +57,9 @@ def main() -> None:
 
 
 def readme(page: str, values: str) -> str:
-    head, _, rest = page.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    rows = [*documented(values), *settings(yaml.safe_load(values)["settings"])]
-    return f"{head}{BEGIN}\n\n{table(rows)}\n\n{END}{tail}"
-
-
-def table(values: Iterable[Value]) -> str:
-    rows = [f"| `{each.key}` | {_shown(each)} | {each.description} |" for each in values]
-    return "\n".join(["| value | default | |", "|---|---|---|", *rows])
+    found = [*documented(values), *settings(yaml.safe_load(values)["settings"])]
+    rows = [(f"`{value.key}`", _shown(value), value.description) for value in found]
+    return with_part(page, "values", table(("value", "default", "meaning"), rows))
 
 
 def documented(text: str) -> Iterator[Value]:

@@ -57,6 +57,7 @@ def new_request_id() -> str:
 def job_name(model_name: str, request_id: str) -> str:
     """A legal name: `Stargate-Materia-v3` and an id become `stargate-materia-v3-k3q7x2ma`."""
     words = re.sub("[^a-z0-9]+", "-", model_name.lower()).strip("-")
+    # See docs/decisions/0025-names-follow-from-request-ids.md.
     if not words[:1].isalpha():
         words = f"job-{words}".strip("-")
     return f"{words[: LONGEST - _HASH_LENGTH - 1].strip('-')}-{short_hash(request_id)}"

@@ -87,6 +87,7 @@ class HttpTransport:
         headers = {"Accept": "application/json, */*", "User-Agent": self._user_agent}
         if request.body is not None:
             headers["Content-Type"] = request.content
+        # See docs/decisions/0024-a-failed-request-is-a-value.md.
         authorization = self._connection.authorization()
         if authorization:
             headers["Authorization"] = Secret(authorization)

@@ -34,13 +34,14 @@ format: ## Rewrite the code in the project's style
 	$(RUN) ruff check --fix
 	$(RUN) ruff format
 
-manifests: ## Write what is generated: crds/, the version, the chart's values and dashboard, docs/metrics.md
+manifests: ## Write what is generated: crds/, the version, the chart's values and dashboard, docs/metrics.md, docs/job.md
 	$(UV) lock --quiet
 	$(PYTHON) -m stargate_types.crd crds/
 	$(PYTHON) -m stargate_release write
-	PYTHONPATH=operator:tools $(PYTHON) -m stargate_lab.chart_reference
-	$(PYTHON) -m stargate_lab.dashboard
-	$(PYTHON) -m stargate_lab.metrics_page
+	PYTHONPATH=operator:tools $(PYTHON) -m stargate_generate.chart_reference
+	$(PYTHON) -m stargate_generate.dashboard
+	$(PYTHON) -m stargate_generate.metrics_page
+	$(PYTHON) -m stargate_generate.job_page
 
 images: ## Build the container images (needs Docker)
 	$(PYTHON) -m stargate_lab images

@@ -1,6 +1,6 @@
 """Puts the results into the README's own section, and touches no other line of it."""
 
-from stargate_lab.paths import REPO
+from stargate_lab.host.paths import REPO
 
 FILE = REPO / "bench" / "README.md"
 BEGIN = "<!-- results: `make bench ARGS=--write` writes from here -->"

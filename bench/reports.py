@@ -26,7 +26,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "operator")]
 
-from tests.unit.reports import given  # noqa: E402
+from stargate_kit import report_fakes  # noqa: E402
 
 PATH = "/apis/stargate.dev/v1alpha1/namespaces/train/stargatejobs/materia/report"
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -70,9 +70,9 @@ async def _serve(options: argparse.Namespace) -> None:
     from stargate_operator.reports.server import ReportServer
 
     folder = Path(options.serve)
-    lookup = given.FakeJobLookup(job=given.view(world_size=options.ranks))
-    lookup.with_pods(*(given.pod(rank) for rank in range(options.ranks)))
-    authenticator = TokenAuthenticator(given.Reviewer(seconds=0.002), clock=time.time)
+    lookup = report_fakes.FakeJobLookup(job=report_fakes.view(world_size=options.ranks))
+    lookup.with_pods(*(report_fakes.pod(rank) for rank in range(options.ranks)))
+    authenticator = TokenAuthenticator(report_fakes.Reviewer(seconds=0.002), clock=time.time)
     handler = ReportHandler(lookup, lookup.pending, authenticator, clock=lambda: datetime.now(UTC))
     server = ReportServer(handler, ServingCertificate(folder / "tls.crt", folder / "tls.key"))
     server.start("127.0.0.1", 0)
@@ -82,7 +82,7 @@ async def _serve(options: argparse.Namespace) -> None:
 
 async def _measure(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        certificate, _ = given.certificate(Path(folder))
+        certificate, _ = report_fakes.certificate(Path(folder))
         arguments = ["--serve", folder, "--ranks", str(options.ranks), "--loop", options.loop]
         process = subprocess.Popen(  # noqa: ASYNC220 - once, before anything is measured
             [sys.executable, __file__, *arguments], stdout=subprocess.PIPE, text=True
@@ -177,7 +177,7 @@ class Gang:
 
 
 def _request(rank: int) -> bytes:
-    token = given.token(given.pod(rank).uid) + "x" * 900  # as long as a real one
+    token = report_fakes.token(report_fakes.pod(rank).uid) + "x" * 900  # as long as a real one
     return (
         f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(BODY)}\r\n\r\n"

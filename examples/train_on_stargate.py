@@ -1,4 +1,4 @@
-"""Train a model on Stargate from Python: submit, look at the job, ask what else is free."""
+"""Train a model on Stargate from Python: submit a job, read its status, ask what is free."""
 
 import stargate_api
 

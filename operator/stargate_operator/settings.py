@@ -52,13 +52,13 @@ class Settings(BaseSettings):
     )
     watch_namespaces: Annotated[str, AfterValidator(_namespaces)] = Field(
         default="",
-        description="Namespaces whose jobs are run, separated by commas; all by default. In others"
-        " it needs no right to write.",
+        description="Namespaces whose jobs are run, separated by commas; all by default. In other"
+        " namespaces the operator needs no right to write.",
     )
     defaults_directory: Path | None = Field(
         default=None,
-        description="Folder of YAML files, one StargateRuntime, AcceleratorClass or ComputeBlock each:"
-        " the leader applies them, and leaves alone what somebody has edited.",
+        description="Folder of YAML files, one StargateRuntime, AcceleratorClass or ComputeBlock each."
+        " The leader applies them and leaves alone those that somebody has edited.",
     )
     pod_name: str | None = Field(
         default=None, description="Name of this replica's pod; the leader labels it."
@@ -69,33 +69,35 @@ class Settings(BaseSettings):
     )
     lease_name: str = Field(default="stargate-operator", description="Name of the Lease.")
     lease_duration_seconds: Seconds = Field(
-        default=15, description="How long a silent leader keeps the others waiting."
+        default=15, description="Seconds until another replica takes the lease of a silent leader."
     )
     lease_renew_deadline_seconds: Seconds = Field(
-        default=10, description="How long a leader tries to renew before it ends."
+        default=10,
+        description="Seconds for which a leader tries to renew the lease before it ends.",
     )
     lease_retry_seconds: Seconds = Field(
-        default=2, description="Pause between two tries to take or renew the lease."
+        default=2, description="Seconds between two attempts to take or renew the lease."
     )
     requests_in_flight: Annotated[int, Field(ge=1, le=1024)] = Field(
-        default=32, description="Most writes under way at once; a 429 lowers it for a while."
+        default=32,
+        description="Most writes at a time; an answer 429 lowers the number for a while.",
     )
     native_gangs: Literal["auto", "off"] = Field(
         default="auto",
-        description="Whether gangs are PodGroups where the API server serves them.",
+        description="Whether gangs become PodGroups where the API server serves them.",
     )
     node_lost_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(
         default=30,
-        description="How long a node may not be ready, or gone, until its pods are given up; on top"
-        " of what Kubernetes takes to notice (node-monitor-grace-period, 50 s).",
+        description="Seconds for which a node may be gone or not ready before its pods are given up. It"
+        " counts after the time that Kubernetes takes to notice (node-monitor-grace-period, 50 s).",
     )
     avoid_lost_nodes_seconds: Annotated[int, Field(ge=0, le=604_800)] = Field(
-        default=600, description="How long the attempts of a job that lost a node avoid that node."
+        default=600, description="Seconds for which a job that lost a node avoids that node."
     )
     compute_seconds: Annotated[float, Field(ge=0.1, le=30)] = Field(
         default=10,
-        description="How often compute blocks are counted anew where something changed, and at most"
-        " written.",
+        description="Seconds between two counts of a compute block in which something changed, and at"
+        " least between two writes of its status.",
     )
     reports_host: str = Field(
         default="", description="Address the report server listens on; all by default."

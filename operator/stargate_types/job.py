@@ -44,7 +44,7 @@ Title = Annotated[
 Seconds = Annotated[int, Field(ge=0, le=315_360_000)]
 
 NODES_PER_TIMEOUT_SECOND = 33
-"""A gang of more ranks than this for each second of its hang timeout could not report in time."""
+"""Most ranks for each second of a hang timeout; a larger gang could not report in time."""
 
 MAX_NODES = 99_999
 """Five digits: a pod is named <job>-<attempt>-<rank> and must fit a DNS label."""
@@ -54,15 +54,20 @@ class ResourceAllocation(Model):
     """What the gang gets: `nodes` workers of equal size."""
 
     nodes: int = Field(
-        ge=1, le=MAX_NODES, description="Number of workers, each on one node: the world size."
+        ge=1,
+        le=MAX_NODES,
+        description="Number of workers. A worker is one pod and one rank, so this is the world size.",
     )
     gpu_equivalents_per_node: int = Field(
-        ge=1, le=4096, description="Accelerator capacity of each worker, in GPU equivalents."
+        ge=1,
+        le=4096,
+        description="Accelerator capacity of each worker, in GPU equivalents: a multiple of the"
+        " AcceleratorClass's gpuEquivalentsPerDevice.",
     )
     memory_gb_per_node: int = Field(
         ge=1,
         le=1_048_576,
-        description="Memory of each worker in decimal gigabytes; request and limit.",
+        description="Memory of each worker in decimal gigabytes (10^9 bytes): request and limit.",
     )
 
 
@@ -70,10 +75,10 @@ class WorkerTemplate(Model):
     """What a job may say of its worker pods beyond the article's fields: an allow-list."""
 
     image: ImageName | None = Field(
-        default=None, description="Image of the worker; the runtime's by default."
+        default=None, description="Image of the worker. The runtime's image by default."
     )
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = Field(
-        default=None, description="When the image is pulled; the runtime's by default."
+        default=None, description="When the image is pulled. The runtime's policy by default."
     )
     image_pull_secrets: Annotated[list[ObjectReference], Field(max_length=16)] | None = Field(
         default=None,
@@ -81,25 +86,26 @@ class WorkerTemplate(Model):
         json_schema_extra={"key": "name"},
     )
     command: Words | None = Field(
-        default=None, description="Entry point of the worker; the runtime's by default."
+        default=None, description="Entry point of the worker. The runtime's by default."
     )
     args: Words | None = Field(
-        default=None, description="Arguments of the entry point; the runtime's by default."
+        default=None, description="Arguments of the entry point. The runtime's by default."
     )
     env: Annotated[list[EnvVar], Field(max_length=256)] | None = Field(
         default=None,
-        description="Environment, added to the runtime's; a name set in both takes this value.",
+        description="Environment variables, added to the runtime's. Where both set a name, this value"
+        " wins.",
         json_schema_extra={"key": "name"},
     )
     env_from: Annotated[list[EnvFromSource], Field(max_length=16)] | None = Field(
-        default=None, description="ConfigMaps and Secrets whose keys become environment."
+        default=None, description="ConfigMaps and Secrets whose keys become environment variables."
     )
     cpu: Quantity | None = Field(
-        default=None, description="CPU of each worker, request and limit; the runtime's by default."
+        default=None, description="CPU of each worker: request and limit. The runtime's by default."
     )
     ephemeral_storage: Quantity | None = Field(
         default=None,
-        description="Scratch space of each worker, request and limit; the runtime's by default.",
+        description="Scratch space of each worker: request and limit. The runtime's by default.",
     )
     volumes: Annotated[list[Volume], Field(max_length=32)] | None = Field(
         default=None,
@@ -108,7 +114,7 @@ class WorkerTemplate(Model):
     )
     volume_mounts: Annotated[list[VolumeMount], Field(max_length=32)] | None = Field(
         default=None,
-        description="Where the worker sees the volumes.",
+        description="Where the volumes are mounted in the worker.",
         json_schema_extra={"key": "mountPath"},
     )
     labels: Annotated[dict[LabelKey, LabelValue], Field(max_length=32)] | None = Field(
@@ -125,15 +131,18 @@ class WorkerTemplate(Model):
     )
     termination_grace_period_seconds: Annotated[int, Field(ge=1, le=3600)] | None = Field(
         default=None,
-        description="Seconds a worker gets to save after SIGTERM; the runtime's by default.",
+        description="Seconds between SIGTERM and SIGKILL, in which a worker may save. The runtime's by"
+        " default.",
     )
     service_account_name: ObjectName | None = Field(
         default=None,
-        description="ServiceAccount of the workers; one that the runtime allows.",
+        description="ServiceAccount of the workers: `default`, or one of the runtime's"
+        " allowedServiceAccounts.",
     )
     priority_class_name: ObjectName | None = Field(
         default=None,
-        description="PriorityClass of the workers; one that the runtime allows.",
+        description="PriorityClass of the workers: one of the runtime's allowedPriorityClasses. None by"
+        " default.",
     )
     rules = (
         Rule(
@@ -156,14 +165,20 @@ class CheckpointPolicy(Model):
 
     uri: Uri | None = Field(
         default=None,
-        description="Folder for this job's checkpoints;"
-        " <runtime's uriPrefix>/<namespace>/<name>-<uid> by default.",
+        description="Folder for this job's checkpoints. The default is a folder below the runtime's"
+        " checkpoint.uriPrefix: namespace/name-uid, with the first eight characters of the UID. Each"
+        " attempt writes to a folder attempt-N in it.",
     )
     retain: int = Field(
-        default=3, ge=2, le=10, description="How many complete checkpoints the workers keep."
+        default=3,
+        ge=2,
+        le=10,
+        description="How many complete checkpoints are kept. The workers delete older ones.",
     )
     restore_from: Uri | None = Field(
-        default=None, description="A checkpoint of another job to start from (warm start)."
+        default=None,
+        description="A checkpoint of another job to start from (warm start). It is used until this job"
+        " has a complete checkpoint of its own.",
     )
 
 
@@ -174,8 +189,10 @@ class RestartPolicy(Model):
         default=10,
         ge=0,
         le=1000,
-        description="Consecutive failed attempts without a newer complete checkpoint before the"
-        " job fails. Node loss, eviction, preemption and deletion by hand do not count.",
+        description="How many counted failures in a row the job survives without a newer complete"
+        " checkpoint between them; one more, and it fails (reason MaxRestartsExceeded). Failures"
+        " that are not the training's fault do not count, such as node loss, eviction, preemption"
+        " and deletion by hand.",
     )
 
 
@@ -190,17 +207,17 @@ class Placement(Model):
         ),
     )
     compute_block: ObjectName | None = Field(
-        default=None, description="Name of the ComputeBlock; any that fits where absent."
+        default=None, description="Name of the ComputeBlock. Any block that fits where absent."
     )
     max_latency_ms: Annotated[float, Field(ge=0, le=60_000)] | None = Field(
         default=None,
-        description="Only a block that states at most this latency between its nodes, in"
-        " milliseconds.",
+        description="Highest latency between two nodes, in milliseconds: only a block that states at"
+        " most this latency is used.",
     )
     topology_key: LabelKey | None = Field(
         default=None,
-        description="Label of nodes, such as topology.kubernetes.io/zone, of which all ranks' nodes"
-        " have the same value.",
+        description="Label of nodes, such as topology.kubernetes.io/zone. The nodes of all ranks have"
+        " the same value of it.",
     )
 
 
@@ -211,8 +228,10 @@ class Scheduling(Model):
         default=600,
         ge=1,
         le=86_400,
-        description="Seconds since the last rank got a node after which a partly scheduled gang"
-        " gives all nodes back and waits.",
+        description="Longest time, in seconds, that the gang may hold only some of its nodes. The time"
+        " starts again whenever another rank gets a node. When it is over, the gang gives back all"
+        " its nodes (cause StartTimeout, not a failure), waits in phase Queued and tries again."
+        " A gang that holds no node waits without a limit.",
     )
     placement: Placement | None = Field(
         default=None, description="Where the gang is put; any nodes where absent."
@@ -225,9 +244,10 @@ class Hang(Model):
     report_timeout_seconds: int = Field(
         ge=1,
         le=604_800,
-        description="Seconds without a report from any rank, counted from when all ranks run, after"
-        " which the attempt is ended (cause Hang) and the next begins. Choose more than the longest"
-        " time that a healthy trainer is silent: at its start, while it evaluates or saves.",
+        description="Longest time, in seconds, without a report from any rank. It counts from when all"
+        " ranks run. When it is over, the attempt ends (cause Hang) and the next begins. Choose more"
+        " than the longest time that a healthy trainer is silent: at its start, while it evaluates"
+        " or saves.",
     )
 
 
@@ -236,8 +256,8 @@ class Rendezvous(Model):
 
     hostnames: Literal["Rank0", "All"] = Field(
         default="Rank0",
-        description="Which ranks get a DNS name: rank 0 alone, which every rendezvous needs, or"
-        " All, which costs the control plane about five writes per pod.",
+        description="Which ranks get a DNS name. Rank0: rank 0 alone, which every rendezvous needs."
+        " All: every rank, which costs the control plane about five writes for each pod.",
     )
 
 
@@ -294,26 +314,34 @@ class StargateJobSpec(Model):
         *map(_immutable, _IMMUTABLE),
         *map(_immutable_optional, _IMMUTABLE_OPTIONAL),
     )
-    model_name: Title = Field(description="Name of the model that is trained.")
-    dataset_path: Uri = Field(
-        description="URI of the data set. The runtime's storage gives its scheme a meaning."
+    model_name: Title = Field(
+        description="Name of the model that is trained; the trainer reads it as STARGATE_MODEL_NAME."
     )
-    epochs: int = Field(ge=1, le=10_000_000, description="Epochs to train.")
+    dataset_path: Uri = Field(
+        description="URI of the data set. The runtime's storage says what its scheme means; the trainer"
+        " finds the data at STARGATE_DATASET_PATH."
+    )
+    epochs: int = Field(ge=1, le=10_000_000, description="Number of epochs to train.")
     accelerator_type: AcceleratorType = Field(
-        description="The hardware, as an AcceleratorClass states it."
+        description="The hardware: the acceleratorType of an AcceleratorClass."
     )
     resource_allocation: ResourceAllocation = Field(description="What the gang gets.")
     optimization_strategy: Title = Field(
-        description="Name of the optimizer, as the trainer knows it."
+        description="Name of the optimizer, as the trainer knows it (STARGATE_OPTIMIZATION_STRATEGY)."
+        " The operator does not interpret it."
     )
     checkpoint_interval_epochs: int = Field(
-        ge=1, le=10_000_000, description="Epochs between two checkpoints."
+        ge=1,
+        le=10_000_000,
+        description="Number of epochs between two checkpoints; the trainer reads it as"
+        " STARGATE_CHECKPOINT_INTERVAL_EPOCHS.",
     )
     runtime: ObjectName | None = Field(
-        default=None, description="Name of a StargateRuntime; the default one where absent."
+        default=None,
+        description="Name of the StargateRuntime. The runtime with isDefault where absent.",
     )
     template: WorkerTemplate | None = Field(
-        default=None, description="What differs from the runtime in the worker pods."
+        default=None, description="Settings of the worker pods that differ from the runtime's."
     )
     checkpoint: CheckpointPolicy = Field(
         default=CheckpointPolicy(), description="Where checkpoints go and how many are kept."
@@ -326,18 +354,25 @@ class StargateJobSpec(Model):
         default=Rendezvous(), description="How the ranks find each other."
     )
     hang: Hang | None = Field(
-        default=None, description="When silence is taken for a hang; never where absent."
+        default=None,
+        description="When a silent gang is taken to hang. Silence is never a hang where absent.",
     )
     suspend: bool = Field(
-        default=False, description="True frees all pods; false resumes from the last checkpoint."
+        default=False,
+        description="true stops all pods, which may save within their grace period, and frees their"
+        " nodes. false starts the gang again from its last complete checkpoint.",
     )
     active_deadline_seconds: Annotated[int, Field(ge=1, le=315_360_000)] | None = Field(
         default=None,
-        description="Seconds since start or resume after which the job fails.",
+        description="Longest time, in seconds, that the job may be active. It counts from"
+        " status.startTime, the job's start or its last resumption, and includes waiting for nodes"
+        " and restarts. When it is over, the job fails (reason DeadlineExceeded); its workers may"
+        " save within their grace period. No limit where absent.",
     )
     ttl_seconds_after_finished: Seconds | None = Field(
         default=None,
-        description="Seconds after its end when the job is deleted; never where absent.",
+        description="Seconds from status.completionTime until the operator deletes the job and its pods."
+        " The job is never deleted where absent.",
     )
 
 
@@ -361,21 +396,25 @@ class StargateJob(Model):
 
     @property
     def uid(self) -> str:
+        """The UID of the object."""
         return self.metadata.uid
 
     @property
     def key(self) -> str:
+        """The id of the job, `namespace/name`."""
         return f"{self.metadata.namespace}/{self.metadata.name}"
 
     @property
     def placement(self) -> Placement | None:
+        """Where the gang must run; None where it may run on any nodes."""
         return self.spec.scheduling.placement
 
     @property
     def report_timeout(self) -> int | None:
-        """Seconds of silence that are taken for a hang, if any are."""
+        """Seconds without a report after which the gang counts as hanging; None: never."""
         return self.spec.hang.report_timeout_seconds if self.spec.hang else None
 
     @property
     def world_size(self) -> int:
+        """Number of workers that the spec asks for."""
         return self.spec.resource_allocation.nodes

@@ -32,6 +32,7 @@ class Phase(StrEnum):
 
     @property
     def finished(self) -> bool:
+        """Whether the job has succeeded or failed."""
         return self in (Phase.SUCCEEDED, Phase.FAILED)
 
 
@@ -59,195 +60,248 @@ class Cause(StrEnum):
 
 
 class Condition(Model):
-    """metav1.Condition."""
+    """One condition, in the form of Kubernetes' metav1.Condition."""
 
-    type: Annotated[str, Field(max_length=316)] = Field(description="What the condition is about.")
-    status: Literal["True", "False", "Unknown"] = Field(description="Whether it holds.")
+    type: Annotated[str, Field(max_length=316)] = Field(
+        description="Name of the condition, such as Ready."
+    )
+    status: Literal["True", "False", "Unknown"] = Field(description="Whether the condition holds.")
     reason: Annotated[str, Field(max_length=1024)] = Field(
-        description="Why, in one CamelCase word."
+        description="Why it has this status, as one CamelCase word for programs."
     )
     message: Annotated[str, Field(max_length=32768)] = Field(
-        default="", description="Why, for a person."
+        default="", description="Why it has this status, as a sentence for people."
     )
     observed_generation: Count = Field(
-        default=0, description="The metadata.generation that this was said of."
+        default=0, description="The metadata.generation that the condition was computed from."
     )
-    last_transition_time: Time = Field(description="When the status last changed.")
+    last_transition_time: Time = Field(description="When the condition's status last changed.")
 
 
 class Workers(Model):
     """How many ranks of the current attempt are how far."""
 
-    desired: Count = Field(default=0, description="World size of the attempt.")
+    desired: Count = Field(default=0, description="Number of ranks of the current attempt.")
     created: Count = Field(default=0, description="Ranks whose pod exists.")
     scheduled: Count = Field(default=0, description="Ranks whose pod has a node.")
-    running: Count = Field(default=0, description="Ranks whose pod runs.")
+    running: Count = Field(default=0, description="Ranks whose pod has phase Running.")
     ready: Count = Field(default=0, description="Ranks whose pod is ready.")
-    succeeded: Count = Field(default=0, description="Ranks that exited with 0.")
-    failed: Count = Field(default=0, description="Ranks that failed.")
+    succeeded: Count = Field(default=0, description="Ranks whose worker exited with 0.")
+    failed: Count = Field(default=0, description="Ranks whose pod failed.")
 
 
 class Metric(Model):
+    """One of the trainer's own numbers."""
+
     name: Annotated[str, Field(min_length=1, max_length=63)] = Field(
         description="Name of the metric, such as loss."
     )
-    value: float = Field(description="Its last value.")
+    value: float = Field(description="The last value that was reported.")
 
 
 class Progress(Model):
     """How far the training is, as rank 0 reports it."""
 
-    epoch: Count = Field(description="Epochs completed.")
-    epochs: Count = Field(description="Epochs to train.")
-    step: Count | None = Field(default=None, description="Steps completed, if reported.")
+    epoch: Count = Field(description="Number of epochs completed.")
+    epochs: Count = Field(description="Number of epochs to train.")
+    step: Count | None = Field(
+        default=None, description="Optimizer steps completed, if the trainer reports them."
+    )
     percent: Annotated[float, Field(ge=0, le=100)] = Field(
         description="Epochs completed, in percent."
     )
     estimated_remaining_seconds: Count | None = Field(
-        default=None, description="Seconds to the end at this attempt's pace."
+        default=None,
+        description="Seconds to the end of the training, estimated from the current attempt's pace.",
     )
     metrics: Annotated[list[Metric], Field(max_length=MAX_METRICS)] = Field(
         default_factory=list,
-        description="The trainer's own numbers.",
+        description="The trainer's own numbers, such as its loss.",
         json_schema_extra={"key": "name"},
     )
     last_report_time: MicroTime | None = Field(
-        default=None, description="When rank 0 last reported."
+        default=None, description="When rank 0 last reported its progress."
     )
 
 
 class Checkpoint(Model):
-    epoch: Count = Field(description="Epochs completed when it was taken.")
-    uri: Annotated[str, Field(max_length=2048)] = Field(description="Where it is.")
+    """One checkpoint, as rank 0 reported it."""
+
+    epoch: Count = Field(description="Number of epochs completed when it was taken.")
+    uri: Annotated[str, Field(max_length=2048)] = Field(description="Where the checkpoint is.")
     time: MicroTime = Field(description="When it was reported.")
-    size_bytes: Count | None = Field(default=None, description="Size of all shards.")
+    size_bytes: Count | None = Field(default=None, description="Size of all shards, in bytes.")
     state: Literal["Writing", "Complete", "Damaged"] = Field(
-        description="Only a Complete one is ever resumed from."
+        description="Writing: not all shards are saved yet. Complete: all are; only such a checkpoint is"
+        " resumed from. Damaged: a worker could not read it; it is never resumed from."
     )
     attempt: AttemptNumber = Field(default=0, description="The attempt that wrote it.")
 
 
 class RestoredFrom(Model):
+    """The checkpoint that an attempt started from."""
+
     epoch: Count | None = Field(
-        default=None, description="Epoch of the checkpoint; unknown for a warm start."
+        default=None,
+        description="Number of epochs completed in the checkpoint. Absent for a warm start, whose epoch"
+        " is not known.",
     )
-    uri: Annotated[str, Field(max_length=2048)] = Field(description="Where it is.")
+    uri: Annotated[str, Field(max_length=2048)] = Field(description="Where the checkpoint is.")
 
 
 class Checkpoints(Model):
+    """The checkpoints of a job."""
+
     folder: Annotated[str, Field(max_length=2048)] | None = Field(
-        default=None, description="Where the current attempt writes, as its workers were told it."
+        default=None, description="Folder that the current attempt writes its checkpoints to."
     )
-    latest: Checkpoint | None = Field(default=None, description="The newest, in any state.")
+    latest: Checkpoint | None = Field(
+        default=None, description="The newest checkpoint, in any state."
+    )
     history: Annotated[list[Checkpoint], Field(max_length=MAX_CHECKPOINTS)] = Field(
-        default_factory=list, description="Complete and damaged ones, newest first."
+        default_factory=list, description="The complete and the damaged checkpoints, newest first."
     )
     restored_from: RestoredFrom | None = Field(
-        default=None, description="What the current attempt started from."
+        default=None,
+        description="The checkpoint that the current attempt started from. Absent where it started from"
+        " the beginning.",
     )
 
 
 class AttemptStatus(Model):
     """One run of the whole gang. `end` and `cause` are provisional until its pods are gone."""
 
-    number: AttemptNumber = Field(description="1 for the first.")
-    start: MicroTime = Field(description="When it was decided.")
-    running: MicroTime | None = Field(default=None, description="When every rank ran.")
-    end: MicroTime | None = Field(
-        default=None, description="When its first rank failed, or its end."
+    number: AttemptNumber = Field(description="Number of the attempt; the first is 1.")
+    start: MicroTime = Field(description="When the attempt began.")
+    running: MicroTime | None = Field(
+        default=None, description="When every rank was running for the first time in this attempt."
     )
-    cause: Cause | None = Field(default=None, description="Why it ended.")
-    rank: Count | None = Field(default=None, description="The rank that failed first.")
-    node: Name | None = Field(default=None, description="Where that rank ran.")
-    exit_code: int | None = Field(default=None, description="That rank's exit code.")
+    end: MicroTime | None = Field(
+        default=None,
+        description="When the attempt ended: when its first rank failed, where one did.",
+    )
+    cause: Cause | None = Field(default=None, description="Why the attempt ended.")
+    rank: Count | None = Field(
+        default=None, description="The rank that failed first, where it is known."
+    )
+    node: Name | None = Field(default=None, description="Name of the node on which that rank ran.")
+    exit_code: int | None = Field(default=None, description="Exit code of that rank's worker.")
     message: Annotated[str, Field(max_length=1024)] | None = Field(
-        default=None, description="What is known of the end, with the last lines of the log."
+        default=None,
+        description="What is known about the end, with the last log lines of that rank.",
     )
     restored_epoch: Count | None = Field(
-        default=None, description="Epoch of the checkpoint that it started from."
+        default=None,
+        description="Number of epochs completed in the checkpoint that the attempt started from.",
     )
     lost_seconds: RoundedSeconds | None = Field(
-        default=None, description="Running time since its last checkpoint, which is trained again."
+        default=None,
+        description="Seconds of training after the attempt's last checkpoint, which must be repeated.",
     )
-    world_size: Count = Field(description="Number of ranks.")
-    runtime: Name | None = Field(default=None, description="Runtime as name/uid/generation.")
+    world_size: Count = Field(description="Number of ranks of the attempt.")
+    runtime: Name | None = Field(
+        default=None,
+        description="The StargateRuntime that its pods were made from, as name/uid/generation.",
+    )
     accelerator_class: Name | None = Field(
-        default=None, alias="class", description="Accelerator class as name/uid/generation."
+        default=None,
+        alias="class",
+        description="The AcceleratorClass that its pods were made from, as name/uid/generation.",
     )
     block: Name | None = Field(
-        default=None, description="Compute block that it was put into, as name/uid/generation."
+        default=None, description="The ComputeBlock that it was placed in, as name/uid/generation."
     )
     domain: Annotated[str, Field(max_length=512)] | None = Field(
-        default=None, description="Label that all its nodes share, as key=value."
+        default=None,
+        description="The node label that all its nodes share (spec.scheduling.placement.topologyKey), as"
+        " key=value.",
     )
 
 
 class AvoidedNode(Model):
+    """A node where attempts are not placed for a while."""
+
     name: Name = Field(description="Name of the node.")
-    until: Time = Field(description="Attempts that begin before it are not placed there.")
+    until: Time = Field(description="Attempts that begin before this time avoid the node.")
 
 
 class Goodput(Model):
     """Where the time went since the job was accepted; time suspended or queued counts nowhere."""
 
-    productive_seconds: RoundedSeconds = Field(default=0, description="Training that counts.")
-    starting_seconds: RoundedSeconds = Field(
-        default=0, description="From an attempt's start to all running."
+    productive_seconds: RoundedSeconds = Field(
+        default=0, description="Training whose result is kept."
     )
-    lost_seconds: RoundedSeconds = Field(default=0, description="Training that was done again.")
+    starting_seconds: RoundedSeconds = Field(
+        default=0, description="Time from the start of an attempt until all its ranks ran."
+    )
+    lost_seconds: RoundedSeconds = Field(
+        default=0, description="Training that was lost in a failure and repeated."
+    )
     restarting_seconds: RoundedSeconds = Field(
-        default=0, description="From a failure to the next start."
+        default=0, description="Time from a failure until the next attempt could start."
     )
     ratio: Annotated[float, Field(ge=0, le=1)] = Field(
-        default=0, description="Productive seconds by all of the above."
+        default=0, description="productiveSeconds divided by the sum of all four."
     )
 
 
 class Energy(Model):
     """Estimated from the class's watts per device and the block's PUE."""
 
-    kwh: Annotated[float, Field(ge=0)] = Field(description="Energy so far, in kilowatt hours.")
-    pue: Annotated[float, Field(ge=1)] = Field(description="Power usage effectiveness assumed.")
-    estimated: bool = Field(default=True, description="True: no meter was read.")
+    kwh: Annotated[float, Field(ge=0)] = Field(description="Energy used so far, in kilowatt hours.")
+    pue: Annotated[float, Field(ge=1)] = Field(
+        description="The power usage effectiveness that was assumed."
+    )
+    estimated: bool = Field(
+        default=True, description="Always true: the value is computed, no meter is read."
+    )
 
 
 class StargateJobStatus(Model):
     """What the operator knows of the job; written by it alone."""
 
     observed_generation: Count | None = Field(
-        default=None, description="The metadata.generation that this status is about."
+        default=None, description="The metadata.generation of the spec that this status is about."
     )
-    phase: Phase | None = Field(default=None, description="Where the job is in its life.")
+    phase: Phase | None = Field(
+        default=None, description="Where the job is in its life, as one word."
+    )
     conditions: Annotated[list[Condition], Field(max_length=16)] = Field(
         default_factory=list,
-        description="Accepted, Scheduled, Ready, Suspended, Succeeded, Failed.",
+        description="What holds for the job, since when, and why: Accepted, Scheduled, Ready, Suspended,"
+        " Succeeded, Failed.",
         json_schema_extra={"key": "type"},
     )
-    workers: Workers | None = Field(default=None, description="How many ranks are how far.")
+    workers: Workers | None = Field(
+        default=None, description="How many ranks of the current attempt exist, run, have ended."
+    )
     attempt: AttemptNumber = Field(default=0, description="Number of the current attempt.")
-    restarts: Count = Field(default=0, description="Attempts that were ended by a failure.")
+    restarts: Count = Field(default=0, description="Number of attempts that a failure ended.")
+    # See docs/decisions/0004-status-fields-that-survive-a-crash.md.
     failures_since_checkpoint: Count = Field(
-        default=0, description="Counted failures since the last complete checkpoint."
+        default=0,
+        description="Failures since the last complete checkpoint that count towards"
+        " spec.restartPolicy.maxRestarts.",
     )
     progress: Progress | None = Field(default=None, description="How far the training is.")
-    checkpoints: Checkpoints | None = Field(default=None, description="What can be resumed from.")
+    checkpoints: Checkpoints | None = Field(default=None, description="The checkpoints on record.")
     attempts: Annotated[list[AttemptStatus], Field(max_length=MAX_ATTEMPTS)] = Field(
         default_factory=list,
-        description="The last attempts, oldest first.",
+        description="The last attempts, oldest first; the last entry is the current one.",
         json_schema_extra={"key": "number"},
     )
     avoided_nodes: Annotated[list[AvoidedNode], Field(max_length=MAX_AVOIDED_NODES)] = Field(
         default_factory=list,
-        description="Nodes that were lost, and that attempts avoid for a while.",
+        description="Nodes that were lost, and that the next attempts avoid for a while.",
         json_schema_extra={"key": "name"},
     )
     goodput: Goodput | None = Field(default=None, description="Where the time went.")
-    energy: Energy | None = Field(default=None, description="What it drew, estimated.")
+    energy: Energy | None = Field(default=None, description="Estimated energy of the job.")
     start_time: Time | None = Field(
         default=None,
-        description="When the job started or last resumed; the deadline counts from it.",
+        description="When the job started or was last resumed; activeDeadlineSeconds counts from it.",
     )
     completion_time: Time | None = Field(default=None, description="When it succeeded or failed.")
     accounted_time: MicroTime | None = Field(
-        default=None, description="The moment up to which goodput and energy are counted."
+        default=None, description="The time up to which goodput and energy are counted."
     )

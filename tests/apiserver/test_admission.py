@@ -8,8 +8,8 @@ import pytest
 import yaml
 from kubernetes import client, config
 
-from stargate_lab import binaries
-from stargate_lab.control_plane import ControlPlane
+from stargate_lab.cluster.control_plane import ControlPlane
+from stargate_lab.toolchain import binaries
 from stargate_types import GROUP, VERSION, crd
 from tests.apiserver.specs import BAD_SPECS, FULL, GOOD, Bad, Json, changed
 

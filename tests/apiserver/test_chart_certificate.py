@@ -10,8 +10,8 @@ import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from stargate_lab import chart
-from stargate_lab.control_plane import ControlPlane
+from stargate_lab.cluster import chart
+from stargate_lab.cluster.control_plane import ControlPlane
 
 Secret = dict[str, Any]
 SECRET = "stargate-operator-tls"

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stargate_lab import chart
-from stargate_lab.control_plane import ControlPlane
-from stargate_lab.installation import KubectlError, apply, ensure_namespace, kubectl
+from stargate_lab.cluster import chart
+from stargate_lab.cluster.control_plane import ControlPlane
+from stargate_lab.cluster.installation import KubectlError, apply, ensure_namespace, kubectl
 from tests.kit.rendered import EVERYTHING, Json, Objects, rendered
 
 FOREIGN = Path(__file__).with_name("foreign_kinds.yaml")

@@ -10,10 +10,10 @@ from uuid import uuid4
 
 import pytest
 
-from stargate_lab import installation
-from stargate_lab.api import Api, ApiError, Json
-from stargate_lab.control_plane import ControlPlane
-from stargate_lab.installation import NAMESPACE
+from stargate_lab.cluster import installation
+from stargate_lab.cluster.api import Api, ApiError, Json
+from stargate_lab.cluster.control_plane import ControlPlane
+from stargate_lab.cluster.installation import NAMESPACE
 from tests.apiserver.specs import GOOD
 from tests.kit.fixtures import policies
 

@@ -15,7 +15,7 @@ from stargate_api import (
     Timeout,
     Unreachable,
 )
-from stargate_lab.control_plane import ControlPlane
+from stargate_lab.cluster.control_plane import ControlPlane
 from tests.kit.blocks import CAPACITY
 from tests.kit.blocks import PATH as BLOCKS
 from tests.kit.people import People, Person

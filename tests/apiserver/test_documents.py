@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from stargate_lab import binaries, fleet
-from stargate_lab.chart import CHART
-from stargate_lab.control_plane import ControlPlane, running
-from stargate_lab.fleet import Fleet
-from stargate_lab.paths import REPO
+from stargate_lab.cluster import fleet
+from stargate_lab.cluster.chart import CHART
+from stargate_lab.cluster.control_plane import ControlPlane, running
+from stargate_lab.cluster.fleet import Fleet
+from stargate_lab.host.paths import REPO
+from stargate_lab.toolchain import binaries
 from stargate_release.version import current
 
 NOT_HERE = re.compile(r"helm test|--watch|logs deployment|get lease|cosign|gh attestation|docker ")

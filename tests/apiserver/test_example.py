@@ -10,9 +10,9 @@ from uuid import uuid4
 
 import pytest
 
-from stargate_lab import api_keys
-from stargate_lab.control_plane import ControlPlane
-from stargate_lab.paths import REPO
+from stargate_lab.cluster import api_keys
+from stargate_lab.cluster.control_plane import ControlPlane
+from stargate_lab.host.paths import REPO
 from tests.kit.blocks import CAPACITY
 from tests.kit.blocks import PATH as BLOCKS
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stargate_lab import chart, installation
-from stargate_lab.api import Api, ApiError, Json
-from stargate_lab.control_plane import ControlPlane
+from stargate_lab.cluster import chart, installation
+from stargate_lab.cluster.api import Api, ApiError, Json
+from stargate_lab.cluster.control_plane import ControlPlane
 from tests.kit.story import eventually, manifest
 
 RIGHT = "stargatejobs/finalizers"

@@ -10,7 +10,7 @@ from typing import TypeVar
 import pytest
 from aiohttp import ClientSession
 
-from stargate_lab.control_plane import ControlPlane
+from stargate_lab.cluster.control_plane import ControlPlane
 from tests.kit.recorder.history import Json
 from tests.kit.recorder.watch import HistoryLost, Kind, Recorder
 from tests.kit.story import eventually, exists

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from stargate_lab.api import Api, ApiError
-from stargate_lab.control_plane import ControlPlane
+from stargate_lab.cluster.api import Api, ApiError
+from stargate_lab.cluster.control_plane import ControlPlane
 from tests.kit.people import People
 from tests.kit.raw_requests import GROUP, bearer, jobs, refused
 from tests.kit.story import eventually, manifest

@@ -9,10 +9,10 @@ from unittest.mock import ANY
 
 import pytest
 
-from stargate_lab import fleet
-from stargate_lab.api import Api, ApiError
-from stargate_lab.control_plane import ControlPlane
-from stargate_lab.fleet import Fleet
+from stargate_lab.cluster import fleet
+from stargate_lab.cluster.api import Api, ApiError
+from stargate_lab.cluster.control_plane import ControlPlane
+from stargate_lab.cluster.fleet import Fleet
 
 Pod = dict[str, Any]
 MACHINES = Fleet(nodes=2, prefix="kubelet", labels={"test": "kubelet"})

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from tests.kit.cluster import Cluster, JobStory
 from tests.kit.cluster.jobs import condition, ending
 
 
-async def running(cluster: Cluster, nodes: int = 2, **spec: object) -> JobStory:
+async def running(cluster: Cluster, nodes: int = 2, **spec: Any) -> JobStory:
     await cluster.operated()
     job = cluster.apply(nodes=nodes, **spec)
     await job.wait_phase("Running")

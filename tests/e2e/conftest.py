@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from stargate_lab import docker, images, kind
-from stargate_lab.kind import KindCluster
-from stargate_lab.paths import RUN_DIR
+from stargate_lab.cluster import kind
+from stargate_lab.cluster.kind import KindCluster
+from stargate_lab.host import docker
+from stargate_lab.host.paths import RUN_DIR
+from stargate_lab.toolchain import images
 from tests.e2e import recovery
 from tests.e2e.deployment import DeployedOperator, stumbles
 from tests.e2e.nodes import DEVICES

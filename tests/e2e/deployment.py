@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from stargate_lab import chart, trial
-from stargate_lab.api import ApiError, Json
-from stargate_lab.installation import NAMESPACE, KubectlError, ensure_namespace, kubectl
-from stargate_lab.kind import KindCluster
+from stargate_lab.cluster import chart
+from stargate_lab.cluster.api import ApiError, Json
+from stargate_lab.cluster.installation import NAMESPACE, KubectlError, ensure_namespace, kubectl
+from stargate_lab.cluster.kind import KindCluster
+from stargate_lab.commands import kind_example
 from tests.e2e.nodes import Node
 
 READY_SECONDS = 90.0
@@ -32,7 +33,7 @@ class DeployedOperator:
         """Or upgrades; `values` in YAML beside those of the tests."""
         ensure_namespace(self.cluster, NAMESPACE)
         self._keep_logs()
-        chart.install(self.cluster.kubeconfig, trial.VALUES, VALUES, values=values)
+        chart.install(self.cluster.kubeconfig, kind_example.VALUES, VALUES, values=values)
         self.wait_leader()
 
     def signal(self, pod: Json, name: str) -> None:

@@ -7,8 +7,8 @@ on its node, by the id that the kubelet tells.
 import json
 from dataclasses import dataclass
 
-from stargate_lab.api import Api, Json
-from stargate_lab.docker import docker, succeeds
+from stargate_lab.cluster.api import Api, Json
+from stargate_lab.host.docker import docker, succeeds
 
 NETWORK = "kind"
 DEVICES = 64

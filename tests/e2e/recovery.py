@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
-from stargate_lab.paths import REPO, RUN_DIR
+from stargate_lab.host.paths import REPO, RUN_DIR
 from tests.kit.recorder.history import Job, Write
 from tests.kit.story import JobStory
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from stargate_lab.api import Api, ApiError, Json
-from stargate_lab.installation import KubectlError, kubectl
-from stargate_lab.kind import KindCluster
+from stargate_lab.cluster.api import Api, ApiError, Json
+from stargate_lab.cluster.installation import KubectlError, kubectl
+from stargate_lab.cluster.kind import KindCluster
 from tests.e2e.deployment import DeployedOperator
 from tests.e2e.nodes import Node
 from tests.e2e.training import Training

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from stargate_lab import trial
-from stargate_lab.installation import apply, kubectl
-from stargate_lab.kind import KindCluster
+from stargate_lab.cluster.installation import apply, kubectl
+from stargate_lab.cluster.kind import KindCluster
+from stargate_lab.commands import kind_example
 from tests.e2e.site import Site, ends, folder
 from tests.kit.story import JobStory
 
@@ -15,16 +15,16 @@ NAMESPACE = "default"
 
 @pytest.fixture
 def namespace(cluster: KindCluster) -> Iterator[str]:
-    trial.provide(folder(cluster, NAMESPACE))
+    kind_example.provide(folder(cluster, NAMESPACE))
     yield NAMESPACE
-    for manifest in (trial.JOB, trial.STORAGE):
+    for manifest in (kind_example.JOB, kind_example.STORAGE):
         kubectl(cluster, "delete", "--ignore-not-found", "--filename", str(manifest))
 
 
 def test_it_trains_to_the_end(site: Site) -> None:
-    apply(site.cluster, trial.STORAGE, trial.JOB)
-    created = site.api.get(f"{site.jobs}/{trial.JOB_NAME}")
-    job = JobStory(site, trial.JOB_NAME, created["metadata"]["uid"])
+    apply(site.cluster, kind_example.STORAGE, kind_example.JOB)
+    created = site.api.get(f"{site.jobs}/{kind_example.JOB_NAME}")
+    job = JobStory(site, kind_example.JOB_NAME, created["metadata"]["uid"])
 
     done = ends(job)
 

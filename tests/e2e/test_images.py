@@ -4,9 +4,9 @@ import subprocess
 
 import pytest
 
-from stargate_lab import docker
-from stargate_lab.docker import docker as run
-from stargate_lab.images import IMAGES, OPERATOR, TRAINER, Image
+from stargate_lab.host import docker
+from stargate_lab.host.docker import docker as run
+from stargate_lab.toolchain.images import IMAGES, OPERATOR, TRAINER, Image
 
 
 @pytest.fixture(autouse=True)

@@ -2,8 +2,8 @@
 
 import time
 
-from stargate_lab import chart
-from stargate_lab.api import Json
+from stargate_lab.cluster import chart
+from stargate_lab.cluster.api import Json
 from stargate_operator.settings import Settings
 from tests.e2e.site import Site, Undisturbed, ends, eventually, trains_past
 from tests.e2e.training import PLAIN

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stargate_lab.paths import REPO
+from stargate_lab.host.paths import REPO
 from tests.kit.recorder.history import Json
 
 SABOTEUR = ["python3", "/storage/programs/saboteur.py"]

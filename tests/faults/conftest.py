@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from stargate_lab.control_plane import ControlPlane
-from stargate_lab.operator_process import OperatorProcess
+from stargate_lab.cluster.control_plane import ControlPlane
+from stargate_lab.process.operator_process import OperatorProcess
 from tests.faults.lab import SLOWER, Lab, a_lab
 from tests.faults.seats import few_seats
 from tests.faults.tap import Tap

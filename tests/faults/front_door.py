@@ -12,10 +12,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from stargate_lab import chart, fleet, installation
-from stargate_lab.control_plane import ControlPlane
-from stargate_lab.fleet import Fleet
-from stargate_lab.installation import NAMESPACE
+from stargate_lab.cluster import chart, fleet, installation
+from stargate_lab.cluster.control_plane import ControlPlane
+from stargate_lab.cluster.fleet import Fleet
+from stargate_lab.cluster.installation import NAMESPACE
 from tests.kit.story import eventually
 
 MACHINES = Fleet(nodes=2, prefix="platform")

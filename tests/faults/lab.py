@@ -9,11 +9,11 @@ from pathlib import Path
 
 import yaml
 
-from stargate_lab import installation
-from stargate_lab.control_plane import ControlPlane, running
-from stargate_lab.kwok_config import PlaneOptions
-from stargate_lab.operator_process import OperatorProcess
-from stargate_lab.paths import REPO
+from stargate_lab.cluster import installation
+from stargate_lab.cluster.control_plane import ControlPlane, running
+from stargate_lab.cluster.kwok_config import PlaneOptions
+from stargate_lab.host.paths import REPO
+from stargate_lab.process.operator_process import OperatorProcess
 from tests.faults.tap import Tap, tapping
 from tests.kit.recorder import audit
 

@@ -15,8 +15,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from stargate_lab.control_plane import ControlPlane
-from stargate_lab.operator_process import OperatorProcess
+from stargate_lab.cluster.control_plane import ControlPlane
+from stargate_lab.process.operator_process import OperatorProcess
 from tests.faults.front_door import behind_the_service, front_door, operator_pods
 from tests.faults.lab import Lab, a_lab
 from tests.faults.tap import Tap, tapping

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from stargate_lab.control_plane import ControlPlane
+from stargate_lab.cluster.control_plane import ControlPlane
 from tests.kit.recorder.history import Json
 
 FLOW = "/apis/flowcontrol.apiserver.k8s.io/v1"

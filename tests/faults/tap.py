@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from stargate_lab.ports import free_ports
+from stargate_lab.host.ports import free_ports
 
 Json = dict[str, Any]
 

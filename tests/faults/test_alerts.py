@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stargate_lab import installation
-from stargate_lab.operator_process import OperatorProcess
-from stargate_lab.paths import REPO
-from stargate_lab.prometheus_process import Prometheus, Target, running
+from stargate_lab.cluster import installation
+from stargate_lab.host.paths import REPO
+from stargate_lab.process.operator_process import OperatorProcess
+from stargate_lab.process.prometheus_process import Prometheus, Target, running
 from tests.faults.lab import PATIENT, Lab
 from tests.faults.tap import Tap
 from tests.kit.racks import Racks

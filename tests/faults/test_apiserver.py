@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from stargate_lab import operator_process
-from stargate_lab.api import Api
-from stargate_lab.control_plane import ControlPlane
-from stargate_lab.operator_process import OperatorProcess
-from stargate_lab.trainer_process import TrainerProcess
-from stargate_lab.training import Behaviour
+from stargate_lab.cluster.api import Api
+from stargate_lab.cluster.control_plane import ControlPlane
+from stargate_lab.process import operator_process
+from stargate_lab.process.operator_process import OperatorProcess
+from stargate_lab.process.trainer_process import TrainerProcess
+from stargate_lab.workload.training import Behaviour
 from tests.faults.lab import SLOWER, Lab
 from tests.faults.witness import a_second_apiserver
 from tests.kit.racks import Racks

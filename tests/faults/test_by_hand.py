@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from stargate_lab.api import ApiError
-from stargate_lab.control_plane import ControlPlane
-from stargate_lab.trainer_process import TrainerProcess
-from stargate_lab.training import Behaviour
+from stargate_lab.cluster.api import ApiError
+from stargate_lab.cluster.control_plane import ControlPlane
+from stargate_lab.process.trainer_process import TrainerProcess
+from stargate_lab.workload.training import Behaviour
 from tests.kit.racks import Racks
 from tests.kit.recorder.history import Pod
 from tests.kit.story import JobStory, Story

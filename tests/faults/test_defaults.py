@@ -14,9 +14,9 @@ from uuid import uuid4
 import pytest
 import yaml
 
-from stargate_lab import chart
-from stargate_lab.api import Api, ApiError, Json
-from stargate_lab.operator_process import OperatorProcess
+from stargate_lab.cluster import chart
+from stargate_lab.cluster.api import Api, ApiError, Json
+from stargate_lab.process.operator_process import OperatorProcess
 from stargate_operator.defaults.applier import AGAIN_SECONDS
 from tests.faults.lab import PATIENT, Lab
 from tests.kit.plane_recorder import recording_on

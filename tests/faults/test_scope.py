@@ -14,10 +14,10 @@ from uuid import uuid4
 
 import pytest
 
-from stargate_lab import chart, installation
-from stargate_lab.api import Json
-from stargate_lab.control_plane import ControlPlane
-from stargate_lab.operator_process import OperatorProcess
+from stargate_lab.cluster import chart, installation
+from stargate_lab.cluster.api import Json
+from stargate_lab.cluster.control_plane import ControlPlane
+from stargate_lab.process.operator_process import OperatorProcess
 from stargate_operator.runtime.namespace_access import ASK_AGAIN_SECONDS
 from tests.faults.lab import PATIENT, Lab, a_lab
 from tests.kit.plane_recorder import recording_on

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from stargate_lab import installation
-from stargate_lab.operator_process import OperatorProcess
+from stargate_lab.cluster import installation
+from stargate_lab.process.operator_process import OperatorProcess
 from stargate_operator.informers.kopf_watchers import STARTING
 from tests.faults.lab import Lab
 from tests.kit.story import eventually

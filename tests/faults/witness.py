@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from stargate_lab.api import Api, ApiError
-from stargate_lab.control_plane import ControlPlane
-from stargate_lab.ports import free_ports
+from stargate_lab.cluster.api import Api, ApiError
+from stargate_lab.cluster.control_plane import ControlPlane
+from stargate_lab.host.ports import free_ports
 
 READY_SECONDS = 60.0
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from stargate_lab import fleet
-from stargate_lab.control_plane import ControlPlane, running
-from stargate_lab.fleet import Fleet
-from stargate_lab.kwok_config import PlaneOptions
+from stargate_lab.cluster import fleet
+from stargate_lab.cluster.control_plane import ControlPlane, running
+from stargate_lab.cluster.fleet import Fleet
+from stargate_lab.cluster.kwok_config import PlaneOptions
 from tests.install.release import Release, packaged_as
 from tests.install.site import Site
 from tests.kit.recorder import audit

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import yaml
 
-from stargate_lab import chart
-from stargate_lab.api import Json
-from stargate_lab.control_plane import ControlPlane
+from stargate_lab.cluster import chart
+from stargate_lab.cluster.api import Json
+from stargate_lab.cluster.control_plane import ControlPlane
 
 NAME, NAMESPACE = chart.NAME, chart.NAMESPACE
 _WAIT = ("--wait", "--timeout", "2m")

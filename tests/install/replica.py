@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from functools import reduce
 from pathlib import Path
 
-from stargate_lab.api import Json
-from stargate_lab.control_plane import ControlPlane
-from stargate_lab.installation import service_account_kubeconfig
-from stargate_lab.operator_process import OperatorProcess
+from stargate_lab.cluster.api import Json
+from stargate_lab.cluster.control_plane import ControlPlane
+from stargate_lab.cluster.installation import service_account_kubeconfig
+from stargate_lab.process.operator_process import OperatorProcess
 from stargate_operator.settings import Settings
 
 _FILES = ("reports_certificate", "reports_key", "reports_ca")

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from stargate_lab import binaries
-from stargate_lab import operator_process as operators
-from stargate_lab.control_plane import ControlPlane
-from stargate_lab.operator_process import OperatorProcess
+from stargate_lab.cluster.control_plane import ControlPlane
+from stargate_lab.process import operator_process as operators
+from stargate_lab.process.operator_process import OperatorProcess
+from stargate_lab.toolchain import binaries
 from tests.install.release import Release
 from tests.install.replica import replica_of
 from tests.kit.plane_recorder import recording_on

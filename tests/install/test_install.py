@@ -1,6 +1,6 @@
 """A platform engineer's first hour: an empty cluster, `helm install`, and a job that runs to its end."""
 
-from stargate_lab import installation
+from stargate_lab.cluster import installation
 from tests.install.release import NAME, NAMESPACE, Release
 from tests.install.site import Site, saves
 from tests.kit.story import eventually

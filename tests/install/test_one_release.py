@@ -2,9 +2,9 @@
 
 import pytest
 
-from stargate_lab import installation
-from stargate_lab.chart import HelmError
-from stargate_lab.paths import REPO
+from stargate_lab.cluster import installation
+from stargate_lab.cluster.chart import HelmError
+from stargate_lab.host.paths import REPO
 from tests.install.release import NAME, NAMESPACE, Release
 from tests.install.site import Site, course, saves
 

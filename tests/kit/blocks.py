@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from stargate_lab.api import Api, Json
+from stargate_lab.cluster.api import Api, Json
 from stargate_types import ComputeBlock
 from stargate_types.block import AcceleratorCapacity
 from tests.kit.story import eventually

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stargate_lab.api import ApiError
-from stargate_lab.paths import REPO
+from stargate_lab.cluster.api import ApiError
+from stargate_lab.host.paths import REPO
 from tests.kit.recorder.history import Pod
 from tests.kit.story import JobStory, eventually
 from tests.kit.worker import Worker

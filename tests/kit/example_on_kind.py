@@ -4,16 +4,17 @@ from functools import cache
 
 import yaml
 
-from stargate_lab import chart, trial
-from stargate_lab.api import Json
+from stargate_lab.cluster import chart
+from stargate_lab.cluster.api import Json
+from stargate_lab.commands import kind_example
 
 
 @cache
 def _documents() -> tuple[str, ...]:
     """As text: who reads them may change what was read."""
-    files = [trial.STORAGE, trial.JOB]
+    files = [kind_example.STORAGE, kind_example.JOB]
     applied = [each for file in files for each in yaml.safe_load_all(file.read_text())]
-    return tuple(map(yaml.safe_dump, [*applied, *chart.defaults(trial.VALUES)]))
+    return tuple(map(yaml.safe_dump, [*applied, *chart.defaults(kind_example.VALUES)]))
 
 
 def example() -> dict[str, Json]:

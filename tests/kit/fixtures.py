@@ -10,10 +10,10 @@ from uuid import uuid4
 
 import pytest
 
-from stargate_lab import api_keys, chart, installation
-from stargate_lab.control_plane import ControlPlane, running
-from stargate_lab.kwok_config import PlaneOptions
-from stargate_lab.operator_process import OperatorProcess
+from stargate_lab.cluster import api_keys, chart, installation
+from stargate_lab.cluster.control_plane import ControlPlane, running
+from stargate_lab.cluster.kwok_config import PlaneOptions
+from stargate_lab.process.operator_process import OperatorProcess
 from tests.kit.blocks import Blocks
 from tests.kit.people import People, Person
 from tests.kit.plane_recorder import recording_on

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from stargate_api import AsyncClient, Client
-from stargate_lab import api_keys
-from stargate_lab.control_plane import ControlPlane
+from stargate_lab.cluster import api_keys
+from stargate_lab.cluster.control_plane import ControlPlane
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from stargate_lab import operator_process
-from stargate_lab.control_plane import ControlPlane
+from stargate_lab.cluster.control_plane import ControlPlane
+from stargate_lab.process import operator_process
 from tests.kit.recorder import Recorder, recording
 
 

@@ -4,9 +4,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from uuid import uuid4
 
-from stargate_lab import fleet
-from stargate_lab.api import Api, ApiError, Json
-from stargate_lab.fleet import Fleet
+from stargate_lab.cluster import fleet
+from stargate_lab.cluster.api import Api, ApiError, Json
+from stargate_lab.cluster.fleet import Fleet
 
 _NODES = "/api/v1/nodes"
 CLASSES = "/apis/stargate.dev/v1alpha1/acceleratorclasses"

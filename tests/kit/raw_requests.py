@@ -4,8 +4,8 @@ import ssl
 
 import pytest
 
-from stargate_lab.api import Api, ApiError, Credentials
-from stargate_lab.control_plane import ControlPlane
+from stargate_lab.cluster.api import Api, ApiError, Credentials
+from stargate_lab.cluster.control_plane import ControlPlane
 from tests.kit.recorder.history import Json
 
 GROUP = "/apis/stargate.dev/v1alpha1"

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from stargate_lab import chart
+from stargate_lab.cluster import chart
 
 Json = dict[str, Any]
 Overrides = Mapping[str, Mapping[str, Any]]

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from stargate_lab.api import Api, ApiError
-from stargate_lab.kwok_config import ABANDONED
-from stargate_lab.operator_process import OperatorProcess
+from stargate_lab.cluster.api import Api, ApiError
+from stargate_lab.cluster.kwok_config import ABANDONED
+from stargate_lab.process.operator_process import OperatorProcess
 from tests.kit.recorder import Recorder
 from tests.kit.recorder.history import Job, Json, Pod, State, Write
 from tests.kit.recorder.report import describe
@@ -171,7 +171,14 @@ class JobStory:
         return sorted(self.story.recorder.look(found), key=lambda pod: pod.rank)
 
     def rank(self, rank: int, attempt: int = 0) -> Pod:
-        return next(pod for pod in self.pods(attempt) if pod.rank == rank)
+        """The pods come on another watch than the job, perhaps a little later."""
+
+        def found(state: State) -> Pod | None:
+            del state
+            return next((pod for pod in self.pods(attempt) if pod.rank == rank), None)
+
+        pod: Pod = self.story.wait(found, f"{self.name}: rank {rank}")
+        return pod
 
     def wait_pods(self, condition: Callable[[list[Pod]], Any], expected: str) -> list[Pod]:
         def holds(state: State) -> tuple[list[Pod], ...]:

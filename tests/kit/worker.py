@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
-from stargate_lab.api import Api
+from stargate_lab.cluster.api import Api
 from tests.kit.recorder.history import Json, Pod
 
 

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from stargate_lab import fleet, installation
-from stargate_lab import operator_process as operators
-from stargate_lab.control_plane import ControlPlane
-from stargate_lab.fleet import Fleet
-from stargate_lab.operator_process import OperatorProcess
-from stargate_lab.paths import REPO
+from stargate_lab.cluster import fleet, installation
+from stargate_lab.cluster.control_plane import ControlPlane
+from stargate_lab.cluster.fleet import Fleet
+from stargate_lab.host.paths import REPO
+from stargate_lab.process import operator_process as operators
+from stargate_lab.process.operator_process import OperatorProcess
 from tests.kit.fixtures import (
     audit_log,
     blocks,

@@ -7,8 +7,8 @@ import signal
 import subprocess
 from typing import Any
 
-from stargate_lab import binaries
-from stargate_lab.control_plane import ControlPlane
+from stargate_lab.cluster.control_plane import ControlPlane
+from stargate_lab.toolchain import binaries
 from tests.kit.blocks import Blocks
 from tests.kit.racks import Racks
 from tests.kit.shell import BIN, Shell

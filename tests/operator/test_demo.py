@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import pytest
 
-from stargate_lab.paths import REPO, RUN_DIR
+from stargate_lab.host.paths import REPO, RUN_DIR
 
 PROMISES = [
     "phase Succeeded",

@@ -4,9 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from stargate_lab.certificates import issue
-from stargate_lab.chart import CHART
-from stargate_lab.operator_process import OperatorProcess
+from stargate_lab.cluster.chart import CHART
+from stargate_lab.host.certificates import issue
+from stargate_lab.process.operator_process import OperatorProcess
 
 ANSWERS = CHART / "files" / "answers.py"
 

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stargate_lab import dashboard, installation
-from stargate_lab.operator_process import OperatorProcess
-from stargate_lab.prometheus_process import Prometheus, Target, running
+from stargate_generate import dashboard
+from stargate_lab.cluster import installation
+from stargate_lab.process.operator_process import OperatorProcess
+from stargate_lab.process.prometheus_process import Prometheus, Target, running
 from tests.kit.racks import Racks
 from tests.kit.rules import alerts, commands, rule_file
 from tests.kit.story import Story, eventually

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stargate_lab.certificates import issue
+from stargate_lab.host.certificates import issue
 from tests.kit.story import JobStory, Story
 from tests.kit.worker import Worker
 

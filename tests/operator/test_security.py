@@ -11,8 +11,8 @@ from uuid import uuid4
 
 import pytest
 
-from stargate_lab.api import Api
-from stargate_lab.control_plane import ControlPlane
+from stargate_lab.cluster.api import Api
+from stargate_lab.cluster.control_plane import ControlPlane
 from tests.kit.raw_requests import bearer, jobs, refused
 from tests.kit.recorder.history import Pod
 from tests.kit.story import JobStory, Story, eventually, exists, free

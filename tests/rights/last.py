@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from xdist import is_xdist_controller, is_xdist_worker
 
-from stargate_lab.paths import REPO
+from stargate_lab.host.paths import REPO
 
 HERE = Path(__file__).parent
 RUN_OPERATORS = ("tests/operator", "tests/faults", "tests/install")

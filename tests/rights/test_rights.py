@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stargate_lab import chart
+from stargate_lab.cluster import chart
 from tests.rights.rights import Asked, Right, asked, granted
 
 ASKED_FOR_BY_ADMISSION = {Right("stargate.dev", "stargatejobs/finalizers", "update")}

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 _MOST_NODES = 99_999
-"""Of a job."""
+"""The largest job that the API accepts."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -92,8 +92,8 @@ def _add_trainer(trainer: argparse.ArgumentParser) -> None:
 
 
 def _binaries(options: argparse.Namespace) -> int:
-    from stargate_lab.binaries import ensure
-    from stargate_lab.catalogue import CONTROL_PLANE
+    from stargate_lab.toolchain.binaries import ensure
+    from stargate_lab.toolchain.pinned_tools import CONTROL_PLANE
 
     for path in ensure(options.names or CONTROL_PLANE).values():
         print(path)
@@ -101,8 +101,9 @@ def _binaries(options: argparse.Namespace) -> int:
 
 
 def _images(options: argparse.Namespace) -> int:
-    from stargate_lab import docker, images
-    from stargate_lab.binaries import say_on_stderr
+    from stargate_lab.host import docker
+    from stargate_lab.toolchain import images
+    from stargate_lab.toolchain.binaries import say_on_stderr
 
     docker.require()
     if options.stage:
@@ -114,14 +115,14 @@ def _images(options: argparse.Namespace) -> int:
 
 
 def _up(options: argparse.Namespace) -> int:
-    from stargate_lab.up import up
+    from stargate_lab.commands.up import up
 
     up(options.name, options.nodes, not options.no_gang_scheduling)
     return 0
 
 
 def _down(options: argparse.Namespace) -> int:
-    from stargate_lab.up import down, down_all
+    from stargate_lab.process.simulated_cluster import down, down_all
 
     for name in options.names:
         down(name)
@@ -131,7 +132,7 @@ def _down(options: argparse.Namespace) -> int:
 
 
 def _kind(options: argparse.Namespace) -> int:
-    from stargate_lab.trial import up
+    from stargate_lab.commands.kind_example import up
 
     del options
     up()
@@ -139,7 +140,7 @@ def _kind(options: argparse.Namespace) -> int:
 
 
 def _kind_down(options: argparse.Namespace) -> int:
-    from stargate_lab.trial import down
+    from stargate_lab.commands.kind_example import down
 
     del options
     print(down())
@@ -147,7 +148,7 @@ def _kind_down(options: argparse.Namespace) -> int:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from stargate_lab.demo import Options, main
+    from stargate_lab.demo.play import Options, main
 
     return main(Options.of(options))
 
@@ -155,8 +156,8 @@ def _demo(options: argparse.Namespace) -> int:
 def _trainer(options: argparse.Namespace) -> int:
     import uvloop
 
-    from stargate_lab.trainer import train
-    from stargate_lab.training import Behaviour, Fault
+    from stargate_lab.workload.trainer import train
+    from stargate_lab.workload.training import Behaviour, Fault
 
     behaviour = Behaviour(
         epoch_seconds=options.epoch_seconds,

@@ -5,6 +5,9 @@ once; one that comes too late, when another has taken what it lacks, yields at o
 stays partly scheduled past its start timeout. A gang that has run before keeps what it has until
 then: it waits for a lost node, which may be back in a minute. The nodes go back by ending the
 attempt, never by re-using its pods' names: a worker on a cut-off node may still run under them.
+
+See docs/decisions/0001-giving-back-ends-the-attempt.md.
+See docs/decisions/0002-yield-only-when-nodes-are-short.md.
 """
 
 from datetime import UTC, datetime, timedelta

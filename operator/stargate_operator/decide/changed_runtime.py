@@ -1,5 +1,8 @@
 """A gang is made from one runtime, class and compute block: if one of them changed before all its
-pods were made, and nobody remembers the old one, the attempt begins anew from the new one."""
+pods were made, and nobody remembers the old one, the attempt begins anew from the new one.
+
+See docs/decisions/0003-one-attempt-one-runtime.md.
+"""
 
 from stargate_operator.decide.observed import Observed
 from stargate_operator.decide.plan import Ending, Plan

@@ -5,6 +5,9 @@ gang, and one rank whose reports are lost on their way is no hang while the othe
 counts only while the workers could be heard: from the later of the moment when all ranks ran and
 that from which this operator could hear them, and not while a rank is in its grace or its node is
 not ready, which explains the silence better.
+
+See docs/decisions/0009-what-counts-as-a-hang.md.
+See docs/decisions/0018-signs-of-life-come-from-the-loop.md.
 """
 
 from datetime import datetime, timedelta

@@ -1,4 +1,7 @@
-"""Whether a default is to be applied: never over what somebody edited, never over what is their own."""
+"""Whether a default is to be applied: never over what somebody edited, never over what is their own.
+
+See docs/decisions/0035-edited-defaults-are-left-alone.md.
+"""
 
 from dataclasses import dataclass
 from typing import Any, Literal

@@ -168,6 +168,7 @@ def _of_place(blueprint: Blueprint) -> dict[str, str]:
 def _anywhere_but(nodes: Iterable[str]) -> Manifest:
     """By name, not by a label that may differ from it; the API takes one name for each of these."""
     others = [{"key": "metadata.name", "operator": "NotIn", "values": [name]} for name in nodes]
+    # See docs/decisions/0021-lost-nodes-are-avoided-by-required-affinity.md.
     terms = [{"matchFields": others}]
     return {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
 

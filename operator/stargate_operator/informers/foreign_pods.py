@@ -2,6 +2,8 @@
 
 Only those that have a node and have not ended are followed; one that ends leaves the selection, and
 the watch tells that as a deletion. A cluster has tens of thousands of them, so a line is kept of each.
+
+See docs/decisions/0030-one-more-watch-for-foreign-pods.md.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 A watcher of kopf can die while the process looks healthy, and its kind's events are then unheard for
 ever. The watchdog asks here.
+
+See docs/decisions/0032-each-namespace-is-watched-by-itself.md.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 With its feature gate off the API server may serve PodGroups and yet drop a pod's `schedulingGroup`
 in silence, so the answer to a dry run is read in full.
+
+See docs/decisions/0006-native-gangs-and-their-size.md.
 """
 
 from collections.abc import Iterable

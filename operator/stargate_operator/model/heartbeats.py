@@ -2,6 +2,8 @@
 
 A few numbers a rank, because a gang has thousands; what the ranks said is kept elsewhere. Times are
 seconds since the epoch and come with the reports.
+
+See docs/decisions/0023-who-fell-silent-first.md.
 """
 
 from array import array

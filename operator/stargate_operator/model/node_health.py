@@ -3,6 +3,9 @@
 A node is lost when it has not been ready for a stated time. While more nodes that hold gangs are not
 ready than there are ready nodes, none is given up: that looks like a control plane that is cut off
 from its nodes, where training may well go on, and there would be no room for what was restarted.
+
+See docs/decisions/0008-when-a-node-is-given-up.md.
+See docs/decisions/0020-an-outage-gives-up-no-node.md.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,7 @@
-"""What nodes give to the workers of one class, counted: pure."""
+"""What nodes give to the workers of one class, counted: pure.
+
+See docs/decisions/0011-a-block-tells-groups-of-equal-nodes.md.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping

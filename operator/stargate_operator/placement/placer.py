@@ -3,6 +3,9 @@
 Chosen once, when an attempt is resolved, and recorded in it: its own pods take the room that it was
 chosen for, so it must never be chosen again for them. Of the blocks that fit, the one is taken in
 which the least is left over: the large ones stay whole for large gangs.
+
+See docs/decisions/0028-a-place-is-chosen-once-an-attempt.md.
+See docs/decisions/0029-a-job-that-does-not-fit-keeps-its-pods.md.
 """
 
 from collections.abc import Iterable

@@ -2,6 +2,8 @@
 
 Thousands of pods that start make one write every few seconds, and nothing that changes makes none.
 It runs only while this process leads, and never touches a block whose accounting is External.
+
+See docs/decisions/0031-a-block-is-written-at-most-every-ten-seconds.md.
 """
 
 import asyncio

@@ -31,6 +31,7 @@ class CachedJobLookup:
         return self._leads()
 
     def serves(self, namespace: str) -> bool:
+        # See docs/decisions/0034-reports-out-of-scope-get-503.md.
         return namespace in self._scope
 
     def pod(self, pod_uid: str) -> Pod | None:

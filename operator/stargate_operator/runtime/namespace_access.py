@@ -2,6 +2,8 @@
 
 A namespace that is deleted takes the operator's Role with it. What is left of the others must not wait
 for it, and must not end with it again and again.
+
+See docs/decisions/0033-a-refused-namespace-is-left-out.md.
 """
 
 import asyncio

@@ -228,6 +228,7 @@ class Replica:
             jobs=self.jobs,
             pods=self.pods,
             work_queue=self.work_queue,
+            # See docs/decisions/0015-workers-doubt-a-missing-job.md.
             leads=lambda: self.leads and self.watchers.listed,
             scope=self.scope,
         )

@@ -90,6 +90,7 @@ def revised(attempt: AttemptStatus, previous_pods: PreviousPods, now: datetime) 
 
 def lost_with_node(attempt: AttemptStatus, pods: list[Pod]) -> Revision | None:
     """`pods` are on nodes that turned out to be lost: what the other ranks did then was its echo."""
+    # See docs/decisions/0022-an-exit-is-revised-to-a-lost-node.md.
     lost = [pod for pod in pods if pod.attempt == attempt.number]
     if not lost or attempt.cause not in _ECHOES or attempt.end is None:
         return None

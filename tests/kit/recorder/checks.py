@@ -1,4 +1,4 @@
-"""DESIGN §8, each invariant a check that sees every write in order, and the time that passes.
+"""The invariants of docs/invariants.md: a check sees every write in order, and the time that passes.
 
 A check keeps what it must remember itself; it is made anew for each history.
 """
@@ -14,7 +14,7 @@ from typing import ClassVar
 from tests.kit.recorder.history import History, Job, Json, Pod, Request, State, Write
 
 BEHIND_SECONDS = 2.5
-"""What a status may be behind the pods: DESIGN says 2 s; the rest is the two watches' own."""
+"""What a status may be behind the pods: 2 s, and what the recorder's own watches may add."""
 STALE_SECONDS = 4.0
 """What may pass until a change of the pods stands in the status, on a busy machine."""
 TEARDOWN_SECONDS = 20.0
@@ -129,10 +129,10 @@ class OneOfEachRank(Check):
 
 @dataclass
 class GivenUpOnLostNodes(Check):
-    """1. A pod's object goes before its worker has ended only where its node is lost, and its job
+    """2. A pod's object goes before its worker has ended only where its node is lost, and its job
     says so first: elsewhere the worker would run on beside its successor."""
 
-    invariant = 1
+    invariant = 2
     nodes: dict[str, str] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
     listed: dict[tuple[str, str], float] = field(default_factory=dict)

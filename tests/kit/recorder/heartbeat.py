@@ -16,7 +16,7 @@ from pathlib import Path
 
 import aiohttp
 
-from stargate_lab.api import Credentials
+from stargate_lab.cluster.api import Credentials
 from tests.kit.recorder.history import Interruption
 
 PERIOD_SECONDS = 0.5

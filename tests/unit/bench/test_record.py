@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from bench import record
-from tests.unit.bench.given import took, wrote
+from tests.unit.bench.measurements import took, wrote
 
 
 def test_what_was_measured_and_counted_is_read_back(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """The results as text."""
 
 from bench import tables
-from tests.unit.bench.given import took, wrote
+from tests.unit.bench.measurements import took, wrote
 
 
 def test_columns_line_up_in_a_terminal_too() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from bench.record import DELETION, RESTART, START, Measurement, Writes
 from bench.targets import Target, ratio, targets
-from tests.unit.bench.given import MIB, took, wrote
+from tests.unit.bench.measurements import MIB, took, wrote
 
 
 def _target(what: str, measured: list[Measurement], counted: list[Writes] | None = None) -> Target:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stargate_lab import prometheus
-from stargate_lab.chart import CHART
+from stargate_lab.cluster.chart import CHART
+from stargate_lab.toolchain import prometheus
 
 RULES = CHART / "files" / "alerts.yaml"
 SHIPPED = {

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
-from stargate_lab import chart, dashboard
-from stargate_lab.chart import HelmError
+from stargate_generate import dashboard
+from stargate_lab.cluster import chart
+from stargate_lab.cluster.chart import HelmError
 from tests.kit.rules import alerts, rule_file
 
 Json = dict[str, Any]

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from stargate_lab import dashboard, metrics_page
+from stargate_generate import dashboard, metrics_page
 from tests.unit.chart.test_alerts import RULES
 
 

@@ -6,7 +6,7 @@ import textwrap
 import pytest
 import yaml
 
-from stargate_lab import chart
+from stargate_lab.cluster import chart
 from stargate_types import StargateJob
 from tests.kit.rendered import EVERYTHING, rendered
 

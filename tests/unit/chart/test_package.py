@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stargate_lab import chart
+from stargate_lab.cluster import chart
 from tests.kit.rendered import rendered
 
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from stargate_lab.paths import REPO
+from stargate_lab.host.paths import REPO
 from tests.kit.rendered import EVERYTHING, Json, rendered
 from tests.rights.rights import Right, granted
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stargate_lab.paths import REPO
+from stargate_lab.host.paths import REPO
 from tests.kit.rendered import EVERYTHING, rendered
 
 OPERATOR = "system:serviceaccount:stargate-system:stargate-operator"

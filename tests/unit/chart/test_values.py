@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
-from stargate_lab import chart, chart_reference
-from stargate_lab.chart import HelmError
+from stargate_generate import chart_reference
+from stargate_lab.cluster import chart
+from stargate_lab.cluster.chart import HelmError
 from stargate_operator.settings import Settings
 from stargate_types import AcceleratorClass, ComputeBlock, StargateRuntime
 from tests.kit.rendered import EVERYTHING, rendered

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from stargate_operator.defaults.applier import AGAIN_SECONDS, DefaultsApplier, files_in
 from stargate_operator.kube.client import Client
 from stargate_operator.telemetry import metrics
-from tests.unit.defaults.given import SILICON, Folder, Server, text
+from tests.unit.defaults.fake_server import SILICON, Folder, Server, text
 from tests.unit.kube.fakeapi import fake_api
 
 NEWER = {**SILICON, "wattsPerDevice": 900}

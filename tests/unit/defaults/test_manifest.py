@@ -5,7 +5,7 @@ import json
 import pytest
 
 from stargate_operator.defaults.manifest import BadDefaultError, read
-from tests.unit.defaults.given import SILICON, text
+from tests.unit.defaults.fake_server import SILICON, text
 
 
 def test_a_default_is_its_kind_its_name_and_its_spec() -> None:

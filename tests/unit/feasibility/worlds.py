@@ -11,7 +11,7 @@ from stargate_types import AcceleratorClass, ComputeBlock, ComputeBlockStatus, S
 from stargate_types.job import Placement, ResourceAllocation, Scheduling
 from stargate_types.podparts import Toleration
 from tests.kit.builders import NOW, GivenJob, accelerator_class, compute_block, job, runtime
-from tests.unit.placement.given import GB, machine
+from tests.unit.placement.machines import GB, machine
 
 TYPES = ("alpha", "beta")
 ROWS = ("a", "b")

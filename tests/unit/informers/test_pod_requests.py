@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.unit.placement.given import DEVICE, asked
+from tests.unit.placement.machines import DEVICE, asked
 
 
 def init(cpu: str, *, stays: bool = False) -> dict[str, Any]:

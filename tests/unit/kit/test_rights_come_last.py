@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from stargate_lab.paths import REPO
+from stargate_lab.host.paths import REPO
 from tests.rights.last import RUN_OPERATORS, RightsComeLast
 
 EVERY = {

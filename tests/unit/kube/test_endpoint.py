@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from stargate_kit.report_fakes import certificate
 from stargate_operator.kube import config
 from stargate_operator.kube.config import ConfigError, bearer_of_file, load_endpoint
-from tests.unit.reports.given import certificate
 
 SERVER = "https://api.example:6443/k8s"
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from stargate_lab.api import Credentials
-from stargate_lab.certificates import issue
+from stargate_lab.cluster.api import Credentials
+from stargate_lab.host.certificates import issue
 
 
 @pytest.mark.parametrize("inline", [False, True], ids=["files", "inline"])

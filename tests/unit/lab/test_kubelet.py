@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime
 
-from stargate_lab.kubelet import exit_patch
-from stargate_lab.training import Exit
+from stargate_lab.workload.kubelet import exit_patch
+from stargate_lab.workload.training import Exit
 from stargate_operator.model.pod import Pod
 
 NOW = datetime(2026, 3, 1, 12, 0, 5, tzinfo=UTC)

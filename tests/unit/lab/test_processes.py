@@ -4,7 +4,7 @@ import signal
 import subprocess
 import sys
 
-from stargate_lab import processes
+from stargate_lab.host import processes
 
 
 def test_a_process_is_known_by_its_command_line_from_the_first_moment() -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from stargate_lab.catalogue import Platform
-from stargate_lab.prometheus import NAMES, VERSION, PrometheusError, ensure
-from stargate_lab.releases import Hosts
+from stargate_lab.toolchain.pinned_tools import Platform
+from stargate_lab.toolchain.prometheus import NAMES, VERSION, PrometheusError, ensure
+from stargate_lab.toolchain.releases import Hosts
 
 HERE = Platform.here()
 STEM = f"prometheus-{VERSION}.{HERE.os}-{HERE.arch}"

@@ -7,7 +7,7 @@ import pytest
 from stargate_types.block import AcceleratorCapacity, NodeGroup
 from stargate_types.podparts import Toleration
 from tests.kit.builders import accelerator_class, compute_block
-from tests.unit.placement.given import GivenFleet, machine
+from tests.unit.placement.machines import GivenFleet, machine
 
 TAINT = {"key": "team", "value": "a", "effect": "NoSchedule"}
 

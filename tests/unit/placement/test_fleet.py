@@ -2,7 +2,7 @@
 
 from stargate_types import AcceleratorClass
 from tests.kit.builders import accelerator_class, compute_block, pod
-from tests.unit.placement.given import GivenFleet, machine, requests
+from tests.unit.placement.machines import GivenFleet, machine, requests
 
 CLASS: AcceleratorClass = accelerator_class()
 WORKER = requests(devices="8", memory="256G")

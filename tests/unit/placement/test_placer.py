@@ -10,7 +10,7 @@ from stargate_types.block import AcceleratorCapacity, ComputeBlockStatus, NodeGr
 from stargate_types.job import Placement, Scheduling
 from stargate_types.status import Phase, Workers
 from tests.kit.builders import NOW, GivenJob, attempt, blueprint, compute_block, job
-from tests.unit.placement.given import GivenFleet, catalog, machine
+from tests.unit.placement.machines import GivenFleet, catalog, machine
 
 
 def asking(nodes: int = 2, **placement: Any) -> GivenJob:

@@ -10,7 +10,7 @@ from stargate_operator.reconcile.compute_blocks import ComputeBlockWriter
 from stargate_types import ComputeBlock
 from tests.kit.builders import NOW, accelerator_class, brought, compute_block
 from tests.unit.kube.fakeapi import Request, fake_api
-from tests.unit.placement.given import GivenFleet, catalog, machine
+from tests.unit.placement.machines import GivenFleet, catalog, machine
 
 
 class Server:

@@ -51,7 +51,7 @@ BROKEN = {
         "job-1-0 and job-2-0 are both live",
     ),
     "a pod is deleted without grace on a node that nobody calls lost": Broken(
-        1,
+        2,
         lambda: started().asked("a", "pods", verb="delete", name="job-1-1", grace=0).wait(5),
         "job-1-1 was deleted without grace, and node is not said to be lost",
     ),
@@ -311,8 +311,8 @@ def taken_over() -> Stage:
 ALLOWED = {
     "a damaged checkpoint lets the epoch go back": (5, damaged),
     "a gang that gets whole in time": (4, yields),
-    "a pod given up with a node that is listed as lost": (1, lambda: given_up("listed")),
-    "a pod given up whose job is gone": (1, lambda: given_up("gone")),
+    "a pod given up with a node that is listed as lost": (2, lambda: given_up("listed")),
+    "a pod given up whose job is gone": (2, lambda: given_up("gone")),
     "a new leader": (10, taken_over),
     "a fenced write of the old leader": (
         10,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from stargate_lab import chart
+from stargate_lab.cluster import chart
 from stargate_release.version import REPO
 from stargate_types import AcceleratorClass, ComputeBlock, StargateJob, StargateRuntime
 
@@ -66,8 +66,8 @@ def anchors(document: Path) -> set[str]:
 
 @pytest.mark.parametrize(
     "document",
-    [*DOCS.glob("*.md"), *REPO.glob("*.md"), *REPO.glob(".github/*.md")],
-    ids=lambda path: path.name,
+    [*DOCS.rglob("*.md"), *REPO.glob("*.md"), *REPO.glob(".github/*.md")],
+    ids=lambda path: str(path.relative_to(REPO)),
 )
 def test_every_link_leads_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", document.read_text()):

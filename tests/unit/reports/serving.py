@@ -10,11 +10,11 @@ from typing import Any
 
 import aiohttp
 
+from stargate_kit.report_fakes import FakeJobLookup, Reviewer, certificate, pod, token
 from stargate_operator.reports.authentication import TokenAuthenticator
 from stargate_operator.reports.certificate import ServingCertificate
 from stargate_operator.reports.handler import ReportHandler
 from stargate_operator.reports.server import ReportServer
-from tests.unit.reports.given import FakeJobLookup, Reviewer, certificate, pod, token
 
 PATH = "/apis/stargate.dev/v1alpha1/namespaces/{}/stargatejobs/{}/report"
 

@@ -2,11 +2,11 @@ import asyncio
 
 import pytest
 
+from stargate_kit.report_fakes import Reviewer, token, vouch
 from stargate_operator.kube.errors import ApiError
 from stargate_operator.reports import authentication
 from stargate_operator.reports.authentication import TokenAuthenticator
 from stargate_operator.reports.errors import ReportRefused
-from tests.unit.reports.given import Reviewer, token, vouch
 
 NOW = 1_000_000.0
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from stargate_kit.report_fakes import certificate
 from stargate_operator.reports.certificate import ServingCertificate
-from tests.unit.reports.given import certificate
 from tests.unit.reports.serving import Site
 
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from stargate_kit.report_fakes import at
 from stargate_operator.reports.listening import ListeningSince
-from tests.unit.reports.given import at
 
 
 @dataclass

@@ -2,8 +2,8 @@ import asyncio
 
 import pytest
 
+from stargate_kit.report_fakes import JOB, at, checkpoint, progress, status
 from stargate_operator.reports.pending import MAX_PENDING, PendingReports
-from tests.unit.reports.given import JOB, at, checkpoint, progress, status
 
 
 def told(*reports: object) -> PendingReports:

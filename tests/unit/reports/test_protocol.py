@@ -1,10 +1,10 @@
 import msgspec
 import pytest
 
+from stargate_kit.report_fakes import FOLDER, view
 from stargate_operator.reports import errors, protocol
 from stargate_operator.reports.errors import ReportRefused
 from stargate_operator.reports.job_lookup import CheckpointKey
-from tests.unit.reports.given import FOLDER, view
 
 COMPLETE_40 = (40, f"{FOLDER}/epoch-40", "Complete")
 

@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from stargate_kit.report_fakes import FOLDER, JOB, pod, token, view
 from stargate_operator.kube.errors import ApiError
 from stargate_operator.model.scope import Scope
 from stargate_operator.reports import listener
 from stargate_operator.telemetry import metrics
-from tests.unit.reports.given import FOLDER, JOB, pod, token, view
 from tests.unit.reports.serving import PATH, Site
 
 URI = f"{FOLDER}/epoch-5"

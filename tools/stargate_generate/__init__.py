@@ -1,0 +1,1 @@
+"""Writes the parts of the repository that follow from its code; `make manifests` runs each module."""

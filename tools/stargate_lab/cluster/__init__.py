@@ -1,0 +1,1 @@
+"""Clusters to run the operator in: a simulated control plane and fleet, or kind."""

@@ -1,0 +1,1 @@
+"""The machine: paths, ports, processes, Docker, certificates. Knows nothing of Kubernetes."""

@@ -1,0 +1,1 @@
+"""Programs that run beside a cluster: the operator, the trainers, Prometheus."""

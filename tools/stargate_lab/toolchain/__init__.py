@@ -1,0 +1,1 @@
+"""Gets the Kubernetes binaries and Prometheus, and builds the project's images."""

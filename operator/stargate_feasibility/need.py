@@ -35,15 +35,8 @@ def need_of(job: StargateJob, resolution: Resolution) -> Need:
 
 def worker_resources(job: StargateJob, resolution: Resolution) -> dict[str, str]:
     """Requests and limits alike: what the spec says is what a worker gets, no less and no more."""
-    template, runtime, accelerator = (
-        job.spec.template,
-        resolution.runtime.spec,
-        resolution.accelerator.spec,
-    )
-    asked = {
-        "cpu": (template and template.cpu) or runtime.cpu,
-        "ephemeral-storage": (template and template.ephemeral_storage) or runtime.ephemeral_storage,
-    }
+    template, accelerator = resolution.template, resolution.accelerator.spec
+    asked = {"cpu": template.cpu, "ephemeral-storage": template.ephemeral_storage}
     return {
         **{name: quantity for name, quantity in asked.items() if quantity},
         "memory": f"{job.spec.resource_allocation.memory_gb_per_node}G",

@@ -24,7 +24,7 @@ import structlog
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.errors import ApiError, NotLeading
 
-__all__ = ["Leadership", "LeaseLost", "NotLeading"]
+__all__ = ["LeaderElection", "LeaseLost", "NotLeading"]
 
 log = structlog.get_logger(__name__)
 

@@ -50,6 +50,7 @@ def environment(
         **_spec(job, blueprint),
         **_checkpoints(job, blueprint, attempt),
         **_torchrun(job, blueprint, attempt=attempt, rank=rank),
+        # See docs/decisions/0017-nobody-leaves-before-the-last-save-counts.md.
         "STARGATE_GRACE_PERIOD_SECONDS": str(blueprint.template.termination_grace_period_seconds),
         "STARGATE_REPORT_URL": target.url(job),
         "STARGATE_REPORT_CA": target.ca_bundle,

@@ -143,7 +143,7 @@ class JobStatus(Telling):
 
     @property
     def nodes(self) -> int:
-        return self.job.world_size
+        return self.job.current_world_size
 
     @property
     def nodes_running(self) -> int:

@@ -74,7 +74,7 @@ class Toy:
             self.pods.values(),
             namespace=self.job.metadata.namespace,
             attempt=attempt,
-            size=self.job.world_size,
+            world_size=self.job.current_world_size,
         )
         if gang.failed:
             self.failed_since.setdefault(attempt, self.now)

@@ -58,7 +58,7 @@ def _rival(observed: Observed) -> str | None:
 
 def _give_back(observed: Observed, cause: Cause, why: str) -> Plan:
     gang = observed.gang
-    message = f"gave back {gang.scheduled} of {gang.size} nodes {why}"
+    message = f"gave back {gang.scheduled} of {gang.world_size} nodes {why}"
     return Plan(
         Phase.QUEUED,
         reason=Reasons.YIELDED if cause is Cause.YIELDED else Reasons.START_TIMEOUT,

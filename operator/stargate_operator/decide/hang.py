@@ -74,7 +74,7 @@ def _last_epoch(observed: Observed) -> int:
 
 
 def _who(observed: Observed, first: list[int]) -> str:
-    heartbeats, size = observed.reports.heartbeats, observed.gang.size
+    heartbeats, size = observed.reports.heartbeats, observed.gang.world_size
     if not first:
         return _nobody(observed)
     never = sorted(set(range(size)) - set(heartbeats.ranks))

@@ -77,13 +77,11 @@ class Observed:
     @property
     def attempt(self) -> AttemptStatus | None:
         """The current attempt; None before the first."""
-        attempts = self.job.status.attempts
-        return attempts[-1] if attempts else None
+        return self.job.current_attempt
 
     @property
     def previous(self) -> AttemptStatus | None:
-        attempts = self.job.status.attempts
-        return attempts[-2] if len(attempts) > 1 else None
+        return self.job.previous_attempt
 
     @property
     def starting(self) -> bool:

@@ -111,7 +111,7 @@ def _run(observed: Observed) -> Plan:
     return Plan(
         Phase.RUNNING,
         reason=Reasons.RUNNING,
-        message=f"all {observed.gang.size} ranks run",
+        message=f"all {observed.gang.world_size} ranks run",
     )
 
 

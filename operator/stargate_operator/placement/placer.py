@@ -47,7 +47,7 @@ class Placer:
         """Where its placement asks for a block: in that of its current attempt, or a new one."""
         if job.placement is None:
             return blueprint
-        attempt = job.status.attempts[-1] if job.status.attempts else None
+        attempt = job.current_attempt
         if attempt is not None and attempt.accelerator_class is not None:
             return self._recorded(attempt, blueprint)
         return self._chosen(job, job.placement, blueprint)
@@ -134,7 +134,8 @@ class Placer:
         return sum(
             max(
                 0,
-                other.world_size - (other.status.workers.scheduled if other.status.workers else 0),
+                other.current_world_size
+                - (other.status.workers.scheduled if other.status.workers else 0),
             )
             for other in self._jobs
             if other.uid != job.uid and _is_starting_in(other, block.metadata.name)
@@ -155,10 +156,10 @@ class _Offer:
 
 
 def _is_starting_in(job: StargateJob, block: str) -> bool:
-    attempts = job.status.attempts
-    if job.status.phase is not Phase.STARTING or not attempts or attempts[-1].block is None:
+    attempt = job.current_attempt
+    if job.status.phase is not Phase.STARTING or attempt is None or attempt.block is None:
         return False
-    return attempts[-1].block.partition("/")[0] == block
+    return attempt.block.partition("/")[0] == block
 
 
 def _refusal(answers: list[BlockAnswer], need: Need) -> Refusal:

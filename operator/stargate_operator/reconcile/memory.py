@@ -55,7 +55,7 @@ class Memory:
     def note_timeout(self, job: StargateJob, now: datetime) -> None:
         """Under a new timeout silence counts once the ranks were due under the old one."""
         if self.report_timeout_seen and job.report_timeout != self.report_timeout:
-            told = longest_wait(job.world_size, self.report_timeout)
+            told = longest_wait(job.current_world_size, self.report_timeout)
             self.timeout_counts_from = now + timedelta(seconds=told)
         self.report_timeout, self.report_timeout_seen = job.report_timeout, True
 

@@ -44,11 +44,10 @@ def observe(
     view: ClusterView,
     now: datetime,
 ) -> Observed:
-    size = _world_size(job)
     gang, previous_pods = gang_index.gang(
         namespace=job.metadata.namespace,
         attempt=job.status.attempt,
-        size=size,
+        world_size=job.current_world_size,
         creating=creating,
     )
     memory.note_failures(gang, now)
@@ -69,7 +68,7 @@ def observe(
         ),
         failed_since=memory.failed_since,
         heard_since=max(view.heard_since, memory.timeout_counts_from or view.heard_since),
-        report_interval=interval_seconds(job.world_size, job.report_timeout),
+        report_interval=interval_seconds(job.current_world_size, job.report_timeout),
         pue=view.catalog.pue_in(_block(job)),
         has_room=_has_room(job, blueprint, view.placer),
         never_fits=_never_fits(job, gang, blueprint, view.placer),
@@ -78,16 +77,10 @@ def observe(
     )
 
 
-def _world_size(job: StargateJob) -> int:
-    attempts = job.status.attempts
-    return attempts[-1].world_size if attempts else job.world_size
-
-
 def _block(job: StargateJob) -> str | None:
     """Name of the block that the current attempt was put into."""
-    attempts = job.status.attempts
-    block = attempts[-1].block if attempts else None
-    return block.partition("/")[0] if block else None
+    attempt = job.current_attempt
+    return attempt.block.partition("/")[0] if attempt and attempt.block else None
 
 
 def _blueprint(job: StargateJob, memory: Memory, view: ClusterView) -> Blueprint | Refusal:
@@ -102,8 +95,8 @@ def _blueprint(job: StargateJob, memory: Memory, view: ClusterView) -> Blueprint
 
 def _has_room(job: StargateJob, blueprint: Blueprint | Refusal, placer: Placer) -> bool:
     """Asked only of a gang that waits for it."""
-    attempts = job.status.attempts
-    waits = job.status.phase is Phase.QUEUED and attempts and not attempts[-1].accelerator_class
+    attempt = job.current_attempt
+    waits = job.status.phase is Phase.QUEUED and attempt and not attempt.accelerator_class
     if not waits or isinstance(blueprint, Refusal):
         return False
     return placer.has_room(job, blueprint)

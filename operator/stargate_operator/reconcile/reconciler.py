@@ -197,7 +197,7 @@ class Reconciler:
 
     async def _create(self, observed: Observed, wanted: Effects) -> None:
         job, blueprint = observed.job, observed.blueprint
-        if observed.gang.created == observed.gang.size:
+        if observed.gang.created == observed.gang.world_size:
             self.memory.accepted()
         try:
             for kind in wanted.gang_objects:

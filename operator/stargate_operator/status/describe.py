@@ -76,7 +76,8 @@ def _record_attempts(observed: Observed, plan: Plan, changes: Changes, lost: flo
             observed, found, avoided_nodes.added(status.avoided_nodes, changes["avoided_nodes"])
         )
     if plan.next_attempt:
-        found = attempts.begun(found, now=observed.now, world_size=observed.job.world_size)
+        wanted = observed.job.spec.resource_allocation.nodes
+        found = attempts.begun(found, now=observed.now, world_size=wanted)
         restarted = plan.ending is not None and plan.ending.failure
         changes["restarts"] = status.restarts + restarted
     if plan.resolve:
@@ -177,13 +178,13 @@ def _times(observed: Observed, plan: Plan) -> Changes:
 
 def _workers(observed: Observed, plan: Plan) -> Workers:
     if plan.next_attempt:
-        return Workers(desired=observed.job.world_size)
+        return Workers(desired=observed.job.spec.resource_allocation.nodes)
     return count(observed.gang)
 
 
 def count(gang: Gang) -> Workers:
     return Workers(
-        desired=gang.size,
+        desired=gang.world_size,
         created=gang.created,
         scheduled=gang.scheduled,
         running=gang.running,

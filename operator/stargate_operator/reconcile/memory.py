@@ -47,6 +47,7 @@ class Memory:
         self.expired.extend(dropped(before.checkpoints, after.checkpoints))
 
     def note_failures(self, gang: Gang, now: datetime) -> None:
+        """Keeps the moment when a failed rank of this attempt was first seen."""
         if not gang.failed or self.failed_attempt != gang.attempt:
             self.failed_since = None
         if gang.failed and self.failed_since is None:

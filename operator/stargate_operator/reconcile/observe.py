@@ -1,4 +1,8 @@
-"""Gather all that a decision may look at, from caches alone: a pass reads nothing over the network."""
+"""Gathers all that a decision may look at, from caches alone: a pass reads nothing over the network.
+
+Observing changes nothing. The reconciler takes the notes that the decision needs (`Memory.note_failures`
+and `Memory.note_timeout`) before it observes.
+"""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -8,8 +12,7 @@ from itertools import chain
 from stargate_operator.decide.observed import Contention, Observed
 from stargate_operator.informers.catalog import Catalog
 from stargate_operator.model.blueprint import Blueprint, Refusal, resolve
-from stargate_operator.model.gang import Gang
-from stargate_operator.model.gang_index import GangIndex
+from stargate_operator.model.gang import Gang, PreviousPods
 from stargate_operator.model.node_health import NodeHealth
 from stargate_operator.model.pod import Pod
 from stargate_operator.model.report_interval import interval_seconds
@@ -36,22 +39,14 @@ class ClusterView:
 
 def observe(
     job: StargateJob,
-    gang_index: GangIndex,
+    pods: tuple[Gang, PreviousPods],
     *,
-    creating: frozenset[int],
     memory: Memory,
     reports: Reports,
     view: ClusterView,
     now: datetime,
 ) -> Observed:
-    gang, previous_pods = gang_index.gang(
-        namespace=job.metadata.namespace,
-        attempt=job.status.attempt,
-        world_size=job.current_world_size,
-        creating=creating,
-    )
-    memory.note_failures(gang, now)
-    memory.note_timeout(job, now)
+    gang, previous_pods = pods
     blueprint = _blueprint(job, memory, view)
     return Observed(
         job=job,

@@ -25,6 +25,7 @@ from stargate_operator.informers.pod_store import PodStore
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.errors import ApiError
 from stargate_operator.model.blueprint import Blueprint
+from stargate_operator.model.gang import Gang, PreviousPods
 from stargate_operator.model.gang_index import GangIndex
 from stargate_operator.placement.contention import GangContention
 from stargate_operator.placement.placer import Placer
@@ -103,6 +104,7 @@ class Reconciler:
         if job is None or job.metadata.deletion_timestamp is not None:
             return await self._retire(job)
         self.memory.last_seen = job
+        self._take_notes(job)
         observed = self._observe(job)
         plan = decide(observed)
         status = describe(observed, plan)
@@ -111,7 +113,7 @@ class Reconciler:
             return observed.now  # somebody else wrote: look again
         if plan.delete_job:
             await self._status_writer.delete(standing)
-        after = self._observe(standing)
+        after = observed if standing is job else self._observe(standing)
         await self._apply(after)
         self._tell(job, standing)
         self._wake_rivals(after)
@@ -132,6 +134,19 @@ class Reconciler:
         for uid in self._dependencies.contention.gone(self.uid, self._dependencies.clock()):
             self._dependencies.wake(uid)
 
+    def _take_notes(self, job: StargateJob) -> None:
+        gang, now = self._gang(job)[0], self._dependencies.clock()
+        self.memory.note_failures(gang, now)
+        self.memory.note_timeout(job, now)
+
+    def _gang(self, job: StargateJob) -> tuple[Gang, PreviousPods]:
+        return self._gang_index.gang(
+            namespace=job.metadata.namespace,
+            attempt=job.status.attempt,
+            world_size=job.current_world_size,
+            creating=self._pod_control.creating(job.status.attempt),
+        )
+
     def _observe(self, job: StargateJob) -> Observed:
         dependencies = self._dependencies
         view = ClusterView(
@@ -147,8 +162,7 @@ class Reconciler:
         )
         return observe(
             job,
-            self._gang_index,
-            creating=self._pod_control.creating(job.status.attempt),
+            self._gang(job),
             memory=self.memory,
             reports=dependencies.pending.of(self.uid),
             view=view,

@@ -20,7 +20,6 @@ from stargate_operator.model.reports import Reports
 from stargate_operator.placement.placer import Placer
 from stargate_operator.reconcile.memory import Memory
 from stargate_types import StargateJob
-from stargate_types.status import Phase
 
 
 @dataclass(frozen=True)
@@ -47,11 +46,13 @@ def observe(
     now: datetime,
 ) -> Observed:
     gang, previous_pods = pods
-    blueprint = _blueprint(job, memory, view)
+    assessment = view.placer.assess(
+        job, _blueprint(job, memory, view), short_of_nodes=gang.short_of_nodes
+    )
     return Observed(
         job=job,
         now=now,
-        blueprint=blueprint,
+        blueprint=assessment.blueprint,
         gang=gang,
         previous_pods=previous_pods,
         reports=reports,
@@ -65,8 +66,8 @@ def observe(
         heard_since=max(view.heard_since, memory.timeout_counts_from or view.heard_since),
         report_interval=interval_seconds(job.current_world_size, job.report_timeout),
         pue=view.catalog.pue_in(_block(job)),
-        has_room=_has_room(job, blueprint, view.placer),
-        never_fits=_never_fits(job, gang, blueprint, view.placer),
+        has_room=assessment.has_room,
+        never_fits=assessment.never_fits,
         native_gangs=view.native_gangs,
         missing_gang_objects=view.missing_gang_objects,
     )
@@ -83,24 +84,4 @@ def _blueprint(job: StargateJob, memory: Memory, view: ClusterView) -> Blueprint
     remembered = memory.blueprint_of(job.status.attempt)
     if remembered is not None:
         return remembered
-    known = view.catalog
-    found = resolve(job, runtimes=known.runtimes, classes=known.classes)
-    return found if isinstance(found, Refusal) else view.placer.placed(job, found)
-
-
-def _has_room(job: StargateJob, blueprint: Blueprint | Refusal, placer: Placer) -> bool:
-    """Asked only of a gang that waits for it."""
-    attempt = job.current_attempt
-    waits = job.status.phase is Phase.QUEUED and attempt and not attempt.accelerator_class
-    if not waits or isinstance(blueprint, Refusal):
-        return False
-    return placer.has_room(job, blueprint)
-
-
-def _never_fits(
-    job: StargateJob, gang: Gang, blueprint: Blueprint | Refusal, placer: Placer
-) -> str:
-    """Asked only where the scheduler has found no node for a rank."""
-    if not gang.short_of_nodes or isinstance(blueprint, Refusal):
-        return ""
-    return placer.never(job, blueprint)
+    return resolve(job, runtimes=view.catalog.runtimes, classes=view.catalog.classes)

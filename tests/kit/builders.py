@@ -11,9 +11,17 @@ from typing import Any, TypeVar
 import msgspec
 
 from stargate_operator.decide.chain import decide
-from stargate_operator.decide.observed import Contention, Observed, Trouble
+from stargate_operator.decide.observed import (
+    ClusterFacts,
+    Contention,
+    Listening,
+    Notes,
+    Observed,
+    Trouble,
+)
 from stargate_operator.decide.plan import Plan
 from stargate_operator.desired.environment import ReportTarget
+from stargate_operator.model.assessment import Assessment
 from stargate_operator.model.blueprint import Blueprint, Refusal, resolve
 from stargate_operator.model.gang_index import observe_gang
 from stargate_operator.model.heartbeats import Heartbeats
@@ -491,21 +499,15 @@ def observed(
     return Observed(
         job=job,
         now=now,
-        blueprint=blueprint_ or blueprint(job),
+        placement=Assessment(blueprint_ or blueprint(job), has_room, never_fits),
         gang=current,
         previous_pods=previous_pods,
         reports=Reports(progress, tuple(checkpoints), epoch_seconds, heartbeats or Heartbeats()),
-        trouble=trouble,
         contention=Contention(older, older_is_short, whole, alone, released_at),
         node_health=node_health or NodeHealth(),
-        failed_since=failed_since,
-        heard_since=at(heard_since),
-        report_interval=10.0,
-        pue=pue,
-        never_fits=never_fits,
-        has_room=has_room,
-        native_gangs=native_gangs,
-        missing_gang_objects=missing_gang_objects,
+        listening=Listening(at(heard_since), report_interval=10.0),
+        notes=Notes(trouble, failed_since),
+        cluster=ClusterFacts(native_gangs, missing_gang_objects, pue),
     )
 
 

@@ -11,9 +11,10 @@ from random import Random
 
 from stargate_operator.decide.chain import decide
 from stargate_operator.decide.effects import Effects, effects
-from stargate_operator.decide.observed import Observed
+from stargate_operator.decide.observed import Notes, Observed
 from stargate_operator.decide.plan import NOT_FAILURES
 from stargate_operator.model import checkpoints
+from stargate_operator.model.assessment import Assessment
 from stargate_operator.model.gang import Gang
 from stargate_operator.model.gang_index import observe_gang
 from stargate_operator.model.pod import FAILED, PENDING, RUNNING, SUCCEEDED, Termination
@@ -81,11 +82,11 @@ class Toy:
         return Observed(
             job=self.job,
             now=self.now,
-            blueprint=_BLUEPRINT,
+            placement=Assessment(_BLUEPRINT),
             gang=gang,
             previous_pods=previous_pods,
             reports=Reports(self.progress, tuple(self.reports)),
-            failed_since=self.failed_since.get(attempt),
+            notes=Notes(failed_since=self.failed_since.get(attempt)),
         )
 
     def write(self, seen: Observed, status: StargateJobStatus) -> None:

@@ -47,7 +47,7 @@ def all_or_nothing(observed: Observed) -> Plan | None:
 def _rival(observed: Observed) -> str | None:
     """Every gang is partly scheduled for a moment; only while nodes are short is that a contest."""
     others, short = observed.contention, observed.gang.short_of_nodes
-    if observed.native_gangs:
+    if observed.cluster.native_gangs:
         return None
     if others.older and (short or others.older_is_short):
         return f"the older job {others.older}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 
-from stargate_operator.decide.observed import Contention, Observed
+from stargate_operator.decide.observed import ClusterFacts, Contention, Listening, Notes, Observed
 from stargate_operator.informers.catalog import Catalog
 from stargate_operator.model.blueprint import Blueprint, Refusal, resolve
 from stargate_operator.model.gang import Gang, PreviousPods
@@ -46,30 +46,30 @@ def observe(
     now: datetime,
 ) -> Observed:
     gang, previous_pods = pods
-    assessment = view.placer.assess(
-        job, _blueprint(job, memory, view), short_of_nodes=gang.short_of_nodes
-    )
     return Observed(
         job=job,
         now=now,
-        blueprint=assessment.blueprint,
+        placement=view.placer.assess(
+            job, _blueprint(job, memory, view.catalog), short_of_nodes=gang.short_of_nodes
+        ),
         gang=gang,
         previous_pods=previous_pods,
-        reports=reports,
-        trouble=memory.trouble,
-        contention=view.contention,
         node_health=view.node_health(
             chain(gang.ranks.values(), previous_pods.alive),
-            (each.name for each in job.status.avoided_nodes),
+            (avoided.name for avoided in job.status.avoided_nodes),
         ),
-        failed_since=memory.failed_since,
-        heard_since=max(view.heard_since, memory.timeout_counts_from or view.heard_since),
-        report_interval=interval_seconds(job.current_world_size, job.report_timeout),
-        pue=view.catalog.pue_in(_block(job)),
-        has_room=assessment.has_room,
-        never_fits=assessment.never_fits,
-        native_gangs=view.native_gangs,
-        missing_gang_objects=view.missing_gang_objects,
+        contention=view.contention,
+        reports=reports,
+        listening=Listening(
+            since=max(view.heard_since, memory.timeout_counts_from or view.heard_since),
+            report_interval=interval_seconds(job.current_world_size, job.report_timeout),
+        ),
+        notes=Notes(memory.trouble, memory.failed_since),
+        cluster=ClusterFacts(
+            native_gangs=view.native_gangs,
+            missing_gang_objects=view.missing_gang_objects,
+            pue=view.catalog.pue_in(_block(job)),
+        ),
     )
 
 
@@ -79,9 +79,9 @@ def _block(job: StargateJob) -> str | None:
     return attempt.block.partition("/")[0] if attempt and attempt.block else None
 
 
-def _blueprint(job: StargateJob, memory: Memory, view: ClusterView) -> Blueprint | Refusal:
+def _blueprint(job: StargateJob, memory: Memory, catalog: Catalog) -> Blueprint | Refusal:
     """The attempt's own, while it is remembered: a later edit never touches a gang."""
     remembered = memory.blueprint_of(job.status.attempt)
     if remembered is not None:
         return remembered
-    return resolve(job, runtimes=view.catalog.runtimes, classes=view.catalog.classes)
+    return resolve(job, runtimes=catalog.runtimes, classes=catalog.classes)

@@ -220,7 +220,9 @@ def _lost(observed: Observed, plan: Plan) -> float:
 def _energy(observed: Observed) -> object:
     blueprint = observed.blueprint
     watts = blueprint.watts_per_node if isinstance(blueprint, Blueprint) else 0.0
-    return goodput.energy(observed.job.status, observed.now, watts_per_node=watts, pue=observed.pue)
+    return goodput.energy(
+        observed.job.status, observed.now, watts_per_node=watts, pue=observed.cluster.pue
+    )
 
 
 def _start_time(observed: Observed, plan: Plan) -> datetime | None:

@@ -176,8 +176,9 @@ class _Offer:
 def _waits_for_room(job: StargateJob) -> bool:
     """Its pods are not made yet, because there was no room for all of them."""
     attempt = job.current_attempt
-    queued = job.status.phase is Phase.QUEUED and attempt is not None
-    return queued and attempt.accelerator_class is None
+    if job.status.phase is not Phase.QUEUED or attempt is None:
+        return False
+    return attempt.accelerator_class is None
 
 
 def _is_starting_in(job: StargateJob, block: str) -> bool:

@@ -8,6 +8,7 @@ See docs/decisions/0030-one-more-watch-for-foreign-pods.md.
 
 from __future__ import annotations
 
+import random
 import sys
 import time
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from stargate_operator.informers.pod_requests import Asking, requests_of
 from stargate_operator.informers.pod_wire import number
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.meta import ObjectMeta
+from stargate_operator.kube.transport import Jitter
 from stargate_operator.model.resources import Amounts
 
 Held = tuple[str, Amounts]
@@ -99,6 +101,7 @@ class ForeignPods(Reflector[WireForeignPod]):
         on_change: OnHeld,
         outside: tuple[str, ...] = (),
         clock: Callable[[], float] = time.monotonic,
+        jitter: Jitter = random.uniform,
     ) -> None:
         self._store = ForeignPodStore(on_change)
         elsewhere = (f"metadata.namespace!={each}" for each in outside)
@@ -108,6 +111,7 @@ class ForeignPods(Reflector[WireForeignPod]):
             WireForeignPod,
             path=PODS,
             clock=clock,
+            jitter=jitter,
             selector=constants.LABEL_JOB_UID if outside else f"!{constants.LABEL_JOB_UID}",
             fields=",".join((_HOLDING, *elsewhere)),
         )

@@ -6,6 +6,7 @@ equal labels, taints and capacities of thousands of nodes are one object each.
 
 from __future__ import annotations
 
+import random
 import sys
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from stargate_operator.informers.informer import Reflector
 from stargate_operator.informers.pod_wire import number
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.meta import ObjectMeta
+from stargate_operator.kube.transport import Jitter
 from stargate_operator.model.node import CORDON, KEEP_AWAY, Label, Node, Taint
 from stargate_operator.model.resources import amounts
 
@@ -120,9 +122,10 @@ class NodeInformer(Reflector[WireNode]):
         *,
         on_change: OnNode,
         clock: Callable[[], float] = time.monotonic,
+        jitter: Jitter = random.uniform,
     ) -> None:
         self._store = NodeStore(on_change)
-        super().__init__(client, self._store, WireNode, path=NODES, clock=clock)
+        super().__init__(client, self._store, WireNode, path=NODES, clock=clock, jitter=jitter)
 
     def _keep(self, wire: WireNode) -> None:
         self._store.put(node_of(wire))

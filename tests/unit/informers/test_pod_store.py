@@ -8,6 +8,7 @@ import msgspec
 
 from stargate_operator.informers.pod_store import PodStore
 from stargate_operator.informers.pod_wire import WirePod, pod_of
+from stargate_operator.kube.meta import ObjectMeta
 from stargate_operator.model.pod import Pod
 
 DECODER = msgspec.json.Decoder(WirePod)
@@ -157,6 +158,48 @@ def test_a_seed_after_the_pods_end_does_not_raise_the_dead() -> None:
     assert store.by_uid("uid-a") is None
     assert store.of_job("job") == {}
     assert store.told == []
+
+
+def meta(version: int) -> ObjectMeta:
+    labels = {"stargate.dev/job-uid": "job", "stargate.dev/rank": "0"}
+    return ObjectMeta(
+        name="a", namespace="ml", uid="uid-a", resource_version=str(version), labels=labels
+    )
+
+
+def test_a_seed_gives_way_to_the_whole_object_of_its_version() -> None:
+    store = Watched()
+    store.seed(meta(version=7))
+    store.put(pod("a", version=7, node="n1", phase="Running"))
+    known = store.by_uid("uid-a")
+    assert known is not None
+    assert (known.node, known.phase) == ("n1", "Running")
+
+
+def test_a_seed_is_not_replaced_by_an_older_object() -> None:
+    store = Watched()
+    store.seed(meta(version=7))
+    store.put(pod("a", version=6, phase="Running"))
+    known = store.by_uid("uid-a")
+    assert known is not None
+    assert (known.resource_version, known.phase) == (7, "Pending")
+
+
+def test_a_newer_seed_does_not_replace_a_whole_object() -> None:
+    store = Watched()
+    store.put(pod("a", version=5, node="n1"))
+    store.seed(meta(version=7))
+    store.put(pod("a", version=7, node="n1", phase="Running"))
+    known = store.by_uid("uid-a")
+    assert known is not None
+    assert (known.node, known.phase) == ("n1", "Running")
+
+
+def test_a_seed_of_a_deleted_pod_is_not_kept() -> None:
+    store = Watched()
+    store.remove("uid-a")
+    store.seed(meta(version=7))
+    assert store.by_uid("uid-a") is None
 
 
 def test_the_dead_are_forgotten_after_a_while() -> None:

@@ -3,6 +3,7 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
+from structlog.testing import capture_logs
 
 from stargate_operator.runtime.probes import Probes
 from stargate_operator.telemetry import gauges, metrics, status_counters
@@ -39,6 +40,32 @@ async def test_liveness_is_what_the_watchdogs_say(url: str, watchdog: Watchdog) 
     assert await get(f"{url}/healthz") == (200, "ok\n")
     watchdog.wrong = "the watcher of stargatejobs is dead"
     assert await get(f"{url}/healthz") == (503, "the watcher of stargatejobs is dead\n")
+
+
+async def test_a_start_is_logged_in_two_lines(url: str, watchdog: Watchdog) -> None:
+    watchdog.wrong = "the informer of pods is not in sync"
+    with capture_logs() as lines:
+        for _ in range(40):
+            await get(f"{url}/healthz")
+        watchdog.wrong = None
+        for _ in range(3):
+            await get(f"{url}/healthz")
+
+    assert [(line["log_level"], line["event"]) for line in lines] == [
+        ("info", "probe does not pass yet"),
+        ("info", "probe passes"),
+    ]
+    assert lines[0]["reasons"] == ["the informer of pods is not in sync"]
+
+
+async def test_a_probe_that_passed_warns_once_when_it_fails(url: str, watchdog: Watchdog) -> None:
+    with capture_logs() as lines:
+        await get(f"{url}/healthz")
+        watchdog.wrong = "the watcher of stargatejobs is dead"
+        for _ in range(3):
+            await get(f"{url}/healthz")
+
+    assert [line["log_level"] for line in lines] == ["info", "warning"]
 
 
 async def test_a_check_that_raises_has_failed(url: str) -> None:

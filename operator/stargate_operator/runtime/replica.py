@@ -57,12 +57,12 @@ def now() -> datetime:
 
 
 class Replica:
-    """Everything that one process consists of."""
+    """All parts of one process."""
 
     def __init__(
         self, settings: Settings, endpoint: Endpoint, refused: tuple[str, ...] = ()
     ) -> None:
-        """`refused`: namespaces of the settings that may not be watched."""
+        """`refused` are the namespaces of the settings that the operator may not watch."""
         self.settings = settings
         self.refused = refused
         self.scope = scope = settings.scope.without(refused)
@@ -126,9 +126,10 @@ class Replica:
         self.leads_now = asyncio.Event()
 
     def _of_jobs(self, store: PodStore, path: str) -> list[Informer]:
-        """What belongs to jobs, each namespace of the scope followed by itself and kept together."""
+        """The informers of one kind of the jobs' objects: one for each namespace, all with one store."""
         return [
-            Informer(self.client, store, path=path, namespace=each) for each in self.scope.parts
+            Informer(self.client, store, path=path, namespace=namespace)
+            for namespace in self.scope.parts
         ]
 
     def every_pod(self) -> Iterator[Pod]:
@@ -156,7 +157,9 @@ class Replica:
             self.pod_groups = PodStore(self.wakeups.gang_object_changed)
             reflectors = self._of_jobs(self.pod_groups, f"/apis/{found}/podgroups")
             self.informers.extend(reflectors)
-            self._pod_group_tasks = [asyncio.create_task(each.run()) for each in reflectors]
+            self._pod_group_tasks = [
+                asyncio.create_task(reflector.run()) for reflector in reflectors
+            ]
         return found
 
     def dependencies(self, group_version: str | None) -> Dependencies:
@@ -183,7 +186,7 @@ class Replica:
         )
 
     def _report_target(self) -> ReportTarget:
-        """Read for each gang: a CA may be renewed while this process runs."""
+        """Read again for each gang, because the CA may be renewed while this process runs."""
         settings = self.settings
         return ReportTarget(settings.reports_url, ca_bundle=settings.reports_ca.read_text())
 
@@ -214,7 +217,7 @@ class Replica:
         )
 
     def _silence(self) -> str | None:
-        silent = [each for each in self.informers if not each.alive(time.monotonic())]
+        silent = [informer for informer in self.informers if not informer.alive(time.monotonic())]
         return f"{len(silent)} of them have fallen silent" if silent else None
 
     def sources(self) -> Sources:
@@ -230,15 +233,16 @@ class Replica:
                 "events": lambda: self.event_recorder.waiting,
             },
             pods=self.pods.__len__,
-            foreign_pods=lambda: sum(len(each) for each in self.foreign_pods),
+            foreign_pods=lambda: sum(len(pods) for pods in self.foreign_pods),
             concurrency=lambda: self.client.limiter.limit,
             clock=now,
         )
 
     def _watch_ages(self) -> dict[str, float]:
         ages, now = self.watchers.ages(), time.monotonic()
-        for each in self.informers:
-            ages[each.name] = max(ages.get(each.name, 0.0), now - each.last_heard)
+        for informer in self.informers:
+            age = now - informer.last_heard
+            ages[informer.name] = max(ages.get(informer.name, 0.0), age)
         return ages
 
 

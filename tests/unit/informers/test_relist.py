@@ -5,7 +5,7 @@ from urllib.parse import parse_qs
 
 from stargate_operator.informers.catalog import Catalog
 from stargate_operator.informers.jobs import Jobs
-from stargate_operator.informers.relist import catch_up
+from stargate_operator.informers.relist import relist
 from stargate_operator.kube.client import Client
 from stargate_operator.model.scope import EVERYWHERE, Scope
 from stargate_types import StargateJob
@@ -49,7 +49,7 @@ class Server:
 
 async def read(server: Server, jobs: Jobs, scope: Scope = EVERYWHERE) -> None:
     async with fake_api(server) as api, Client(api.endpoint(), user_agent="t") as client:
-        await catch_up(client, scope, jobs, Catalog(), ())
+        await relist(client, scope, jobs, Catalog(), ())
 
 
 async def test_it_knows_every_job_that_is_and_none_that_went() -> None:

@@ -68,7 +68,7 @@ class Observed:
     native_gangs: bool = False
     """Whether the scheduler itself keeps all or nothing (PodGroups)."""
     missing_gang_objects: tuple[str, ...] = field(default=())
-    """Kinds of the gang's companions (Service, PodGroup) that do not stand."""
+    """Kinds of the gang's objects (Service, PodGroup) that do not exist."""
 
     @property
     def phase(self) -> Phase | None:

@@ -67,12 +67,11 @@ class AttemptPods:
 
 
 class GangIndex:
-    """The roll of a job's pods by attempt, kept up to date in O(1) for each change.
+    """The pods of one job by attempt, kept up to date in O(1) for each change.
 
-    Looking at a gang of thousands anew at each decision would cost more than all else together.
-    Labels and owner references are anybody's to write, in any namespace: a pod elsewhere, or one that
-    the job does not own, is none of its gang, and one whose name is not what its labels say is taken
-    for a remnant.
+    Anybody can write labels and owner references, in any namespace. So a pod in another namespace, or one
+    that the job does not own, is not part of the gang. A pod whose name does not agree with its labels counts
+    as a pod of a previous attempt.
     """
 
     def __init__(self, pods: Iterable[Pod] = (), size: int = 0) -> None:
@@ -92,14 +91,14 @@ class GangIndex:
         if not self._fits(pod):
             self._take_misfit(old, new)
             return False
-        observe_gang = self._attempts.setdefault((pod.namespace, pod.attempt), AttemptPods())
-        alive, up = observe_gang.alive, observe_gang.up
+        pods = self._attempts.setdefault((pod.namespace, pod.attempt), AttemptPods())
+        alive, up = pods.alive, pods.up
         if old is not None and self._fits(old):
-            observe_gang.leave(old)
+            pods.leave(old)
         if new is not None:
-            observe_gang.enter(new)
-        emptied = observe_gang.alive == 0 and alive > 0
-        filled = observe_gang.up == self._size and up != self._size
+            pods.enter(new)
+        emptied = pods.alive == 0 and alive > 0
+        filled = pods.up == self._size and up != self._size
         return emptied or filled or _has_failed(old, new)
 
     def gang(
@@ -114,28 +113,28 @@ class GangIndex:
         job's."""
         if size != self._size:
             self._size_up(size)
-        observe_gang = self._attempts.get((namespace, attempt)) or AttemptPods()
+        pods = self._attempts.get((namespace, attempt)) or AttemptPods()
         gang = Gang(
             attempt=attempt,
             size=size,
-            ranks=MappingProxyType(observe_gang.ranks),
+            ranks=MappingProxyType(pods.ranks),
             creating=creating,
-            scheduled=observe_gang.scheduled,
-            running=observe_gang.running,
-            ready=observe_gang.ready,
-            succeeded=len(observe_gang.succeeded),
-            failed=tuple(observe_gang.failed.values()),
-            alive=observe_gang.alive,
-            last_scheduled_at=observe_gang.last_scheduled_at,
-            unschedulable=next(iter(observe_gang.unschedulable.values()), None),
-            waiting=next(iter(observe_gang.waiting.values()), None),
-            leaving=observe_gang.leaving,
+            scheduled=pods.scheduled,
+            running=pods.running,
+            ready=pods.ready,
+            succeeded=len(pods.succeeded),
+            failed=tuple(pods.failed.values()),
+            alive=pods.alive,
+            last_scheduled_at=pods.last_scheduled_at,
+            unschedulable=next(iter(pods.unschedulable.values()), None),
+            waiting=next(iter(pods.waiting.values()), None),
+            leaving=pods.leaving,
         )
         return gang, self._previous_pods(namespace, attempt)
 
     def _size_up(self, size: int) -> None:
-        """Only a job whose size was not known yet, or changed, is mustered anew."""
-        everyone = [pod for each in self._attempts.values() for pod in each.ranks.values()]
+        """Counts all pods again for another size: the size was not known before, or it has changed."""
+        everyone = [pod for pods in self._attempts.values() for pod in pods.ranks.values()]
         anew = GangIndex([*everyone, *self._misfits.values()], size)
         self._size, self._attempts, self._misfits = size, anew._attempts, anew._misfits
 
@@ -175,7 +174,7 @@ def observe_gang(
     size: int,
     creating: frozenset[int] = frozenset(),
 ) -> tuple[Gang, PreviousPods]:
-    """The gang and the remains among these pods."""
+    """The gang among these pods, and the pods of other attempts."""
     gang_index = GangIndex(pods, size)
     return gang_index.gang(namespace=namespace, attempt=attempt, size=size, creating=creating)
 

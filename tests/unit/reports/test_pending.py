@@ -114,22 +114,22 @@ def test_a_rank_that_reports_without_end_fills_no_memory() -> None:
 
 async def test_waiting_ends_when_it_stands() -> None:
     pending = told(checkpoint(5))
-    first = asyncio.create_task(pending.view(JOB, checkpoint(5), 5))
-    second = asyncio.create_task(pending.view(JOB, checkpoint(5), 5))
+    first = asyncio.create_task(pending.wait_until_written(JOB, checkpoint(5), 5))
+    second = asyncio.create_task(pending.wait_until_written(JOB, checkpoint(5), 5))
     await asyncio.sleep(0)
     pending.mark_written(JOB, status(checkpoint(5)))
     assert all(await asyncio.gather(first, second))
-    assert await pending.view(JOB, checkpoint(5), 0)
+    assert await pending.wait_until_written(JOB, checkpoint(5), 0)
 
 
 async def test_waiting_ends_in_time() -> None:
-    assert not await told(checkpoint(5)).view(JOB, checkpoint(5), 0.01)
+    assert not await told(checkpoint(5)).wait_until_written(JOB, checkpoint(5), 0.01)
 
 
 async def test_one_who_hangs_up_harms_no_other() -> None:
     pending = told(checkpoint(5))
-    first = asyncio.create_task(pending.view(JOB, checkpoint(5), 5))
-    second = asyncio.create_task(pending.view(JOB, checkpoint(5), 5))
+    first = asyncio.create_task(pending.wait_until_written(JOB, checkpoint(5), 5))
+    second = asyncio.create_task(pending.wait_until_written(JOB, checkpoint(5), 5))
     await asyncio.sleep(0)
     first.cancel()
     await asyncio.sleep(0)
@@ -139,7 +139,7 @@ async def test_one_who_hangs_up_harms_no_other() -> None:
 
 async def test_waiting_ends_at_once_when_the_attempt_does() -> None:
     pending = told(checkpoint(5))
-    waiting = asyncio.create_task(pending.view(JOB, checkpoint(5), 5))
+    waiting = asyncio.create_task(pending.wait_until_written(JOB, checkpoint(5), 5))
     await asyncio.sleep(0)
     pending.mark_written(JOB, status(attempt=2))
     assert not await asyncio.wait_for(waiting, 1)
@@ -147,7 +147,7 @@ async def test_waiting_ends_at_once_when_the_attempt_does() -> None:
 
 async def test_a_last_save_that_made_it_into_the_next_attempt_stands() -> None:
     pending = told(checkpoint(5))
-    waiting = asyncio.create_task(pending.view(JOB, checkpoint(5), 5))
+    waiting = asyncio.create_task(pending.wait_until_written(JOB, checkpoint(5), 5))
     await asyncio.sleep(0)
     pending.mark_written(JOB, status(checkpoint(5), attempt=2))
     assert await waiting
@@ -155,7 +155,7 @@ async def test_a_last_save_that_made_it_into_the_next_attempt_stands() -> None:
 
 async def test_a_forgotten_job_keeps_nobody_waiting() -> None:
     pending = told(checkpoint(5))
-    waiting = asyncio.create_task(pending.view(JOB, checkpoint(5), 5))
+    waiting = asyncio.create_task(pending.wait_until_written(JOB, checkpoint(5), 5))
     await asyncio.sleep(0)
     pending.forget(JOB)
     pending.forget(JOB)
@@ -168,4 +168,4 @@ async def test_what_stood_at_the_start_stands() -> None:
     pending.mark_written(JOB, status(checkpoint(5)))
     pending.checkpoint(JOB, checkpoint(5))
     assert not epochs(pending)
-    assert await pending.view(JOB, checkpoint(5), 0)
+    assert await pending.wait_until_written(JOB, checkpoint(5), 0)

@@ -57,9 +57,9 @@ async def test_metrics_are_served(url: str) -> None:
 
 
 def test_jobs_are_shown_in_every_phase() -> None:
-    gauges.jobs_stand(Survey(jobs=Counter({Phase.RUNNING: 3})))
+    gauges.jobs_surveyed(Survey(jobs=Counter({Phase.RUNNING: 3})))
     assert metrics.value("stargate_jobs", {"phase": "Running"}) == 3
-    gauges.jobs_stand(Survey())
+    gauges.jobs_surveyed(Survey())
     assert metrics.value("stargate_jobs", {"phase": "Running"}) == 0
 
 
@@ -76,7 +76,7 @@ def test_every_function_records_something() -> None:
     metrics.status_conflicted()
     metrics.pods_created(2)
     metrics.pods_deleted()
-    metrics.event_told("Normal")
+    metrics.event_recorded("Normal")
     metrics.api_concurrency(32)
     metrics.report_turned_away()
     status_counters.gang_started(20)

@@ -42,9 +42,9 @@ async def looked(found: Sources) -> None:
 @pytest.fixture(autouse=True)
 def fast(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(gauges, "_GAUGE_SECONDS", 0.01)
-    gauges.jobs_stand(Survey())
+    gauges.jobs_surveyed(Survey())
     yield
-    gauges.jobs_stand(Survey())
+    gauges.jobs_surveyed(Survey())
 
 
 async def test_the_leader_tells_of_the_jobs_and_where_their_time_goes() -> None:

@@ -1,5 +1,5 @@
-"""What the operator costs, side by side with the floor and with an Indexed Job.
+"""Measures the cost of the operator, beside the minimum (the floor) and an Indexed Job.
 
-All run on one real control plane with simulated machines, in turns, so that what disturbs one
-disturbs the others too. `README.md` says what is compared, and holds the last results.
+All of them run on one real control plane with simulated machines, in turns, so that a disturbance
+affects all of them. `README.md` explains the comparison and has the last results.
 """

@@ -21,7 +21,7 @@ SCRIPTS = {
     "reports": "5,000 ranks reporting",
     "compute": "Knowing what is free: 5,000 nodes, 50,000 pods of others",
 }
-"""By the file in this folder that measures it."""
+"""The benchmark programs, by file name."""
 
 
 def main() -> int:
@@ -92,7 +92,7 @@ async def _run(options: argparse.Namespace) -> None:
 
 
 async def _warm_up(shared: Arena) -> None:
-    """The first gang on a new plane fills caches for all that follow."""
+    """Runs one gang before the measurements: it fills the caches of a new control plane."""
     await measure(shared, contender(FLOOR, shared), size=20, number=0, tell=lambda _: None)
 
 
@@ -104,7 +104,7 @@ async def _measure(shared: Arena, options: argparse.Namespace) -> None:
 
 
 def turns(contenders: tuple[str, ...], rounds: int, job_rounds: int) -> Iterator[tuple[int, str]]:
-    """Interleaved, and every second round backwards: none always follows the same other."""
+    """The contenders in turns, every second round backwards, so that their neighbours change."""
     for number in range(1, max(rounds, job_rounds) + 1):
         asked = {name: rounds if name in (FLOOR, OPERATOR) else job_rounds for name in contenders}
         due = [name for name in contenders if number <= asked[name]]
@@ -115,7 +115,7 @@ async def _count(shared: Arena, options: argparse.Namespace) -> None:
     size = min(COUNTED_SIZE, max(options.sizes))
     log = await counted.switch_on(shared)
     for name in options.contenders:
-        if name != JOB or len(options.contenders) == 1:  # it writes the same at both limits
+        if name != JOB or len(options.contenders) == 1:  # it writes the same with both limits
             tell = partial(_tell, options.results)
             await counted.count(shared, contender(name, shared), log, size=size, tell=tell)
 

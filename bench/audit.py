@@ -1,6 +1,6 @@
-"""Who wrote what, from the API server's audit log: the only place that knows every writer.
+"""Counts writes by writer and resource, from the audit log of the API server.
 
-The log costs the API server time, so what is counted is never timed.
+The log slows the API server down, so a round that counts is never timed.
 """
 
 from collections import Counter
@@ -54,7 +54,7 @@ def flags(policy: Path, log: Path) -> tuple[str, ...]:
 
 
 def count(lines: Iterable[bytes], own: Iterable[str] = ()) -> dict[str, int]:
-    """Accepted writes by "agent verb resource"; without those of the agents `own`."""
+    """Accepted writes by "agent verb resource", without the agents in `own`."""
     hidden = frozenset(own)
     found: Counter[str] = Counter()
     for line in lines:
@@ -66,7 +66,7 @@ def count(lines: Iterable[bytes], own: Iterable[str] = ()) -> dict[str, int]:
 
 
 def agent(user_agent: str) -> str:
-    """The program; of the controller-manager, which controller."""
+    """The program that sent a request; for the controller-manager, its controller."""
     program, _, rest = user_agent.partition("/")
     if program != "kube-controller-manager":
         return program or "unknown"

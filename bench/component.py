@@ -1,22 +1,22 @@
-"""Restarts one component of a running plane with further flags, and leaves the others alone."""
+"""Restarts one component of a running control plane with additional flags."""
 
 import subprocess
-import time
 from pathlib import Path
 
 from stargate_lab.cluster.api import ApiError
 from stargate_lab.cluster.control_plane import ControlPlane
+from stargate_lab.host.waiting import wait_until
 
 CONTROLLER_MANAGER = "kube-controller-manager"
 API_SERVER = "kube-apiserver"
 _LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
 _JOBS = "/apis/batch/v1/namespaces/kube-system/jobs"
 _PROBE = "bench-probe"
-_PATIENCE = 120.0
+_PROBE_SECONDS = 120.0
 
 
 class Component:
-    """`kwokctl` started it; its first command line is kept and extended."""
+    """A component that kwokctl started; its first command line is kept and extended."""
 
     def __init__(self, plane: ControlPlane, name: str) -> None:
         self._plane = plane
@@ -44,20 +44,20 @@ class Component:
 
 
 class ControllerManager:
-    """Restarted before each contender: none inherits the garbage collector's queue of another."""
+    """It is restarted before each contender, so that its queues are empty."""
 
     def __init__(self, plane: ControlPlane) -> None:
         self._plane = plane
         self._component = Component(plane, CONTROLLER_MANAGER)
 
     def restart(self, *flags: str) -> None:
-        """Works when it returns: it has run a Job and collected its pod."""
+        """Returns when it works: it has run a Job and deleted the Job's pod."""
         self._component.restart(*flags)
         self._give_up_lease()
         self._probe()
 
     def _give_up_lease(self) -> None:
-        """The dead one's, or the new one would wait it out."""
+        """Deletes the lease of the killed process, for which the new one would wait."""
         try:
             self._plane.api.delete(f"{_LEASES}/{CONTROLLER_MANAGER}")
         except ApiError as error:
@@ -73,11 +73,12 @@ class ControllerManager:
 
     def _wait_for_pods(self, count: int) -> None:
         path = f"/api/v1/namespaces/kube-system/pods?labelSelector=job-name%3D{_PROBE}"
-        until = time.monotonic() + _PATIENCE
-        while len(self._plane.api.get(path)["items"]) != count:
-            if time.monotonic() > until:
-                raise RuntimeError(f"{CONTROLLER_MANAGER} does not work; see {self._plane.logs}")
-            time.sleep(0.2)
+
+        def is_reached() -> bool:
+            return len(self._plane.api.get(path)["items"]) == count
+
+        if not wait_until(is_reached, _PROBE_SECONDS, pause=0.2):
+            raise RuntimeError(f"{CONTROLLER_MANAGER} does not work; see {self._plane.logs}")
 
 
 def _probe_job() -> dict[str, object]:

@@ -1,8 +1,8 @@
-"""What it costs the operator to know what is free: CPU per event and per count, memory.
+"""The cost of counting free capacity in the operator: CPU per event and per count, and memory.
 
-The objects are as large as a cloud's (30 labels a node, ten pods of others on each), come as bytes as
-the watches bring them, and go the operator's own way: decoder, store, fleet, count, status. Nothing
-else runs in the process, so the memory is what the accounting adds.
+The objects are as large as in a cloud: 30 labels a node, ten pods of others on each node. They arrive as
+bytes, as from a watch, and pass through the operator's decoder, store, fleet, count and status. Nothing
+else runs in the process, so the memory is that of the accounting.
 
     python bench/compute.py [--nodes 5000] [--foreign 50000] [--blocks 1]
 """
@@ -13,9 +13,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "operator")]
+sys.path[:0] = [str(ROOT / "operator")]
 
 import msgspec  # noqa: E402
 
@@ -24,10 +25,23 @@ from stargate_operator.informers.nodes import NodeStore, WireNode, node_of  # no
 from stargate_operator.informers.pod_requests import requests_of  # noqa: E402
 from stargate_operator.informers.pod_wire import number  # noqa: E402
 from stargate_operator.placement.fleet import Fleet  # noqa: E402
-from tests.kit.builders import accelerator_class, compute_block  # noqa: E402
+from stargate_types import (  # noqa: E402
+    AcceleratorClass,
+    AcceleratorClassSpec,
+    ComputeBlock,
+    ComputeBlockSpec,
+    ComputeBlockStatus,
+)
+from stargate_types.base import ObjectMeta  # noqa: E402
 
 DEVICE = "stargate.dev/silicon-v2"
 ROWS = 20
+SILICON = AcceleratorClass(
+    metadata=ObjectMeta(name="stargate-silicon-v2", uid="class-uid", generation=1),
+    spec=AcceleratorClassSpec(
+        accelerator_type="stargate_silicon_v2", resource_name=DEVICE, watts_per_device=500
+    ),
+)
 
 
 def main() -> None:
@@ -76,16 +90,23 @@ def _feed(what: str, objects: Iterator[bytes], take: Callable[[bytes], None]) ->
 
 
 def _count(fleet: Fleet, blocks: int) -> None:
-    drawn = [compute_block()] + [
-        compute_block(f"row-{i}", node_selector={"example.com/row": f"row-{i}"})
-        for i in range(blocks - 1)
+    drawn = [_block("cluster")] + [
+        _block(f"row-{i}", node_selector={"example.com/row": f"row-{i}"}) for i in range(blocks - 1)
     ]
     started = time.process_time()
     for block in drawn:
-        status = fleet.count(block, accelerator_class(), fresh=0).capacity()
+        status = fleet.count(block, SILICON, fresh=0).capacity()
     spent = time.process_time() - started
     print(f"count of {len(drawn)} blocks: {spent * 1000:.0f} ms CPU")
     print(f"the last one: {status.nodes} nodes, status of {len(status.model_dump_json())} bytes")
+
+
+def _block(name: str, **spec: Any) -> ComputeBlock:
+    return ComputeBlock(
+        metadata=ObjectMeta(name=name, uid=f"{name}-uid", generation=1, resource_version="1"),
+        spec=ComputeBlockSpec(**spec),
+        status=ComputeBlockStatus(),
+    )
 
 
 def _nodes(count: int) -> Iterator[bytes]:
@@ -114,7 +135,7 @@ def _nodes(count: int) -> Iterator[bytes]:
 
 
 def _pods(options: argparse.Namespace) -> Iterator[bytes]:
-    """Ten kinds, as daemons are; one in fifty holds devices."""
+    """Pods of ten kinds, like those of daemons; one in fifty has devices."""
     for i in range(options.foreign):
         requests = {"cpu": f"{100 + 10 * (i % 10)}m", "memory": f"{64 * (1 + i % 10)}Mi"}
         if i % 50 == 0:
@@ -145,7 +166,7 @@ def _pods(options: argparse.Namespace) -> Iterator[bytes]:
 
 def _resident() -> float:
     status = Path("/proc/self/status").read_text()
-    line = next(each for each in status.splitlines() if each.startswith("VmRSS"))
+    line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
     return int(line.split()[1]) / 1024
 
 

@@ -1,6 +1,6 @@
-"""Who is measured. Each starts a gang, starts it anew after a failure, and takes it away.
+"""The contenders. Each starts a gang, restarts it after a failure, and deletes it.
 
-A contender returns once it has said what is to be done; when it *is* done the observer sees.
+A contender returns when it has given its orders; the observer sees when they are done.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ _BACKGROUND = {"propagationPolicy": "Background"}
 
 @dataclass(frozen=True)
 class Arena:
-    """What all contenders share."""
+    """The control plane, operator and observer that all contenders share."""
 
     plane: ControlPlane
     controller_manager: ControllerManager
@@ -42,7 +42,7 @@ class Arena:
         return self.plane.api
 
     async def kill_a_rank(self, attempt: int) -> None:
-        """Out of memory: that acts at once, where another exit waits for an earlier one."""
+        """Fails a rank with OOMKilled, which takes effect at once; other exits wait for earlier ones."""
         victim = next(pod for pod in self.observer.pods() if pod.attempt == attempt)
         await asyncio.to_thread(self.api.patch, f"{PODS}/{victim.name}/status", _oom_kill())
 
@@ -54,7 +54,7 @@ class Contender(Protocol):
     name: str
 
     async def prepare(self, size: int) -> None:
-        """Everything before the clock runs."""
+        """All preparations that are not measured."""
 
     async def start(self) -> None: ...
 
@@ -66,7 +66,7 @@ class Contender(Protocol):
 
     @property
     def pid(self) -> int:
-        """The process that does the work; 0 for a part of the control plane."""
+        """The process id of the contender; 0 if it is part of the control plane."""
 
 
 class Operator:
@@ -105,7 +105,7 @@ class Operator:
 
 
 class Floor:
-    """Its pods are owned by a StargateJob that no operator sees, so they are the same pods."""
+    """Creates the same pods with the least work. No operator sees the StargateJob that owns them."""
 
     name = "floor"
 
@@ -170,7 +170,7 @@ class Floor:
 
 
 class IndexedJob:
-    """A Job that the first failure ends, and a perfect outer loop that makes the next at once."""
+    """A Job that ends with the first failure, and an ideal outer loop that creates the next at once."""
 
     pid = 0
 

@@ -1,4 +1,4 @@
-"""One more round of each contender with the API server's audit log on: writes, by who wrote them."""
+"""One more round of each contender with the API server's audit log on, to count writes by writer."""
 
 import asyncio
 import time
@@ -13,13 +13,13 @@ from bench.record import Measurement, Writes
 from stargate_lab.cluster.api import ApiError
 
 OWN_AGENTS = ("Python-urllib", "unknown", "stargate-lab")
-"""The bench's own orders: the StargateJob, the Job, the failed rank."""
+"""The user agents of the benchmark, which creates the jobs and fails the rank."""
 
 Tell = Callable[[Writes], None]
 
 
 class AuditLog:
-    """What was written to it since it was last read."""
+    """The audit log, read from where the last read ended."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -37,7 +37,7 @@ class AuditLog:
 
 
 async def switch_on(arena: Arena) -> AuditLog:
-    """Costs a restart of the API server; everyone reconnects."""
+    """Switches the log on by a restart of the API server; every client reconnects."""
     folder = arena.plane.directory
     log = folder / "audit.log"
     flags = audit.flags(folder / "audit-policy.yaml", log)
@@ -48,7 +48,7 @@ async def switch_on(arena: Arena) -> AuditLog:
 
 
 def _wait_for_scheduler(arena: Arena) -> None:
-    """It, kwok and our watch are back when a pod runs again."""
+    """Waits until a pod runs: then the scheduler, kwok and our watch are connected again."""
     path = "/api/v1/namespaces/kube-system/pods"
     pod = {"containers": [{"name": "probe", "image": "probe"}], "terminationGracePeriodSeconds": 1}
     arena.api.create(path, {"metadata": {"name": "bench-probe"}, "spec": pod})

@@ -1,8 +1,9 @@
-"""The floor: the least that anybody can pay to create and delete a gang's pods.
+"""The floor: the lowest possible cost of creating and deleting a gang's pods.
 
-A process of its own with our client, which sends the operator's own pod bodies, as many at a time,
-as the same ServiceAccount, and does nothing else: no watch, no status, no decision. It obeys lines:
-`create FILE` (a workload.Batch as JSON), `delete`; it says `ready` once, and `done` to each.
+A separate process with the operator's client. It sends the operator's pod bodies, with the same
+concurrency and the same ServiceAccount, and does nothing else: no watch, no status, no decision. It
+reads commands from stdin: `create FILE` (a workload.Batch as JSON) and `delete`. It prints `ready` once,
+and `done` after each command.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Brings up the one control plane that everyone is measured on."""
+"""Starts the control plane on which all contenders are measured."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -30,7 +30,7 @@ T = TypeVar("T", bound=BaseModel)
 
 @asynccontextmanager
 async def arena(nodes: int, name: str = PLANE) -> AsyncIterator[Arena]:
-    """Native gangs are off: no other contender has them, and the floor is pods alone."""
+    """Starts it without native gang scheduling, because no other contender uses it."""
     with running(ControlPlane(name)) as plane:
         operator = await asyncio.to_thread(_furnish, plane, nodes)
         try:
@@ -52,7 +52,7 @@ def _furnish(plane: ControlPlane, nodes: int) -> OperatorProcess:
     apply(plane, CATALOG)
     plane.api.create("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
     operator = OperatorProcess(plane)
-    operator.prepare()  # its kubeconfig, which the floor uses too, and the CA in every pod
+    operator.prepare()  # its kubeconfig, which the floor uses too, and the CA for the pods
     return operator
 
 

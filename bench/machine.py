@@ -1,4 +1,4 @@
-"""What it was measured on."""
+"""The machine of a measurement."""
 
 import os
 import platform
@@ -9,7 +9,7 @@ from stargate_lab.toolchain.pinned_tools import kubernetes_version, tool
 
 
 def describe() -> str:
-    """One sentence, as of now."""
+    """The machine in one sentence."""
     return (
         f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores ({_cpu()}), {_memory_gib():.0f} GiB"
         f" of memory, Linux {platform.release().partition('-')[0]}; Kubernetes {kubernetes_version()},"

@@ -1,4 +1,4 @@
-"""One contender through one life of a gang: start, restart after a failure, deletion."""
+"""Measures one contender through the life of one gang: start, restart after a failure, deletion."""
 
 import asyncio
 import time
@@ -17,14 +17,14 @@ from bench.workload import JOBS, NAME
 from stargate_lab.cluster.control_plane import COMPONENTS
 
 SETTLE_SECONDS = 2.0
-"""After each phase: what a contender still does then, say its last status write, is its cost too."""
+"""Pause after each phase: work that ends later, like the last status write, counts too."""
 
 Tell = Callable[[Measurement], None]
 
 
 @dataclass(frozen=True)
 class _Phase:
-    """What a contender is told, and when that is done."""
+    """One order to a contender, and the condition that ends it."""
 
     name: str
     order: Callable[[], Awaitable[None]]
@@ -40,7 +40,7 @@ async def measure(
     tell: Tell,
     ready: Callable[[], object] = lambda: None,
 ) -> None:
-    """`tell` hears of each phase as soon as it is over; `ready` is called before the first."""
+    """Calls `ready` before the first phase, and `tell` after each phase."""
     arena.observer.expect(size)
     await contender.prepare(size)
     try:
@@ -82,7 +82,7 @@ async def _measure(arena: Arena, contender: Contender, phase: _Phase) -> dict[st
 
 
 async def _next_second() -> None:
-    """A grace ends on a whole second: everyone is to begin at the same distance from it."""
+    """Waits for a whole second: grace periods end on one, and all phases must start equally."""
     await asyncio.sleep(1.0 - time.time() % 1.0)
 
 
@@ -95,7 +95,7 @@ class _Reading:
 
 
 async def _read(arena: Arena, contender: Contender) -> _Reading:
-    """Asks the operator for its metrics, which costs it: its own CPU is read in between."""
+    """Reads CPU times; the operator's is read before its metrics, which cost it CPU time."""
     components = {name: arena.plane.cpu_seconds(name) for name in COMPONENTS}
     throttled = await asyncio.to_thread(_throttled, arena)
     is_operator = contender.name == OPERATOR
@@ -125,7 +125,7 @@ def _spent(before: _Reading, after: _Reading, own: tuple[Usage, Usage]) -> dict[
 
 
 def _moments(arena: Arena, phase: str, ordered: float) -> dict[str, float]:
-    """Of the gang that comes, and of the one that goes."""
+    """The milestones of the new gang and of the old one."""
     observer, found = arena.observer, dict[Milestone, float]()
     if phase != START:
         found |= observer.timeline(1 if phase == RESTART else 2).moments
@@ -136,7 +136,7 @@ def _moments(arena: Arena, phase: str, ordered: float) -> dict[str, float]:
 
 
 def _throttled(arena: Arena) -> float:
-    """Of all clients: the API server counts what it turned away."""
+    """Throttled requests of all clients, as counted by the API server."""
     return sample_sum(arena.api.text("/metrics"), "apiserver_request_total", code="429")
 
 
@@ -151,7 +151,7 @@ def _status_bytes(arena: Arena) -> int:
 
 
 def sample_sum(text: str, name: str, **labels: str) -> float:
-    """Of the API server's megabytes of metrics only the lines in question are parsed."""
+    """The sum of the samples of one metric. Other lines are not parsed: there are megabytes of them."""
     lines = "\n".join(line for line in text.splitlines() if line.startswith(f"{name}{{"))
     families = text_string_to_metric_families(f"# TYPE {name} untyped\n{lines}\n")
     samples = (sample for family in families for sample in family.samples)

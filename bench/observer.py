@@ -1,7 +1,7 @@
 """Sees every contender's pods in the same way: one watch of the namespace, in this process.
 
-It is the operator's own informer, the cheapest watch we have, so it takes little of the two cores
-that everyone shares, and the same from each.
+It uses the operator's informer, the cheapest watch that we have. So it needs little of the two shared
+cores, and the same for each contender.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ PATIENCE = 3600.0
 
 
 class StuckError(RuntimeError):
-    """A gang did not get there; the message says how far it got."""
+    """A gang has not reached a milestone; the message says how far it came."""
 
 
 class Observer:
@@ -32,7 +32,7 @@ class Observer:
         self._emptied_at = 0.0
 
     def expect(self, size: int) -> None:
-        """Forgets the gangs before."""
+        """Starts a new observation, and drops the gangs before it."""
         self._size = size
         self._timelines = {}
 
@@ -43,7 +43,7 @@ class Observer:
         return [pod for uid in self._pods.job_uids() for pod in self._pods.of_job(uid).values()]
 
     async def until(self, attempt: int, milestone: Milestone, patience: float = PATIENCE) -> float:
-        """The moment when the gang of that attempt got there."""
+        """Waits for a milestone of the gang of that attempt, and returns its time."""
         timeline = self.timeline(attempt)
         try:
             async with asyncio.timeout(patience):

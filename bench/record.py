@@ -1,4 +1,4 @@
-"""What was measured, one line of JSON each: a long run that is cut short has still told something."""
+"""The measurements as lines of JSON, so that an interrupted run keeps those that it has made."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,7 +16,7 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     round: int
     phase: str
     seconds: float
-    """From the order to the end of the phase: every rank running, or every pod gone."""
+    """Seconds from the order to the end of the phase: every rank runs, or every pod is gone."""
     moments: dict[str, float]
     """Seconds from the order to each milestone of the gang that the phase is about."""
     cpu: dict[str, float]
@@ -43,7 +43,7 @@ class Writes(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     phase: str
     accepted: dict[str, int]
-    """By "agent verb resource"."""
+    """Number of accepted writes by "agent verb resource"."""
 
 
 Entry = Measurement | Writes

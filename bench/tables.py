@@ -1,4 +1,4 @@
-"""The results as Markdown that reads in a terminal too: pure, from measurements to text."""
+"""The results as Markdown tables that are readable in a terminal. Pure: from measurements to text."""
 
 from collections.abc import Callable, Iterable, Iterator
 from statistics import median
@@ -25,7 +25,7 @@ _SHOWN = {
 _END = {START: "running", RESTART: "running", DELETION: "all gone"}
 _HEADINGS = {Milestone.GONE: "old gang gone"}
 _RARE = 0.005
-"""Writes per pod below which a writer is no row of its own."""
+"""A writer with fewer writes per pod has no row."""
 
 
 def results(measured: list[Measurement], counted: list[Writes]) -> str:
@@ -41,12 +41,13 @@ def results(measured: list[Measurement], counted: list[Writes]) -> str:
     )
 
 
-def line(each: Measurement) -> str:
-    """While it runs."""
-    moments = ", ".join(f"{name} {at:.2f}" for name, at in each.moments.items())
-    own = f", {each.cpu_ms_per_pod:.2f} ms CPU a pod" if each.cpu.get("self") else ""
-    where = f"{each.size:>5} {each.contender:<10} {each.phase:<8} round {each.round}"
-    return f"{where}: {each.seconds:7.2f} s ({moments}){own}, {each.throttled} × 429"
+def line(measurement: Measurement) -> str:
+    """One line of progress."""
+    moments = ", ".join(f"{name} {at:.2f}" for name, at in measurement.moments.items())
+    own = f", {measurement.cpu_ms_per_pod:.2f} ms CPU a pod" if measurement.cpu.get("self") else ""
+    who = f"{measurement.size:>5} {measurement.contender:<10}"
+    where = f"{who} {measurement.phase:<8} round {measurement.round}"
+    return f"{where}: {measurement.seconds:7.2f} s ({moments}){own}, {measurement.throttled} × 429"
 
 
 def table(head: Row, rows: Iterable[Row]) -> str:
@@ -63,13 +64,13 @@ def _line(row: Row, widths: list[int]) -> str:
 def _verdicts(measured: list[Measurement], counted: list[Writes]) -> str:
     rows = [
         [
-            each.what,
-            str(each.size),
-            f"{each.value:.2f} {each.unit}".strip(),
-            f"≤ {each.limit:.2f} {each.unit}".strip(),
-            "met" if each.met else "**missed**",
+            target.what,
+            str(target.size),
+            f"{target.value:.2f} {target.unit}".strip(),
+            f"≤ {target.limit:.2f} {target.unit}".strip(),
+            "met" if target.met else "**missed**",
         ]
-        for each in targets(measured, counted)
+        for target in targets(measured, counted)
     ]
     return "### Targets\n\n" + table(["", "N", "measured", "target", ""], rows) if rows else ""
 
@@ -79,7 +80,7 @@ def _phase(measured: list[Measurement], phase: str) -> str:
     head = [
         "N",
         phase,
-        *(f"{_HEADINGS.get(each, each)}, s" for each in shown),
+        *(f"{_HEADINGS.get(milestone, milestone)}, s" for milestone in shown),
         f"{_END[phase]}, s (min–max)",
         "× floor",
         "× operator",
@@ -104,17 +105,19 @@ def _phase_row(measured: list[Measurement], found: list[Measurement]) -> Row:
         str(size),
         TITLES[name],
         *(_moment(found, milestone) for milestone in _SHOWN[phase]),
-        _spread([each.seconds for each in found]),
+        _spread([measurement.seconds for measurement in found]),
         _times(ratio(measured, size, phase, of=name, to=FLOOR)),
         _times(ratio(measured, size, phase, of=name, to=OPERATOR)),
         f"{own:.2f}" if own else "",
-        _middle(found, lambda each: each.cluster_cpu_ms_per_pod, "{:.1f}"),
-        _middle(found, lambda each: each.throttled, "{:.0f}"),
+        _middle(found, lambda measurement: measurement.cluster_cpu_ms_per_pod, "{:.1f}"),
+        _middle(found, lambda measurement: measurement.throttled, "{:.0f}"),
     ]
 
 
 def _moment(found: list[Measurement], milestone: Milestone) -> str:
-    moments = [each.moments[milestone] for each in found if milestone in each.moments]
+    moments = [
+        measurement.moments[milestone] for measurement in found if milestone in measurement.moments
+    ]
     return f"{median(moments):.2f}" if moments else ""
 
 
@@ -128,7 +131,7 @@ def _times(value: float | None) -> str:
 
 
 def _middle(found: list[Measurement], of: Callable[[Measurement], float], form: str) -> str:
-    return form.format(median(of(each) for each in found))
+    return form.format(median(of(measurement) for measurement in found))
 
 
 def _operator(measured: list[Measurement]) -> str:
@@ -137,10 +140,16 @@ def _operator(measured: list[Measurement]) -> str:
             str(size),
             f"{peak_mib(measured, size):.0f}",
             *(_status_writes(measured, size, phase) for phase in PHASES),
-            str(max(each.status_bytes for each in found)),
+            str(max(measurement.status_bytes for measurement in found)),
         ]
         for size in sizes(measured)
-        if (found := [each for each in measured if (each.contender, each.size) == (OPERATOR, size)])
+        if (
+            found := [
+                measurement
+                for measurement in measured
+                if (measurement.contender, measurement.size) == (OPERATOR, size)
+            ]
+        )
     ]
     head = ["N", "peak memory, MiB", *(f"status writes, {p}" for p in PHASES), "status, bytes"]
     return f"### The operator itself\n\n{table(head, rows)}" if rows else ""
@@ -148,40 +157,40 @@ def _operator(measured: list[Measurement]) -> str:
 
 def _status_writes(measured: list[Measurement], size: int, phase: str) -> str:
     found = select(measured, OPERATOR, size, phase)
-    return _middle(found, lambda each: each.status_writes, "{:.0f}") if found else ""
+    return _middle(found, lambda measurement: measurement.status_writes, "{:.0f}") if found else ""
 
 
 def _writes(counted: list[Writes], phase: str) -> str:
-    found = [each for each in counted if each.phase == phase]
+    found = [writes for writes in counted if writes.phase == phase]
     if not found:
         return ""
-    keys = sorted({key for each in found for key in each.accepted}, key=_weight(found))
-    kept = [key for key in keys if any(_per_pod(each, key) >= _RARE for each in found)]
-    rows = [[key, *(_cell(_per_pod(each, key)) for each in found)] for key in kept]
+    keys = sorted({key for writes in found for key in writes.accepted}, key=_weight(found))
+    kept = [key for key in keys if any(_per_pod(writes, key) >= _RARE for writes in found)]
+    rows = [[key, *(_cell(_per_pod(writes, key)) for writes in found)] for key in kept]
     rows += list(_sums(found, keys))
-    head = ["agent, verb, resource", *(TITLES[each.contender] for each in found)]
+    head = ["agent, verb, resource", *(TITLES[writes.contender] for writes in found)]
     size = found[0].size
     return f"### Writes per pod, {phase} of {size}\n\n{table(head, rows)}"
 
 
 def _sums(found: list[Writes], keys: list[str]) -> Iterator[Row]:
-    everyone = (_cell(sum(_per_pod(each, key) for key in keys)) for each in found)
+    everyone = (_cell(sum(_per_pod(writes, key) for key in keys)) for writes in found)
     yield ["**all together**", *everyone]
-    own = [sum(_per_pod(each, key) for key in keys if _is_own(each, key)) for each in found]
-    yield ["**of these the contender's own**", *(_cell(each) for each in own)]
+    own = [sum(_per_pod(writes, key) for key in keys if _is_own(writes, key)) for writes in found]
+    yield ["**of these the contender's own**", *(_cell(writes) for writes in own)]
 
 
-def _is_own(each: Writes, key: str) -> bool:
+def _is_own(writes: Writes, key: str) -> bool:
     agent = key.partition(" ")[0]
-    return agent == AGENTS.get(each.contender, "job-controller")
+    return agent == AGENTS.get(writes.contender, "job-controller")
 
 
-def _per_pod(each: Writes, key: str) -> float:
-    return each.accepted.get(key, 0) / each.size
+def _per_pod(writes: Writes, key: str) -> float:
+    return writes.accepted.get(key, 0) / writes.size
 
 
 def _weight(found: list[Writes]) -> Callable[[str], float]:
-    return lambda key: -max(_per_pod(each, key) for each in found)
+    return lambda key: -max(_per_pod(writes, key) for writes in found)
 
 
 def _cell(value: float) -> str:

@@ -1,4 +1,4 @@
-"""What the project promises, beside what was measured."""
+"""The project's performance targets, beside the measurements."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from bench.contenders import AGENTS, FLOOR, OPERATOR
 from bench.record import DELETION, RESTART, START, Measurement, Writes
 
 TIMES = {START: 1.15, RESTART: 1.05, DELETION: 1.2}
-"""Of the floor's time at most. The floor's restart is its delete and then its start."""
+"""The largest ratio to the floor's time. The floor's restart is its deletion plus its start."""
 CPU_MS_PER_POD = 0.3
 PEAK_MIB = 120.0
 WRITES_PER_POD = 1.0
 GROWTH = 1.2
-"""A pod of the largest gang may cost this much of what a pod of a middling one costs."""
+"""The largest ratio of the cost of a pod in the largest gang to one in a gang of middle size."""
 GROWTH_BETWEEN = (500, 5000)
 
 
@@ -48,7 +48,7 @@ def select(measured: list[Measurement], contender: str, size: int, phase: str) -
 
 
 def ratio(measured: list[Measurement], size: int, phase: str, *, of: str, to: str) -> float | None:
-    """Of the medians; None where one of them was not measured."""
+    """The ratio of two medians; None if one of them was not measured."""
     above = select(measured, of, size, phase)
     below = select(measured, to, size, phase)
     if not above or not below:
@@ -88,10 +88,12 @@ def _growth(measured: list[Measurement]) -> Iterator[Target]:
 
 
 def _writes(counted: list[Writes]) -> Iterator[Target]:
-    for each in counted:
-        if each.contender == OPERATOR and each.phase == START:
-            pods = sum(count for key, count in each.accepted.items() if _is_own_pod_write(key))
-            yield Target("writes to a pod at start", each.size, pods / each.size, WRITES_PER_POD)
+    for writes in counted:
+        if writes.contender == OPERATOR and writes.phase == START:
+            pods = sum(count for key, count in writes.accepted.items() if _is_own_pod_write(key))
+            yield Target(
+                "writes to a pod at start", writes.size, pods / writes.size, WRITES_PER_POD
+            )
 
 
 def _is_own_pod_write(key: str) -> bool:

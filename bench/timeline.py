@@ -1,4 +1,4 @@
-"""When a gang got where, from its pods' changes alone: the same clock for every contender."""
+"""The times of a gang's milestones, from changes of its pods, in the same way for every contender."""
 
 from enum import StrEnum
 
@@ -11,11 +11,11 @@ class Milestone(StrEnum):
     RUNNING = "running"
     FIRST_DELETE = "first delete"
     GONE = "gone"
-    """No pod of it is alive; what failed may still lie there, for its logs."""
+    """No pod is alive; a failed pod may still exist, for its logs."""
 
 
 class Timeline:
-    """Of the pods of one attempt. `moments` are on the clock whose readings `take` is handed."""
+    """The milestones of one attempt's pods. Times are on the clock of the values given to `take`."""
 
     def __init__(self, size: int) -> None:
         self.moments: dict[Milestone, float] = {}

@@ -1,4 +1,4 @@
-"""What a process has used: CPU to the microsecond where the kernel tells, and its peak memory."""
+"""CPU time and peak memory of a process."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ class Usage:
 
 
 def _scheduled(pid: int) -> float:
-    """/proc/PID/stat counts in 10 ms: a fifth of a millisecond for each of 50 pods."""
+    """CPU time to the nanosecond, where the kernel has it: /proc/PID/stat counts in steps of 10 ms."""
     tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
     return sum(_first_number(task) for task in tasks) / 1e9
 

@@ -1,4 +1,4 @@
-"""The one gang that every contender runs: the article's job at `size` nodes, pod for pod the same."""
+"""The gang that every contender runs: the article's job with `size` nodes, with equal pods."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,7 @@ Manifest = dict[str, Any]
 NAME = "gang"
 NAMESPACE = "bench"
 GRACE_SECONDS = 2
-"""Every contender's deletes take the pod's own, which is also what the operator restarts with."""
+"""Grace period of every pod, which all contenders use when they delete it."""
 
 JOBS = f"/apis/{API_VERSION}/namespaces/{NAMESPACE}/stargatejobs"
 PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
@@ -46,19 +46,19 @@ def stargate_job(size: int) -> Manifest:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What the operator makes pods of, beside the job: the cluster's catalogue and its own address."""
+    """The inputs of a pod beside the job: the cluster's catalog and the operator's address."""
 
     runtime: StargateRuntime
     accelerator: AcceleratorClass
     target: ReportTarget
 
     def stamp(self, created: Manifest, attempt: int) -> PodStamp:
-        """The very bodies that the operator sends for this StargateJob."""
+        """The same pod bodies that the operator sends for this StargateJob."""
         job = StargateJob.model_validate(created)
         return pod_stamp(job, self._blueprint(job), attempt=attempt, target=self.target)
 
     def indexed_job(self, size: int, attempt: int) -> Manifest:
-        """A Job of the same pods; the first failure ends it, because no rank trains alone."""
+        """A Job with the same pods; it ends with the first failure, because no rank can train alone."""
         job = StargateJob.model_validate(_with_uid(stargate_job(size)))
         pod = worker_pod(job, self._blueprint(job), attempt=attempt, rank="0", target=self.target)
         del pod["spec"]["hostname"]
@@ -89,7 +89,7 @@ def _with_uid(job: Manifest) -> Manifest:
 
 
 class Batch(msgspec.Struct):
-    """What the floor is told to create: a stamp, and how many."""
+    """The pods that the floor creates: a template, and their number."""
 
     encoded: str
     rank_mark: str

@@ -1,6 +1,12 @@
-"""How many tests run side by side, and which: `make test` says `-n auto`."""
+"""How many tests run side by side, and which: `make test` says `-n auto`.
+
+The Kubernetes binaries are there before the first test starts: on a fresh machine they are built for
+minutes, which would count against the time limit of the first test that needs one.
+"""
 
 import os
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -9,6 +15,8 @@ from xdist.remote import Producer
 
 from stargate_lab.cluster.control_plane import planes
 from stargate_lab.process.operator_process import stop_all
+from stargate_lab.toolchain import binaries
+from stargate_lab.toolchain.pinned_tools import CONTROL_PLANE
 from tests.kit.side_by_side import OneFolderAWorker
 from tests.rights.last import NAME, RightsComeLast
 
@@ -16,6 +24,33 @@ PURE = ("tests/unit", "tests/component")
 """These use the processor all the time; the others mostly wait."""
 MOST = 8
 """A worker's control planes need a gigabyte of memory and more."""
+
+HERE = Path(__file__).parent
+NO_CLUSTER = (HERE / "unit", HERE / "component", HERE / "trainer")
+NEEDS_KIND = HERE / "e2e"
+CHART = "stargate_lab.cluster.chart"
+
+
+def needed(paths: Sequence[Path], modules: Sequence[str]) -> list[str]:
+    """The binaries for the tests in these files, which have imported these modules."""
+    names = ["helm"] if CHART in modules else []
+    if any(not any(map(path.is_relative_to, NO_CLUSTER)) for path in paths):
+        names += CONTROL_PLANE
+    if any(path.is_relative_to(NEEDS_KIND) for path in paths):
+        names += ["kind"]
+    return sorted(set(names))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """In each worker; the controller of the workers has no tests of its own."""
+    items = getattr(session, "items", [])
+    if session.config.option.collectonly or not items:
+        return
+    names = needed([item.path for item in items], list(sys.modules))
+    capture = session.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        binaries.ensure(names)
 
 
 def pytest_configure(config: pytest.Config) -> None:

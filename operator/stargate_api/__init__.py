@@ -1,4 +1,4 @@
-"""Submit training jobs to a Stargate cluster, and follow them.
+"""Submits training jobs to a Stargate cluster and follows them.
 
     client = stargate_api.Client(api_key="…")
     job_id = client.submit_training_job(config)
@@ -6,8 +6,8 @@
     client.query_available_compute(min_nodes=100, max_latency_ms=5)
     client.check(config).answer
 
-`AsyncClient` has the same calls for an event loop. It needs `kubernetes` and `pydantic` and nothing
-of the operator: what it knows of the resources it knows from `stargate_types`, and what can run
+`AsyncClient` has the same calls for an event loop. The package needs `kubernetes` and `pydantic`, and
+nothing of the operator: it takes the resources from `stargate_types`, and the rule of what can run
 from `stargate_feasibility`.
 """
 

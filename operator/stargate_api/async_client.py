@@ -1,8 +1,8 @@
-"""The client for programs with an event loop: the same calls, each one awaited.
+"""The client for programs with an event loop: the calls of `Client`, each one awaited.
 
-The calls are those of `Client`; only who performs their steps differs. A request blocks a thread of
-this client's own, never the loop, and a pause blocks nothing: so a base install needs no second
-HTTP library, and both clients fail in the same words.
+Both clients run the same calls. A request blocks one of this client's threads, never the event loop,
+and a pause blocks nothing. So a base install needs no second HTTP library, and both clients raise the
+same errors.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -11,37 +11,39 @@ from functools import cached_property
 from types import TracebackType
 from typing import Any, TypeVar
 
-from stargate_api import following
-from stargate_api.calls import Config
+from stargate_api._client import watch
+from stargate_api._client.base import BaseClient
+from stargate_api._client.calls import Config
+from stargate_api._client.steps import Call, T, run_call_async, stream_async
 from stargate_api.client import Client
 from stargate_api.compute import AvailableCompute
-from stargate_api.exchange import Call, T, settle_async, stream_async
-from stargate_api.face import Face
 from stargate_api.job_status import JobStatus
 from stargate_feasibility import Feasibility
 
-_AT_ONCE = 32
-_THREADS = "stargate_api"
+_MAX_REQUESTS = 32
+_THREAD_NAME = "stargate_api"
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
-def _as(told: Callable[..., Any]) -> Callable[[_Method], _Method]:
-    """One set of descriptions: those of `Client`."""
+def _documented_as(source: Callable[..., Any]) -> Callable[[_Method], _Method]:
+    """Takes the docstring from the method of `Client`, so that it is written once."""
 
-    def tell(method: _Method) -> _Method:
-        method.__doc__ = told.__doc__
+    def copy(method: _Method) -> _Method:
+        method.__doc__ = source.__doc__
         return method
 
-    return tell
+    return copy
 
 
-class AsyncClient(Face):
-    """As `Client`, whose descriptions its methods have. At most 32 requests are on their way at
-    once; each `watch`, `wait` and `logs` has a thread of its own beside them."""
+class AsyncClient(BaseClient):
+    """`Client` for an event loop: the same arguments, methods and errors.
+
+    At most 32 requests run at once. Each `watch`, `wait` and `logs` has one more thread of its own.
+    """
 
     @cached_property
     def _threads(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(_AT_ONCE, thread_name_prefix=_THREADS)
+        return ThreadPoolExecutor(_MAX_REQUESTS, thread_name_prefix=_THREAD_NAME)
 
     async def __aenter__(self) -> "AsyncClient":
         return self
@@ -54,62 +56,62 @@ class AsyncClient(Face):
     ) -> None:
         await self.close()
 
-    @_as(Client.submit_training_job)
+    @_documented_as(Client.submit_training_job)
     async def submit_training_job(
         self, config: Config, *, namespace: str | None = None, request_id: str | None = None
     ) -> str:
-        return await self._settle(self._calls.submit(config, namespace, request_id))
+        return await self._run(self._calls.submit(config, namespace, request_id))
 
-    @_as(Client.submit_manifest)
+    @_documented_as(Client.submit_manifest)
     async def submit_manifest(self, manifest: Config, *, namespace: str | None = None) -> str:
-        return await self._settle(self._calls.submit_manifest(manifest, namespace))
+        return await self._run(self._calls.submit_manifest(manifest, namespace))
 
-    @_as(Client.get_job_status)
+    @_documented_as(Client.get_job_status)
     async def get_job_status(self, job_id: str) -> JobStatus:
-        return await self._settle(self._calls.status(job_id))
+        return await self._run(self._calls.status(job_id))
 
-    @_as(Client.list_jobs)
+    @_documented_as(Client.list_jobs)
     async def list_jobs(
         self, namespace: str | None = None, *, all_namespaces: bool = False
     ) -> list[JobStatus]:
-        return await self._settle(self._calls.list_jobs(namespace, all_namespaces))
+        return await self._run(self._calls.list_jobs(namespace, all_namespaces))
 
-    @_as(Client.query_available_compute)
+    @_documented_as(Client.query_available_compute)
     async def query_available_compute(
         self,
         min_nodes: int = 0,
         max_latency_ms: float | None = None,
         accelerator_type: str | None = None,
     ) -> list[AvailableCompute]:
-        return await self._settle(self._calls.compute(min_nodes, max_latency_ms, accelerator_type))
+        return await self._run(self._calls.compute(min_nodes, max_latency_ms, accelerator_type))
 
-    @_as(Client.check)
+    @_documented_as(Client.check)
     async def check(self, config: Config, *, namespace: str | None = None) -> Feasibility:
-        return await self._settle(self._calls.check(config, namespace))
+        return await self._run(self._calls.check(config, namespace))
 
-    @_as(Client.suspend)
+    @_documented_as(Client.suspend)
     async def suspend(self, job_id: str) -> JobStatus:
-        return await self._settle(self._calls.suspend(job_id, True))
+        return await self._run(self._calls.suspend(job_id, True))
 
-    @_as(Client.resume)
+    @_documented_as(Client.resume)
     async def resume(self, job_id: str) -> JobStatus:
-        return await self._settle(self._calls.suspend(job_id, False))
+        return await self._run(self._calls.suspend(job_id, False))
 
-    @_as(Client.cancel)
+    @_documented_as(Client.cancel)
     async def cancel(self, job_id: str) -> None:
-        await self._settle(self._calls.cancel(job_id))
+        await self._run(self._calls.cancel(job_id))
 
-    @_as(Client.watch)
+    @_documented_as(Client.watch)
     def watch(self, job_id: str, *, timeout: float | None = None) -> AsyncIterator[JobStatus]:
-        return self._stream(following.watch(self._calls, job_id, timeout))
+        return self._stream(watch.watch(self._calls, job_id, timeout))
 
-    @_as(Client.wait)
+    @_documented_as(Client.wait)
     async def wait(
         self, job_id: str, *, state: str | None = None, timeout: float | None = None
     ) -> JobStatus:
-        return await self._settle_alone(following.wait(self._calls, job_id, state, timeout))
+        return await self._run_alone(watch.wait(self._calls, job_id, state, timeout))
 
-    @_as(Client.logs)
+    @_documented_as(Client.logs)
     def logs(
         self,
         job_id: str,
@@ -120,25 +122,25 @@ class AsyncClient(Face):
         tail: int | None = None,
     ) -> AsyncIterator[str]:
         return self._stream(
-            following.logs(self._calls, job_id, rank, attempt=attempt, follow=follow, tail=tail)
+            watch.logs(self._calls, job_id, rank, attempt=attempt, follow=follow, tail=tail)
         )
 
-    @_as(Client.server_version)
+    @_documented_as(Client.server_version)
     async def server_version(self) -> str:
-        return await self._settle(self._calls.version())
+        return await self._run(self._calls.version())
 
-    @_as(Client.close)
+    @_documented_as(Client.close)
     async def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._transport.close()
 
-    async def _settle(self, call: Call[T]) -> T:
-        return await settle_async(call, self._transport, self._threads)
+    async def _run(self, call: Call[T]) -> T:
+        return await run_call_async(call, self._transport, self._threads)
 
-    async def _settle_alone(self, call: Call[T]) -> T:
+    async def _run_alone(self, call: Call[T]) -> T:
         thread = _one_thread()
         try:
-            return await settle_async(call, self._transport, thread)
+            return await run_call_async(call, self._transport, thread)
         finally:
             thread.shutdown(wait=False)
 
@@ -154,4 +156,4 @@ class AsyncClient(Face):
 
 
 def _one_thread() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(1, thread_name_prefix=_THREADS)
+    return ThreadPoolExecutor(1, thread_name_prefix=_THREAD_NAME)

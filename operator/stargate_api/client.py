@@ -1,24 +1,24 @@
-"""The client as a researcher types it; every call blocks until it is answered.
+"""The blocking client: every call returns when the cluster has answered.
 
-What a call does stands in `calls` and `following`; this module is its face. `AsyncClient` has the
-same methods, and takes their descriptions from here.
+`_client.calls` and `_client.watch` hold what each call does. `AsyncClient` has the same methods and
+takes their docstrings from here.
 """
 
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
-from stargate_api import following
-from stargate_api.calls import Config
+from stargate_api._client import watch
+from stargate_api._client.base import BaseClient
+from stargate_api._client.calls import Config
+from stargate_api._client.steps import Call, T, run_call, stream
 from stargate_api.compute import AvailableCompute
-from stargate_api.exchange import Call, T, settle, stream
-from stargate_api.face import Face
 from stargate_api.job_status import JobStatus
 from stargate_feasibility import Feasibility
 
 
-class Client(Face):
-    __doc__ = Face.__doc__
+class Client(BaseClient):
+    __doc__ = BaseClient.__doc__
 
     def __enter__(self) -> "Client":
         return self
@@ -36,26 +36,32 @@ class Client(Face):
     ) -> str:
         """Creates a job and returns its id, `namespace/name`.
 
-        The name comes from the model's name and is new with each call, unless a `request_id` is
-        given: the same id and config is the same job, however often it is submitted. Raises
-        InvalidConfig before anything is sent, Refused with the server's words, and Conflict where
-        the request id was used with another config.
+        Each call creates a job with a new name, made from the model's name. With a `request_id`,
+        the same id and config are the same job, however often you submit them. Raises InvalidConfig
+        before anything is sent, Refused with the server's message, and Conflict where the request
+        id was used with another config.
         """
-        return self._settle(self._calls.submit(config, namespace, request_id))
+        return self._run(self._calls.submit(config, namespace, request_id))
 
     def submit_manifest(self, manifest: Config, *, namespace: str | None = None) -> str:
-        """Creates the job of a StargateJob manifest, under its own name if it has one."""
-        return self._settle(self._calls.submit_manifest(manifest, namespace))
+        """Creates the job of a StargateJob manifest, under the manifest's name if it has one.
+
+        Returns its id, and raises the errors of `submit_training_job`.
+        """
+        return self._run(self._calls.submit_manifest(manifest, namespace))
 
     def get_job_status(self, job_id: str) -> JobStatus:
-        """The job as it is: `["state"]`, `.get("progress")` in percent, and typed attributes."""
-        return self._settle(self._calls.status(job_id))
+        """The job's current status: `["state"]`, `.get("progress")` in percent, and more.
+
+        Raises NotFound.
+        """
+        return self._run(self._calls.status(job_id))
 
     def list_jobs(
         self, namespace: str | None = None, *, all_namespaces: bool = False
     ) -> list[JobStatus]:
-        """All jobs of a namespace, the client's own by default."""
-        return self._settle(self._calls.list_jobs(namespace, all_namespaces))
+        """All jobs of a namespace, by default the client's own, or of all namespaces."""
+        return self._run(self._calls.list_jobs(namespace, all_namespaces))
 
     def query_available_compute(
         self,
@@ -63,39 +69,45 @@ class Client(Face):
         max_latency_ms: float | None = None,
         accelerator_type: str | None = None,
     ) -> list[AvailableCompute]:
-        """Compute blocks with at least so many free nodes of one accelerator type, and at most so
-        much latency between any two of them; the one with most free nodes first. A block that
-        states no latency fits no bound on it."""
-        return self._settle(self._calls.compute(min_nodes, max_latency_ms, accelerator_type))
+        """Compute blocks with enough free nodes of one accelerator type, the most free nodes first.
+
+        `max_latency_ms` bounds the latency between any two nodes of a block, in milliseconds; a
+        block that states no latency matches no bound.
+        """
+        return self._run(self._calls.compute(min_nodes, max_latency_ms, accelerator_type))
 
     def check(self, config: Config, *, namespace: str | None = None) -> Feasibility:
-        """Whether this config, or StargateJob manifest, would start now, later or never, in which
-        block, and why: by the rule by which the operator decides. True where it would start now.
-        Submits nothing; who fits now may not fit in a minute."""
-        return self._settle(self._calls.check(config, namespace))
+        """Whether a config or StargateJob manifest would start now, later or never, where, and why.
+
+        The operator decides by the same rule. The answer is true where the job would start now.
+        Submits nothing; a job that fits now may not fit a minute later. Raises InvalidConfig.
+        """
+        return self._run(self._calls.check(config, namespace))
 
     def suspend(self, job_id: str) -> JobStatus:
-        """Frees the job's nodes and keeps its checkpoints; `resume` goes on from the last."""
-        return self._settle(self._calls.suspend(job_id, True))
+        """Frees the job's nodes and keeps its checkpoints. `resume` continues from the last one."""
+        return self._run(self._calls.suspend(job_id, True))
 
     def resume(self, job_id: str) -> JobStatus:
-        """Lets a suspended job go on."""
-        return self._settle(self._calls.suspend(job_id, False))
+        """Starts a suspended job again, from its last checkpoint."""
+        return self._run(self._calls.suspend(job_id, False))
 
     def cancel(self, job_id: str) -> None:
-        """Deletes the job and its workers. Its checkpoints stay where they are."""
-        self._settle(self._calls.cancel(job_id))
+        """Deletes the job and its workers. Its checkpoints stay. Raises NotFound."""
+        self._run(self._calls.cancel(job_id))
 
     def watch(self, job_id: str, *, timeout: float | None = None) -> Iterator[JobStatus]:
-        """The job as it is now and after each change, until it has finished. Raises NotFound when
-        it is deleted meanwhile, and Timeout when it takes longer than `timeout` seconds."""
-        return self._stream(following.watch(self._calls, job_id, timeout))
+        """The job's status now and after each change, until the job has finished.
+
+        Raises NotFound where the job is deleted meanwhile, and Timeout after `timeout` seconds.
+        """
+        return self._stream(watch.watch(self._calls, job_id, timeout))
 
     def wait(
         self, job_id: str, *, state: str | None = None, timeout: float | None = None
     ) -> JobStatus:
-        """Waits until the job has finished, well or not, or is in `state`. Raises as `watch`."""
-        return self._settle(following.wait(self._calls, job_id, state, timeout))
+        """Waits until the job has succeeded or failed, or is in `state`. Raises as `watch` does."""
+        return self._run(watch.wait(self._calls, job_id, state, timeout))
 
     def logs(
         self,
@@ -106,22 +118,25 @@ class Client(Face):
         follow: bool = False,
         tail: int | None = None,
     ) -> Iterator[str]:
-        """The lines of one rank's log, of the current attempt by default. Of an attempt that failed
-        the ranks that failed can still be read."""
+        """The lines of one rank's log, of the current attempt by default.
+
+        `tail` limits it to the last lines; `follow` goes on as lines are written. After a failed
+        attempt, only the logs of the ranks that failed remain. Raises NotFound without a log.
+        """
         return self._stream(
-            following.logs(self._calls, job_id, rank, attempt=attempt, follow=follow, tail=tail)
+            watch.logs(self._calls, job_id, rank, attempt=attempt, follow=follow, tail=tail)
         )
 
     def server_version(self) -> str:
-        """Of Kubernetes."""
-        return self._settle(self._calls.version())
+        """The version of Kubernetes, such as v1.35.0."""
+        return self._run(self._calls.version())
 
     def close(self) -> None:
         """Closes the connections that are kept open."""
         self._transport.close()
 
-    def _settle(self, call: Call[T]) -> T:
-        return settle(call, self._transport)
+    def _run(self, call: Call[T]) -> T:
+        return run_call(call, self._transport)
 
     def _stream(self, call: Call[None]) -> Iterator[Any]:
         return stream(call, self._transport)

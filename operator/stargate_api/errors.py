@@ -1,7 +1,7 @@
-"""What can go wrong, one class for each thing that a caller would do about it.
+"""The errors of this package, one class for each way in which a caller can react.
 
-Every message says what happened and what to do. No error holds an answer's headers, a request or
-a credential: what an error shows may end in a log.
+Every message says what happened and what to do. No error holds an answer's headers, a request or a
+credential, because the text of an error may end up in a log.
 """
 
 from collections.abc import Sequence
@@ -9,12 +9,15 @@ from dataclasses import dataclass
 
 
 class StargateError(Exception):
-    """Any failure of this client; the classes below say which."""
+    """Base class of every error that this package raises."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong: the field as the caller wrote it, and what would be right."""
+    """One thing that is wrong: the field as the caller wrote it, and what would be right.
+
+    `field` is empty where the problem is with the whole value.
+    """
 
     field: str
     message: str
@@ -24,7 +27,7 @@ class Problem:
 
 
 class InvalidConfig(StargateError, ValueError):
-    """The training config, or a setting of the client, cannot be right. Nothing was sent."""
+    """The training config, or a setting of the client, is not valid. Nothing was sent."""
 
     def __init__(self, problems: Sequence[Problem], subject: str = "the training config") -> None:
         self.problems = tuple(problems)
@@ -32,7 +35,7 @@ class InvalidConfig(StargateError, ValueError):
 
 
 class Refused(StargateError):
-    """The server understood, and said no."""
+    """The server understood the request and refused it. `status` is the HTTP status code."""
 
     def __init__(self, message: str, problems: Sequence[Problem] = (), status: int = 0) -> None:
         self.message = message
@@ -42,16 +45,19 @@ class Refused(StargateError):
 
     @property
     def field(self) -> str:
-        """The first field that the server named."""
+        """The first field that the server named; empty where it named none."""
         return self.problems[0].field if self.problems else ""
 
 
 class Conflict(Refused):
-    """Something of that name, or a request of that id, exists already and says something else."""
+    """A job of this name, or with this request id, exists already and has another config."""
 
 
 class NotAuthorised(StargateError, PermissionError):
-    """The key is not known to the cluster, or does not give the right that the call needs."""
+    """The cluster does not know the key, or the key lacks a right that the call needs.
+
+    `verb`, `resource`, `namespace` and `user` name a missing right; None where the key is unknown.
+    """
 
     def __init__(
         self,
@@ -70,15 +76,15 @@ class NotAuthorised(StargateError, PermissionError):
 
 
 class NotFound(StargateError, LookupError):
-    """No such job, or nothing of the kind on that cluster."""
+    """The job, pod or namespace does not exist, or the cluster has no Stargate."""
 
 
 class Unreachable(StargateError, ConnectionError):
-    """No API server answered, or it was not well; trying again later may help."""
+    """No API server answered, or it answered with a server error. A later try may succeed."""
 
 
 class Timeout(StargateError, TimeoutError):
-    """What was waited for did not happen in time."""
+    """The answer, or the awaited state, did not come in time."""
 
 
 def _listed(heading: str, problems: Sequence[Problem]) -> str:

@@ -1,7 +1,7 @@
-"""A job as the cluster tells of it: the article's mapping, with typed attributes beside.
+"""The status of a job: a mapping with the article's keys, and the same as typed attributes.
 
-`status["state"]` and `status.get("progress")` read as in the article; a key is absent while nothing
-is known, so that `.get` has its meaning. Nothing is computed here that the resource does not say.
+`status["state"]` and `status.get("progress")` work as in the article. A key is absent while its value
+is unknown, so `.get` returns its default. Every value comes from the resource as it stands.
 """
 
 import copy
@@ -11,8 +11,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from stargate_api.exchange import Json
-from stargate_api.telling import Telling
+from stargate_api._client.attribute_mapping import AttributeMapping
+from stargate_api._client.steps import Json
 from stargate_types import StargateJob
 from stargate_types.status import (
     AttemptStatus,
@@ -44,10 +44,10 @@ _KEYS = (
 )
 
 
-class JobStatus(Telling):
-    """One moment of a job. `manifest` is the whole resource as the server sent it."""
+class JobStatus(AttributeMapping):
+    """The status of one job at one moment. `manifest` is the whole resource as the server sent it."""
 
-    keys_told = _KEYS
+    mapping_keys = _KEYS
 
     def __init__(self, manifest: Json) -> None:
         self.manifest = manifest
@@ -59,151 +59,170 @@ class JobStatus(Telling):
 
     @property
     def job_id(self) -> str:
+        """The job's id, `namespace/name`."""
         return self.job.key
 
     @property
     def name(self) -> str:
+        """The job's name."""
         return self.job.metadata.name
 
     @property
     def namespace(self) -> str:
+        """The job's namespace."""
         return self.job.metadata.namespace
 
     @property
     def phase(self) -> Phase:
-        """Pending until the operator has seen the job."""
+        """The phase; Pending until the operator has seen the job."""
         return self.job.status.phase or Phase.PENDING
 
     @property
     def state(self) -> str:
-        """The phase, as text."""
+        """The phase as text."""
         return str(self.phase)
 
     @property
     def finished(self) -> bool:
-        """Nothing will change any more."""
+        """Whether the job has succeeded or failed; its status does not change afterwards."""
         return self.phase.finished
 
     @property
     def progress(self) -> float | None:
-        """Epochs completed, in percent; None before the first report."""
+        """Completed epochs in percent; None before the first report."""
         return self.job.status.progress.percent if self.job.status.progress else None
 
     @property
     def epoch(self) -> int | None:
+        """Number of completed epochs; None before the first report."""
         return self.job.status.progress.epoch if self.job.status.progress else None
 
     @property
     def epochs(self) -> int:
+        """Number of epochs to train."""
         return self.job.spec.epochs
 
     @property
     def estimated_remaining_seconds(self) -> int | None:
+        """Seconds to the end of training at the pace of this attempt."""
         progress = self.job.status.progress
         return progress.estimated_remaining_seconds if progress else None
 
     @property
     def metrics(self) -> dict[str, float] | None:
-        """The trainer's own numbers, such as loss."""
+        """The trainer's own numbers by name, such as loss."""
         progress = self.job.status.progress
-        told = {each.name: each.value for each in progress.metrics} if progress else {}
-        return told or None
+        values = {metric.name: metric.value for metric in progress.metrics} if progress else {}
+        return values or None
 
     @cached_property
     def checkpoint(self) -> Checkpoint | None:
-        """The newest that the job would resume from."""
+        """The newest complete checkpoint, from which the job would resume."""
         checkpoints = self.job.status.checkpoints
         history = checkpoints.history if checkpoints else []
-        return next((each for each in history if each.state == "Complete"), None)
+        complete = (checkpoint for checkpoint in history if checkpoint.state == "Complete")
+        return next(complete, None)
 
     @property
     def checkpoint_epoch(self) -> int | None:
+        """Completed epochs in the newest complete checkpoint."""
         return self.checkpoint.epoch if self.checkpoint else None
 
     @property
     def checkpoint_uri(self) -> str | None:
+        """URI of the newest complete checkpoint."""
         return self.checkpoint.uri if self.checkpoint else None
 
     @property
     def attempt(self) -> int:
+        """Number of the current attempt, counted from 1; 0 before the first."""
         return self.job.status.attempt
 
     @property
     def attempts(self) -> list[AttemptStatus]:
-        """The last ones, oldest first."""
+        """The last attempts, the oldest first."""
         return self.job.status.attempts
 
     @property
     def restarts(self) -> int:
+        """Number of attempts that a failure ended."""
         return self.job.status.restarts
 
     @property
     def workers(self) -> Workers:
+        """Number of ranks in each state."""
         return self.job.status.workers or Workers()
 
     @property
     def nodes(self) -> int:
+        """Number of workers that the job asks for, each on one node."""
         return self.job.world_size
 
     @property
     def nodes_running(self) -> int:
+        """Number of workers whose pod runs."""
         return self.workers.running
 
     @property
     def conditions(self) -> dict[str, Condition]:
-        """By type."""
-        return {each.type: each for each in self.job.status.conditions}
+        """The conditions by type."""
+        return {condition.type: condition for condition in self.job.status.conditions}
 
     @property
     def goodput(self) -> Goodput | None:
+        """How the job's time divides into training, starting, lost and restarting, in seconds."""
         return self.job.status.goodput
 
     @property
     def energy(self) -> Energy | None:
+        """Estimated energy in kilowatt hours."""
         return self.job.status.energy
 
     @property
     def start_time(self) -> datetime | None:
+        """When the job started or last resumed."""
         return self.job.status.start_time
 
     @property
     def completion_time(self) -> datetime | None:
+        """When the job succeeded or failed."""
         return self.job.status.completion_time
 
     @property
     def message(self) -> str | None:
-        """Why the job is in this state, in the operator's words."""
-        for kind in _TELLING.get(self.phase, ()):
+        """Why the job is in this state, as the operator's conditions say it."""
+        for kind in _EXPLAINING_CONDITIONS.get(self.phase, ()):
             condition = self.conditions.get(kind)
-            if condition and condition.message and condition.status == _TELLS_WHEN[kind]:
+            if condition and condition.message and condition.status == _EXPLAINING_STATUS[kind]:
                 return condition.message
         return None
 
 
 def _read(manifest: Json) -> StargateJob:
-    """What an operator newer than this client says, and it cannot know, counts as unsaid."""
+    """Drops values that this client does not know: the operator may be newer than the client."""
     try:
         return StargateJob.model_validate(manifest)
     except ValidationError as error:
         known = copy.deepcopy(manifest)
-        for each in error.errors():
-            _forget(known, each["loc"])
+        for detail in error.errors():
+            _remove(known, detail["loc"])
     return StargateJob.model_validate(known)
 
 
-def _forget(within: Any, place: tuple[int | str, ...]) -> None:
-    *above, last = place
-    for part in above:
-        within = within[part]
-    if isinstance(within, dict):
-        within.pop(last, None)
+def _remove(document: Any, location: tuple[int | str, ...]) -> None:
+    *parents, last = location
+    for part in parents:
+        document = document[part]
+    if isinstance(document, dict):
+        document.pop(last, None)
 
 
-_TELLS_WHEN = dict.fromkeys(("Accepted", "Scheduled", "Ready"), "False") | dict.fromkeys(
+_EXPLAINING_STATUS = dict.fromkeys(("Accepted", "Scheduled", "Ready"), "False") | dict.fromkeys(
     ("Succeeded", "Failed"), "True"
 )
+"""The status in which a condition's message explains the job's state."""
 _WAITING = ("Accepted", "Scheduled", "Ready")
-_TELLING: dict[Phase, tuple[str, ...]] = {
+_EXPLAINING_CONDITIONS: dict[Phase, tuple[str, ...]] = {
     Phase.PENDING: _WAITING,
     Phase.QUEUED: _WAITING,
     Phase.STARTING: ("Scheduled", "Ready"),
@@ -211,4 +230,4 @@ _TELLING: dict[Phase, tuple[str, ...]] = {
     Phase.SUCCEEDED: ("Succeeded",),
     Phase.FAILED: ("Failed",),
 }
-"""Which conditions say why a job is where it is, the most telling first."""
+"""The conditions that explain each phase, the first with a message wins."""

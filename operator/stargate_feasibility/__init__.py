@@ -1,7 +1,7 @@
-"""Whether and where a job can run: the one code that answers a researcher and decides for the operator.
+"""Whether and where a job can run. The client answers a researcher with it; the operator decides by it.
 
-It knows what a researcher may read (compute blocks, classes, runtimes, the quotas of their own
-namespace) and nothing else. No I/O, no clock: the same input, the same answer.
+Its input is what a researcher may read: compute blocks, classes, runtimes and the quotas of their own
+namespace. It does no I/O and reads no clock: the same input gives the same answer.
 
 See docs/decisions/0027-one-rule-for-feasibility.md.
 """

@@ -7,8 +7,10 @@ from stargate_feasibility.reasons import Reason
 
 
 class Answer(StrEnum):
-    """`NOT_NOW` waits for others to end or for nodes to come back; `NEVER` for a change of the job or
-    of the cluster."""
+    """Whether a job can start. After `NOT_NOW`, it starts when other jobs end or nodes come back.
+
+    After `NEVER`, it starts only when somebody changes the job or the cluster.
+    """
 
     YES = "Yes"
     NOT_NOW = "NotNow"
@@ -16,13 +18,17 @@ class Answer(StrEnum):
 
     @property
     def severity(self) -> int:
+        """0 for YES, 1 for NOT_NOW, 2 for NEVER."""
         return list(Answer).index(self)
 
 
 @dataclass(frozen=True)
 class BlockAnswer:
-    """`room` is how many workers of this job fit into the block now, and `capacity` how many would
-    if nothing else ran and all its nodes were usable; None where that is not known."""
+    """The answer for one compute block.
+
+    `room` is the number of this job's workers that fit into the block now. `capacity` is the number
+    that would fit if nothing else ran and all nodes were usable. None where it is unknown.
+    """
 
     block: str
     answer: Answer
@@ -33,17 +39,21 @@ class BlockAnswer:
 
 @dataclass(frozen=True)
 class Feasibility:
-    """`reasons` are those of the answer as a whole; `assumptions` what it rests on and nobody but the
-    operator can see."""
+    """The answer for a job, with that of each block. True where the job would start now.
+
+    `reasons` explain the whole answer. `assumptions` are facts that the answer needs and that only
+    the operator can see.
+    """
 
     answer: Answer
     reasons: tuple[Reason, ...] = ()
     blocks: tuple[BlockAnswer, ...] = ()
     assumptions: tuple[str, ...] = field(default=())
 
-    def assuming(self, what: str) -> "Feasibility":
-        return replace(self, assumptions=(*self.assumptions, what))
+    def assuming(self, assumption: str) -> "Feasibility":
+        """The same answer with one more assumption, a clause that starts with `that`."""
+        return replace(self, assumptions=(*self.assumptions, assumption))
 
     def __bool__(self) -> bool:
-        """Whether it would start now."""
+        """Whether the job would start now."""
         return self.answer is Answer.YES

@@ -1,6 +1,7 @@
-"""Can this job run, where, and if not, why: asked before it is submitted."""
+"""Answers, before a job is submitted, whether it can run, in which block, and if not, why."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from stargate_feasibility.answer import Answer, BlockAnswer, Feasibility
 from stargate_feasibility.need import Need, need_of
@@ -20,12 +21,12 @@ def check(
     runtimes: Iterable[StargateRuntime],
     quotas: Iterable[Quota] = (),
 ) -> Feasibility:
-    """`quotas` are those of the job's namespace."""
+    """Whether the job would start now, later or never. `quotas` are those of its namespace."""
     resolution = resolve(job, runtimes=runtimes, classes=classes)
     if isinstance(resolution, Refusal):
         return Feasibility(Answer.NEVER, (Reason(resolution.reason, resolution.message),))
     need, placement = need_of(job, resolution), job.placement
-    known = sorted(blocks, key=lambda each: each.metadata.name)
+    known = sorted(blocks, key=lambda block: block.metadata.name)
     answers = tuple(_judged(block, need, placement) for block in known)
     return _together(
         [*_by_quotas(quotas, need), _by_blocks(known, answers, placement)],
@@ -46,7 +47,7 @@ def _by_blocks(
     blocks: list[ComputeBlock], answers: tuple[BlockAnswer, ...], placement: Placement | None
 ) -> Judged:
     if not blocks:
-        message = "there is no ComputeBlock to tell what is free"
+        message = "there is no ComputeBlock, so nothing states what is free"
         found = Answer.NEVER if placement else Answer.NOT_NOW
         return found, (Reason(Reasons.BLOCK_NOT_FOUND, message),)
     if placement is None:
@@ -59,6 +60,7 @@ def _by_blocks(
 
 
 def missing_block(blocks: Sequence[ComputeBlock], placement: Placement) -> Reason | None:
+    """The reason that the named block does not exist; None where it does, or where none is named."""
     names = [block.metadata.name for block in blocks]
     asked = placement.compute_block
     if asked is None or asked in names:
@@ -69,26 +71,26 @@ def missing_block(blocks: Sequence[ComputeBlock], placement: Placement) -> Reaso
 
 
 def _anywhere(blocks: list[ComputeBlock], answers: tuple[BlockAnswer, ...]) -> Judged:
-    """A gang without placement may have its nodes in several blocks: the one over all nodes tells."""
+    """A gang without placement may span blocks, so the block that covers all nodes decides."""
     for block, answer in zip(blocks, answers, strict=True):
         if not block.spec.node_selector:
             return answer.answer, answer.reasons
     if best(answers) is Answer.YES:
         return Answer.YES, ()
     message = (
-        "it fits into no single block, and no block is over all nodes (one without nodeSelector)"
+        "it fits into no single block, and no block covers all nodes (a block without nodeSelector)"
     )
     return Answer.NOT_NOW, (Reason(Reasons.NO_BLOCK_FITS, message),)
 
 
 def _of(answers: tuple[BlockAnswer, ...], wanted: Answer) -> tuple[Reason, ...]:
-    """Of the blocks that come nearest, each reason with its block's name."""
+    """The reasons of the blocks with this answer, each with its block's name."""
     return tuple(
-        Reason(each.reason, f"{it.block}: {each.message}", each.field, each.asked, each.found)
-        for it in answers
-        if it.answer is wanted
-        for each in it.reasons
-        if each.reason != Reasons.ANOTHER_BLOCK
+        replace(reason, message=f"{answer.block}: {reason.message}")
+        for answer in answers
+        if answer.answer is wanted
+        for reason in answer.reasons
+        if reason.reason != Reasons.ANOTHER_BLOCK
     )
 
 
@@ -99,7 +101,7 @@ def _by_quotas(quotas: Iterable[Quota], need: Need) -> list[Judged]:
 def _together(
     judged: list[Judged], *, blocks: tuple[BlockAnswer, ...], assumptions: tuple[str, ...]
 ) -> Feasibility:
-    worst = max((answer for answer, _ in judged), key=lambda each: each.severity)
+    worst = max((answer for answer, _ in judged), key=lambda answer: answer.severity)
     reasons = tuple(reason for _, found in judged for reason in found)
     return Feasibility(worst, reasons, blocks, assumptions)
 
@@ -109,5 +111,5 @@ def _assumptions(placement: Placement | None) -> tuple[str, ...]:
         return ()
     return (
         f"that all these nodes have one value of the label {placement.topology_key}: blocks do not"
-        " tell how nodes are spread over topology domains",
+        " state how nodes are spread over topology domains",
     )

@@ -1,4 +1,4 @@
-"""What one worker asks of a node, and how many workers there are."""
+"""The resources that one worker requests, and the number of workers."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -10,7 +10,11 @@ from stargate_types.quantity import amount
 
 @dataclass(frozen=True)
 class Need:
-    """`requests` is everything that a worker's container states, as request and limit alike."""
+    """What a gang of `ranks` equal workers needs.
+
+    The other fields are per worker: devices, memory in decimal gigabytes, CPUs. `requests` holds all
+    resources of the worker's container, in base units; request and limit are the same.
+    """
 
     accelerator_type: str
     ranks: int
@@ -21,8 +25,10 @@ class Need:
 
 
 def need_of(job: StargateJob, resolution: Resolution) -> Need:
+    """What a job needs with this runtime and this class."""
     allocation = job.spec.resource_allocation
-    requests = {name: amount(each) for name, each in worker_resources(job, resolution).items()}
+    resources = worker_resources(job, resolution)
+    requests = {name: amount(quantity) for name, quantity in resources.items()}
     return Need(
         accelerator_type=job.spec.accelerator_type,
         ranks=allocation.nodes,
@@ -34,7 +40,7 @@ def need_of(job: StargateJob, resolution: Resolution) -> Need:
 
 
 def worker_resources(job: StargateJob, resolution: Resolution) -> dict[str, str]:
-    """Requests and limits alike: what the spec says is what a worker gets, no less and no more."""
+    """The resources of a worker's container as quantities. Requests and limits are the same."""
     template, runtime, accelerator = (
         job.spec.template,
         resolution.runtime.spec,

@@ -12,12 +12,12 @@ from stargate_types.quantity import amount
 
 _COMPUTE = ("cpu", "memory", "ephemeral-storage")
 _OF_ALL_WORKERS = frozenset({"NotTerminating", "NotBestEffort"})
-"""Scopes that a worker pod is in; of others the answer says nothing."""
+"""The quota scopes that a worker pod is in. A quota with any other scope does not count workers."""
 
 
 @dataclass(frozen=True)
 class Quota:
-    """A ResourceQuota; `hard` and `used` by resource."""
+    """A ResourceQuota. `hard` and `used` are amounts in base units, by resource."""
 
     name: str
     hard: Mapping[str, Decimal]
@@ -26,6 +26,7 @@ class Quota:
 
     @classmethod
     def of(cls, manifest: Mapping[str, Any]) -> "Quota":
+        """The quota of a ResourceQuota manifest."""
         spec, status = manifest.get("spec") or {}, manifest.get("status") or {}
         scopes = set(spec.get("scopes") or ())
         return cls(
@@ -37,13 +38,13 @@ class Quota:
 
 
 def judge_quota(quota: Quota, need: Need) -> Iterator[tuple[Answer, Reason]]:
-    """What it forbids: all at once (never), or beside what is used already (not now)."""
+    """Whatever the quota forbids: the whole gang (NEVER), or the gang beside current use (NOT_NOW)."""
     if not quota.concerns_workers:
         return
     for resource, hard in quota.hard.items():
-        each = _of_one_worker(resource, need)
-        if each is not None:
-            yield from _bounded(quota, resource, hard=hard, asked=each * need.ranks)
+        per_worker = _of_one_worker(resource, need)
+        if per_worker is not None:
+            yield from _bounded(quota, resource, hard=hard, asked=per_worker * need.ranks)
         elif _must_be_stated(resource):
             message = (
                 f"quota {quota.name!r} counts {resource}, which the job does not state: set"
@@ -71,7 +72,7 @@ def _reason(reason: str, message: str, asked: Decimal, found: Decimal) -> Reason
 
 
 def _one_object_more(quota: Quota) -> Iterator[tuple[Answer, Reason]]:
-    """The job itself and its Service."""
+    """The job itself and its Service count as one object each."""
     for resource in ("services", "count/services", "count/stargatejobs.stargate.dev"):
         if resource in quota.hard:
             hard = quota.hard[resource]
@@ -79,7 +80,7 @@ def _one_object_more(quota: Quota) -> Iterator[tuple[Answer, Reason]]:
 
 
 def _of_one_worker(resource: str, need: Need) -> Decimal | None:
-    """None: the quota is about something else, or about what the worker does not state."""
+    """The amount that one worker uses; None for a resource that a worker does not have or state."""
     if resource in ("pods", "count/pods"):
         return Decimal(1)
     for prefix in ("requests.", "limits."):
@@ -89,12 +90,12 @@ def _of_one_worker(resource: str, need: Need) -> Decimal | None:
 
 
 def _must_be_stated(resource: str) -> bool:
-    """A pod that says nothing of these is refused under a quota on them."""
+    """Whether Kubernetes refuses a pod that does not state the resource while a quota counts it."""
     return resource in ("cpu", "requests.cpu", "limits.cpu")
 
 
 def _amounts(quantities: Mapping[str, str] | None) -> dict[str, Decimal]:
-    return {name: amount(each) for name, each in (quantities or {}).items()}
+    return {name: amount(quantity) for name, quantity in (quantities or {}).items()}
 
 
 def _plain(number: Decimal) -> str:

@@ -1,10 +1,10 @@
-"""Why a job cannot run, or not now: a word for programs, a sentence for people, and the numbers."""
+"""Why a job cannot run, or not now: a word for programs, a message for people, and the numbers."""
 
 from dataclasses import dataclass
 
 
 class Reasons:
-    """One CamelCase word each; the operator's conditions have the same."""
+    """The CamelCase words for programs. The operator's conditions use the same ones."""
 
     ACCELERATOR_CLASS_NOT_FOUND = "AcceleratorClassNotFound"
     ACCELERATOR_CLASS_AMBIGUOUS = "AcceleratorClassAmbiguous"
@@ -34,8 +34,10 @@ class Reasons:
 
 @dataclass(frozen=True)
 class Reason:
-    """`field` is the field of the job that it is about; `asked` and `found` are the numbers in the
-    message, where it has some."""
+    """One reason. `field` is the job's field that it concerns, empty where there is none.
+
+    `asked` and `found` are the numbers in the message, None where it has none.
+    """
 
     reason: str
     message: str

@@ -1,7 +1,7 @@
-"""Resolve what a job refers to: its runtime and accelerator class, or why that cannot be done yet.
+"""Resolves what a job refers to: its runtime and its accelerator class, or why it cannot yet.
 
-What only the cluster can know is no error: it becomes a `Refusal`, a condition that names what is
-missing and what exists, and resolves itself when the missing thing appears.
+A missing object is not an exception. It becomes a `Refusal`, which the operator shows as a condition
+that names what is missing and what exists; the condition ends when the missing object appears.
 """
 
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ T = TypeVar("T", StargateRuntime, AcceleratorClass)
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a job cannot be accepted as things stand; or, where it `waits`, why it cannot start yet."""
+    """Why a job cannot be accepted now; or, where `waits` is true, why it cannot start yet."""
 
     reason: str
     message: str
@@ -29,7 +29,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Resolution:
-    """The software and the hardware that a job's manifests are made from."""
+    """The runtime and accelerator class of a job, and what follows from them."""
 
     runtime: StargateRuntime
     accelerator: AcceleratorClass
@@ -39,25 +39,29 @@ class Resolution:
 
     @property
     def runtime_id(self) -> str:
+        """Identity of the runtime."""
         return identity(self.runtime.metadata)
 
     @property
     def class_id(self) -> str:
+        """Identity of the accelerator class."""
         return identity(self.accelerator.metadata)
 
     @property
     def watts_per_node(self) -> float:
+        """Power of one worker's devices in watts; 0 where the class does not state it."""
         return float((self.accelerator.spec.watts_per_device or 0) * self.devices_per_node)
 
 
 def identity(meta: ObjectMeta) -> str:
-    """name/uid/generation: what an attempt was resolved to, told apart from a later edit."""
+    """`name/uid/generation`: identifies the object that an attempt uses, also after a later edit."""
     return f"{meta.name}/{meta.uid}/{meta.generation}"
 
 
 def resolve(
     job: StargateJob, *, runtimes: Iterable[StargateRuntime], classes: Iterable[AcceleratorClass]
 ) -> Resolution | Refusal:
+    """The job's runtime and class, or the first reason why it cannot have them."""
     runtime = _find_runtime(job, list(runtimes))
     if isinstance(runtime, Refusal):
         return runtime
@@ -76,7 +80,7 @@ def _find_runtime(job: StargateJob, runtimes: list[StargateRuntime]) -> Stargate
     return Refusal(
         Reasons.RUNTIME_NOT_FOUND,
         f"spec.runtime: there is no StargateRuntime {job.spec.runtime!r};"
-        f" {existing((each.metadata.name for each in runtimes), instead_of=job.spec.runtime)}",
+        f" {existing((r.metadata.name for r in runtimes), instead_of=job.spec.runtime)}",
     )
 
 
@@ -98,10 +102,10 @@ def _default_runtime(runtimes: list[StargateRuntime]) -> StargateRuntime | Refus
 
 
 def _own_first(found: Iterable[T]) -> list[T]:
-    """What an install brought serves until somebody states the same in their own words."""
+    """An object that the installation brought counts only while nobody has created one of their own."""
     # See docs/decisions/0036-own-objects-win-over-defaults.md.
-    every = list(found)
-    return [each for each in every if not each.metadata.brought] or every
+    objects = list(found)
+    return [item for item in objects if not item.metadata.brought] or objects
 
 
 def _find_class(job: StargateJob, classes: list[AcceleratorClass]) -> AcceleratorClass | Refusal:
@@ -188,14 +192,15 @@ def _checkpoint_base(job: StargateJob, runtime: StargateRuntime) -> str | Refusa
 
 
 def existing(names: Iterable[str], instead_of: str = "") -> str:
-    """What there is, with the nearest to what was asked for first."""
+    """A clause that lists the names that exist, and suggests the one closest to `instead_of`."""
     found = list(names)
-    near = get_close_matches(instead_of, found, n=1)
-    meant = f"did you mean {near[0]!r}? " if near else ""
-    return f"{meant}there are {listed(found)}" if found else "there are none"
+    close = get_close_matches(instead_of, found, n=1)
+    suggestion = f"did you mean {close[0]!r}? " if close else ""
+    return f"{suggestion}there are {listed(found)}" if found else "there are none"
 
 
 def listed(names: Iterable[str]) -> str:
+    """The names in order, ten at most."""
     ordered = sorted(names)
     more = f" and {len(ordered) - _NAMED_AT_MOST} more" if len(ordered) > _NAMED_AT_MOST else ""
     return ", ".join(ordered[:_NAMED_AT_MOST]) + more

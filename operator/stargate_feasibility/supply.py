@@ -1,7 +1,7 @@
-"""What nodes have to give, as groups of nodes that are alike, and how many workers they hold.
+"""What nodes offer, as groups of equal nodes, and how many workers they hold.
 
-A status holds so many groups at most. Where nodes are more varied, what is free is told as less than
-it is and what there could be as more, so that neither "yes" nor "never" is said too early.
+A status holds a bounded number of groups. Where the nodes are more varied, the free resources are
+rounded down and the possible ones up, so that neither "yes" nor "never" is answered too early.
 """
 
 from collections import Counter
@@ -15,8 +15,11 @@ from stargate_types.block import MAX_GROUPS, AcceleratorCapacity, NodeGroup
 
 
 class Kind(NamedTuple):
-    """What a node gives; None: without bound. `workers` is how many it takes at most for other
-    reasons than these."""
+    """What each node of a group offers; None where it is unbounded.
+
+    Memory is in decimal gigabytes, CPUs in thousandths. `workers` is the highest number of workers
+    for other reasons, such as the node's number of pods.
+    """
 
     devices: int
     memory_gb: int | None = None
@@ -24,7 +27,7 @@ class Kind(NamedTuple):
     workers: int | None = None
 
     def holds(self, need: Need) -> int:
-        """Workers on one such node."""
+        """Number of workers that fit on one such node."""
         bounds = [self.devices // need.devices]
         if self.memory_gb is not None:
             bounds.append(self.memory_gb // need.memory_gb)
@@ -36,17 +39,21 @@ class Kind(NamedTuple):
 
 
 Groups = Counter[Kind]
-"""Nodes by what they give."""
+"""Number of nodes by what they offer."""
 
 
 def workers_on(groups: Groups, need: Need) -> int:
+    """Number of workers that fit on all these nodes."""
     return sum(nodes * kind.holds(need) for kind, nodes in groups.items())
 
 
 @dataclass(frozen=True)
 class Supply:
-    """Of one accelerator type in one block. `free` is of usable nodes as they are; `machines` of all
-    nodes with that hardware, as if nothing ran on them and nothing were wrong with them."""
+    """What one block offers of one accelerator type.
+
+    `free` counts usable nodes with what is free on them now. `machines` counts all nodes with this
+    hardware, as if nothing ran on them and all were usable.
+    """
 
     accelerator_type: str
     free: Groups
@@ -54,28 +61,33 @@ class Supply:
 
     @classmethod
     def told_by(cls, capacity: AcceleratorCapacity) -> "Supply":
-        return cls(capacity.accelerator_type, _told(capacity.histogram), _told(capacity.machines))
+        """The supply that a block's status states."""
+        return cls(
+            capacity.accelerator_type,
+            free=_from_status(capacity.histogram),
+            machines=_from_status(capacity.machines),
+        )
 
 
 def free_groups(groups: Groups) -> list[NodeGroup]:
-    """For a status."""
-    return _as_told(_few(groups, _less))
+    """The groups for a status, rounded down where there are too many."""
+    return _to_status(_coarsened(groups, _round_down))
 
 
 def machine_groups(groups: Groups) -> list[NodeGroup]:
-    """For a status."""
-    return _as_told(_few(groups, _more))
+    """The groups for a status, rounded up where there are too many."""
+    return _to_status(_coarsened(groups, _round_up))
 
 
-def _told(groups: Iterable[NodeGroup]) -> Groups:
+def _from_status(groups: Iterable[NodeGroup]) -> Groups:
     found: Groups = Counter()
-    for each in groups:
-        cpus = None if each.cpus is None else int(Decimal(str(each.cpus)) * 1000)
-        found[Kind(each.devices, each.memory_gb, cpus, each.workers)] += each.nodes
+    for group in groups:
+        cpus = None if group.cpus is None else int(Decimal(str(group.cpus)) * 1000)
+        found[Kind(group.devices, group.memory_gb, cpus, group.workers)] += group.nodes
     return found
 
 
-def _as_told(groups: Groups) -> list[NodeGroup]:
+def _to_status(groups: Groups) -> list[NodeGroup]:
     return [
         NodeGroup(
             devices=kind.devices,
@@ -89,14 +101,14 @@ def _as_told(groups: Groups) -> list[NodeGroup]:
 
 
 def _rank(kind: Kind) -> tuple[int, ...]:
-    return tuple(-1 if each is None else each for each in kind)
+    return tuple(-1 if number is None else number for number in kind)
 
 
 Rounding = Callable[[int | None, int], int | None]
 
 
-def _few(groups: Groups, rounded: Rounding) -> Groups:
-    """Coarser by steps until they fit: memory and CPUs first, devices last."""
+def _coarsened(groups: Groups, rounded: Rounding) -> Groups:
+    """Rounds in growing steps until few enough groups remain: memory and CPUs first, devices last."""
     step = 1
     while len(groups) > MAX_GROUPS:
         step *= 2
@@ -117,9 +129,9 @@ def _coarser(kind: Kind, step: int, rounded: Rounding) -> Kind:
     )
 
 
-def _less(number: int | None, step: int) -> int | None:
+def _round_down(number: int | None, step: int) -> int | None:
     return None if number is None else number - number % step
 
 
-def _more(number: int | None, step: int) -> int | None:
+def _round_up(number: int | None, step: int) -> int | None:
     return None if number is None else number + -number % step

@@ -1,4 +1,4 @@
-"""Whether a gang fits into one block: the rule by which it is placed, and by which it is told.
+"""Whether a gang fits into one block. The operator places by this rule; the client answers by it.
 
 See docs/decisions/0026-never-is-judged-by-all-machines.md.
 """
@@ -26,8 +26,11 @@ def judge(
     supply: Supply | None,
     taken: int = 0,
 ) -> BlockAnswer:
-    """`supply` is what the block has of the hardware, None where it has none. `taken` is how many
-    workers are on their way into it, of whom no node knows yet."""
+    """The answer for one block.
+
+    `supply` is what the block offers of the hardware, None where it has none. `taken` is the number
+    of workers that were placed into the block and are not on a node yet.
+    """
     name = block.metadata.name
     refused = _not_asked_for(block, placement) or _too_slow(block, placement)
     if refused is not None:
@@ -38,17 +41,17 @@ def judge(
 
 
 def told_supply(block: ComputeBlock, accelerator_type: str) -> Supply | None:
-    """As the block's status has it."""
-    for each in block.status.accelerators:
-        if each.accelerator_type == accelerator_type:
-            return Supply.told_by(each)
+    """The supply that the block's status states; None where it has none of this hardware."""
+    for capacity in block.status.accelerators:
+        if capacity.accelerator_type == accelerator_type:
+            return Supply.told_by(capacity)
     return None
 
 
 def fit(name: str, need: Need, supply: Supply, *, taken: int = 0) -> BlockAnswer:
-    """By numbers alone. `taken` is of the room that there is now."""
+    """The answer by numbers alone. `taken` workers reduce the room that there is now."""
     room = max(0, workers_on(supply.free, need) - taken)
-    if not supply.machines:  # a tool that tells what is free, and no more
+    if not supply.machines:  # the tool that writes the status states only what is free
         capacity, never = None, None
     else:
         capacity = workers_on(supply.machines, need)
@@ -63,6 +66,7 @@ def fit(name: str, need: Need, supply: Supply, *, taken: int = 0) -> BlockAnswer
 
 
 def never_fits(need: Need, machines: Groups, capacity: int) -> Reason | None:
+    """Why the gang does not fit even where nothing else runs; None where it does."""
     if capacity >= need.ranks:
         return None
     if capacity:
@@ -72,7 +76,7 @@ def never_fits(need: Need, machines: Groups, capacity: int) -> Reason | None:
 
 
 def _node_too_small(need: Need, machines: Groups) -> Reason:
-    """The first thing of which no node has enough."""
+    """The first resource of which no node has enough."""
     devices = max((kind.devices for kind in machines), default=0)
     memory = max((_or_enough(kind.memory_gb, need.memory_gb) for kind in machines), default=0)
     cpus = max((_cpus(kind.milli_cpus, need) for kind in machines), default=0.0)
@@ -129,14 +133,15 @@ def _too_slow(block: ComputeBlock, placement: Placement | None) -> Reason | None
 
 def _no_hardware(block: ComputeBlock, need: Need) -> tuple[Answer, tuple[Reason, ...]]:
     if block.status.observed_time is None:
-        message = "what the block has was not counted yet"
+        message = "the block has not been counted yet"
         return Answer.NOT_NOW, (Reason(Reasons.NOT_COUNTED, message),)
-    has = listed(each.accelerator_type for each in block.status.accelerators)
+    has = listed(capacity.accelerator_type for capacity in block.status.accelerators)
     field = "spec.acceleratorType"
     message = f"{field}: no node has {need.accelerator_type}; the block has {has or 'no hardware'}"
     return Answer.NEVER, (Reason(Reasons.NO_SUCH_HARDWARE, message, field),)
 
 
 def best(answers: Iterable[BlockAnswer]) -> Answer:
-    """The best of them; never, where there are none."""
-    return min((each.answer for each in answers), key=lambda it: it.severity, default=Answer.NEVER)
+    """The best of the answers; NEVER where there are none."""
+    found_answers = (found.answer for found in answers)
+    return min(found_answers, key=lambda answer: answer.severity, default=Answer.NEVER)

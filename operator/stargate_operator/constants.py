@@ -1,5 +1,5 @@
-"""All names that others see: labels, reasons, ports, paths. A message stands in the code that uses
-it."""
+"""All names that others see: labels, reasons, ports, paths. A message stands in
+the code that uses it."""
 
 from stargate_feasibility import reasons as feasibility
 
@@ -27,8 +27,8 @@ KILL_GRACE_SECONDS = 2
 """Grace period of the deletes of a restart. It is never 0 on a live node. A Python process that is PID 1
 ignores SIGTERM anyway."""
 GIVEN_UP_GRACE_SECONDS = 0
-"""Grace period of a pod on a lost node. No kubelet can say that it has ended, so its object goes at
-once."""
+"""Grace period of a pod on a lost node. No kubelet can say that it has ended,
+so its object goes at once."""
 KEPT_FAILED_PODS = 10
 """The culprit's pod and at most nine other failed pods stay, so that `kubectl logs` still answers."""
 
@@ -45,8 +45,8 @@ class Conditions:
 
 
 class Reasons(feasibility.Reasons):
-    """Reasons of conditions and events, one CamelCase word each. Those of a job that cannot run are
-    inherited."""
+    """Reasons of conditions and events, one CamelCase word each. Those of a job
+    that cannot run are inherited."""
 
     ACCEPTED = "Accepted"
 

@@ -1,9 +1,8 @@
-"""The custom resources of the group stargate.dev/v1alpha1 as pydantic models: the one source of
-truth.
+"""The custom resources of the group stargate.dev/v1alpha1 as pydantic models: the source of truth.
 
-The CRDs in `crds/` are generated from these models, the operator reads and writes its status
-through them. They import nothing but pydantic, read no clock and do no I/O; `crd`, which generates
-the files, is run by `make manifests` and imported by no model.
+`make manifests` generates the CRDs in `crds/` from these models, and the operator reads and writes
+its status through them. The models import nothing but pydantic, read no clock and do no I/O. No model
+imports `crd`, which generates the files.
 """
 
 from stargate_types.accelerator import AcceleratorClass, AcceleratorClassSpec

@@ -1,7 +1,7 @@
-"""What every model shares: camelCase on the wire, immutability, and how a rule is stated.
+"""The base of every model: camelCase in JSON, immutability, and validation rules.
 
-Unknown fields are ignored on reading: an older operator must survive a newer CRD. The API server
-prunes or refuses them on writing.
+Reading ignores unknown fields, because an operator may be older than the CRD. On writing, the API
+server prunes or refuses them.
 """
 
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ class Rule(NamedTuple):
 
 
 def _state_rules(schema: dict[str, Any], model: type["Model"]) -> None:
-    """The one thing the JSON schema of a model would otherwise not know of it."""
+    """Adds the model's rules to its JSON schema, where `crd` reads them."""
     if model.rules:
         schema["rules"] = [rule._asdict() for rule in model.rules]
 
@@ -42,8 +42,10 @@ class Model(BaseModel):
 
 
 def text(pattern: str, must: str, *, max_length: int, min_length: int = 1) -> Any:
-    """A string of one form. `must` is what the API server answers where the form is not met:
-    the bare regular expression, its own answer, tells nobody what would be right."""
+    """A string that matches a pattern. `must` is the API server's message where it does not.
+
+    Without it the server would answer with the regular expression, which does not say what is right.
+    """
     return Field(
         min_length=min_length,
         max_length=max_length,
@@ -53,7 +55,7 @@ def text(pattern: str, must: str, *, max_length: int, min_length: int = 1) -> An
 
 
 INSTALLED_SPEC = "stargate.dev/installed-spec"
-"""Annotation of an object that an install brought: its spec, as it was brought."""
+"""Annotation of an object that the installation brought. It holds the spec as it was brought."""
 
 
 class ObjectMeta(Model):
@@ -72,7 +74,7 @@ class ObjectMeta(Model):
 
     @property
     def brought(self) -> bool:
-        """By an install: one's own goes before it."""
+        """Whether the installation brought the object, so that a user's own one is preferred."""
         return INSTALLED_SPEC in self.annotations
 
 
@@ -87,14 +89,14 @@ def _as_micro_time(moment: datetime) -> str:
 _TIME_SCHEMA: dict[str, Any] = {"type": "string", "format": "date-time"}
 
 Time = Annotated[datetime, PlainSerializer(_as_time), WithJsonSchema(_TIME_SCHEMA)]
-"""metav1.Time: whole seconds, as the API server writes conditions and start times."""
+"""metav1.Time: whole seconds in UTC, as in conditions and start times."""
 
 MicroTime = Annotated[datetime, PlainSerializer(_as_micro_time), WithJsonSchema(_TIME_SCHEMA)]
-"""metav1.MicroTime: where differences below a second are reported (attempts)."""
+"""metav1.MicroTime: microseconds in UTC, for attempts, which may differ by less than a second."""
 
 
 def _int_or_string(pattern: str) -> WithJsonSchema:
-    """A pattern, not a rule: the server prices CEL over int-or-string as if it had no bound."""
+    """The schema of a quantity. It uses a pattern, because CEL over int-or-string is too expensive."""
     return WithJsonSchema(
         {"x-kubernetes-int-or-string": True, "minimum": 0, "maxLength": 32, "pattern": pattern}
     )
@@ -108,4 +110,4 @@ Quantity = Annotated[
 """A Kubernetes quantity: `500m`, `4`, `16Gi`."""
 
 DeviceCount = Annotated[str, BeforeValidator(str), _int_or_string("^[1-9][0-9]*$")]
-"""A quantity of an extended resource, of which Kubernetes gives out whole ones only."""
+"""A quantity of an extended resource, which Kubernetes assigns in whole numbers only."""

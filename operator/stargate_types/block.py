@@ -9,7 +9,7 @@ from stargate_types.job import AcceleratorType
 from stargate_types.podparts import LabelKey, LabelValue
 
 MAX_GROUPS = 64
-"""Of nodes that are alike, in a status; what is more varied is told more coarsely."""
+"""Groups of equal nodes in a status, at most; more varied nodes are grouped more coarsely."""
 
 
 class ComputeBlockSpec(Model):
@@ -53,6 +53,8 @@ class NodeGroup(Model):
 
 
 class AcceleratorCapacity(Model):
+    """What a block has of one accelerator type."""
+
     accelerator_type: AcceleratorType = Field(description="The hardware.")
     nodes: int = Field(ge=0, description="Usable nodes with this hardware.")
     free_nodes: int = Field(ge=0, description="Usable nodes of which no device is taken.")

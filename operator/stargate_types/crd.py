@@ -1,10 +1,11 @@
-"""CustomResourceDefinitions from the models, so that the schema users meet is the one we read by.
+"""Generates the CustomResourceDefinitions from the models.
 
-The API server wants a *structural* schema: no `$ref`, no null, no union but int-or-string, every
-bound stated, because it prices each CEL rule by the largest object that the schema admits. This
-module translates pydantic's JSON schema into that dialect and knows nothing of any one field.
+The API server requires a *structural* schema: no `$ref`, no null, and no union except int-or-string.
+Every list, map and string needs a bound, because the server estimates the cost of each CEL rule from
+the largest object that the schema allows. This module translates pydantic's JSON schema into that
+form; it knows no single field.
 
-`python -m stargate_types.crd crds/` writes one file a kind; `make manifests` calls it.
+`python -m stargate_types.crd crds/` writes one file for each kind; `make manifests` calls it.
 """
 
 import sys
@@ -39,6 +40,7 @@ class Column(NamedTuple):
     wide: bool = False
 
     def manifest(self) -> Json:
+        """The entry of `additionalPrinterColumns`."""
         return {
             "name": self.name,
             "type": self.type,
@@ -52,7 +54,7 @@ AGE = Column("Age", "date", ".metadata.creationTimestamp", "Time since it was cr
 
 
 class Kind(NamedTuple):
-    """What a CRD says of a kind beyond its fields."""
+    """The properties of a kind's CRD that its model does not hold."""
 
     model: type[Model]
     plural: str
@@ -64,14 +66,17 @@ class Kind(NamedTuple):
 
     @property
     def name(self) -> str:
+        """The kind in a manifest, such as StargateJob."""
         return self.model.__name__
 
     @property
     def crd_name(self) -> str:
+        """Name of the CRD object."""
         return f"{self.plural}.{GROUP}"
 
     @property
     def has_status(self) -> bool:
+        """Whether the kind has a status, and with it the status subresource."""
         return "status" in self.model.model_fields
 
 
@@ -205,7 +210,7 @@ _OF_EVERY_OBJECT: Json = {
         "description": "Group and version of the schema.",
     },
     "kind": {"type": "string", "maxLength": 63, "description": "Kind of the object."},
-    # The server lets nobody describe metadata; its name is stated so that a rule can point at it.
+    # The server allows no description of metadata. A rule can refer to the name only if it is here.
     "metadata": {"type": "object", "properties": {"name": {"type": "string"}}},
 }
 
@@ -221,7 +226,7 @@ def openapi_schema(model: type[Model]) -> Json:
 
 
 def _forget_defaults(node: Json) -> None:
-    """A status says what the operator wrote; the server must add nothing to it."""
+    """Removes defaults from a status: the server must add nothing to what the operator wrote."""
     node.pop("default", None)
     for child in _children(node):
         _forget_defaults(child)
@@ -264,7 +269,7 @@ _KEPT = (
 
 
 def _resolved(source: Json, defs: Json) -> Json:
-    """Without `$ref` and without the null of an optional field: absent is how null is said."""
+    """Replaces `$ref` by its target, and drops the null of an optional field, which is just absent."""
     if "$ref" in source:
         target = defs[source["$ref"].removeprefix("#/$defs/")]
         return _resolved({**target, **_siblings(source, "$ref")}, defs)
@@ -317,14 +322,14 @@ def _object(node: Json, defs: Json) -> Json:
 
 
 def _values(mapping: Json) -> Json:
-    """Of a map: pydantic files them under the keys' pattern, if these have one."""
+    """The schema of a map's values. pydantic puts it under the pattern of the keys, if they have one."""
     values: Json
     [values] = mapping.get("patternProperties", {"": mapping.get("additionalProperties")}).values()
     return values
 
 
 def _form(node: Json) -> list[Json]:
-    """Patterns that come with words become CEL: the server's own answer is the bare pattern."""
+    """Turns a pattern with a message into a CEL rule: the server would answer with the pattern alone."""
     if "must" in node:
         return [{"rule": f"self.matches(r'{node['pattern']}')", "message": node["must"]}]
     if "patternProperties" in node:
@@ -342,17 +347,19 @@ def _rule(rule: Json) -> Json:
 
 
 class _Dumper(yaml.SafeDumper):
-    """No anchors: the same part of a schema is written out wherever it stands."""
+    """Writes no YAML anchors: a repeated part of a schema is written out each time."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
         return True
 
 
 def file_name(kind: Kind) -> str:
+    """Name of the kind's file in `crds/`."""
     return f"{GROUP}_{kind.plural}.yaml"
 
 
 def to_yaml(kind: Kind) -> str:
+    """Content of the kind's file in `crds/`."""
     body: str = yaml.dump(
         definition(kind), Dumper=_Dumper, sort_keys=False, width=100, allow_unicode=True
     )
@@ -360,6 +367,7 @@ def to_yaml(kind: Kind) -> str:
 
 
 def main(arguments: list[str]) -> None:
+    """Writes a file for each kind into the directory that the first argument names."""
     directory = Path(arguments[0])
     directory.mkdir(parents=True, exist_ok=True)
     for kind in KINDS:

@@ -44,7 +44,7 @@ Title = Annotated[
 Seconds = Annotated[int, Field(ge=0, le=315_360_000)]
 
 NODES_PER_TIMEOUT_SECOND = 33
-"""A gang of more ranks than this for each second of its hang timeout could not report in time."""
+"""Most ranks for each second of a hang timeout; a larger gang could not report in time."""
 
 MAX_NODES = 99_999
 """Five digits: a pod is named <job>-<attempt>-<rank> and must fit a DNS label."""
@@ -396,21 +396,25 @@ class StargateJob(Model):
 
     @property
     def uid(self) -> str:
+        """The UID of the object."""
         return self.metadata.uid
 
     @property
     def key(self) -> str:
+        """The id of the job, `namespace/name`."""
         return f"{self.metadata.namespace}/{self.metadata.name}"
 
     @property
     def placement(self) -> Placement | None:
+        """Where the gang must run; None where it may run on any nodes."""
         return self.spec.scheduling.placement
 
     @property
     def report_timeout(self) -> int | None:
-        """Seconds of silence that are taken for a hang, if any are."""
+        """Seconds without a report after which the gang counts as hanging; None: never."""
         return self.spec.hang.report_timeout_seconds if self.spec.hang else None
 
     @property
     def world_size(self) -> int:
+        """Number of workers that the spec asks for."""
         return self.spec.resource_allocation.nodes

@@ -1,6 +1,6 @@
 """The parts of a pod that a job or a runtime may set: an allow-list, never a raw PodSpec.
 
-Field names and meanings are those of core/v1, so that a manifest reads as any other.
+Field names and meanings are those of core/v1, so a manifest looks like that of any other pod.
 """
 
 from typing import Annotated, Literal
@@ -55,6 +55,8 @@ Words = Annotated[list[Annotated[str, Field(max_length=32768)]], Field(max_lengt
 
 
 class KeySelector(Model):
+    """One key of a ConfigMap or Secret."""
+
     name: ObjectName = Field(description="Name of the ConfigMap or Secret in the job's namespace.")
     key: Annotated[str, Field(min_length=1, max_length=253)] = Field(
         description="The key to take the value from."
@@ -63,18 +65,24 @@ class KeySelector(Model):
 
 
 class FieldSelector(Model):
+    """A field of the worker pod."""
+
     field_path: Annotated[str, Field(min_length=1, max_length=253)] = Field(
         description="A field of the worker pod, such as metadata.name or status.podIP."
     )
 
 
 class ResourceFieldSelector(Model):
+    """A resource of the container."""
+
     resource: Annotated[str, Field(min_length=1, max_length=253)] = Field(
         description="A resource of the container, such as limits.memory."
     )
 
 
 class EnvVarSource(Model):
+    """Where the value of a variable comes from."""
+
     rules = (
         Rule(
             "[has(self.configMapKeyRef), has(self.secretKeyRef), has(self.fieldRef),"
@@ -92,6 +100,8 @@ class EnvVarSource(Model):
 
 
 class EnvVar(Model):
+    """A variable in the environment of a container."""
+
     rules = (
         Rule(
             "!(has(self.value) && has(self.valueFrom))",
@@ -118,10 +128,14 @@ class EnvVar(Model):
 
 
 class ObjectReference(Model):
+    """An object in the job's namespace."""
+
     name: ObjectName = Field(description="Name of the object in the job's namespace.")
 
 
 class EnvFromSource(Model):
+    """A ConfigMap or Secret whose keys become variables."""
+
     rules = (
         Rule(
             "has(self.configMapRef) != has(self.secretRef)",
@@ -143,11 +157,15 @@ class EnvFromSource(Model):
 
 
 class PersistentVolumeClaimSource(Model):
+    """A PersistentVolumeClaim in the job's namespace."""
+
     claim_name: ObjectName = Field(description="A claim in the job's namespace.")
     read_only: bool = Field(default=False, description="Mount it read-only.")
 
 
 class CsiSource(Model):
+    """An inline volume of a CSI driver."""
+
     driver: Annotated[str, Field(min_length=1, max_length=253)] = Field(
         description="Name of the CSI driver."
     )
@@ -158,6 +176,8 @@ class CsiSource(Model):
 
 
 class EmptyDirSource(Model):
+    """An empty directory that is deleted with the pod."""
+
     medium: Literal["", "Memory"] = Field(
         default="",
         description="Empty for the node's disk; Memory for a tmpfs, which counts against the memory"
@@ -167,20 +187,28 @@ class EmptyDirSource(Model):
 
 
 class ConfigMapVolumeSource(Model):
+    """A ConfigMap whose keys are files."""
+
     name: ObjectName = Field(description="Name of the ConfigMap in the job's namespace.")
     optional: bool = Field(default=False, description="Whether the ConfigMap may be absent.")
 
 
 class SecretVolumeSource(Model):
+    """A Secret whose keys are files."""
+
     secret_name: ObjectName = Field(description="Name of the Secret in the job's namespace.")
     optional: bool = Field(default=False, description="Whether the Secret may be absent.")
 
 
 class HostPathSource(Model):
+    """A path on the node."""
+
     path: AbsolutePath = Field(description="Path on the node.")
 
 
 class NfsSource(Model):
+    """An NFS export."""
+
     server: Annotated[str, Field(min_length=1, max_length=253)] = Field(
         description="Host name or address of the NFS server."
     )
@@ -205,6 +233,8 @@ class VolumeSource(Model):
 
 
 class Volume(VolumeSource):
+    """A volume that a job may add to its workers."""
+
     rules = (
         Rule(
             "[has(self.persistentVolumeClaim), has(self.csi), has(self.emptyDir),"
@@ -223,6 +253,8 @@ class Volume(VolumeSource):
 
 
 class RuntimeVolume(VolumeSource):
+    """A volume that a runtime may add to its workers."""
+
     rules = (
         Rule(
             "[has(self.persistentVolumeClaim), has(self.csi), has(self.emptyDir),"
@@ -248,6 +280,8 @@ class RuntimeVolume(VolumeSource):
 
 
 class VolumeMount(Model):
+    """Where a container sees a volume."""
+
     rules = (
         Rule(
             "!self.mountPath.startsWith('/var/run/secrets/stargate.dev')",
@@ -266,6 +300,8 @@ class VolumeMount(Model):
 
 
 class InitContainer(Model):
+    """A container that runs to its end before the worker starts."""
+
     rules = (
         Rule(
             "self.name != 'worker'",
@@ -291,6 +327,8 @@ class InitContainer(Model):
 
 
 class Toleration(Model):
+    """Taints that workers tolerate."""
+
     rules = (
         Rule(
             "self.operator == 'Equal' || !has(self.value) || self.value == ''",

@@ -9,7 +9,7 @@ _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "
 
 @lru_cache(maxsize=4096)
 def amount(quantity: str | int) -> Decimal:
-    """Raises ValueError where that is no quantity."""
+    """The quantity in base units. Raises ValueError where the text is not a quantity."""
     text = str(quantity)
     number, power = text, Decimal(1)
     if text[-2:] in _BINARY:
@@ -19,4 +19,4 @@ def amount(quantity: str | int) -> Decimal:
     try:
         return Decimal(number) * power
     except InvalidOperation:
-        raise ValueError(f"{quantity!r} is no quantity, such as 500m, 4 or 256G") from None
+        raise ValueError(f"{quantity!r} is not a quantity, such as 500m, 4 or 256G") from None

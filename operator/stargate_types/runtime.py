@@ -85,6 +85,8 @@ class Storage(Model):
 
 
 class RuntimeCheckpoint(Model):
+    """Where jobs that name no folder keep their checkpoints."""
+
     uri_prefix: Uri = Field(
         description="Folder for checkpoints; a job's are under"
         " <uriPrefix>/<namespace>/<name>-<uid>."

@@ -32,6 +32,7 @@ class Phase(StrEnum):
 
     @property
     def finished(self) -> bool:
+        """Whether the job has succeeded or failed."""
         return self in (Phase.SUCCEEDED, Phase.FAILED)
 
 
@@ -90,6 +91,8 @@ class Workers(Model):
 
 
 class Metric(Model):
+    """One of the trainer's own numbers."""
+
     name: Annotated[str, Field(min_length=1, max_length=63)] = Field(
         description="Name of the metric, such as loss."
     )
@@ -122,6 +125,8 @@ class Progress(Model):
 
 
 class Checkpoint(Model):
+    """One checkpoint, as rank 0 reported it."""
+
     epoch: Count = Field(description="Number of epochs completed when it was taken.")
     uri: Annotated[str, Field(max_length=2048)] = Field(description="Where the checkpoint is.")
     time: MicroTime = Field(description="When it was reported.")
@@ -134,6 +139,8 @@ class Checkpoint(Model):
 
 
 class RestoredFrom(Model):
+    """The checkpoint that an attempt started from."""
+
     epoch: Count | None = Field(
         default=None,
         description="Number of epochs completed in the checkpoint. Absent for a warm start, whose epoch"
@@ -143,6 +150,8 @@ class RestoredFrom(Model):
 
 
 class Checkpoints(Model):
+    """The checkpoints of a job."""
+
     folder: Annotated[str, Field(max_length=2048)] | None = Field(
         default=None, description="Folder that the current attempt writes its checkpoints to."
     )
@@ -210,6 +219,8 @@ class AttemptStatus(Model):
 
 
 class AvoidedNode(Model):
+    """A node where attempts are not placed for a while."""
+
     name: Name = Field(description="Name of the node.")
     until: Time = Field(description="Attempts that begin before this time avoid the node.")
 

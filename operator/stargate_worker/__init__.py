@@ -1,4 +1,4 @@
-"""What a training process in a StargateJob's pod needs, in a few calls; see docs/worker.md.
+"""The library for training processes in the pods of a StargateJob; see docs/worker.md.
 
     with stargate_worker.join() as worker:
         shard = worker.load()
@@ -6,8 +6,8 @@
         worker.report(epoch=epoch, metrics={"loss": loss})
         worker.save(epoch, lambda file: torch.save(state, file))
 
-It needs the standard library alone, and fsspec where checkpoints do not lie on a mounted path. It
-shares no code with the operator: a pod brings this package and nothing else of it.
+It needs the standard library alone, and fsspec where checkpoints are not on a mounted path. It shares
+no code with the operator: a training image needs this package and no other of the project.
 """
 
 from stargate_worker.environment import ResumePoint

@@ -1,6 +1,6 @@
-"""What the operator told this worker, read from its environment. Pure: no file, no clock.
+"""Reads the environment that the operator sets for a worker. Pure: no file, no clock.
 
-A missing variable is an error at once, with its name: half an identity would write half a
+A missing variable is an error that names it: a worker with half an identity would write half a
 checkpoint. Under torchrun a node runs several processes; `Processes` tells them apart.
 """
 
@@ -10,12 +10,16 @@ from dataclasses import dataclass
 from stargate_worker.errors import NotInAJob
 
 _DEFAULT_GRACE = "30"
-"""Kubernetes' own, for pods that an older operator made."""
+"""The default of Kubernetes in seconds, for pods that an older operator created."""
 
 
 @dataclass(frozen=True)
 class ResumePoint:
-    """`epoch` completed epochs are in it (0 for a warm start); `path` is where this worker finds it."""
+    """The checkpoint to start from.
+
+    `epoch` is the number of completed epochs in it, 0 for a warm start. `path` is where this worker
+    finds it; `uri` is its name in the job's status.
+    """
 
     epoch: int
     uri: str
@@ -24,7 +28,7 @@ class ResumePoint:
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among those of the gang. `restarts` counts torchrun's own, within the attempt."""
+    """This process among those of the gang. `restarts` counts torchrun's restarts in this attempt."""
 
     rank: int
     world_size: int
@@ -34,6 +38,8 @@ class Processes:
 
 @dataclass(frozen=True)
 class Environment:
+    """The worker's variables, parsed. docs/worker.md describes each of them."""
+
     job: str
     namespace: str
     job_uid: str
@@ -63,72 +69,75 @@ class Environment:
 
     @property
     def reports(self) -> bool:
-        """One process of a node speaks for its pod."""
+        """Whether this process reports for its pod; one process of each node does."""
         return self.processes.local_rank == 0
 
     @property
     def leads(self) -> bool:
-        """The one process that completes checkpoints and deletes old ones, for the whole gang."""
+        """Whether this is the one process of the gang that completes and deletes checkpoints."""
         return self.reports and self.node_rank == 0
 
 
 def read(environ: Mapping[str, str]) -> Environment:
-    told = _Told(environ)
-    if not told.text("STARGATE_REPORT_URL").startswith("https://"):
+    """Parses the variables. Raises NotInAJob where one is missing or wrong."""
+    variables = _Variables(environ)
+    if not variables.text("STARGATE_REPORT_URL").startswith("https://"):
         raise NotInAJob("STARGATE_REPORT_URL must start with https://: a token travels over it")
     return Environment(
-        job=told.text("STARGATE_JOB"),
-        namespace=told.text("STARGATE_NAMESPACE"),
-        job_uid=told.text("STARGATE_JOB_UID"),
-        attempt=told.whole("STARGATE_ATTEMPT"),
-        node_rank=told.whole("STARGATE_RANK"),
-        nodes=told.whole("STARGATE_WORLD_SIZE"),
-        master_address=told.text("STARGATE_MASTER_ADDR"),
-        master_port=told.whole("STARGATE_MASTER_PORT"),
-        model_name=told.text("STARGATE_MODEL_NAME"),
-        dataset_uri=told.text("STARGATE_DATASET_URI"),
-        dataset_path=told.text("STARGATE_DATASET_PATH"),
-        epochs=told.whole("STARGATE_EPOCHS"),
-        accelerator_type=told.text("STARGATE_ACCELERATOR_TYPE"),
-        gpu_equivalents=told.whole("STARGATE_GPU_EQUIVALENTS"),
-        memory_gb=told.whole("STARGATE_MEMORY_GB"),
-        optimization_strategy=told.text("STARGATE_OPTIMIZATION_STRATEGY"),
-        checkpoint_interval_epochs=told.whole("STARGATE_CHECKPOINT_INTERVAL_EPOCHS"),
-        checkpoint_uri=told.text("STARGATE_CHECKPOINT_URI"),
-        checkpoint_path=told.text("STARGATE_CHECKPOINT_PATH"),
-        checkpoint_retain=told.whole("STARGATE_CHECKPOINT_RETAIN"),
-        grace_seconds=told.whole("STARGATE_GRACE_PERIOD_SECONDS", _DEFAULT_GRACE),
-        report_url=told.text("STARGATE_REPORT_URL"),
-        report_ca=told.text("STARGATE_REPORT_CA"),
-        token_file=told.text("STARGATE_REPORT_TOKEN_FILE"),
-        processes=_processes(told),
-        resume=_resume(told),
+        job=variables.text("STARGATE_JOB"),
+        namespace=variables.text("STARGATE_NAMESPACE"),
+        job_uid=variables.text("STARGATE_JOB_UID"),
+        attempt=variables.whole("STARGATE_ATTEMPT"),
+        node_rank=variables.whole("STARGATE_RANK"),
+        nodes=variables.whole("STARGATE_WORLD_SIZE"),
+        master_address=variables.text("STARGATE_MASTER_ADDR"),
+        master_port=variables.whole("STARGATE_MASTER_PORT"),
+        model_name=variables.text("STARGATE_MODEL_NAME"),
+        dataset_uri=variables.text("STARGATE_DATASET_URI"),
+        dataset_path=variables.text("STARGATE_DATASET_PATH"),
+        epochs=variables.whole("STARGATE_EPOCHS"),
+        accelerator_type=variables.text("STARGATE_ACCELERATOR_TYPE"),
+        gpu_equivalents=variables.whole("STARGATE_GPU_EQUIVALENTS"),
+        memory_gb=variables.whole("STARGATE_MEMORY_GB"),
+        optimization_strategy=variables.text("STARGATE_OPTIMIZATION_STRATEGY"),
+        checkpoint_interval_epochs=variables.whole("STARGATE_CHECKPOINT_INTERVAL_EPOCHS"),
+        checkpoint_uri=variables.text("STARGATE_CHECKPOINT_URI"),
+        checkpoint_path=variables.text("STARGATE_CHECKPOINT_PATH"),
+        checkpoint_retain=variables.whole("STARGATE_CHECKPOINT_RETAIN"),
+        grace_seconds=variables.whole("STARGATE_GRACE_PERIOD_SECONDS", _DEFAULT_GRACE),
+        report_url=variables.text("STARGATE_REPORT_URL"),
+        report_ca=variables.text("STARGATE_REPORT_CA"),
+        token_file=variables.text("STARGATE_REPORT_TOKEN_FILE"),
+        processes=_processes(variables),
+        resume=_resume(variables),
     )
 
 
-def _resume(told: "_Told") -> ResumePoint | None:
-    uri = told.text("STARGATE_RESUME_URI", "")
+def _resume(variables: "_Variables") -> ResumePoint | None:
+    uri = variables.text("STARGATE_RESUME_URI", "")
     if not uri:
         return None
     return ResumePoint(
-        epoch=told.whole("STARGATE_RESUME_EPOCH"), uri=uri, path=told.text("STARGATE_RESUME_PATH")
+        epoch=variables.whole("STARGATE_RESUME_EPOCH"),
+        uri=uri,
+        path=variables.text("STARGATE_RESUME_PATH"),
     )
 
 
-def _processes(told: "_Told") -> Processes:
-    """torchrun's numbers where it runs us (it sets LOCAL_RANK), else one process a node."""
-    if not told.text("LOCAL_RANK", ""):
-        return Processes(told.whole("STARGATE_RANK"), told.whole("STARGATE_WORLD_SIZE"))
+def _processes(variables: "_Variables") -> Processes:
+    """torchrun's numbers where it started us (it sets LOCAL_RANK), else one process a node."""
+    if not variables.text("LOCAL_RANK", ""):
+        return Processes(variables.whole("STARGATE_RANK"), variables.whole("STARGATE_WORLD_SIZE"))
     return Processes(
-        rank=told.whole("RANK"),
-        world_size=told.whole("WORLD_SIZE"),
-        local_rank=told.whole("LOCAL_RANK"),
-        restarts=told.whole("TORCHELASTIC_RESTART_COUNT", "0"),
+        rank=variables.whole("RANK"),
+        world_size=variables.whole("WORLD_SIZE"),
+        local_rank=variables.whole("LOCAL_RANK"),
+        restarts=variables.whole("TORCHELASTIC_RESTART_COUNT", "0"),
     )
 
 
 @dataclass(frozen=True)
-class _Told:
+class _Variables:
     environ: Mapping[str, str]
 
     def text(self, name: str, default: str | None = None) -> str:
@@ -147,7 +156,7 @@ class _Told:
 def _who_sets(name: str) -> str:
     if name.startswith("STARGATE_"):
         return (
-            "the operator sets it in every pod of a StargateJob; to try a trainer without one, set"
-            " it yourself"
+            "the operator sets it in every pod of a StargateJob; to run a trainer without the"
+            " operator, set it yourself"
         )
     return "torchrun sets it beside LOCAL_RANK, which is set"

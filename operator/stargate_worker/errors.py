@@ -1,11 +1,11 @@
-"""What goes wrong in a worker, as errors that a training loop can tell apart.
+"""The errors of this library, one class for each way in which a training loop can react.
 
-Their messages say what would be right. None of them holds a token.
+Every message says what would be right. No error holds a token.
 """
 
 
 class WorkerError(Exception):
-    """Every error that this library raises by itself."""
+    """Base class of every error that this library raises itself."""
 
 
 class NotInAJob(WorkerError):
@@ -13,28 +13,28 @@ class NotInAJob(WorkerError):
 
 
 class AttemptOver(WorkerError):
-    """The operator wants nothing more of this attempt: another one runs, or the job is gone."""
+    """The operator accepts nothing more from this attempt: another one runs, or the job is deleted."""
 
 
 class CheckpointFailed(WorkerError):
-    """A checkpoint did not come to be; training may go on, the one before it stands."""
+    """A checkpoint was not completed. Training may go on; the checkpoint before it remains."""
 
 
 class CheckpointRefused(CheckpointFailed):
-    """The operator will not take this checkpoint, however often it is reported."""
+    """The operator refuses this checkpoint, however often it is reported."""
 
 
 class NotAcknowledged(CheckpointFailed):
-    """The checkpoint is whole, but there was no time left to hear that it counts."""
+    """The checkpoint is complete, but the operator had not acknowledged it when time ran out."""
 
 
 class DamagedCheckpoint(WorkerError):
-    """The resume point cannot be read as it was written; the operator knows, or will be told."""
+    """The resume point differs from what was written. The library reports it to the operator."""
 
 
 class StorageUnavailable(WorkerError):
-    """The storage itself is not there, which says nothing about the checkpoint in it."""
+    """The storage cannot be reached, which says nothing about the checkpoints on it."""
 
 
 class WorldSizeChanged(WorkerError):
-    """The checkpoint was written by another number of processes."""
+    """Another number of processes wrote the checkpoint."""

@@ -1,7 +1,9 @@
-"""Reads this rank's shard of the resume point, and believes nothing that it has not verified.
+"""Reads this rank's shard of the resume point, and verifies its size and checksum.
 
-Damaged is said only of what is surely so, because it cannot be unsaid: a storage that is not
-there, or does not answer, is an error of this attempt and costs no checkpoint.
+A checkpoint reported as damaged is never used again, so this module reports only certain damage. A
+storage that is absent or does not answer is an error of this attempt and costs no checkpoint.
+
+See docs/decisions/0007-damaged-is-said-only-of-what-was-read.md.
 """
 
 import logging
@@ -10,19 +12,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from stargate_worker.checkpoint_format import MANIFEST, Manifest, shard_name
 from stargate_worker.environment import Environment, ResumePoint
 from stargate_worker.errors import DamagedCheckpoint, StorageUnavailable, WorldSizeChanged
-from stargate_worker.layout import MANIFEST, Manifest, shard_name
-from stargate_worker.storage import Fetched, Folder, Written, folder_at
+from stargate_worker.storage import Fetched, FileDigest, Folder, folder_at
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Shard:
-    """What this rank saved, verified. `path` is local, and stays while the shard is held.
+    """This rank's shard, verified. `epoch` and `step` are those at which it was saved.
 
-    `epoch` and `step` are the save's: after a warm start the job's own epochs begin at 0.
+    After a warm start they belong to the other job; this job's epochs begin at 0.
     """
 
     epoch: int
@@ -32,27 +34,34 @@ class Shard:
 
     @property
     def path(self) -> Path:
+        """A local file. A downloaded one is deleted when nothing refers to this Shard any more."""
         return self.fetched.path
 
     def open(self) -> BinaryIO:
+        """The shard as a file to read."""
         return self.path.open("rb")
 
     def read(self) -> bytes:
+        """The whole shard."""
         return self.path.read_bytes()
 
 
-def load(environment: Environment, resume: ResumePoint, moved: Callable[[], None]) -> Shard:
-    """Raises DamagedCheckpoint where what was written is not what is there."""
+def load(environment: Environment, resume: ResumePoint, on_progress: Callable[[], None]) -> Shard:
+    """The shard of this rank. Calls `on_progress` as bytes are read.
+
+    Raises DamagedCheckpoint where the files differ from what was written, WorldSizeChanged where
+    another number of processes wrote them, StorageUnavailable or OSError where the storage fails.
+    """
     folder = folder_at(resume.path)
     manifest = _manifest(folder, resume)
     ours = environment.processes
     if manifest.world_size != ours.world_size:
         raise WorldSizeChanged(
             f"{resume.uri} was written by {manifest.world_size} processes, and this gang has"
-            f" {ours.world_size}: its shards fit only as many"
+            f" {ours.world_size}: the numbers must be equal"
         )
     name = shard_name(ours.rank, ours.world_size)
-    fetched = _verified(folder, name, manifest.shards[ours.rank], moved)
+    fetched = _verified(folder, name, manifest.shards[ours.rank], on_progress)
     _log.info("the shard %s of %s is verified", name, resume.uri)
     return Shard(manifest.epoch, manifest.step, manifest.attempt, fetched)
 
@@ -65,31 +74,33 @@ def _manifest(folder: Folder, resume: ResumePoint) -> Manifest:
         raise DamagedCheckpoint(f"{resume.uri} has no {MANIFEST}") from None
     if resume.epoch and manifest.epoch != resume.epoch:
         raise DamagedCheckpoint(
-            f"{resume.uri} holds epoch {manifest.epoch}, not {resume.epoch} as is on record"
+            f"{resume.uri} holds epoch {manifest.epoch}, not {resume.epoch} as the job's status says"
         )
     return manifest
 
 
 def _need_storage(folder: Folder) -> None:
-    """Not one trace of any checkpoint around it: more likely that this is not the storage."""
+    """Raises StorageUnavailable where the folders above are empty too: the volume is not mounted."""
     if not (folder.names() or folder.above(1).names() or folder.above(2).names()):
         raise StorageUnavailable(
-            f"there is nothing at {folder.location} nor around it: is the storage that holds the"
-            " job's checkpoints reached from this worker, and does it outlive a pod?"
+            f"there is nothing at {folder.location}, nor in the folders above: can this worker reach"
+            " the storage that holds the job's checkpoints, and does the storage outlive a pod?"
         )
 
 
-def _verified(folder: Folder, name: str, told: Written, moved: Callable[[], None]) -> Fetched:
+def _verified(
+    folder: Folder, name: str, expected: FileDigest, on_progress: Callable[[], None]
+) -> Fetched:
     try:
-        fetched, found = folder.fetch(name, moved)
+        fetched, found = folder.fetch(name, on_progress)
     except FileNotFoundError:
         raise DamagedCheckpoint(f"{folder.location}/{name} is missing") from None
-    if found.size_bytes != told.size_bytes:
+    if found.size_bytes != expected.size_bytes:
         raise DamagedCheckpoint(
-            f"{folder.location}/{name} has {found.size_bytes} bytes, not {told.size_bytes}"
+            f"{folder.location}/{name} has {found.size_bytes} bytes, not {expected.size_bytes}"
         )
-    if found.sha256 != told.sha256:
+    if found.sha256 != expected.sha256:
         raise DamagedCheckpoint(
-            f"{folder.location}/{name} has another sha256 than the manifest says"
+            f"{folder.location}/{name} has another sha256 than the manifest states"
         )
     return fetched

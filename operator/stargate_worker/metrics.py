@@ -1,7 +1,7 @@
-"""A training loop's metrics as the protocol can carry them.
+"""Keeps the metrics of a training loop that a report can carry, and drops the others.
 
-NaN and Infinity are no JSON, and one bad metric would cost the whole report. What cannot be sent is
-left out, and said once by name: a loss that is NaN in every step must not fill the log.
+JSON has no NaN and no infinity, and one bad metric would make the operator refuse the whole report.
+Each dropped metric is logged once: a loss that is NaN in every step must not fill the log.
 """
 
 import logging
@@ -16,26 +16,27 @@ _log = logging.getLogger(__name__)
 
 
 class Metrics:
-    """Remembers what it has complained about."""
+    """Filters metrics, and remembers which dropped ones it has logged."""
 
     def __init__(self) -> None:
-        self._told: set[str] = set()
+        self._logged: set[str] = set()
 
-    def clean(self, given: Mapping[str, SupportsFloat]) -> dict[str, float]:
-        found: dict[str, float] = {}
-        for name, value in given.items():
+    def clean(self, metrics: Mapping[str, SupportsFloat]) -> dict[str, float]:
+        """The metrics that a report can carry, 16 at most. Never raises."""
+        kept: dict[str, float] = {}
+        for name, value in metrics.items():
             number, why = _number(value)
-            why = why or _bad_name(name) or (_TOO_MANY if len(found) >= MAX_METRICS else "")
+            why = why or _bad_name(name) or (_TOO_MANY if len(kept) >= MAX_METRICS else "")
             if why:
-                self._complain(str(name), why)
+                self._log_dropped(str(name), why)
             else:
-                found[name] = number
-        return found
+                kept[name] = number
+        return kept
 
-    def _complain(self, name: str, why: str) -> None:
-        if name in self._told or len(self._told) >= 100:
+    def _log_dropped(self, name: str, why: str) -> None:
+        if name in self._logged or len(self._logged) >= 100:
             return
-        self._told.add(name)
+        self._logged.add(name)
         _log.warning("the metric %.63r is left out of reports: %s", name, why)
 
 
@@ -46,7 +47,7 @@ def _number(value: SupportsFloat) -> tuple[float, str]:
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
-        return 0.0, "its value is no number"
+        return 0.0, "its value is not a number"
     return number, "" if math.isfinite(number) else f"its value is {number}"
 
 

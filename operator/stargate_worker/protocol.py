@@ -1,9 +1,9 @@
-"""The words between a worker and the operator: what a report says, and what an answer means.
+"""The protocol between a worker and the operator: what a report holds, and what an answer means.
 
-Pure. An answer is one of five: Taken, Again (the same report may be taken later), Refused (never,
-as it stands), Gone (the job is not known) and Over (nothing more is wanted of this attempt). Only
-what the operator itself says in its own words can be one of the last three: training must not end
-because something else answered.
+Pure. An answer is one of five verdicts: Accepted, Retry (the same report may be accepted later),
+Refused (never, as it is), JobUnknown and AttemptEnded (the operator accepts nothing more from this
+attempt). Only an answer in the operator's own format can be one of the last three: training must not
+end because something else answered.
 """
 
 import json
@@ -18,11 +18,13 @@ State = Literal["Writing", "Complete", "Damaged"]
 SHORTEST_INTERVAL, LONGEST_INTERVAL = 0.2, 600.0
 _USUAL_INTERVAL = 10.0
 _TRANSIENT = frozenset({401, 408, 425, 429})
-"""401 too: a token is renewed in its file, and the operator's own review may be behind."""
+"""401 too: the kubelet renews the token's file, and the operator's token review may lag."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
+    """A checkpoint as a report states it. `size_bytes` is the size of all shards."""
+
     epoch: int
     uri: str
     state: State
@@ -30,13 +32,17 @@ class Checkpoint:
 
     @property
     def wire(self) -> Json:
-        told = {"epoch": self.epoch, "uri": self.uri, "state": self.state}
-        return told if self.size_bytes is None else told | {"sizeBytes": self.size_bytes}
+        """The JSON object of a report."""
+        fields = {"epoch": self.epoch, "uri": self.uri, "state": self.state}
+        return fields if self.size_bytes is None else fields | {"sizeBytes": self.size_bytes}
 
 
 @dataclass(frozen=True)
 class Report:
-    """Everything is optional: an empty report says that the rank is alive."""
+    """What a rank reports. Everything is optional: an empty report says that the rank is alive.
+
+    `epoch` and `step` count completed ones.
+    """
 
     epoch: int | None = None
     step: int | None = None
@@ -44,17 +50,18 @@ class Report:
     checkpoint: Checkpoint | None = None
 
     def encode(self) -> bytes:
-        told: Json = {"epoch": self.epoch, "step": self.step}
+        """The body of the request."""
+        body: Json = {"epoch": self.epoch, "step": self.step}
         if self.metrics:
-            told["metrics"] = [{"name": n, "value": v} for n, v in self.metrics.items()]
+            body["metrics"] = [{"name": n, "value": v} for n, v in self.metrics.items()]
         if self.checkpoint is not None:
-            told["checkpoint"] = self.checkpoint.wire
-        return json.dumps({k: v for k, v in told.items() if v is not None}).encode()
+            body["checkpoint"] = self.checkpoint.wire
+        return json.dumps({k: v for k, v in body.items() if v is not None}).encode()
 
 
 @dataclass(frozen=True)
 class Reply:
-    """An HTTP answer, whoever gave it."""
+    """An HTTP answer, from the operator or from anything else. `retry_after` is in seconds."""
 
     status: int
     body: bytes = b""
@@ -62,88 +69,98 @@ class Reply:
 
 
 @dataclass(frozen=True)
-class Taken:
+class Accepted:
+    """The report is accepted. `delete` lists URIs of checkpoints that are no longer retained."""
+
     next_report_seconds: float = _USUAL_INTERVAL
     stop: bool = False
     delete: tuple[str, ...] = ()
     acknowledged: tuple[int, str, str] | None = None
 
     def acknowledges(self, checkpoint: Checkpoint) -> bool:
+        """Whether the operator has recorded this checkpoint in this state."""
         return self.acknowledged == (checkpoint.epoch, checkpoint.uri, checkpoint.state)
 
 
 @dataclass(frozen=True)
-class Again:
+class Retry:
+    """The same report may be accepted later, after at least `after` seconds."""
+
     why: str
     after: float = 0.0
 
 
 @dataclass(frozen=True)
 class Refused:
-    why: str
-
-
-@dataclass(frozen=True)
-class Gone:
-    """The job is not known. For good, unless an operator has just started and not seen it yet."""
+    """The operator will never accept this report as it is."""
 
     why: str
 
 
 @dataclass(frozen=True)
-class Over:
+class JobUnknown:
+    """The operator does not know the job: it is deleted, or the operator has only just started."""
+
     why: str
 
 
-Verdict = Taken | Again | Refused | Gone | Over
+@dataclass(frozen=True)
+class AttemptEnded:
+    """The operator accepts nothing more from this attempt."""
+
+    why: str
 
 
-def judge(reply: Reply) -> Verdict:
-    said = _decoded(reply.body)
+Verdict = Accepted | Retry | Refused | JobUnknown | AttemptEnded
+
+
+def interpret(reply: Reply) -> Verdict:
+    """What an HTTP answer means for the report that it answers."""
+    answer = _decoded(reply.body)
     if reply.status == 200:
-        return Again("its answer could not be read") if said is None else _taken(said)
-    status = said if said and said.get("kind") == "Status" else {}
+        return Retry("its answer could not be read") if answer is None else _accepted(answer)
+    status = answer if answer and answer.get("kind") == "Status" else {}
     why = f"{reply.status} {status.get('reason', '')}: {status.get('message', 'no reason given')}"
     match reply.status, status.get("reason"):
         case 409, "StaleAttempt":
-            return Over(str(status.get("message", why)))
+            return AttemptEnded(str(status.get("message", why)))
         case 404, "NotFound":
-            return Gone(str(status.get("message", why)))
+            return JobUnknown(str(status.get("message", why)))
     if status and 400 <= reply.status < 500 and reply.status not in _TRANSIENT:
         return Refused(why)
-    return Again(why, after=reply.retry_after)
+    return Retry(why, after=reply.retry_after)
 
 
 def _decoded(body: bytes) -> Json | None:
     try:
-        said = json.loads(body)
+        value = json.loads(body)
     except (ValueError, RecursionError):
         return None
-    return said if isinstance(said, dict) else None
+    return value if isinstance(value, dict) else None
 
 
-def _taken(said: Json) -> Taken:
-    """Lenient: an operator that is newer than this library says more, never less."""
-    return Taken(
-        next_report_seconds=_interval(said.get("nextReportSeconds")),
-        stop=said.get("stop") is True,
-        delete=_texts(said.get("delete")),
-        acknowledged=_acknowledged(said.get("acknowledged")),
+def _accepted(answer: Json) -> Accepted:
+    """Ignores fields that it does not know: the operator may be newer than this library."""
+    return Accepted(
+        next_report_seconds=_interval(answer.get("nextReportSeconds")),
+        stop=answer.get("stop") is True,
+        delete=_texts(answer.get("delete")),
+        acknowledged=_acknowledged(answer.get("acknowledged")),
     )
 
 
-def _interval(said: object) -> float:
-    usable = isinstance(said, int | float) and math.isfinite(said)
-    seconds = float(said) if usable else _USUAL_INTERVAL  # type: ignore[arg-type]
+def _interval(value: object) -> float:
+    usable = isinstance(value, int | float) and math.isfinite(value)
+    seconds = float(value) if usable else _USUAL_INTERVAL  # type: ignore[arg-type]
     return min(max(seconds, SHORTEST_INTERVAL), LONGEST_INTERVAL)
 
 
-def _texts(said: object) -> tuple[str, ...]:
-    return tuple(each for each in said if isinstance(each, str)) if isinstance(said, list) else ()
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(text for text in value if isinstance(text, str)) if isinstance(value, list) else ()
 
 
-def _acknowledged(said: object) -> tuple[int, str, str] | None:
-    match said:
+def _acknowledged(value: object) -> tuple[int, str, str] | None:
+    match value:
         case {"epoch": int(epoch), "uri": str(uri), "state": str(state)}:
             return epoch, uri, state
     return None

@@ -1,9 +1,9 @@
-"""Saves a checkpoint while training goes on: every rank its shard, one rank the whole.
+"""Saves checkpoints while training goes on: every rank writes its shard, one rank completes them.
 
-A rank writes its shard and, after it, a sidecar that says what the shard measures. The leading rank
-reads the sidecars, so that no collective is needed, writes the manifest last, and tells the
-operator; the checkpoint counts once that is acknowledged. What is torn at any point has no
-manifest, and nobody will ever resume from it. Nothing is deleted here.
+A rank writes its shard and then a sidecar with the shard's size and sha256. The leading rank reads
+the sidecars, so the ranks need no collective; it writes the manifest last and reports the checkpoint.
+The checkpoint counts once the operator has acknowledged it. A save that is interrupted at any point
+leaves no manifest, so no attempt resumes from it. This module deletes nothing.
 """
 
 import contextlib
@@ -13,10 +13,7 @@ import time
 import traceback
 from dataclasses import dataclass
 
-from stargate_worker.departure import Departure
-from stargate_worker.environment import Environment
-from stargate_worker.errors import AttemptOver, CheckpointFailed, WorkerError
-from stargate_worker.layout import (
+from stargate_worker.checkpoint_format import (
     ACKNOWLEDGED,
     MANIFEST,
     Manifest,
@@ -27,22 +24,26 @@ from stargate_worker.layout import (
     shard_name,
     sidecar_name,
 )
-from stargate_worker.line import Line
+from stargate_worker.environment import Environment
+from stargate_worker.errors import AttemptOver, CheckpointFailed, WorkerError
 from stargate_worker.protocol import Checkpoint
+from stargate_worker.report_client import ReportClient
 from stargate_worker.reporter import Reporter
-from stargate_worker.storage import Folder, Writer, Written, folder_at
+from stargate_worker.shutdown import Shutdown
+from stargate_worker.storage import FileDigest, Folder, Writer, folder_at
 
 SHARDS_SECONDS = 600.0
-"""How much later than the leading rank's a shard may come."""
+"""How long the leading rank waits for the shards of the others."""
 MARGIN_SECONDS = 1.0
-"""Of the grace that is kept for the way out."""
-_LOOK_SECONDS = (0.1, 2.0)
+"""Part of the grace period that is kept for the exit."""
+_POLL_SECONDS = (0.1, 2.0)
+"""The first and the longest pause between two looks at the folder."""
 
 _log = logging.getLogger(__name__)
 
 
 class Saving:
-    """A checkpoint that is being written. `uri` is its name towards the operator."""
+    """A checkpoint that is being saved. `uri` is its name in the job's status."""
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
@@ -52,36 +53,41 @@ class Saving:
 
     @property
     def done(self) -> bool:
-        """Written by this rank; on the leading rank whole and acknowledged. Or failed: `error`."""
+        """Whether this rank's shard is written; on the leading rank, whether it is acknowledged too.
+
+        True as well after a failure, which `error` then holds.
+        """
         return self._over.is_set()
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Whether it is done by then; raises what went wrong."""
+        """Waits until it is done, `seconds` at most, and returns whether it is. Raises `error`."""
         done = self.settle(seconds)
         if done and self.error is not None:
             raise self.error
         return done
 
     def settle(self, seconds: float | None = None) -> bool:
-        """As `wait`, without raising."""
+        """`wait` without raising."""
         return self._over.wait(seconds)
 
     def await_written(self) -> None:
-        """Until nothing is left but the operator's word, however long that takes."""
+        """Waits, without limit, until only the operator's acknowledgement is missing."""
         self._written.wait()
 
     def note_written(self) -> None:
+        """Stores that only the operator's acknowledgement is missing."""
         self._written.set()
 
     def finish(self, error: Exception | None = None) -> None:
+        """Stores that the save is done, or failed."""
         self.error = error
         self._over.set()
         self._written.set()
 
 
 @dataclass
-class _Order:
-    """What is to be saved, and where. The writer may hold a copy of the model: it goes once used."""
+class _SaveRequest:
+    """One save. The writer may hold a copy of the model, so it is released once it is used."""
 
     epoch: int
     step: int | None
@@ -95,53 +101,60 @@ class _Order:
         assert writer is not None
         return writer
 
-    def as_(self, state: str, size_bytes: int | None = None) -> Checkpoint:
+    def as_checkpoint(self, state: str, size_bytes: int | None = None) -> Checkpoint:
         return Checkpoint(self.epoch, self.saving.uri, state, size_bytes)  # type: ignore[arg-type]
 
 
 class Saver:
-    """One checkpoint is written at a time. What waits only for the operator holds up no other; they
-    are told of in their order."""
+    """Saves the checkpoints of one rank, one at a time.
+
+    A checkpoint that waits only for the operator does not hold up the next one. The operator hears
+    of checkpoints in the order of their saves.
+    """
 
     def __init__(
         self,
         environment: Environment,
         *,
-        line: Line,
+        client: ReportClient,
         reporter: Reporter,
-        departure: Departure,
+        shutdown: Shutdown,
         shards_seconds: float = SHARDS_SECONDS,
     ) -> None:
         self._environment = environment
-        self._line = line
+        self._client = client
         self._reporter = reporter
-        self._departure = departure
+        self._shutdown = shutdown
         self._shards_seconds = shards_seconds
         self._names: set[str] = set()
         self._abandoned = False
         self.last: Saving | None = None
 
     def save(self, epoch: int, step: int | None, writer: Writer) -> Saving:
+        """Starts a save and returns; first waits until the save before it is written.
+
+        Raises ValueError for an epoch or step that the job does not have, or that was saved before.
+        """
         name = self._name(epoch, step)
         if self.last is not None:
             self.last.await_written()
         self._names.add(name)
         saving = Saving(f"{self._environment.checkpoint_uri.rstrip('/')}/{name}")
-        order = _Order(epoch, step, self._folder(name), saving, self.last, writer)
+        request = _SaveRequest(epoch, step, self._folder(name), saving, self.last, writer)
         self.last = saving
         threading.Thread(
-            target=self._run, args=(order,), name=f"stargate-save-{name}", daemon=True
+            target=self._run, args=(request,), name=f"stargate-save-{name}", daemon=True
         ).start()
         return saving
 
     def abandon(self) -> None:
-        """Nobody waits any longer: the process ends."""
+        """Gives up pending saves, because the process ends."""
         self._abandoned = True
 
     def acknowledged(self) -> bool:
-        """For the ranks that do not lead: whether the last save counts, as the storage tells it.
+        """Whether the last save is acknowledged, or failed; for ranks that do not lead.
 
-        Looks once, and takes its time: thousands of ranks may be looking.
+        Looks at the storage once and then pauses, because thousands of ranks may look.
         """
         if self.last is None or self.last.error is not None:
             return True
@@ -158,115 +171,115 @@ class Saver:
     def _name(self, epoch: int, step: int | None) -> str:
         epochs = self._environment.epochs
         if not 0 <= epoch <= epochs:
-            raise ValueError(
-                f"epoch: {epoch} is none of the job's {epochs}; it counts completed ones"
-            )
+            raise ValueError(f"epoch: {epoch} is not in 0 to {epochs}, the job's completed epochs")
         if step is not None and step < 0:
             raise ValueError(f"step: {step} is negative")
         name = checkpoint_name(epoch, step, self._environment.processes.restarts)
         if name in self._names:
-            raise ValueError(f"{name} was saved already: a checkpoint in mid-epoch needs its step")
+            raise ValueError(f"{name} was saved already: state the step of a save in mid-epoch")
         return name
 
-    def _run(self, order: _Order) -> None:
+    def _run(self, request: _SaveRequest) -> None:
         try:
-            self._save(order)
+            self._save(request)
         except Exception as error:
-            self._failed(order, error)
+            self._failed(request, error)
         else:
-            order.saving.finish()
+            request.saving.finish()
 
-    def _failed(self, order: _Order, error: Exception) -> None:
-        traceback.clear_frames(error.__traceback__)  # they hold the writer
+    def _failed(self, request: _SaveRequest, error: Exception) -> None:
+        traceback.clear_frames(error.__traceback__)  # they hold the writer, and with it the model
         if not isinstance(error, WorkerError):
             cause = error
-            error = CheckpointFailed(f"{order.saving.uri}: {type(cause).__name__}: {cause}")
+            error = CheckpointFailed(f"{request.saving.uri}: {type(cause).__name__}: {cause}")
             error.__cause__ = cause
         _log.error("a save has failed: %s", error)
         if self._environment.leads:
             self._reporter.announce(None)
-        order.saving.finish(error)
+        request.saving.finish(error)
 
-    def _save(self, order: _Order) -> None:
+    def _save(self, request: _SaveRequest) -> None:
         self._need_attempt()
         if self._environment.leads:
-            self._reporter.announce(order.as_("Writing"))
-        written = self._write_shard(order)
+            self._reporter.announce(request.as_checkpoint("Writing"))
+        written = self._write_shard(request)
         if self._environment.leads:
-            self._complete(order, written)
+            self._complete(request, written)
 
-    def _write_shard(self, order: _Order) -> Written:
-        """While bytes are moving, this rank is alive."""
+    def _write_shard(self, request: _SaveRequest) -> FileDigest:
+        """Writes the shard, then its sidecar. Bytes that are written count as a sign of life."""
         ours, job_uid = self._environment.processes, self._environment.job_uid
         sidecar = sidecar_name(ours.rank, ours.world_size)
         shard = shard_name(ours.rank, ours.world_size)
         try:
-            written = order.folder.write(shard, order.take_writer(), self._reporter.report)
+            written = request.folder.write(shard, request.take_writer(), self._reporter.report)
         except Exception as error:
             with contextlib.suppress(Exception):
-                order.folder.put(
+                request.folder.put(
                     sidecar, encode_failure(job_uid, f"{type(error).__name__}: {error}")
                 )
             raise
-        order.folder.put(sidecar, encode_sidecar(job_uid, written))
+        request.folder.put(sidecar, encode_sidecar(job_uid, written))
         return written
 
-    def _complete(self, order: _Order, ours: Written) -> None:
+    def _complete(self, request: _SaveRequest, ours: FileDigest) -> None:
         processes = self._environment.processes
         known = {processes.rank: ours}
-        shards = _Shards(order.folder, self._environment.job_uid, processes.world_size, known)
-        self._gather(shards, order)
+        shards = _Shards(request.folder, self._environment.job_uid, processes.world_size, known)
+        self._gather(shards, request)
         self._need_attempt()
         manifest = Manifest(
             job_uid=self._environment.job_uid,
             attempt=self._environment.attempt,
-            epoch=order.epoch,
-            step=order.step,
+            epoch=request.epoch,
+            step=request.step,
             shards=shards.all,
         )
-        order.folder.put(MANIFEST, manifest.encode())
+        request.folder.put(MANIFEST, manifest.encode())
         self._reporter.announce(None)
-        order.saving.note_written()
-        if order.before is not None:
-            order.before.settle()
-        self._line.insist(order.as_("Complete", manifest.size_bytes), self._out_of_time)
-        _log.info("the checkpoint %s is acknowledged", order.saving.uri)
-        self._pass_on_the_acknowledgement(order)
+        request.saving.note_written()
+        if request.before is not None:
+            request.before.settle()
+        self._client.send_until_acknowledged(
+            request.as_checkpoint("Complete", manifest.size_bytes), self._out_of_time
+        )
+        _log.info("the checkpoint %s is acknowledged", request.saving.uri)
+        self._pass_on_the_acknowledgement(request)
 
-    def _gather(self, shards: "_Shards", order: _Order) -> None:
+    def _gather(self, shards: "_Shards", request: _SaveRequest) -> None:
         until = time.monotonic() + self._shards_seconds
-        pause, longest = _LOOK_SECONDS
+        pause, longest = _POLL_SECONDS
         while not shards.look():
             self._need_attempt()
             if time.monotonic() > until or self._out_of_time():
                 raise CheckpointFailed(
-                    f"{order.saving.uri}: the shards of ranks {intervals(shards.missing)} did not"
+                    f"{request.saving.uri}: the shards of ranks {intervals(shards.missing)} did not"
                     " come in time"
                 )
             time.sleep(pause)
             pause = min(pause * 1.5, longest)
 
-    def _pass_on_the_acknowledgement(self, order: _Order) -> None:
-        """The checkpoint counts with or without it; ranks that leave look for it."""
+    def _pass_on_the_acknowledgement(self, request: _SaveRequest) -> None:
+        """Writes the file that the other ranks look for before they exit; a failure is harmless."""
         try:
-            order.folder.put(ACKNOWLEDGED, self._environment.job_uid.encode())
+            request.folder.put(ACKNOWLEDGED, self._environment.job_uid.encode())
         except Exception as error:
-            _log.warning("%s: %s could not be written: %s", order.saving.uri, ACKNOWLEDGED, error)
+            _log.warning("%s: %s could not be written: %s", request.saving.uri, ACKNOWLEDGED, error)
 
     def _need_attempt(self) -> None:
-        if self._departure.over:
-            raise AttemptOver(self._departure.over)
+        if self._shutdown.attempt_over:
+            raise AttemptOver(self._shutdown.attempt_over)
 
     def _out_of_time(self) -> bool:
-        left = self._departure.seconds_left
+        left = self._shutdown.seconds_left
         return self._abandoned or (left is not None and left < MARGIN_SECONDS)
 
 
 class _Shards:
-    """What is known of a checkpoint's shards so far, by rank."""
+    """The digests of a checkpoint's shards that are known so far, by rank."""
 
     def __init__(
-        self, folder: Folder, job_uid: str, world_size: int, known: dict[int, Written]
+        self, folder: Folder, job_uid: str, world_size: int, known: dict[int, FileDigest]
     ) -> None:
         self._folder = folder
         self._job_uid = job_uid
@@ -278,11 +291,11 @@ class _Shards:
         return [rank for rank in range(self._world_size) if rank not in self._known]
 
     @property
-    def all(self) -> tuple[Written, ...]:
+    def all(self) -> tuple[FileDigest, ...]:
         return tuple(self._known[rank] for rank in range(self._world_size))
 
     def look(self) -> bool:
-        """Whether every shard is there by now."""
+        """Reads the new sidecars. Returns whether every shard is there."""
         if not self.missing:
             return True
         names = self._folder.names()
@@ -292,20 +305,20 @@ class _Shards:
             self._take(rank, decode_sidecar(self._job_uid, data))
         return not self.missing
 
-    def _take(self, rank: int, told: Written | str | None) -> None:
-        if isinstance(told, str):
-            raise CheckpointFailed(f"rank {rank} could not write its shard: {told}")
-        if told is not None:
-            self._known[rank] = told
+    def _take(self, rank: int, result: FileDigest | str | None) -> None:
+        if isinstance(result, str):
+            raise CheckpointFailed(f"rank {rank} could not write its shard: {result}")
+        if result is not None:
+            self._known[rank] = result
 
 
 def intervals(ranks: list[int]) -> str:
-    """`1-5,7`; at most what a log line bears."""
+    """The ranks as intervals, 20 at most: `1-5,7`."""
     spans: list[list[int]] = []
     for rank in ranks:
         if spans and rank == spans[-1][1] + 1:
             spans[-1][1] = rank
         else:
             spans.append([rank, rank])
-    told = [f"{a}" if a == b else f"{a}-{b}" for a, b in spans]
-    return ",".join(told[:20]) + (",…" if len(told) > 20 else "")
+    named = [f"{a}" if a == b else f"{a}-{b}" for a, b in spans]
+    return ",".join(named[:20]) + (",…" if len(named) > 20 else "")

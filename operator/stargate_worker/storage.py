@@ -1,8 +1,8 @@
-"""A folder on whatever storage the job has: a mounted volume, or anything that fsspec reaches.
+"""A folder on the job's storage: a mounted volume, or anything that fsspec reaches.
 
-A name in a folder is absent or whole. On a local path that takes a temporary name, fsync and a
-rename; object stores show an object when it is complete. fsspec is imported only where a location
-is a URL.
+A file in a folder is either absent or complete. On a local path this needs a temporary name, fsync
+and a rename; an object store shows an object only when it is complete. fsspec is imported only for a
+location that is a URL.
 """
 
 import contextlib
@@ -21,49 +21,65 @@ from typing import Any, BinaryIO, Protocol, cast
 from stargate_worker.errors import StorageUnavailable
 
 Writer = bytes | Callable[[BinaryIO], object]
-"""The bytes themselves, or what writes them to a file that it is given."""
+"""The bytes themselves, or a function that writes them to a file."""
+OnProgress = Callable[[], None]
+"""Called again and again while bytes are read or written."""
 
 _CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
-class Written:
+class FileDigest:
+    """Size and checksum of a file."""
+
     size_bytes: int
     sha256: str
 
 
 def _nothing() -> None:
-    """Nobody wants to know that bytes go by."""
+    """The default: progress is ignored."""
 
 
 class Folder(Protocol):
-    """Missing names raise FileNotFoundError."""
+    """A folder. Reading a missing file raises FileNotFoundError; other failures raise OSError."""
 
     location: str
 
-    def write(self, name: str, writer: Writer, moved: Callable[[], None] = _nothing) -> Written: ...
-    def put(self, name: str, data: bytes) -> None: ...
-    def get(self, name: str) -> bytes: ...
+    def write(self, name: str, writer: Writer, on_progress: OnProgress = _nothing) -> FileDigest:
+        """Writes a file of any size."""
+        ...
+
+    def put(self, name: str, data: bytes) -> None:
+        """Writes a small file."""
+        ...
+
+    def get(self, name: str) -> bytes:
+        """The content of a small file."""
+        ...
+
     def get_all(self, names: Sequence[str]) -> list[bytes]:
-        """In their order; at once, where one takes its time."""
+        """The contents of small files, in the order of the names; read side by side if remote."""
         ...
 
     def names(self) -> frozenset[str]:
-        """Empty where the folder does not exist (yet)."""
+        """Names of the files; empty where the folder does not exist (yet)."""
         ...
 
-    def fetch(self, name: str, moved: Callable[[], None] = _nothing) -> tuple["Fetched", Written]:
-        """The file on a local path, and what it measures."""
+    def fetch(self, name: str, on_progress: OnProgress = _nothing) -> tuple["Fetched", FileDigest]:
+        """The file on a local path, downloaded if needed, and its digest."""
         ...
 
-    def above(self, levels: int) -> "Folder": ...
+    def above(self, levels: int) -> "Folder":
+        """The folder that many levels up."""
+        ...
+
     def delete(self, first: str) -> None:
-        """All of it, `first` before the rest: what is half deleted must not look whole."""
+        """Deletes the folder; `first` goes first, so that half a checkpoint does not look complete."""
         ...
 
 
 class Fetched:
-    """A local file; one that was downloaded goes when nobody holds this any more."""
+    """A local file. A downloaded one is deleted when nothing refers to this object any more."""
 
     def __init__(self, path: Path, temporary: Path | None = None) -> None:
         self.path = path
@@ -72,6 +88,7 @@ class Fetched:
 
 
 def folder_at(location: str) -> Folder:
+    """The folder at a path or URL. Raises StorageUnavailable where no package handles the URL."""
     scheme, separator, rest = location.partition("://")
     if not separator:
         return LocalFolder(location)
@@ -79,16 +96,18 @@ def folder_at(location: str) -> Folder:
 
 
 class LocalFolder:
+    """A folder on a mounted volume."""
+
     def __init__(self, location: str) -> None:
         self.location = location.rstrip("/")
         self._path = Path(location)
 
-    def write(self, name: str, writer: Writer, moved: Callable[[], None] = _nothing) -> Written:
+    def write(self, name: str, writer: Writer, on_progress: OnProgress = _nothing) -> FileDigest:
         self._path.mkdir(parents=True, exist_ok=True)
         temporary = self._path / f".{name}.{os.getpid()}.partial"
         try:
             with temporary.open("wb") as file:
-                written = measure(writer, file, moved)
+                written = measure(writer, file, on_progress)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.rename(self._path / name)
@@ -114,10 +133,10 @@ class LocalFolder:
         except FileNotFoundError:
             return frozenset()
 
-    def fetch(self, name: str, moved: Callable[[], None] = _nothing) -> tuple[Fetched, Written]:
+    def fetch(self, name: str, on_progress: OnProgress = _nothing) -> tuple[Fetched, FileDigest]:
         path = self._path / name
         with path.open("rb") as file:
-            return Fetched(path), _copy(file, None, moved)
+            return Fetched(path), _copy(file, None, on_progress)
 
     def above(self, levels: int) -> Folder:
         return LocalFolder(str(Path(*self._path.parts[:-levels])))
@@ -129,7 +148,7 @@ class LocalFolder:
 
 
 class RemoteFolder:
-    """`fs` is an fsspec filesystem, `path` what it calls the folder."""
+    """A folder behind fsspec. `fs` is the filesystem, `path` the folder's name in it."""
 
     def __init__(self, fs: Any, path: str, location: str) -> None:
         self._fs = fs
@@ -138,21 +157,21 @@ class RemoteFolder:
 
     @classmethod
     def at(cls, location: str) -> "RemoteFolder":
+        """The folder at a URL. Raises StorageUnavailable where no package handles the scheme."""
         try:
             fs, path = importlib.import_module("fsspec.core").url_to_fs(location)
         except (ImportError, ValueError) as error:
             raise StorageUnavailable(
-                f"{location} is reached through fsspec ({error}): install stargate-operator[worker]"
-                " and fsspec's package for that scheme, or let the runtime's storage give the"
-                " scheme a volume"
+                f"{location} needs fsspec ({error}): install stargate-operator[worker] and fsspec's"
+                " package for that scheme, or let the runtime's storage map the scheme to a volume"
             ) from error
         return cls(fs, path, location)
 
-    def write(self, name: str, writer: Writer, moved: Callable[[], None] = _nothing) -> Written:
+    def write(self, name: str, writer: Writer, on_progress: OnProgress = _nothing) -> FileDigest:
         self._fs.makedirs(self._path, exist_ok=True)
         file = self._fs.open(self._at(name), "wb")
         try:
-            written = measure(writer, file, moved)
+            written = measure(writer, file, on_progress)
         except BaseException:
             self._discard(name, file)
             raise
@@ -178,13 +197,13 @@ class RemoteFolder:
             found = self._fs.ls(self._path, detail=False)
         except FileNotFoundError:
             return frozenset()
-        return frozenset(str(each).rstrip("/").rpartition("/")[2] for each in found)
+        return frozenset(str(path).rstrip("/").rpartition("/")[2] for path in found)
 
-    def fetch(self, name: str, moved: Callable[[], None] = _nothing) -> tuple[Fetched, Written]:
+    def fetch(self, name: str, on_progress: OnProgress = _nothing) -> tuple[Fetched, FileDigest]:
         directory = Path(tempfile.mkdtemp(prefix="stargate-"))
         fetched = Fetched(directory / name, temporary=directory)
         with self._fs.open(self._at(name), "rb") as file, fetched.path.open("wb") as copy:
-            return fetched, _copy(file, copy, moved)
+            return fetched, _copy(file, copy, on_progress)
 
     def above(self, levels: int) -> Folder:
         up = [text.rsplit("/", levels)[0] for text in (self._path, self.location)]
@@ -197,7 +216,7 @@ class RemoteFolder:
             self._fs.rm(self._path, recursive=True)
 
     def _discard(self, name: str, file: Any) -> None:
-        """Where the storage knows how; elsewhere what there is of it goes."""
+        """Discards an unfinished file where the filesystem can; deletes it elsewhere."""
         with contextlib.suppress(Exception):
             file.discard()
         with contextlib.suppress(Exception):
@@ -207,12 +226,12 @@ class RemoteFolder:
         return f"{self._path}/{name}"
 
 
-class _Measured(io.RawIOBase):
-    """Passes bytes on, counts them and sums them up."""
+class _HashingFile(io.RawIOBase):
+    """Writes to another file, and counts and hashes the bytes."""
 
-    def __init__(self, file: BinaryIO, moved: Callable[[], None]) -> None:
+    def __init__(self, file: BinaryIO, on_progress: OnProgress) -> None:
         self._file = file
-        self._moved = moved
+        self._on_progress = on_progress
         self._size = 0
         self._sum = hashlib.sha256()
 
@@ -225,17 +244,18 @@ class _Measured(io.RawIOBase):
             part = view[start : start + _CHUNK]
             self._file.write(part)
             self._sum.update(part)
-            self._moved()
+            self._on_progress()
         self._size += len(view)
         return len(view)
 
     @property
-    def written(self) -> Written:
-        return Written(self._size, self._sum.hexdigest())
+    def written(self) -> FileDigest:
+        return FileDigest(self._size, self._sum.hexdigest())
 
 
-def measure(writer: Writer, file: BinaryIO, moved: Callable[[], None]) -> Written:
-    measured = _Measured(file, moved)
+def measure(writer: Writer, file: BinaryIO, on_progress: OnProgress) -> FileDigest:
+    """Lets the writer write to the file. Returns the digest of what it wrote."""
+    measured = _HashingFile(file, on_progress)
     if isinstance(writer, bytes | bytearray | memoryview):
         measured.write(writer)
     else:
@@ -243,19 +263,19 @@ def measure(writer: Writer, file: BinaryIO, moved: Callable[[], None]) -> Writte
     return measured.written
 
 
-def _copy(file: BinaryIO, to: BinaryIO | None, moved: Callable[[], None]) -> Written:
+def _copy(file: BinaryIO, to: BinaryIO | None, on_progress: OnProgress) -> FileDigest:
     size, total = 0, hashlib.sha256()
     while chunk := file.read(_CHUNK):
         total.update(chunk)
         size += len(chunk)
         if to is not None:
             to.write(chunk)
-        moved()
-    return Written(size, total.hexdigest())
+        on_progress()
+    return FileDigest(size, total.hexdigest())
 
 
 def _sync_directory(path: Path) -> None:
-    """So that the new name survives a crash of the machine; not every file system can."""
+    """Makes the new name survive a crash of the machine; not every file system supports it."""
     with contextlib.suppress(OSError):
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         try:

@@ -1,7 +1,7 @@
-"""One HTTPS request, with the standard library: to the end of its answer, or of its time.
+"""Sends one HTTPS request with the standard library, within a bounded time and size.
 
-A server that hangs or drips costs `seconds` at most, and one that talks without end its first
-MiB. A connection serves one report: an idle one would cost the operator 275 KiB.
+A server that hangs or sends slowly costs `seconds` at most, and one that sends without end costs
+1 MiB. A connection serves one report: an idle one would cost the operator 275 KiB of memory.
 """
 
 import http.client
@@ -21,7 +21,10 @@ _CHUNK = 64 * 1024
 
 
 class Endpoint:
-    """Where this worker reports, and whom it trusts there."""
+    """The URL to which this worker reports, and the CA that it trusts there.
+
+    Raises NotInAJob where the CA is not a certificate.
+    """
 
     def __init__(self, url: str, ca: str) -> None:
         parts = urlsplit(url)
@@ -29,13 +32,13 @@ class Endpoint:
         self._start = f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\n"
         try:
             self._tls = ssl.create_default_context(cadata=ca)
-            # Python 3.13 began to refuse certificates for form's sake that 3.12 takes.
+            # Python 3.13 refuses certificates over formalities that 3.12 ignores.
             self._tls.verify_flags &= ~ssl.VERIFY_X509_STRICT
         except (ssl.SSLError, ValueError) as error:
             raise NotInAJob(f"STARGATE_REPORT_CA holds no PEM certificate: {error}") from None
 
     def post(self, token: str, body: bytes, seconds: float) -> Reply:
-        """Raises OSError (TimeoutError too) where no whole answer comes."""
+        """The answer to one POST. Raises OSError where no whole answer comes within `seconds`."""
         until = time.monotonic() + seconds
         with socket.create_connection((self._host, self._port), _left(until)) as plain:
             plain.settimeout(_left(until))
@@ -52,7 +55,7 @@ class Endpoint:
 
 
 def read_token(path: str) -> str:
-    """Read anew for each report: the kubelet renews the file."""
+    """The token in a file; read it for each report, because the kubelet renews it. Raises OSError."""
     token = Path(path).read_text().strip()
     if not token or not token.isascii() or not token.isprintable() or " " in token:
         raise OSError(f"{path} holds no token")
@@ -67,7 +70,7 @@ def _all_of(line: ssl.SSLSocket, until: float) -> bytes:
         if not chunk:
             return bytes(answer)
         answer += chunk
-    raise ConnectionError("the answer is longer than any of the operator's")
+    raise ConnectionError("the answer is longer than any answer of the operator")
 
 
 def _left(until: float) -> float:
@@ -77,24 +80,27 @@ def _left(until: float) -> float:
     return left
 
 
-class _Heard:
-    """What http.client needs of a socket to parse bytes that are all here."""
+class _ReceivedBytes:
+    """The part of a socket that http.client needs to parse bytes which are all received."""
 
-    def __init__(self, heard: bytes) -> None:
-        self._heard = heard
+    def __init__(self, received: bytes) -> None:
+        self._received = received
 
     def makefile(self, mode: str) -> io.BytesIO:
         del mode
-        return io.BytesIO(self._heard)
+        return io.BytesIO(self._received)
 
 
-def parse(heard: bytes) -> Reply:
+def parse(received: bytes) -> Reply:
+    """Parses a whole HTTP answer. Raises ConnectionError where it is none."""
     try:
-        response = http.client.HTTPResponse(cast("socket.socket", _Heard(heard)), method="POST")
+        response = http.client.HTTPResponse(
+            cast("socket.socket", _ReceivedBytes(received)), method="POST"
+        )
         response.begin()
         return Reply(response.status, response.read(), _seconds(response.getheader("Retry-After")))
     except http.client.HTTPException as error:
-        raise ConnectionError(f"the answer is no HTTP: {type(error).__name__}") from None
+        raise ConnectionError(f"the answer is not HTTP: {type(error).__name__}") from None
 
 
 def _seconds(header: str | None) -> float:

@@ -1,7 +1,7 @@
-"""A worker's whole life in a few calls: join, load, report, save, leave.
+"""The interface of a trainer: join, load, report, save, leave.
 
-Nothing here blocks or ends a training because the operator is away. Threads do what takes time;
-all of them are daemons, so that none keeps a process alive that wants to end.
+An absent operator neither blocks nor ends a training. Slow work runs in threads; all of them are
+daemons, so that none keeps a process alive that has ended.
 """
 
 import atexit
@@ -14,115 +14,126 @@ from functools import partial
 from types import TracebackType
 from typing import NoReturn, Self, SupportsFloat, SupportsIndex
 
-from stargate_worker import agreement, environment, loading
-from stargate_worker.deletion import Janitor
-from stargate_worker.departure import Departure, SigtermWatch
+from stargate_worker import collectives, environment, loading
+from stargate_worker.deletion import CheckpointDeleter
 from stargate_worker.environment import Environment
 from stargate_worker.errors import DamagedCheckpoint, WorkerError
-from stargate_worker.line import Line
 from stargate_worker.loading import Shard
 from stargate_worker.metrics import Metrics
-from stargate_worker.protocol import Checkpoint, Taken
+from stargate_worker.protocol import Accepted, Checkpoint
+from stargate_worker.report_client import ReportClient
 from stargate_worker.reporter import Reporter, first_within
 from stargate_worker.saving import MARGIN_SECONDS, Saver, Saving
+from stargate_worker.shutdown import Shutdown, SigtermWatch
 from stargate_worker.storage import Writer
 from stargate_worker.transport import Endpoint, read_token
 
 EXIT_STOPPED = 143
-"""128 + SIGTERM: not 0, which says that the training is complete."""
+"""Exit code of `leave`: 128 + SIGTERM. Exit code 0 would say that the training is complete.
+
+See docs/decisions/0016-an-early-end-exits-with-143.md.
+"""
 LAST_REPORT_SECONDS = 5.0
 AFTER_ERROR_SECONDS = 5.0
 _BYSTANDER_SECONDS = 2.0
-"""Ranks that end because another must let that one be the first that the operator sees."""
+"""Pause before an exit without SIGTERM, so that the operator sees the rank with the cause first."""
 _UNCOUNTED_GRACE_SECONDS = 60.0
 
 _log = logging.getLogger(__name__)
 
 
 def join(environ: Mapping[str, str] | None = None) -> "Worker":
-    """Who this process is, from its environment; call it once, in the main thread, before forking."""
+    """The worker of this process, from its environment. Starts reporting, and handles SIGTERM.
+
+    Call it once, in the main thread, before anything forks. Raises NotInAJob.
+    """
     worker = Worker(environment.read(os.environ if environ is None else environ))
     worker.start()
     return worker
 
 
 class Worker:
-    def __init__(self, told: Environment) -> None:
-        self._told = told
-        self.job = told.job
-        self.namespace = told.namespace
-        self.attempt = told.attempt
-        self.rank = told.processes.rank
-        self.world_size = told.processes.world_size
-        self.local_rank = told.processes.local_rank
-        self.node_rank = told.node_rank
-        self.nodes = told.nodes
-        self.leads = told.leads
-        self.master_address = told.master_address
-        self.master_port = told.master_port
-        self.model_name = told.model_name
-        self.dataset_uri = told.dataset_uri
-        self.dataset_path = told.dataset_path
-        self.epochs = told.epochs
-        self.accelerator_type = told.accelerator_type
-        self.gpu_equivalents = told.gpu_equivalents
-        self.memory_gb = told.memory_gb
-        self.optimization_strategy = told.optimization_strategy
-        self.checkpoint_interval_epochs = told.checkpoint_interval_epochs
-        self.checkpoint_uri = told.checkpoint_uri
-        self.checkpoint_path = told.checkpoint_path
-        self.resume = told.resume
+    """One process of a training. docs/worker.md describes the attributes."""
+
+    def __init__(self, variables: Environment) -> None:
+        self._environment = variables
+        self.job = variables.job
+        self.namespace = variables.namespace
+        self.attempt = variables.attempt
+        self.rank = variables.processes.rank
+        self.world_size = variables.processes.world_size
+        self.local_rank = variables.processes.local_rank
+        self.node_rank = variables.node_rank
+        self.nodes = variables.nodes
+        self.leads = variables.leads
+        self.master_address = variables.master_address
+        self.master_port = variables.master_port
+        self.model_name = variables.model_name
+        self.dataset_uri = variables.dataset_uri
+        self.dataset_path = variables.dataset_path
+        self.epochs = variables.epochs
+        self.accelerator_type = variables.accelerator_type
+        self.gpu_equivalents = variables.gpu_equivalents
+        self.memory_gb = variables.memory_gb
+        self.optimization_strategy = variables.optimization_strategy
+        self.checkpoint_interval_epochs = variables.checkpoint_interval_epochs
+        self.checkpoint_uri = variables.checkpoint_uri
+        self.checkpoint_path = variables.checkpoint_path
+        self.resume = variables.resume
         self._pid = os.getpid()
         self._closed = False
         self._metrics = Metrics()
-        self._departure = Departure(told.grace_seconds)
-        self._sigterm = SigtermWatch(self._departure)
-        self._janitor = Janitor(told, self._departure)
-        self._line = Line(
-            Endpoint(told.report_url, told.report_ca).post,
-            partial(read_token, told.token_file),
-            self._departure,
-            on_taken=self._heard,
+        self._shutdown = Shutdown(variables.grace_seconds)
+        self._sigterm = SigtermWatch(self._shutdown)
+        self._deleter = CheckpointDeleter(variables, self._shutdown)
+        self._client = ReportClient(
+            Endpoint(variables.report_url, variables.report_ca).post,
+            partial(read_token, variables.token_file),
+            self._shutdown,
+            on_accepted=self._on_accepted,
         )
-        self._reporter = Reporter(self._line, first_within=first_within(told.nodes, told.node_rank))
+        self._reporter = Reporter(
+            self._client, first_within=first_within(variables.nodes, variables.node_rank)
+        )
         self._saver = Saver(
-            told, line=self._line, reporter=self._reporter, departure=self._departure
+            variables, client=self._client, reporter=self._reporter, shutdown=self._shutdown
         )
 
     def start(self) -> None:
+        """Handles SIGTERM and starts the threads; `join` calls it."""
         self._sigterm.install()
-        if self._told.reports:
+        if self._environment.reports:
             self._reporter.start()
             self._reporter.report()
         if self.leads:
-            self._janitor.start()
+            self._deleter.start()
         atexit.register(self._close, AFTER_ERROR_SECONDS)
 
     @property
     def stopping(self) -> bool:
-        """SIGTERM came, or the operator said so: save at the next step, and leave."""
-        return self._departure.stopping
+        """Whether this rank must stop: SIGTERM came, or the operator asked. Save, then leave."""
+        return self._shutdown.stopping
 
     @property
     def seconds_left(self) -> float | None:
-        """Of the grace period, once SIGTERM came."""
-        return self._departure.seconds_left
+        """Seconds left of the grace period; None before SIGTERM."""
+        return self._shutdown.seconds_left
 
     @property
     def epochs_to_train(self) -> range:
-        """The epochs that are left, by the number that is completed when each ends."""
+        """The epochs that are left; each number is that of completed epochs at its end."""
         return range((self.resume.epoch if self.resume else 0) + 1, self.epochs + 1)
 
     def save_due(self, epoch: int) -> bool:
-        """After so many completed epochs, by the job's interval and at its end."""
+        """Whether to save after `epoch` completed epochs: at the job's interval, and at its end."""
         return epoch % self.checkpoint_interval_epochs == 0 or epoch == self.epochs
 
     def stopping_anywhere(self) -> bool:
         """Whether any rank is stopping. A collective of torch: all ranks ask at the same step."""
-        return agreement.any_rank(self.stopping, self.world_size)
+        return collectives.any_rank(self.stopping, self.world_size)
 
     def set_rendezvous(self, environ: MutableMapping[str, str] | None = None) -> None:
-        """What `env://` reads, where it is not set (torchrun sets it)."""
+        """Sets the variables that torch's `env://` reads, unless torchrun has set them."""
         target = os.environ if environ is None else environ
         target.setdefault("MASTER_ADDR", self.master_address)
         target.setdefault("MASTER_PORT", str(self.master_port))
@@ -136,11 +147,11 @@ class Worker:
         step: SupportsIndex | None = None,
         metrics: Mapping[str, SupportsFloat] | None = None,
     ) -> None:
-        """Says that this rank is alive, and how far it is: `epoch` and `step` count what is completed.
+        """Reports that this rank is alive, and its completed epochs and steps.
 
-        Returns at once and never raises; the newest word is sent when its time has come.
+        Returns at once and never raises. The newest values go out with the next report.
         """
-        if not self._told.reports:
+        if not self._environment.reports:
             return
         self._reporter.report(
             epoch=_count("epoch", epoch),
@@ -151,45 +162,49 @@ class Worker:
     def save(
         self, epoch: SupportsIndex, writer: Writer, *, step: SupportsIndex | None = None
     ) -> Saving:
-        """This rank's shard of the checkpoint after `epoch` completed epochs.
+        """Saves this rank's shard of the checkpoint after `epoch` completed epochs.
 
         Every rank calls it with the same epoch and step. A thread calls the writer while training
-        goes on, so what it writes must not change: hand it a copy. One is written at a time: the
-        call waits for the writing of the one before it.
+        goes on, so give it a copy that does not change. The call waits until the save before it is
+        written. Raises ValueError for an epoch or step that cannot be saved.
         """
         within = None if step is None else operator.index(step)
         return self._saver.save(operator.index(epoch), within, writer)
 
     def load(self) -> Shard | None:
-        """This rank's shard of the resume point, verified; None where training starts anew.
+        """This rank's shard of the resume point, verified; None where there is no resume point.
 
-        Raises DamagedCheckpoint once the operator knows: the next attempt starts from an older one.
+        Raises DamagedCheckpoint after reporting it, so the next attempt uses an older checkpoint.
+        Raises WorldSizeChanged, StorageUnavailable or OSError where the shard cannot be read.
         """
         if self.resume is None:
             return None
         try:
-            return loading.load(self._told, self.resume, self.report)
+            return loading.load(self._environment, self.resume, self.report)
         except DamagedCheckpoint as damage:
-            self._tell_damage(damage)
+            self._report_damage(damage)
             raise
 
     def report_damaged(self, why: str) -> NoReturn:
-        """For trainers that read the resume point themselves: it cannot be used, and why."""
+        """Reports that the resume point cannot be used, and raises DamagedCheckpoint.
+
+        For trainers that read the resume point themselves.
+        """
         damage = DamagedCheckpoint(why)
-        self._tell_damage(damage)
+        self._report_damage(damage)
         raise damage
 
     def leave(self) -> NoReturn:
-        """Ends the process before the training's end: after the last save, and not with 0."""
+        """Exits with 143 before the end of training, once the last save is done."""
         if self._saver.last is not None:
             self._saver.last.settle()
-        if not self._departure.over:
-            self._await_the_others()
+        if not self._shutdown.attempt_over:
+            self._await_acknowledgement()
         self.close()
         raise SystemExit(EXIT_STOPPED)
 
     def close(self) -> None:
-        """Finishes a pending save and sends the last word; what `with` does at its end."""
+        """Finishes a pending save and sends the last report; the end of a `with` block does this."""
         self._close(None)
 
     def __enter__(self) -> Self:
@@ -204,39 +219,42 @@ class Worker:
         orderly = kind is None or issubclass(kind, SystemExit)
         self._close(None if orderly else AFTER_ERROR_SECONDS)
 
-    def _close(self, patience: float | None) -> None:
-        """`patience`: how long a pending save may take at most; None: until it is settled."""
+    def _close(self, seconds: float | None) -> None:
+        """Waits for a pending save `seconds` at most; None waits without limit."""
         if self._closed or os.getpid() != self._pid:
             return
         self._closed = True
         atexit.unregister(self._close)
-        if self._saver.last is not None and not self._saver.last.settle(patience):
+        if self._saver.last is not None and not self._saver.last.settle(seconds):
             self._saver.abandon()
         self._reporter.close(LAST_REPORT_SECONDS)
-        self._janitor.close(LAST_REPORT_SECONDS)
+        self._deleter.close(LAST_REPORT_SECONDS)
         self._sigterm.remove()
 
-    def _heard(self, answer: Taken) -> None:
-        if self.leads and not self._departure.over:
-            self._janitor.take(answer.delete)
+    def _on_accepted(self, answer: Accepted) -> None:
+        if self.leads and not self._shutdown.attempt_over:
+            self._deleter.enqueue(answer.delete)
 
-    def _tell_damage(self, damage: DamagedCheckpoint) -> None:
+    def _report_damage(self, damage: DamagedCheckpoint) -> None:
         assert self.resume is not None
         _log.error("the resume point cannot be used: %s", damage)
         checkpoint = Checkpoint(self.resume.epoch, self.resume.uri, "Damaged")
         try:
-            self._line.insist(checkpoint, lambda: self.stopping)
+            self._client.send_until_acknowledged(checkpoint, lambda: self.stopping)
         except WorkerError as error:
-            _log.warning("the operator may not know of the damage: %s", error)
+            _log.warning("the operator may not know about the damage: %s", error)
 
-    def _await_the_others(self) -> None:
-        """A rank that is gone ends the attempt, and with it a checkpoint that does not count yet."""
+    def _await_acknowledgement(self) -> None:
+        """Waits until the save counts: the first rank that exits ends the attempt.
+
+        See docs/decisions/0017-nobody-leaves-before-the-last-save-counts.md.
+        """
         until = time.monotonic() + _UNCOUNTED_GRACE_SECONDS
         while not self.leads and not self._saver.acknowledged():
-            left = self._departure.seconds_left
+            left = self._shutdown.seconds_left
             if time.monotonic() > until or (left is not None and left < MARGIN_SECONDS):
                 break
-        if not self._departure.terminated:
+        if not self._shutdown.terminated:
             time.sleep(_BYSTANDER_SECONDS)
 
 
@@ -248,6 +266,8 @@ def _count(field: str, value: SupportsIndex | None) -> int | None:
     except TypeError:
         number = -1
     if number < 0:
-        _log.warning("%s is left out of a report: %r is no whole number from 0 on", field, value)
+        _log.warning(
+            "%s is left out of a report: %r is not a whole number of 0 or more", field, value
+        )
         return None
     return number

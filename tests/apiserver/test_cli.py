@@ -57,7 +57,7 @@ def test_it_is_told_before_any_cluster_is_asked_for(shell: Shell, command: str) 
 
 WRONG: list[tuple[tuple[str, ...], int, str]] = [
     (("submit", "-f", "/no/such"), 2, "/no/such is not valid: it cannot be read"),
-    (("submit", "-f", "-"), 2, "stdin is not valid: it holds no job"),
+    (("submit", "-f", "-"), 2, "stdin is not valid: it must hold a StargateJob"),
     (("submit",), 2, "--file"),
     (("status", "nobody"), 4, "there is no job nobody"),
     (("status", "No/Job"), 2, "it must be namespace/name"),

@@ -171,7 +171,14 @@ class JobStory:
         return sorted(self.story.recorder.look(found), key=lambda pod: pod.rank)
 
     def rank(self, rank: int, attempt: int = 0) -> Pod:
-        return next(pod for pod in self.pods(attempt) if pod.rank == rank)
+        """The pods come on another watch than the job, perhaps a little later."""
+
+        def found(state: State) -> Pod | None:
+            del state
+            return next((pod for pod in self.pods(attempt) if pod.rank == rank), None)
+
+        pod: Pod = self.story.wait(found, f"{self.name}: rank {rank}")
+        return pod
 
     def wait_pods(self, condition: Callable[[list[Pod]], Any], expected: str) -> list[Pod]:
         def holds(state: State) -> tuple[list[Pod], ...]:

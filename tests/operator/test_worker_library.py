@@ -145,7 +145,7 @@ def test_a_straggler_is_refused_stops_and_deletes_nothing(story: Story, cluster:
     straggler.cut_off = True
     ranks[1].kill()
 
-    straggler.says("nothing more of this attempt")
+    straggler.says("this attempt is over")
     straggler.says("leaving after")
     job.wait_phase("Running", attempt=2)
     assert straggler.process.wait(20) == 143

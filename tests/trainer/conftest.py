@@ -1,4 +1,4 @@
-"""A Python that imports torch: $TRAINER_PYTHON, or one found on this machine. Ours has none."""
+"""Finds a Python that imports torch: $TRAINER_PYTHON, or one on this machine. Ours has no torch."""
 
 import os
 import shutil
@@ -33,7 +33,7 @@ def sink(tmp_path: Path) -> Iterator[Sink]:
 
 @pytest.fixture
 def gang(tmp_path: Path, python: str, sink: Sink) -> Iterator[MakeGang]:
-    """Makes gangs over one data set, each with storage of its own."""
+    """Creates gangs that share one data set, each with its own storage."""
     made: list[Gang] = []
 
     def make(**spec: Any) -> Gang:

@@ -1,6 +1,6 @@
-"""A gang of the reference trainer's processes on this machine, told what real pods are told.
+"""A gang of the reference trainer's processes on this machine, with the environment of real pods.
 
-The job is that of examples/kind; the operator's own code makes the environment of each attempt.
+The job is that of examples/kind; the operator's own code creates the environment of each attempt.
 """
 
 import os
@@ -59,7 +59,7 @@ class Attempt:
         return [rank.wait(seconds) for rank in self.ranks]
 
     def passes(self, step: int, seconds: float = SECONDS) -> None:
-        """Every rank has said that it is past that step."""
+        """Waits until every rank has reported that step or a later one."""
 
         def passed() -> bool:
             steps = self.sink.steps(self.number)
@@ -110,7 +110,7 @@ class Gang:
 
     @property
     def weights(self) -> str:
-        """What the last attempt ended with."""
+        """The content of weights.json of the last attempt."""
         folder = self.attempts[-1].number
         (found,) = self.storage.glob(f"checkpoints/*/*/attempt-{folder}/weights.json")
         return found.read_text()
@@ -143,7 +143,7 @@ class Gang:
         return blueprint
 
     def _here(self, port: str) -> dict[str, str]:
-        """What differs where all ranks share one machine."""
+        """The variables that differ where all ranks share one machine."""
         return {
             "STARGATE_MASTER_ADDR": "127.0.0.1",
             "STARGATE_MASTER_PORT": port,

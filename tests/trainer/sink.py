@@ -1,7 +1,7 @@
-"""Where a gang under test reports: the operator's answers, without an operator.
+"""A report server for a gang under test: it gives the operator's answers without an operator.
 
-Over TLS, as the worker's library demands. A rank's token is `<attempt>/<rank>`, so that a report
-says who made it, as the pod behind a real token does.
+It uses TLS, as the worker's library requires. A rank's token is `<attempt>/<rank>`, so a report
+identifies its rank, as a real token identifies a pod.
 """
 
 import json
@@ -51,7 +51,7 @@ class Sink:
         return [each.checkpoint for each in self.heard if _is(each, "Damaged")]
 
     def steps(self, attempt: int) -> dict[int, int]:
-        """How far each rank said it is."""
+        """The last step that each rank reported."""
         told = [each for each in self.heard if each.attempt == attempt and "step" in each.report]
         return {each.rank: int(each.report["step"]) for each in told}
 
@@ -76,7 +76,7 @@ class _Server(ThreadingHTTPServer):
     sink: Sink
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A rank that was killed in the middle of a report is no error of the sink's."""
+        """Ignores a rank that was killed in the middle of a report."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -94,7 +94,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(encoded)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Says nothing."""
+        """Logs nothing."""
 
 
 @dataclass

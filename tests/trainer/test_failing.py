@@ -1,4 +1,4 @@
-"""What goes wrong around a rank, and what it says of it: exit code and last line."""
+"""Failures around a rank: its exit code and its last log line."""
 
 import shutil
 import signal
@@ -23,7 +23,7 @@ def said(attempt: Attempt) -> str:
     return attempt.ranks[0].said
 
 
-def test_an_unknown_strategy_is_refused_before_torch_is_imported(gang: MakeGang) -> None:
+def test_unknown_strategy_is_refused_before_torch_is_imported(gang: MakeGang) -> None:
     began = time.monotonic()
     attempt = gang(**alone(), optimizationStrategy="lion").start()
     assert attempt.wait() == [MISCONFIGURED]
@@ -31,13 +31,13 @@ def test_an_unknown_strategy_is_refused_before_torch_is_imported(gang: MakeGang)
     assert time.monotonic() - began < 10
 
 
-def test_a_data_set_that_is_not_there_is_named(gang: MakeGang) -> None:
+def test_missing_data_set_is_named(gang: MakeGang) -> None:
     attempt = gang(**alone(), datasetPath="stargate_storage://datasets/none").start()
     assert attempt.wait() == [DATASET_UNUSABLE]
     assert "/datasets/none: there is no such folder" in attempt.ranks[0].last_line
 
 
-def test_a_rank_that_never_comes_is_named(gang: MakeGang) -> None:
+def test_absent_rank_is_named(gang: MakeGang) -> None:
     attempt = gang(epochs=1).start(TRAINER_RENDEZVOUS_SECONDS="15")
     attempt.ranks[3].process.kill()
     codes = attempt.wait()
@@ -45,7 +45,7 @@ def test_a_rank_that_never_comes_is_named(gang: MakeGang) -> None:
     assert "of 4 ranks these did not join: 3" in attempt.ranks[0].last_line
 
 
-def test_an_address_that_does_not_resolve_is_waited_for_and_then_named(gang: MakeGang) -> None:
+def test_unresolvable_address_is_named_after_a_wait(gang: MakeGang) -> None:
     attempt = gang(epochs=1).start(
         STARGATE_MASTER_ADDR="nowhere.invalid", TRAINER_RENDEZVOUS_SECONDS="8"
     )
@@ -54,7 +54,7 @@ def test_an_address_that_does_not_resolve_is_waited_for_and_then_named(gang: Mak
     assert "of 4 ranks these did not join: 1, 2, 3" in attempt.ranks[0].last_line
 
 
-def test_a_rank_that_waits_for_the_others_can_be_stopped(gang: MakeGang) -> None:
+def test_waiting_rank_can_be_stopped(gang: MakeGang) -> None:
     attempt = gang(epochs=1).start()
     attempt.ranks[3].process.kill()
     time.sleep(8)
@@ -63,7 +63,7 @@ def test_a_rank_that_waits_for_the_others_can_be_stopped(gang: MakeGang) -> None
     assert attempt.wait(15)[:3] == [STOPPED] * 3
 
 
-def test_a_rank_that_stands_still_is_given_up(gang: MakeGang) -> None:
+def test_stuck_rank_ends_the_gang(gang: MakeGang) -> None:
     attempt = gang(epochs=50).start(TRAINER_COLLECTIVE_SECONDS="5")
     attempt.passes(5)
     attempt.ranks[1].send(signal.SIGSTOP)
@@ -84,7 +84,7 @@ def test_training_goes_on_while_the_operator_is_away(gang: MakeGang, sink: Sink)
     assert [each["epoch"] for each in sink.complete] == list(range(1, 9))
 
 
-def test_a_flipped_byte_is_found_and_told(gang: MakeGang, sink: Sink) -> None:
+def test_flipped_byte_is_reported_as_damage(gang: MakeGang, sink: Sink) -> None:
     damaged = gang(**alone())
     assert damaged.start().wait() == [DONE]
     (shard,) = damaged.storage.glob("checkpoints/*/*/attempt-1/epoch-2/shard-00000-of-00001")
@@ -99,7 +99,7 @@ def test_a_flipped_byte_is_found_and_told(gang: MakeGang, sink: Sink) -> None:
     assert [each["epoch"] for each in sink.damaged] == [2]
 
 
-def test_a_checkpoint_of_another_model_is_refused_by_name(gang: MakeGang, sink: Sink) -> None:
+def test_checkpoint_of_another_model_is_refused(gang: MakeGang, sink: Sink) -> None:
     job = gang(**alone())
     assert job.start().wait() == [DONE]
     attempt = job.start(sink.complete[-1], TRAINER_WIDTH="16")
@@ -107,7 +107,7 @@ def test_a_checkpoint_of_another_model_is_refused_by_name(gang: MakeGang, sink: 
     assert "another TRAINER_WIDTH" in attempt.ranks[0].last_line
 
 
-def test_another_job_s_weights_are_a_warm_start(gang: MakeGang, sink: Sink) -> None:
+def test_warm_start_uses_another_job_s_weights(gang: MakeGang, sink: Sink) -> None:
     first = gang(**alone(epochs=4))
     assert first.start().wait() == [DONE]
     learnt = losses(sink)
@@ -123,7 +123,7 @@ def test_another_job_s_weights_are_a_warm_start(gang: MakeGang, sink: Sink) -> N
     assert sink.complete[-1]["epoch"] == 2
 
 
-def test_the_loss_falls(gang: MakeGang, sink: Sink) -> None:
+def test_loss_falls_from_epoch_to_epoch(gang: MakeGang, sink: Sink) -> None:
     assert gang(**alone(epochs=3)).start().wait() == [DONE]
     found = losses(sink)
     assert found[-1] < 0.8 * found[0]

@@ -1,4 +1,4 @@
-"""A training that was interrupted ends with the weights of one that was not, bit for bit."""
+"""An interrupted training ends with the same weights as an uninterrupted one, bit for bit."""
 
 import signal
 
@@ -24,7 +24,7 @@ def resumed(gang: Gang, sink: Sink) -> str:
 
 
 @pytest.mark.parametrize("strategy", ["distributed_adam_optimized", "sgd_momentum"])
-def test_a_rank_is_killed_in_mid_epoch(gang: MakeGang, sink: Sink, strategy: str) -> None:
+def test_killed_rank_ends_with_the_same_weights(gang: MakeGang, sink: Sink, strategy: str) -> None:
     job = {"epochs": 6, "optimizationStrategy": strategy}
     expected = undisturbed(gang(**job))
     broken = gang(**job)
@@ -38,12 +38,12 @@ def test_a_rank_is_killed_in_mid_epoch(gang: MakeGang, sink: Sink, strategy: str
     assert resumed(broken, sink) == expected
 
 
-def test_cutting_the_optimizer_s_state_over_the_ranks_changes_nothing(gang: MakeGang) -> None:
+def test_sharded_optimizer_ends_with_the_same_weights(gang: MakeGang) -> None:
     whole = undisturbed(gang(epochs=2, optimizationStrategy="adam"))
     assert undisturbed(gang(epochs=2, optimizationStrategy="distributed_adam_optimized")) == whole
 
 
-def test_all_ranks_are_told_to_stop(gang: MakeGang, sink: Sink) -> None:
+def test_stopped_gang_ends_with_the_same_weights(gang: MakeGang, sink: Sink) -> None:
     expected = undisturbed(gang(epochs=4))
     suspended = gang(epochs=4)
     first = suspended.start(TRAINER_STEP_SECONDS="0.05")
@@ -57,8 +57,8 @@ def test_all_ranks_are_told_to_stop(gang: MakeGang, sink: Sink) -> None:
     assert resumed(suspended, sink) == expected
 
 
-def test_one_rank_alone_is_told_to_stop(gang: MakeGang, sink: Sink) -> None:
-    """As in a preemption: the others save with it, and let it go first."""
+def test_one_stopped_rank_ends_with_the_same_weights(gang: MakeGang, sink: Sink) -> None:
+    """As in a preemption: all ranks save together, and this rank exits first."""
     expected = undisturbed(gang(epochs=3))
     preempted = gang(epochs=3)
     first = preempted.start(TRAINER_STEP_SECONDS="0.05")

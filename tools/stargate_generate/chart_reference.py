@@ -1,27 +1,26 @@
-"""What is written down twice about the chart's values, so that it is written by hand only once.
+"""Writes the documentation and the schema of the chart's values from their one source.
 
-`python -m stargate_generate.chart_reference` puts the comments of values.yaml, each of them `# --` above its
-key, into a table of the chart's README, and the operator's settings into it and values.schema.json.
+`python -m stargate_generate.chart_reference` puts the comments of values.yaml (`# --` above each key)
+into a table of the chart's README, and the operator's settings into it and values.schema.json.
 
 See docs/decisions/0041-the-values-schema-is-closed.md.
 """
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
+from stargate_generate.markdown import table, with_part
 from stargate_lab.cluster.chart import CHART
 from stargate_operator.settings import Settings
 
 README = CHART / "README.md"
 SCHEMA = CHART / "values.schema.json"
 VALUES = CHART / "values.yaml"
-BEGIN = "<!-- `make manifests` writes from here, out of values.yaml -->"
-END = "<!-- to here -->"
 OF_THE_CHART = frozenset(
     {
         "kubeconfig",
@@ -58,19 +57,13 @@ def main() -> None:
 
 
 def readme(page: str, values: str) -> str:
-    head, _, rest = page.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    rows = [*documented(values), *settings(yaml.safe_load(values)["settings"])]
-    return f"{head}{BEGIN}\n\n{table(rows)}\n\n{END}{tail}"
-
-
-def table(values: Iterable[Value]) -> str:
-    rows = [f"| `{each.key}` | {_shown(each)} | {each.description} |" for each in values]
-    return "\n".join(["| value | default | |", "|---|---|---|", *rows])
+    found = [*documented(values), *settings(yaml.safe_load(values)["settings"])]
+    rows = [(f"`{value.key}`", _shown(value), value.description) for value in found]
+    return with_part(page, "values", table(("value", "default", "meaning"), rows))
 
 
 def documented(text: str) -> Iterator[Value]:
-    """Every value with a comment of its own; what lies below one belongs to it."""
+    """Every value that has a comment; the values nested below it have none of their own."""
     yield from _below("", yaml.compose(text), yaml.safe_load(text), text.splitlines())
 
 
@@ -86,7 +79,7 @@ def _below(path: str, node: yaml.Node | None, value: Any, lines: list[str]) -> I
 
 
 def _comment_above(lines: list[str], line: int) -> str:
-    """From the mark on; a line without it goes on with the one before."""
+    """The text after the mark; a line without the mark continues the line before."""
     said: list[str] = []
     for text in (each.strip() for each in reversed(lines[:line])):
         if not text.startswith("#"):
@@ -103,7 +96,7 @@ def _shown(value: Value) -> str:
 
 
 def schema(text: str) -> str:
-    """Its `settings` are the operator's own."""
+    """The chart's schema, with the operator's own schema as `settings`."""
     known = json.loads(text)
     known["properties"]["settings"]["properties"] = {
         name: _bounds(field) for name, field in _settings()
@@ -112,7 +105,7 @@ def schema(text: str) -> str:
 
 
 def settings(chosen: dict[str, Any]) -> Iterator[Value]:
-    """What the chart does not choose is as the operator has it."""
+    """The schema of the operator's settings, without those that the chart sets itself."""
     for name, field in _settings():
         default = chosen.get(name, field["default"])
         yield Value(f"settings.{name}", default, field["description"])
@@ -133,7 +126,7 @@ def camel(name: str) -> str:
 
 
 def _compact(text: str) -> str:
-    """What fits one line stands on one."""
+    """JSON in which each object that fits one line is on one line."""
     flat = re.compile(r"([\[{])\n\s*([^\[\]{}]*?)\n\s*([\]}])")
     return flat.sub(_joined, text)
 

@@ -36,7 +36,7 @@ class Panel:
     kind: Kind = "lines"
     width: int = 8
     highest: float | None = None
-    """Of the axis, where it is known."""
+    """Unit of the axis, where it is known."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def _stat(title: str, says: str, expression: str, unit: str = "short") -> Panel:
 
 
 def _quantiles(title: str, says: str, histogram: str, window: str = _RATE) -> Panel:
-    """Rare events need a wide window."""
+    """Quantiles over a wide window, because the events are rare."""
     buckets = f"sum by (le) (rate({histogram}_bucket{window}))"
     queries = tuple(
         Query(f"histogram_quantile({q}, {buckets})", f"p{round(q * 100)}") for q in (0.5, 0.9, 0.99)
@@ -411,7 +411,7 @@ ROWS = (_JOBS, _GANGS, _TRAINING, _API, _OPERATOR)
 
 
 def expressions() -> Iterator[tuple[str, str]]:
-    """Each query with the title of its panel."""
+    """The title of each panel, with its query."""
     for row in ROWS:
         for panel in row.panels:
             yield from ((panel.title, query.expression) for query in panel.queries)
@@ -443,7 +443,7 @@ def dashboard() -> Json:
 
 
 def _placed() -> Iterator[Json]:
-    """Left to right, a new line where one is full, each row below the one before."""
+    """Panels placed from left to right; a full line is followed by a new one below it."""
     number, y = 0, 0
     for row in ROWS:
         number += 1

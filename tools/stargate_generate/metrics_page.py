@@ -1,35 +1,32 @@
 """Writes the tables of docs/metrics.md: every metric of the operator, every alert of the chart.
 
-`python -m stargate_generate.metrics_page`; `make manifests` calls it.
+`make manifests` calls `python -m stargate_generate.metrics_page`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
+from stargate_generate.markdown import Row, table, with_part
 from stargate_lab.cluster.chart import CHART
 from stargate_lab.host.paths import REPO
 from stargate_operator.telemetry import gauges, metrics, status_counters
 
 PAGE = REPO / "docs" / "metrics.md"
 RULES = CHART / "files" / "alerts.yaml"
-END = "<!-- to here -->"
-Row = Sequence[str]
-
-
-def begin(what: str) -> str:
-    return f"<!-- `make manifests` writes the {what} from here -->"
 
 
 def page(before: str) -> str:
-    after = _with(before, "alerts", _table(("alert", "severity", "fires when", "for"), _alerts()))
-    return _with(after, "metrics", _table(("metric", "type", "labels", "what"), _metrics()))
+    after = with_part(
+        before, "alerts", table(("alert", "severity", "fires when", "for"), _alerts())
+    )
+    return with_part(after, "metrics", table(("metric", "type", "labels", "what"), _metrics()))
 
 
 def names() -> list[str]:
-    """Of the metrics, as Prometheus has them."""
+    """The names of the metrics, as Prometheus shows them."""
     return [_name(each) for each in _collectors()]
 
 
@@ -54,26 +51,13 @@ def _metrics() -> Iterable[Row]:
 
 def _alerts() -> Iterable[Row]:
     for rule in _rules():
-        expression = " ".join(rule["expr"].split()).replace("|", "\\|")
+        expression = " ".join(rule["expr"].split())
         yield f"`{rule['alert']}`", rule["labels"]["severity"], f"`{expression}`", rule["for"]
 
 
 def _rules() -> list[dict[str, Any]]:
     groups = yaml.safe_load(RULES.read_text())["groups"]
     return [rule for group in groups for rule in group["rules"]]
-
-
-def _table(head: Row, rows: Iterable[Row]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _with(text: str, what: str, table: str) -> str:
-    head, mark, rest = text.partition(begin(what))
-    _, end, tail = rest.partition(END)
-    if not mark or not end:
-        raise ValueError(f"{PAGE.name} lacks its marks {begin(what)} and {END}")
-    return f"{head}{mark}\n\n{table}\n\n{end}{tail}"
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Builders and fakes of the report tests: a certificate, a token, a pod, a board, an API server."""
+"""Builders and fakes for reports: a certificate, a token, a pod, a job, an API server."""
 
 import asyncio
 import base64
@@ -134,7 +134,7 @@ def status(*reports: CheckpointReport, attempt: int = 1) -> StargateJobStatus:
 
 @dataclass
 class Reviewer:
-    """An API server that vouches for the tokens of `token`, and counts how often it is asked."""
+    """An API server that accepts the tokens made by `token`, and counts the reviews."""
 
     asked: int = 0
     at_once: int = 0
@@ -213,7 +213,7 @@ class FakeJobLookup:
         self.progress.append(job_uid)
 
     def write(self) -> None:
-        """A reconcile that puts every pending checkpoint into the status."""
+        """Reconciles: puts every pending checkpoint into the status."""
         assert self.job is not None
         pending = self.pending.of(JOB).checkpoints
         keys = tuple(report.key for report in pending)

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 _MOST_NODES = 99_999
-"""Of a job."""
+"""The largest job that the API accepts."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -122,7 +122,7 @@ def _up(options: argparse.Namespace) -> int:
 
 
 def _down(options: argparse.Namespace) -> int:
-    from stargate_lab.commands.up import down, down_all
+    from stargate_lab.process.simulated_cluster import down, down_all
 
     for name in options.names:
         down(name)

@@ -1,1 +1,1 @@
-"""What a release is made of: one version, and the notes that the changelog holds for it."""
+"""A release: one version, and its notes from the changelog."""

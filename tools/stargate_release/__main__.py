@@ -1,4 +1,4 @@
-"""`python -m stargate_release …`: what the Makefile and the release workflow call."""
+"""`python -m stargate_release …`: the commands of the Makefile and of the release workflow."""
 
 import argparse
 import sys
@@ -37,7 +37,7 @@ def _notes() -> str:
 
 
 def _check(tag: str) -> None:
-    """The first thing that a release does: afterwards nothing can be taken back."""
+    """Checks the tree before a release publishes anything: a publication cannot be undone."""
     current = version.current()
     if tag != f"v{current}":
         raise ReleaseError(f"the tag is {tag!r}, and pyproject.toml says {current}: tag v{current}")

@@ -1,4 +1,4 @@
-"""The notes of a release: its section of CHANGELOG.md, in the form of keepachangelog.com."""
+"""The notes of a release: its section of CHANGELOG.md, in the format of keepachangelog.com."""
 
 import re
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 @dataclass(frozen=True)
 class Section:
-    """One version's; `date` is empty while it is not released."""
+    """The section of one version; `date` is empty until it is released."""
 
     version: str
     date: str
@@ -30,7 +30,7 @@ def sections(changelog: str) -> Iterator[Section]:
 
 
 def notes(changelog: str, version: str) -> str:
-    """What the release page says."""
+    """The text of the release page."""
     found = next((each for each in sections(changelog) if each.version == version), None)
     if found is None:
         raise ReleaseError(f"CHANGELOG.md has no section '## [{version}] - <date>'")

@@ -1,7 +1,7 @@
 """The version, and the files that repeat it.
 
-pyproject.toml states it. Everything else that names it is written from there by `make manifests`, so
-that a release is one edited line.
+pyproject.toml states it. `make manifests` writes it to all other files, so that a release needs one
+edited line.
 """
 
 import re
@@ -16,12 +16,12 @@ _FORM = re.compile(r"\d+\.\d+\.\d+")
 
 
 class ReleaseError(ValueError):
-    """What keeps this tree from being released; the message says what to change."""
+    """This tree cannot be released; the message says what to change."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """A file that repeats the version; `before` matches what stands before it in a line."""
+    """A file that repeats the version; `before` matches the text before it in its line."""
 
     path: str
     before: str
@@ -68,7 +68,7 @@ def write(repo: Path = REPO) -> None:
 
 
 def lagging(repo: Path = REPO) -> Iterator[str]:
-    """Each place that names another version, or none."""
+    """The places that name another version, or none."""
     version = current(repo)
     for place in PLACES:
         found = place.versions((repo / place.path).read_text())

@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def _train() -> None:
-    """What can be refused is refused before torch, which takes seconds, is imported."""
+    """Checks all settings before it imports torch, which takes seconds."""
     with stargate_worker.join() as worker:
         wanted = settings(os.environ)
         strategy(worker.optimization_strategy)
@@ -46,7 +46,7 @@ def _tell(told: TrainerError, error: Exception) -> Exit:
 
 
 def _end(code: Exit) -> None:
-    """At once: on its way out torch waits for peers that are gone, and prints after our last line."""
+    """Exits at once: normally torch waits for ranks that are gone, and prints after our last line."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

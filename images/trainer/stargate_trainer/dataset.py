@@ -1,4 +1,4 @@
-"""The text that is learnt, and in which order. Pure but for reading two files.
+"""The text of a training, and its order. Pure, except for reading two files.
 
 A data set is a folder with `train.txt` and `validation.txt` (or the same names with `.gz`): any
 bytes, no tokenizer. The order of an epoch is a function of seed and epoch alone, so a training
@@ -39,12 +39,12 @@ def _text(folder: Path, name: str) -> bytes:
 
 
 def windows(text: bytes, context: int) -> int:
-    """How many stretches of `context` bytes the text has, each with the byte that follows it."""
+    """The number of windows of `context` bytes in the text, each with the byte after it."""
     return max(0, (len(text) - 1) // context)
 
 
 def need_window(validation: bytes, context: int) -> bytes:
-    """The text itself, if there is anything in it to judge by."""
+    """The text, if it has at least one window."""
     if windows(validation, context):
         return validation
     raise TrainerError(
@@ -56,7 +56,7 @@ def need_window(validation: bytes, context: int) -> bytes:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Which windows each rank learns from at each step of each epoch; what is over is left out."""
+    """The windows of each rank at each step of each epoch; the remainder is left out."""
 
     seed: int
     windows: int

@@ -1,8 +1,8 @@
-"""How the trainer ends: each way to fail has an exit code of its own and a last line that says why.
+"""How the trainer ends: each kind of failure has an exit code and a last line with the reason.
 
-The operator shows the exit code and the last log lines in the attempt, so the last line must be
-the one that explains. The codes are those of sysexits.h; none lies between 129 and 192, which read
-as signals, but for 143, that of SIGTERM, with which a worker leaves that was told to stop.
+The operator shows the exit code and the last log lines in the attempt, so the last line must be the
+explanation. The codes are those of sysexits.h. None is between 129 and 192, which stand for signals,
+except 143 (SIGTERM), with which a worker exits that was told to stop.
 """
 
 from enum import IntEnum
@@ -50,7 +50,7 @@ _SIGNS_OF_A_LOST_PEER = ("gloo", "connection closed by peer", "connection reset"
 
 
 def as_trainer_error(error: Exception) -> TrainerError:
-    """What any error means to whoever reads the attempt's message."""
+    """The trainer's error for any exception, for the message of the attempt."""
     if isinstance(error, TrainerError):
         return error
     said = " ".join(str(error).split()) or "no message"

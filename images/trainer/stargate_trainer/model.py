@@ -13,7 +13,8 @@ _DROPOUT = 0.1
 
 
 class LanguageModel(nn.Module):
-    """From a window of bytes, the logits of the byte that follows each of them."""
+    """Predicts the next byte: from windows of shape (batch, context), logits of shape
+    (batch, context, 256)."""
 
     def __init__(self, *, context: int, width: int, layers: int) -> None:
         super().__init__()
@@ -25,6 +26,7 @@ class LanguageModel(nn.Module):
         self.register_buffer("place", torch.arange(context), persistent=False)
 
     def forward(self, window: Tensor) -> Tensor:
+        """The logits of the byte that follows each byte of the window."""
         seen = self.bytes(window) + self.places(self.place)
         return self.head(self.norm(self.blocks(seen)))
 
@@ -65,5 +67,5 @@ class _Attention(nn.Module):
 
 
 def surprise(logits: Tensor, following: Tensor) -> Tensor:
-    """The mean cross entropy, in nats per byte."""
+    """The mean cross entropy in nats per byte. `following` has the shape (batch, context)."""
     return functional.cross_entropy(logits.reshape(-1, BYTES), following.reshape(-1))

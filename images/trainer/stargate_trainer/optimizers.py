@@ -1,8 +1,8 @@
-"""From a strategy to an optimizer: one copy of its state per rank, or one cut over all ranks.
+"""The optimizer of a strategy: each rank has a copy of its state, or one part of it.
 
-The sharded one is half a page of our own, not torch's ZeroRedundancyOptimizer: that one cuts
-between parameters (so ranks differ, and some may have none), hands out its state only when it is
-gathered on one rank, and its import takes a second of every start.
+The sharded optimizer is our own, not torch's ZeroRedundancyOptimizer: that one divides between
+parameters (so ranks differ, and some may have none), gives its state only gathered on one rank, and
+its import takes a second of every start.
 """
 
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ class Replicated:
         self._inner.step()
 
     def state(self) -> dict[int, Any]:
-        """What this rank must save."""
+        """The state that this rank must save."""
         found: dict[int, Any] = self._inner.state_dict()["state"]
         return found
 
@@ -35,7 +35,7 @@ class Replicated:
 
 
 class Sharded(Replicated):
-    """Every rank steps its own slice of the weights and hands it to all others."""
+    """Every rank updates its own slice of the weights and sends it to all others."""
 
     def __init__(self, inner: torch.optim.Optimizer, mine: nn.Parameter, slices: Slices) -> None:
         super().__init__(inner)

@@ -1,8 +1,7 @@
-"""How the ranks of one attempt find each other, within a stated time.
+"""How the ranks of one attempt find each other, within a time limit.
 
-Rank 0's name comes from a headless Service and may resolve late; pods start seconds apart. So the
-waiting is done here, in Python, where SIGTERM is heard and the message can say what is missing,
-and not inside torch, which does neither.
+Rank 0's name comes from a headless Service and may resolve late; pods start seconds apart. So the wait
+is here, in Python, where SIGTERM is handled and a message can name what is missing. Torch does neither.
 """
 
 import socket
@@ -39,7 +38,7 @@ class Rendezvous:
         try:
             self._join(deadline, collective_seconds)
         except RuntimeError as error:
-            self._need_to_go_on()  # where all are told to stop, rank 0 may be the first to go
+            self._need_to_go_on()  # when all are told to stop, rank 0 may exit first
             raise TrainerError(
                 Exit.NO_RENDEZVOUS, f"{self._rank_0} is gone before all had met: {error}"
             ) from error
@@ -62,7 +61,7 @@ class Rendezvous:
         )
 
     def _store(self, deadline: float) -> torch.distributed.TCPStore:
-        """Rank 0 serves it, and needs no name to find itself."""
+        """The store; rank 0 serves it, and needs no name for itself."""
         make = partial(
             torch.distributed.TCPStore,
             "localhost" if self.rank == 0 else self.address,
@@ -77,7 +76,7 @@ class Rendezvous:
         except RuntimeError as error:
             if "without libuv" not in str(error):
                 raise
-            return make(use_libuv=False)  # Debian's torch 2 asks for what it was built without
+            return make(use_libuv=False)  # Debian's torch 2 requests what it was not built with
 
     def _reachable(self) -> bool:
         try:

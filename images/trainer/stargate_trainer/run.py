@@ -1,7 +1,7 @@
-"""The life of one rank, from meeting the others to its last word.
+"""The life of one rank, from the rendezvous to its last report.
 
-Whether to go on is asked by all ranks together before each step, so that all of them save the same
-moment, also where one alone was told to stop.
+All ranks decide together before each step whether to go on, so that all of them save the same step, even
+if only one was told to stop.
 """
 
 import json
@@ -78,7 +78,7 @@ class Rank:
         self._say(f"resumes after {self._place}, from {point.uri}")
 
     def train(self) -> None:
-        """What is left of an epoch."""
+        """Trains the rest of an epoch."""
         began, first = time.monotonic(), self.step
         order = self._schedule.order(self.epoch)
         while self.step < self._schedule.steps:
@@ -92,7 +92,7 @@ class Rank:
             self._save()
 
     def finish(self) -> None:
-        """The last save is waited for: a training whose weights are lost has not succeeded."""
+        """Waits for the last save: a training whose weights are lost has not succeeded."""
         digest = self._training.slices.digest()
         _all_alike(digest)
         if self._saved != (self.epoch, self.step):
@@ -117,14 +117,14 @@ class Rank:
         self._worker.leave()
 
     def _save(self) -> Saving:
-        """What is written is encoded now: training goes on and changes what it was made from."""
+        """Encodes the shard at once, because the training goes on and changes the weights."""
         shard = self._training.shard().encode()
         self._saving = self._worker.save(self.epoch, shard, step=self.step or None)
         self._saved = self.epoch, self.step
         return self._saving
 
     def _tell(self, steps_per_second: float) -> None:
-        """An epoch has ended."""
+        """Reports the end of an epoch."""
         validation = self._training.validate(self._validation)
         windows_per_step = self._settings.batch_size * self._worker.world_size
         metrics = {
@@ -138,7 +138,7 @@ class Rank:
         self._say(f"epoch {self.epoch} of {self._worker.epochs}: {told}")
 
     def _tell_digest(self, digest: str) -> None:
-        """Beside the attempt's checkpoints: whether two trainings ended alike is one comparison."""
+        """Writes the digest beside the attempt's checkpoints, so that two trainings can be compared."""
         if self._worker.leads:
             told = json.dumps({"epochs": self.epoch, "sha256": digest}).encode()
             folder_at(self._worker.checkpoint_path).put("weights.json", told)
@@ -149,7 +149,7 @@ class Rank:
         return f"{self.epoch} epochs" + (f" and {self.step} steps" if self.step else "")
 
     def _say(self, what: str) -> None:
-        """What is the same on all ranks, once."""
+        """Logs on rank 0 only, for messages that are equal on all ranks."""
         if self._worker.rank == 0:
             _log.info(what)
 

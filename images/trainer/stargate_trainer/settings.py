@@ -1,4 +1,4 @@
-"""The knobs of the trainer: TRAINER_* variables, read once. Pure."""
+"""The settings of the trainer: TRAINER_* variables, read once. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -7,7 +7,7 @@ from typing import Any
 from stargate_trainer.exits import Exit, TrainerError
 
 HEADS = 4
-"""Of the model's attention, among which its width is divided."""
+"""Attention heads of the model; its width is divided among them."""
 _PREFIX = "TRAINER_"
 
 
@@ -17,7 +17,7 @@ class Settings:
     batch_size: int = 16
     """Windows of text per rank and step."""
     context: int = 32
-    """Bytes that the model looks back, at most."""
+    """Length of a window, in bytes."""
     width: int = 32
     layers: int = 1
     learning_rate: float = 0.0

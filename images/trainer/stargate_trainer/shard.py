@@ -1,7 +1,7 @@
-"""What one rank puts into a checkpoint, and how it is read again.
+"""The part of one rank in a checkpoint, and how it is read again.
 
-All that a run needs to go on, bit for bit, as if nothing had happened. Tensors alone, no numbers
-and no objects: so even old versions of torch read it without running what a pickle says.
+It has everything that a run needs to continue, bit for bit. It contains only tensors, so that even old
+versions of torch can read it without executing a pickle.
 """
 
 import io
@@ -23,7 +23,7 @@ class Shard:
     random: Tensor
     """This rank's random numbers."""
     losses: Tensor
-    """Their sum so far, in the steps of the unfinished epoch."""
+    """Sum of the losses over the steps of the unfinished epoch."""
 
     def encode(self) -> bytes:
         held = io.BytesIO()
@@ -32,7 +32,7 @@ class Shard:
 
 
 def decode(data: bytes, *, length: int) -> Shard:
-    """`length` is that of this model's slices: another model's checkpoint is refused by name."""
+    """Refuses a checkpoint of another model; `length` is the length of this model's slices."""
     found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     names = {each.name for each in fields(Shard)}
     if not isinstance(found, dict) or found.keys() != names:

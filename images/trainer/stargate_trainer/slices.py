@@ -27,13 +27,13 @@ class Slices:
         return self._mine(parameters_to_vector([_gradient(each) for each in self._parameters]))
 
     def spread(self, mine: Tensor) -> None:
-        """Every rank hands its slice to all others; the slices become the model's weights."""
+        """Every rank sends its slice to all others; the slices become the model's weights."""
         all_slices = [torch.empty_like(mine) for _ in range(self._world_size)]
         torch.distributed.all_gather(all_slices, mine)
         vector_to_parameters(torch.cat(all_slices)[: self._size], self._parameters)
 
     def digest(self) -> str:
-        """SHA-256 of all weights: two trainings that ended alike have the same."""
+        """SHA-256 of all weights, equal for two trainings with equal results."""
         vector = parameters_to_vector(self._parameters).detach()
         return hashlib.sha256(bytes(vector.view(torch.uint8).tolist())).hexdigest()
 

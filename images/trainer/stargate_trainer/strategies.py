@@ -1,6 +1,6 @@
-"""The names that `optimizationStrategy` may have, and what each stands for.
+"""The names that `optimizationStrategy` may have, and the optimizer of each.
 
-Pure: a name is refused before torch is imported.
+Pure, so that an unknown name is refused before torch is imported.
 """
 
 from dataclasses import dataclass, field
@@ -11,7 +11,10 @@ from stargate_trainer.exits import Exit, TrainerError
 
 @dataclass(frozen=True)
 class Strategy:
-    """`optimizer` is a class of torch.optim. Sharded: each rank keeps 1/world-size of its state."""
+    """An optimizer and its options. `optimizer` is the name of a class in torch.optim.
+
+    Where `sharded` is true, each rank keeps one part of the optimizer's state.
+    """
 
     optimizer: str
     learning_rate: float
@@ -30,6 +33,7 @@ STRATEGIES = {
 
 
 def strategy(name: str) -> Strategy:
+    """The strategy of this name. Raises TrainerError where there is none."""
     found = STRATEGIES.get(name)
     if found is None:
         raise TrainerError(

@@ -1,7 +1,7 @@
-"""One rank's part in the training: steps, what they cost, and its state as a shard.
+"""One rank's part in the training: steps, losses, and its state as a shard.
 
 Everything here is a function of the seed, the data and the number of ranks. It knows nothing of
-checkpoints' places, of reports or of signals.
+checkpoint storage, reports or signals.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from stargate_trainer.strategies import strategy
 
 
 class Training:
-    """Made by every rank at the same time: what it makes is the same on all."""
+    """Every rank makes it at the same time, with an equal result."""
 
     def __init__(self, settings: Settings, *, strategy_name: str) -> None:
         torch.set_num_threads(1)
@@ -41,7 +41,7 @@ class Training:
         torch.manual_seed(settings.seed * 1_000_003 + torch.distributed.get_rank())
 
     def _settle_buckets(self) -> None:
-        """One backward pass for nothing: after its first, DDP lays the gradients out anew.
+        """Runs one backward pass without effect: after the first, DDP changes the gradients' layout.
 
         The layout decides in which order gloo adds the ranks' gradients up, and so the last bits
         of the sums. A resumed run must not take its first step in another layout than the run
@@ -51,7 +51,7 @@ class Training:
         surprise(self._ddp(nothing), nothing).backward()
 
     def learn(self, window: Tensor) -> None:
-        """One step, all ranks together, each from windows of its own."""
+        """One step of all ranks together, each with its own windows."""
         self._ddp.train()
         self._ddp.zero_grad(set_to_none=True)
         loss = surprise(self._ddp(window[:, :-1]), window[:, 1:])
@@ -61,7 +61,7 @@ class Training:
 
     @torch.no_grad()
     def validate(self, text: "Text") -> float:
-        """The mean loss on a text that nobody learns from; each rank takes its part of it."""
+        """The mean loss on the validation text; each rank computes a part of it."""
         model = self._ddp.module.eval()
         mine = range(torch.distributed.get_rank(), text.windows, torch.distributed.get_world_size())
         losses = torch.zeros((), dtype=torch.float64)
@@ -71,7 +71,7 @@ class Training:
         return total(float(losses)) / text.windows
 
     def take_losses(self) -> float:
-        """The mean over all ranks of the losses since the epoch began, which ends here."""
+        """The mean loss of the epoch over all ranks; it ends the epoch."""
         losses = total(float(self._losses)) / torch.distributed.get_world_size()
         self._losses.zero_()
         return losses
@@ -85,14 +85,14 @@ class Training:
         )
 
     def restore(self, shard: Shard) -> None:
-        """All ranks at the same time."""
+        """Restores a shard; all ranks must call it at the same time."""
         self.start_from(shard)
         self._optimizer.restore(shard.optimizer)
         self._losses.copy_(shard.losses)
         torch.set_rng_state(shard.random)
 
     def start_from(self, shard: Shard) -> None:
-        """A warm start: another training's weights and nothing else. All ranks at the same time."""
+        """Takes only the weights of another training. All ranks must call it at the same time."""
         self.slices.spread(shard.weights)
 
 

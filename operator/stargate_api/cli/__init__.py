@@ -1,4 +1,5 @@
-"""`kubectl stargate`: the client for people at a terminal. It knows nothing that the client cannot do.
+"""`kubectl stargate`: the client for people at a terminal. Whatever it does, the client can do too.
 
-`words` and `screen` are pure: a job and a moment in, text out. `app` holds the commands.
+`humanize`, `screen` and `tables` are pure: a job and a time in, text out. `output` prints; `app` holds
+the commands.
 """

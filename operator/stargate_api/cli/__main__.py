@@ -1,4 +1,4 @@
-"""The console scripts. They are installed without the extra too, and say then what is missing."""
+"""The console scripts. A base install has them too; there they say which extra is missing."""
 
 import sys
 from collections.abc import Callable
@@ -7,24 +7,22 @@ _EXTRA = ("typer", "rich", "yaml")
 
 
 def main() -> None:
-    """`kubectl-stargate`."""
-    _with_the_extra(_commands)
+    """Runs `kubectl-stargate`."""
+    _need_extra(_commands)
 
 
 def complete() -> None:
-    """`kubectl_complete-stargate`."""
-    _with_the_extra(_completion)
+    """Runs `kubectl_complete-stargate`."""
+    _need_extra(_completion)
 
 
-def _with_the_extra(run: Callable[[], None]) -> None:
+def _need_extra(run: Callable[[], None]) -> None:
     try:
         run()
     except ModuleNotFoundError as error:
         if error.name not in _EXTRA:
             raise
-        sys.exit(
-            "kubectl stargate needs more than the client: pip install 'stargate-operator[cli]'"
-        )
+        sys.exit("kubectl stargate needs the cli extra: pip install 'stargate-operator[cli]'")
 
 
 def _commands() -> None:

@@ -1,8 +1,8 @@
-"""The commands of `kubectl stargate`, one function each; their signatures are the help.
+"""The commands of `kubectl stargate`, one function each. typer makes the help from their signatures.
 
-A command asks the client and shows what it says. Errors become one message on stderr and an exit
-code: 2 for what the caller wrote, 3 for a missing right, 4 for what does not exist, 5 for a cluster
-that does not answer, 1 for every other no.
+A command calls the client and prints the result. An error becomes one message on stderr and an exit
+code: 2 for invalid input, 3 for a missing right, 4 for an object that does not exist, 5 for a cluster
+that does not answer, 1 for any other refusal.
 """
 
 import json
@@ -17,7 +17,6 @@ import yaml
 
 from stargate_api import (
     Answer,
-    Client,
     InvalidConfig,
     NotAuthorised,
     NotFound,
@@ -25,39 +24,50 @@ from stargate_api import (
     StargateError,
     Timeout,
     Unreachable,
-    training_config,
 )
-from stargate_api.cli import show
+from stargate_api._client import training_config
+from stargate_api._client.base import package_version
+from stargate_api.cli import output
 from stargate_api.cli.complete import job_names
-from stargate_api.face import package_version
+from stargate_api.cli.connection_options import (
+    ConnectionOptions,
+    with_cluster_connection,
+    with_connection,
+)
 from stargate_api.job_status import JobStatus
 from stargate_types import API_VERSION
 from stargate_types.status import Phase
 
 app = typer.Typer(
     name="kubectl-stargate",
-    help="Train on Stargate: submit jobs, follow them, see what is free.",
+    help="Train on Stargate: submit jobs, follow them, see which nodes are free.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
-_CODES = {Answer.YES: 0, Answer.NOT_NOW: 6, Answer.NEVER: 7}
+_CHECK_EXIT_CODES = {Answer.YES: 0, Answer.NOT_NOW: 6, Answer.NEVER: 7}
 
 
-class Output(StrEnum):
+class ListFormat(StrEnum):
+    """Choices of `--output` for a list."""
+
     JSON = "json"
     YAML = "yaml"
     WIDE = "wide"
 
 
-class Shape(StrEnum):
+class ObjectFormat(StrEnum):
+    """Choices of `--output` for one object."""
+
     JSON = "json"
     YAML = "yaml"
 
 
-class Created(StrEnum):
+class SubmitFormat(StrEnum):
+    """Choices of `--output` after a submission."""
+
     JSON = "json"
     YAML = "yaml"
     NAME = "name"
@@ -65,7 +75,9 @@ class Created(StrEnum):
 
 Job = Annotated[
     str,
-    typer.Argument(metavar="JOB", help="Its name, or namespace/name.", autocompletion=job_names),
+    typer.Argument(
+        metavar="JOB", help="Name of the job, or namespace/name.", autocompletion=job_names
+    ),
 ]
 File = Annotated[
     str,
@@ -73,236 +85,231 @@ File = Annotated[
         "--file",
         "-f",
         metavar="FILE",
-        help="A StargateJob in YAML, or a training config in JSON or YAML; - is stdin.",
+        help="A StargateJob in YAML, or a training config in JSON or YAML; - reads stdin.",
     ),
 ]
-Namespace = Annotated[
-    str | None, typer.Option("--namespace", "-n", help="Default: the context's own.")
+ListOutput = Annotated[ListFormat | None, typer.Option("--output", "-o", help="Default: columns.")]
+ObjectOutput = Annotated[
+    ObjectFormat | None, typer.Option("--output", "-o", help="Default: one screen.")
 ]
-Context = Annotated[str | None, typer.Option("--context", help="Of the kubeconfig.")]
-Kubeconfig = Annotated[str | None, typer.Option("--kubeconfig", help="Default: KUBECONFIG.")]
-Columns = Annotated[Output | None, typer.Option("--output", "-o", help="Default: columns.")]
-Whole = Annotated[Shape | None, typer.Option("--output", "-o", help="Default: one screen.")]
 
 
 @app.command()
+@with_connection
 def submit(
+    connection: ConnectionOptions,
     file: File,
     request_id: Annotated[
         str | None,
-        typer.Option(help="Submit a config once, however often this is run with the same id."),
+        typer.Option(help="Submit a config once, however often you run this with the same id."),
     ] = None,
     follow: Annotated[bool, typer.Option("--watch", "-w", help="Then follow the job.")] = False,
-    output: Annotated[
-        Created | None, typer.Option("--output", "-o", help="Default: words.")
+    output_format: Annotated[
+        SubmitFormat | None, typer.Option("--output", "-o", help="Default: a sentence.")
     ] = None,
-    namespace: Namespace = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
 ) -> None:
     """Create a job."""
     found = _read_job(file)
-    with _client(namespace, context, kubeconfig) as client:
+    with connection.client() as client:
         if training_config.is_manifest(found):
             _only_for_configs(request_id)
-            job_id = client.submit_manifest(found, namespace=namespace)
+            job_id = client.submit_manifest(found, namespace=connection.namespace)
         else:
             job_id = client.submit_training_job(found, request_id=request_id)
-        if output is Created.NAME:
-            show.text(job_id)
-        elif output:
-            show.document(client.get_job_status(job_id).manifest, output)
+        if output_format is SubmitFormat.NAME:
+            output.text(job_id)
+        elif output_format:
+            output.document(client.get_job_status(job_id).manifest, output_format)
         else:
-            show.text(f"{job_id} submitted")
+            output.text(f"{job_id} submitted")
         if follow:
-            _exit_as(show.follow(client, job_id))
+            _exit_as(output.follow(client, job_id))
 
 
 @app.command()
+@with_connection
 def check(
+    connection: ConnectionOptions,
     file: File,
-    output: Whole = None,
-    namespace: Namespace = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
+    output_format: ObjectOutput = None,
 ) -> None:
     """Ask whether a job would start now, in which block, and if not, why. Submits nothing.
 
-    Ends with 0 if it would, with 6 if not now, and with 7 if never."""
+    Exits with 0 if it would start now, with 6 if not now, and with 7 if never."""
     wanted = _read_job(file)
-    with _client(namespace, context, kubeconfig) as client:
-        found = client.check(wanted, namespace=namespace)
-        if output:
-            show.document(json.loads(json.dumps(asdict(found))), output)
+    with connection.client() as client:
+        found = client.check(wanted, namespace=connection.namespace)
+        if output_format:
+            plain = json.loads(json.dumps(asdict(found)))  # enumerations as text
+            output.document(plain, output_format)
         else:
-            show.feasibility(found)
-        raise typer.Exit(_CODES[found.answer])
+            output.feasibility(found)
+        raise typer.Exit(_CHECK_EXIT_CODES[found.answer])
 
 
 @app.command("list")
+@with_connection
 def list_(
+    connection: ConnectionOptions,
     all_namespaces: Annotated[bool, typer.Option("--all-namespaces", "-A")] = False,
-    output: Columns = None,
-    namespace: Namespace = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
+    output_format: ListOutput = None,
 ) -> None:
     """List jobs."""
-    with _client(namespace, context, kubeconfig) as client:
+    with connection.client() as client:
         found = client.list_jobs(all_namespaces=all_namespaces)
-        if output in (Output.JSON, Output.YAML):
-            show.documents([each.manifest for each in found], output)
+        if output_format in (ListFormat.JSON, ListFormat.YAML):
+            output.documents([job.manifest for job in found], output_format)
         elif found:
-            show.jobs(found, wide=output is Output.WIDE, namespaces=all_namespaces)
+            output.jobs(found, wide=output_format is ListFormat.WIDE, namespaces=all_namespaces)
         else:
-            show.hint("No jobs" + ("." if all_namespaces else f" in namespace {client.namespace}."))
+            output.hint(
+                "No jobs" + ("." if all_namespaces else f" in namespace {client.namespace}.")
+            )
 
 
 @app.command()
+@with_connection
 def status(
+    connection: ConnectionOptions,
     job: Job,
-    output: Whole = None,
-    namespace: Namespace = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
+    output_format: ObjectOutput = None,
 ) -> None:
     """Show one job on one screen."""
-    with _client(namespace, context, kubeconfig) as client:
+    with connection.client() as client:
         found = client.get_job_status(job)
-        if output:
-            show.document(found.manifest, output)
+        if output_format:
+            output.document(found.manifest, output_format)
         else:
-            show.job(found)
+            output.job(found)
 
 
 @app.command()
+@with_connection
 def watch(
+    connection: ConnectionOptions,
     job: Job,
-    namespace: Namespace = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
 ) -> None:
-    """Follow a job until it has finished: live on a terminal, a line for each change elsewhere.
+    """Follow a job until it has finished: live on a terminal, a line for each change in a pipe.
 
-    Ends with 0 if it succeeded, and with 1 if it failed."""
-    with _client(namespace, context, kubeconfig) as client:
-        _exit_as(show.follow(client, job))
+    Exits with 0 if the job succeeded, and with 1 if it failed."""
+    with connection.client() as client:
+        _exit_as(output.follow(client, job))
 
 
 @app.command()
+@with_connection
 def logs(
+    connection: ConnectionOptions,
     job: Job,
     rank: Annotated[int, typer.Option("--rank", "-r", min=0)] = 0,
     attempt: Annotated[int | None, typer.Option(min=1, help="Default: the current one.")] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with it.")] = False,
-    tail: Annotated[int | None, typer.Option(min=0, help="Only so many last lines.")] = None,
-    namespace: Namespace = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Print new lines as they come.")
+    ] = False,
+    tail: Annotated[int | None, typer.Option(min=0, help="Print only the last lines.")] = None,
 ) -> None:
     """Print the log of one rank."""
-    with _client(namespace, context, kubeconfig) as client:
+    with connection.client() as client:
         for line in client.logs(job, rank, attempt=attempt, follow=follow, tail=tail):
-            show.log(line)
+            output.log(line)
 
 
 @app.command()
+@with_cluster_connection
 def compute(
+    connection: ConnectionOptions,
     min_nodes: Annotated[int, typer.Option(min=0, help="Free nodes of one accelerator.")] = 0,
     max_latency_ms: Annotated[
         float | None, typer.Option(min=0, help="Between any two nodes of the block.")
     ] = None,
     accelerator: Annotated[str | None, typer.Option(help="An acceleratorType.")] = None,
-    output: Columns = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
+    output_format: ListOutput = None,
 ) -> None:
-    """Show which compute blocks have how much free."""
-    with _client(None, context, kubeconfig) as client:
+    """Show how much of each compute block is free."""
+    with connection.client() as client:
         found = client.query_available_compute(min_nodes, max_latency_ms, accelerator)
-        if output in (Output.JSON, Output.YAML):
-            show.documents([each.manifest for each in found], output)
+        if output_format in (ListFormat.JSON, ListFormat.YAML):
+            output.documents([block.manifest for block in found], output_format)
         elif found:
-            show.blocks(found, wide=output is Output.WIDE)
+            output.blocks(found, wide=output_format is ListFormat.WIDE)
         else:
-            show.hint("No compute block fits.")
+            output.hint("No compute block fits.")
 
 
 @app.command()
+@with_connection
 def suspend(
+    connection: ConnectionOptions,
     job: Job,
-    namespace: Namespace = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
 ) -> None:
-    """Free a job's nodes; its checkpoints stay."""
-    with _client(namespace, context, kubeconfig) as client:
+    """Suspend a job: free its nodes and keep its checkpoints."""
+    with connection.client() as client:
         found = client.suspend(job)
-        show.text(_already(found) or f"{found.job_id} is being suspended")
+        output.text(_already(found) or f"{found.job_id} is being suspended")
 
 
 @app.command()
+@with_connection
 def resume(
+    connection: ConnectionOptions,
     job: Job,
-    namespace: Namespace = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
 ) -> None:
-    """Let a suspended job go on from its last checkpoint."""
-    with _client(namespace, context, kubeconfig) as client:
+    """Resume a suspended job from its last checkpoint."""
+    with connection.client() as client:
         found = client.resume(job)
-        show.text(_already(found) or f"{found.job_id} goes on{_from(found)}")
+        output.text(_already(found) or f"{found.job_id} goes on{_from(found)}")
 
 
 @app.command()
+@with_connection
 def cancel(
+    connection: ConnectionOptions,
     job: Job,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    namespace: Namespace = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask first.")] = False,
 ) -> None:
     """Delete a job and its workers; its checkpoints stay. Asks first, on a terminal."""
-    with _client(namespace, context, kubeconfig) as client:
+    with connection.client() as client:
         found = client.get_job_status(job)
         if not yes and sys.stdin.isatty():
             typer.confirm(f"Delete {found.job_id} ({found.state}{_from(found)})?", abort=True)
         client.cancel(found.job_id)
-        show.text(f"{found.job_id} deleted")
+        output.text(f"{found.job_id} deleted")
 
 
 @app.command()
+@with_cluster_connection
 def version(
-    client_only: Annotated[bool, typer.Option("--client", help="Ask no server.")] = False,
-    output: Whole = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
+    connection: ConnectionOptions,
+    client_only: Annotated[
+        bool, typer.Option("--client", help="Print the client's version alone.")
+    ] = False,
+    output_format: ObjectOutput = None,
 ) -> None:
     """Print the versions of this program and of the cluster."""
     found = {"client": package_version(), "api": API_VERSION}
     if not client_only:
-        with _client(None, context, kubeconfig) as client:
+        with connection.client() as client:
             found |= {"kubernetes": client.server_version(), "server": client.endpoint}
-    if output:
-        show.document(found, output)
+    if output_format:
+        output.document(found, output_format)
     else:
         for name, value in found.items():
-            show.text(f"{name + ':':12} {value}")
+            output.text(f"{name + ':':12} {value}")
 
 
 def main() -> None:
-    """The console script. A program that reads from us may stop reading when it likes."""
+    """Runs the command line. Exits with 141 where the program that reads its output has ended."""
     try:
         app()
     except StargateError as error:
-        show.failure(str(error))
-        sys.exit(_code(error))
+        output.failure(str(error))
+        sys.exit(_exit_code(error))
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
 
 
-def _code(error: StargateError) -> int:
+def _exit_code(error: StargateError) -> int:
     match error:
         case InvalidConfig():
             return 2
@@ -316,22 +323,18 @@ def _code(error: StargateError) -> int:
             return 1
 
 
-def _client(namespace: str | None, context: str | None, kubeconfig: str | None) -> Client:
-    return Client(namespace=namespace, context=context, kubeconfig=kubeconfig)
-
-
 def _read_job(file: str) -> dict[str, Any]:
-    """What is wrong with it is said before any cluster is asked for."""
-    found = _read(file)
-    if training_config.is_manifest(found):
-        training_config.read_manifest(found)
+    """The document in the file, checked before the command connects to a cluster."""
+    document = _read(file)
+    if training_config.is_manifest(document):
+        training_config.read_manifest(document)
     else:
-        training_config.read(found)
-    return found
+        training_config.read(document)
+    return document
 
 
 def _read(file: str) -> dict[str, Any]:
-    """JSON is YAML, save for what YAML makes of tabs; so each is read as itself."""
+    """Reads JSON as JSON, not as YAML, because YAML refuses tabs."""
     name = "stdin" if file == "-" else file
     try:
         text = sys.stdin.read() if file == "-" else Path(file).read_text()
@@ -341,12 +344,12 @@ def _read(file: str) -> dict[str, Any]:
     except (ValueError, yaml.YAMLError) as error:
         raise _wrong(name, f"it is neither JSON nor YAML: {error}") from None
     if not isinstance(found, dict):
-        raise _wrong(name, "it holds no job: a StargateJob, or a training config, is expected")
+        raise _wrong(name, "it must hold a StargateJob or a training config")
     return found
 
 
 def _only_document(text: str) -> Any:
-    documents = [each for each in yaml.safe_load_all(text) if each is not None]
+    documents = [document for document in yaml.safe_load_all(text) if document is not None]
     if len(documents) > 1:
         raise ValueError(f"{len(documents)} documents; submit one job at a time")
     return documents[0] if documents else None
@@ -354,7 +357,7 @@ def _only_document(text: str) -> Any:
 
 def _only_for_configs(request_id: str | None) -> None:
     if request_id is not None:
-        must = "it is for training configs; a manifest is known by its metadata.name"
+        must = "it is for training configs; metadata.name identifies a manifest"
         raise _wrong("--request-id", must)
 
 

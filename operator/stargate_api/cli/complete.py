@@ -1,6 +1,6 @@
-"""Completion: of job names, and for `kubectl stargate` as kubectl wants it.
+"""Shell completion of job names, and the completion program that kubectl runs for the plugin.
 
-A shell waits for it, so it asks once, briefly, and completes nothing where that fails.
+The shell waits for it, so it sends one request with a short timeout, and offers nothing on failure.
 """
 
 import os
@@ -14,10 +14,11 @@ from stargate_api import Client, StargateError
 
 _SECONDS = 2.0
 _NO_FILES = ":4"
-"""cobra's directive, which kubectl reads from the last line."""
+"""cobra's directive "no file completion", which kubectl reads from the last line."""
 
 
 def job_names(context: typer.Context, incomplete: str) -> list[str]:
+    """Names of jobs that start with `incomplete`, in the namespace that the command line states."""
     given = context.params
     try:
         client = Client(
@@ -28,15 +29,17 @@ def job_names(context: typer.Context, incomplete: str) -> list[str]:
             retries=0,
         )
         with client:
-            found = [each.name for each in client.list_jobs()]
+            names = [job.name for job in client.list_jobs()]
     except StargateError:
         return []
-    return [name for name in found if name.startswith(incomplete)]
+    return [name for name in names if name.startswith(incomplete)]
 
 
 def main() -> None:
-    """`kubectl_complete-stargate`, which kubectl runs with what has been typed so far. What typer
-    prints for fish, a word and its description, is what kubectl wants too."""
+    """Runs `kubectl_complete-stargate`; its arguments are the words typed so far.
+
+    kubectl reads the format that typer prints for fish: a word and its description.
+    """
     from stargate_api.cli.app import app
 
     *typed, incomplete = sys.argv[1:] or [""]

@@ -1,6 +1,6 @@
-"""One job on one screen. Pure: a status and a moment in, something to print out.
+"""Lays out one job on one screen. Pure: a status and a time in, a renderable out.
 
-Every number is the resource's own; colours only repeat what the words say.
+Every number comes from the resource. Colours only repeat what the text says.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,15 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from stargate_api.cli.words import duration, ended_because, percent, plural, since, size, spaced
+from stargate_api.cli.humanize import (
+    duration,
+    ended_because,
+    percent,
+    plural,
+    since,
+    size,
+    split_words,
+)
 from stargate_api.job_status import JobStatus
 from stargate_types.status import AttemptStatus, Condition, Phase
 
@@ -29,13 +37,14 @@ COLOURS = {
 }
 _BAR = 40
 _LOG_LINES = 3
-"""Of what is known of an attempt's end, after its first line: it may be the worker's log."""
+"""Lines shown after the first one of an attempt's message: they may be the worker's log."""
 _SHOWN_ATTEMPTS = 5
 
 Row = tuple[str, RenderableType]
 
 
 def screen(status: JobStatus, now: datetime) -> RenderableType:
+    """The whole screen: heading, facts, attempts and conditions."""
     parts = [_heading(status, now), Padding(_rows(_facts(status, now)), (1, 0, 0, 2))]
     if status.attempts:
         parts.append(_section("attempts", _attempts(status, now)))
@@ -54,6 +63,7 @@ def _heading(status: JobStatus, now: datetime) -> RenderableType:
 
 
 def phase(status: JobStatus) -> Text:
+    """The phase in its colour."""
     return Text(status.state, style=COLOURS.get(status.phase, ""))
 
 
@@ -80,7 +90,7 @@ def _facts(status: JobStatus, now: datetime) -> Iterator[Row]:
     yield "progress", _progress(status, now)
     yield from _metrics(status, now)
     yield "checkpoints", _checkpoints(status, now)
-    yield from _spent(status)
+    yield from _goodput(status)
     yield from _energy(status)
     yield from _deadline(status, now)
 
@@ -128,10 +138,10 @@ def _remaining(status: JobStatus, now: datetime) -> str:
 
 def _metrics(status: JobStatus, now: datetime) -> Iterator[Row]:
     if status.metrics:
-        told = " · ".join(f"{name} {value:,.6g}" for name, value in status.metrics.items())
+        values = " · ".join(f"{name} {value:,.6g}" for name, value in status.metrics.items())
         progress = status.job.status.progress
         ago = since(progress.last_report_time, now) if progress else ""
-        yield "", Text(told + (f"  ({ago} ago)" if ago and not status.finished else ""))
+        yield "", Text(values + (f"  ({ago} ago)" if ago and not status.finished else ""))
 
 
 def _checkpoints(status: JobStatus, now: datetime) -> RenderableType:
@@ -149,17 +159,17 @@ def _checkpoints(status: JobStatus, now: datetime) -> RenderableType:
     return words
 
 
-def _spent(status: JobStatus) -> Iterator[Row]:
-    spent = status.goodput
-    if spent and spent.productive_seconds + spent.starting_seconds > 0:
+def _goodput(status: JobStatus) -> Iterator[Row]:
+    goodput = status.goodput
+    if goodput and goodput.productive_seconds + goodput.starting_seconds > 0:
         parts = [
-            ("training", spent.productive_seconds),
-            ("starting", spent.starting_seconds),
-            ("lost", spent.lost_seconds),
-            ("restarting", spent.restarting_seconds),
+            ("training", goodput.productive_seconds),
+            ("starting", goodput.starting_seconds),
+            ("lost", goodput.lost_seconds),
+            ("restarting", goodput.restarting_seconds),
         ]
-        told = " · ".join(f"{name} {duration(value)}" for name, value in parts if value >= 0.5)
-        yield "goodput", f"{spent.ratio:.0%}  {told}"
+        shares = " · ".join(f"{name} {duration(value)}" for name, value in parts if value >= 0.5)
+        yield "goodput", f"{goodput.ratio:.0%}  {shares}"
 
 
 def _energy(status: JobStatus) -> Iterator[Row]:
@@ -188,7 +198,7 @@ def _attempts(status: JobStatus, now: datetime) -> RenderableType:
             str(attempt.number),
             _clock(attempt.start, now),
             _ran(attempt, now),
-            _fate(attempt, status),
+            _outcome(attempt, status),
         )
     return table
 
@@ -204,13 +214,13 @@ def _ran(attempt: AttemptStatus, now: datetime) -> str:
     return f"ran {duration(((attempt.end or now) - attempt.running).total_seconds())}"
 
 
-def _fate(attempt: AttemptStatus, status: JobStatus) -> Text:
+def _outcome(attempt: AttemptStatus, status: JobStatus) -> Text:
     origin = f"from epoch {attempt.restored_epoch}" if attempt.restored_epoch else ""
     if attempt.end is None:
         return Text(", ".join(filter(None, [status.state.lower(), origin])), style="green")
-    said = (attempt.message or ended_because(attempt) or "ended").strip().splitlines()
-    words = Text(said[0])
-    for line in said[1:][-_LOG_LINES:]:
+    lines = (attempt.message or ended_because(attempt) or "ended").strip().splitlines()
+    words = Text(lines[0])
+    for line in lines[1:][-_LOG_LINES:]:
         words.append(f"\n{line}", style="dim")
     lost = attempt.lost_seconds or 0
     if lost >= 0.5:
@@ -223,17 +233,19 @@ def _conditions(status: JobStatus, now: datetime) -> RenderableType:
     table.add_column()
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    said: set[str] = set()
-    for each in status.conditions.values():
-        if not _is_past(each):
-            again = each.message in said
-            table.add_row(_sign(each), _holds(each), _because(each, now, again))
-        said.add(each.message)
+    shown: set[str] = set()
+    for condition in status.conditions.values():
+        if not _is_past(condition):
+            repeated = condition.message in shown
+            table.add_row(
+                _sign(condition), _name(condition), _reason(condition, now, repeated=repeated)
+            )
+        shown.add(condition.message)
     return table
 
 
 def _is_past(condition: Condition) -> bool:
-    """A suspension that is over says nothing of now."""
+    """Whether the condition tells only of a suspension that is over."""
     return condition.type == "Suspended" and condition.reason == "Resumed"
 
 
@@ -243,16 +255,16 @@ def _sign(condition: Condition) -> Text:
     return Text("✓", style="green") if condition.status == "True" else Text("…", style="yellow")
 
 
-def _holds(condition: Condition) -> str:
+def _name(condition: Condition) -> str:
     word = condition.type.lower()
     if condition.reason == "Suspending":
         return "suspending"
     return word if condition.status == "True" else f"not {word}"
 
 
-def _because(condition: Condition, now: datetime, again: bool) -> Text:
-    told = condition.message or spaced(condition.reason)
-    words = Text("for the same reason" if again and condition.message else told)
+def _reason(condition: Condition, now: datetime, *, repeated: bool) -> Text:
+    reason = condition.message or split_words(condition.reason)
+    words = Text("for the same reason" if repeated and condition.message else reason)
     words.append(f"  ({since(condition.last_transition_time, now)})", style="dim")
     return words
 

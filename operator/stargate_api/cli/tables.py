@@ -1,10 +1,10 @@
-"""Jobs and compute blocks as columns. Pure: cells in, text out, as kubectl writes it."""
+"""Lays out jobs and compute blocks in columns, as kubectl does. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from stargate_api.cli.words import duration, since
+from stargate_api.cli.humanize import duration, since
 from stargate_api.compute import AvailableCompute
 from stargate_api.job_status import JobStatus
 from stargate_feasibility import Answer, BlockAnswer, Feasibility
@@ -17,58 +17,62 @@ _BLOCKS_WIDE = ("PUE", "MEMORY", "FREE-DEVICES", "COUNTED")
 _ANSWERS = ("BLOCK", "ANSWER", "ROOM", "CAPACITY", "WHY")
 ANSWERS = {Answer.YES: "Yes", Answer.NOT_NOW: "Not now", Answer.NEVER: "Never"}
 Table = list[list[str]]
+"""Rows of cells; the first row is the header."""
 
 
 def jobs(found: Iterable[JobStatus], now: datetime, *, wide: bool, namespaces: bool) -> Table:
+    """One row a job."""
     header = [*(("NAMESPACE",) if namespaces else ()), *_JOBS, *(_JOBS_WIDE if wide else ())]
     rows = [
         [
-            *((each.namespace,) if namespaces else ()),
-            *_job(each, now),
-            *(_more_of_job(each) if wide else ()),
+            *((job.namespace,) if namespaces else ()),
+            *_job(job, now),
+            *(_job_wide(job) if wide else ()),
         ]
-        for each in found
+        for job in found
     ]
     return [header, *rows]
 
 
 def blocks(found: Iterable[AvailableCompute], now: datetime, *, wide: bool) -> Table:
+    """One row for each accelerator type of a block."""
     rows = [
-        [*_block(block, each), *(_more_of_block(block, each, now) if wide else ())]
+        [*_block(block, capacity), *(_block_wide(block, capacity, now) if wide else ())]
         for block in found
-        for each in _capacities(block)
+        for capacity in _capacities(block)
     ]
     return [[*_BLOCKS, *(_BLOCKS_WIDE if wide else ())], *rows]
 
 
 def answers(found: Iterable[BlockAnswer]) -> Table:
+    """One row for each block's answer of a check."""
     rows = [
         [
-            each.block,
-            ANSWERS[each.answer].lower(),
-            _or_dash(each.room),
-            _or_dash(each.capacity),
-            "; ".join(reason.message for reason in each.reasons) or "-",
+            answer.block,
+            ANSWERS[answer.answer].lower(),
+            _or_dash(answer.room),
+            _or_dash(answer.capacity),
+            "; ".join(reason.message for reason in answer.reasons) or "-",
         ]
-        for each in found
+        for answer in found
     ]
     return [list(_ANSWERS), *rows]
 
 
 def feasibility(found: Feasibility) -> list[str]:
-    """The answer, why, what it rests on, and the same block by block."""
-    said = {
+    """The lines of a check: the answer, its reasons and assumptions, and the table of blocks."""
+    headings = {
         Answer.YES: "Yes: it would start now.",
         Answer.NOT_NOW: "Not now:",
         Answer.NEVER: "Never, as the job and the cluster are:",
     }
-    lines = [said[found.answer], *(f"  {reason.message}" for reason in found.reasons)]
-    lines += [f"This assumes {each}." for each in found.assumptions]
+    lines = [headings[found.answer], *(f"  {reason.message}" for reason in found.reasons)]
+    lines += [f"This assumes {assumption}." for assumption in found.assumptions]
     return [*lines, "", *columns(answers(found.blocks))] if found.blocks else lines
 
 
 def columns(table: Sequence[Sequence[str]]) -> list[str]:
-    """Three spaces apart; no line ends in white space."""
+    """The lines of a table. Columns are three spaces apart; no line ends in white space."""
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     return [
         "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -89,7 +93,7 @@ def _job(status: JobStatus, now: datetime) -> list[str]:
     ]
 
 
-def _more_of_job(status: JobStatus) -> list[str]:
+def _job_wide(status: JobStatus) -> list[str]:
     left = status.estimated_remaining_seconds
     return [
         "-" if left is None else duration(left).replace(" ", ""),
@@ -101,7 +105,7 @@ def _more_of_job(status: JobStatus) -> list[str]:
 
 
 def _capacities(block: AvailableCompute) -> Iterable[AcceleratorCapacity | None]:
-    """A block that nobody has counted has a row too."""
+    """The block's accelerator types; None stands for a block that was never counted."""
     return block.accelerators or [None]
 
 
@@ -117,7 +121,7 @@ def _block(block: AvailableCompute, capacity: AcceleratorCapacity | None) -> lis
     ]
 
 
-def _more_of_block(
+def _block_wide(
     block: AvailableCompute, capacity: AcceleratorCapacity | None, now: datetime
 ) -> list[str]:
     return [
@@ -133,7 +137,7 @@ def _histogram(capacity: AcceleratorCapacity) -> str:
     nodes = Counter[int]()
     for entry in capacity.histogram:
         nodes[entry.devices] += entry.nodes
-    return ",".join(f"{nodes[each]}×{each}" for each in sorted(nodes, reverse=True)) or "-"
+    return ",".join(f"{nodes[free]}×{free}" for free in sorted(nodes, reverse=True)) or "-"
 
 
 def _or_dash(value: float | None) -> str:

@@ -1,6 +1,8 @@
 """The job has succeeded when every rank has.
 
 Not once its attempt was ended: workers that are told to stop may save and exit with 0.
+
+See docs/decisions/0016-an-early-end-exits-with-143.md.
 """
 
 from stargate_operator.constants import Reasons

@@ -1,4 +1,7 @@
-"""A damaged checkpoint is never resumed from: the next attempt starts from the one before it."""
+"""A damaged checkpoint is never resumed from: the next attempt starts from the one before it.
+
+See docs/decisions/0007-damaged-is-said-only-of-what-was-read.md.
+"""
 
 from stargate_operator.constants import Reasons
 from stargate_operator.decide.failure import end_attempt

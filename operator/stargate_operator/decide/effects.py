@@ -70,7 +70,7 @@ def _gang_objects(observed: Observed) -> tuple[str, ...]:
 
 
 def _may_create(observed: Observed) -> bool:
-    """Invariant: no pod of an attempt is created while one of an earlier attempt is alive."""
+    """Invariant 2: no pod of an attempt is created while one of an earlier attempt is alive."""
     refused = observed.trouble is not None and observed.now < observed.trouble.retry_at
     leaving = observed.job.metadata.deletion_timestamp is not None
     blocked = refused or leaving or isinstance(observed.blueprint, Refusal)

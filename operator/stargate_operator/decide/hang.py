@@ -7,6 +7,7 @@ that from which this operator could hear them, and not while a rank is in its gr
 not ready, which explains the silence better.
 
 See docs/decisions/0009-what-counts-as-a-hang.md.
+See docs/decisions/0018-signs-of-life-come-from-the-loop.md.
 """
 
 from datetime import datetime, timedelta

@@ -51,6 +51,7 @@ def environment(
         **_spec(job, blueprint),
         **_checkpoints(job, blueprint, attempt),
         **_torchrun(job, blueprint, attempt=attempt, rank=rank),
+        # See docs/decisions/0017-nobody-leaves-before-the-last-save-counts.md.
         "STARGATE_GRACE_PERIOD_SECONDS": str(grace_period_seconds(job, blueprint)),
         "STARGATE_REPORT_URL": target.url(job),
         "STARGATE_REPORT_CA": target.ca_bundle,

@@ -35,8 +35,8 @@ class Catalog:
 
     @property
     def versions(self) -> frozenset[tuple[str, str]]:
-        """UIDs and versions of the blocks and classes: equal as long as blocks are counted in the same
-        way."""
+        """UIDs and versions of the blocks and classes: equal as long as blocks
+        are counted in the same way."""
         blocks = [block.metadata for block in self._blocks.values()]
         classes = [accelerator.metadata for accelerator in self._classes.values()]
         return frozenset((meta.uid, meta.resource_version) for meta in (*blocks, *classes))

@@ -9,6 +9,7 @@ See docs/decisions/0030-one-more-watch-for-foreign-pods.md.
 
 from __future__ import annotations
 
+import random
 import sys
 import time
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from stargate_operator.informers.pod_requests import Asking, requests_of
 from stargate_operator.informers.pod_wire import number
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.meta import ObjectMeta
+from stargate_operator.kube.transport import Jitter
 from stargate_operator.model.resources import Amounts
 
 Held = tuple[str, Amounts]
@@ -76,8 +78,8 @@ class ForeignPodStore:
             self._on_change(known.held, None)
 
     def keep_only(self, listed: set[str], version: int) -> None:
-        """Takes a full list at `version`. A known pod that it lacks and that is no newer has
-        vanished."""
+        """Takes a full list at `version`. A known pod that it lacks and that is
+        no newer has vanished."""
         gone = [
             uid for uid, pod in self._pods.items() if uid not in listed and pod.version <= version
         ]
@@ -104,6 +106,7 @@ class ForeignPods(Reflector[WireForeignPod]):
         on_change: OnHeld,
         outside: tuple[str, ...] = (),
         clock: Callable[[], float] = time.monotonic,
+        jitter: Jitter = random.uniform,
     ) -> None:
         self._store = ForeignPodStore(on_change)
         elsewhere = (f"metadata.namespace!={namespace}" for namespace in outside)
@@ -113,6 +116,7 @@ class ForeignPods(Reflector[WireForeignPod]):
             WireForeignPod,
             path=PODS,
             clock=clock,
+            jitter=jitter,
             selector=constants.LABEL_JOB_UID if outside else f"!{constants.LABEL_JOB_UID}",
             fields=",".join((_HOLDING, *elsewhere)),
         )

@@ -29,6 +29,7 @@ from stargate_operator.kube import errors
 from stargate_operator.kube.client import SILENCE, Client
 from stargate_operator.kube.errors import ApiError
 from stargate_operator.kube.meta import ObjectMeta
+from stargate_operator.kube.transport import Jitter
 from stargate_operator.telemetry import metrics
 
 log = structlog.get_logger(__name__)
@@ -107,6 +108,7 @@ class Reflector(ABC, Generic[W]):
         *,
         path: str,
         clock: Callable[[], float],
+        jitter: Jitter = random.uniform,
         selector: str = "",
         fields: str = "",
     ) -> None:
@@ -116,6 +118,7 @@ class Reflector(ABC, Generic[W]):
         self.resumes = 0
         self._client = client
         self._clock = clock
+        self._jitter = jitter
         self._kept = store
         self._decode = msgspec.json.Decoder(_Event[wire]).decode  # type: ignore[valid-type]
         self._list_type = _List[wire]  # type: ignore[valid-type]
@@ -166,8 +169,8 @@ class Reflector(ABC, Generic[W]):
             await self._list()
 
     def _judge(self, error: ApiError | msgspec.MsgspecError) -> None:
-        """Decides how to go on: relist from a version that the server forgot or keeps refusing, else
-        resume."""
+        """Decides how to go on: relist from a version that the server forgot or
+        keeps refusing, else resume."""
         self._failures += 1
         self._refusals += not _says_nothing(error)
         expired = isinstance(error, ApiError) and error.gone
@@ -185,9 +188,9 @@ class Reflector(ABC, Generic[W]):
         """Seconds until the next try. After an orderly end it resumes at once, because the server also
         ends watches that fall behind in a burst of events."""
         if not self._failures:
-            return random.uniform(0.0, 0.05)
+            return self._jitter(0.0, 0.05)
         backoff: float = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(self._failures - 1, 10))
-        return random.uniform(0.5, 1.0) * backoff
+        return self._jitter(0.5, 1.0) * backoff
 
     async def refresh(self) -> None:
         """Reads a full list. The store is then at least as new as this call; a watch may be behind."""
@@ -218,7 +221,7 @@ class Reflector(ABC, Generic[W]):
             "watch": "true",
             "allowWatchBookmarks": "true",
             **self._selected,
-            "timeoutSeconds": str(random.randint(240, 480)),
+            "timeoutSeconds": str(int(self._jitter(240, 480))),
             **whence,
         }
         async with aclosing(self._client.stream(self._path, query=query)) as lines:
@@ -303,6 +306,7 @@ class Informer(Reflector[WirePod]):
         path: str = PODS,
         namespace: str | None = None,
         clock: Callable[[], float] = time.monotonic,
+        jitter: Jitter = random.uniform,
     ) -> None:
         self._store = store
         super().__init__(
@@ -311,6 +315,7 @@ class Informer(Reflector[WirePod]):
             WirePod,
             path=in_namespace(path, namespace),
             clock=clock,
+            jitter=jitter,
             selector=constants.LABEL_JOB_UID,
         )
 

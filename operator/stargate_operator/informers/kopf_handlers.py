@@ -5,8 +5,8 @@ loop that the rest runs in. Any other kind of handler adds finalizers and keeps 
 of the resource, so that nobody could delete a job while the operator is down.
 """
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, cast
 
 import kopf
 
@@ -45,22 +45,21 @@ def kopf_settings() -> kopf.OperatorSettings:
     return settings
 
 
-def register(
+Handler = Callable[[Mapping[str, Any]], None]
+"""Told an event of a watch: its type and the object."""
+
+
+def handlers(
     jobs: Jobs,
     catalog: Catalog,
     *,
     wake: Callable[[str], None],
     wake_all: Callable[[], None],
-) -> kopf.OperatorRegistry:
-    """Registers the handlers. `wake` takes a job's UID; a change of the catalog may concern all jobs."""
-    registry = kopf.OperatorRegistry()
+) -> dict[str, Handler]:
+    """The handlers of events by the plural of the kind. `wake` takes a job's UID; a change of the
+    catalog may concern all jobs."""
 
-    @kopf.on.login(registry=registry)
-    def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
-        return kopf.login_with_service_account(**kwargs) or kopf.login_via_client(**kwargs)
-
-    @kopf.on.event(GROUP, VERSION, "stargatejobs", registry=registry)
-    async def job_event(event: kopf.RawEvent, **_: Any) -> None:
+    def job_event(event: Mapping[str, Any]) -> None:
         uid = event["object"]["metadata"]["uid"]
         if event["type"] == "DELETED":
             jobs.remove(uid)
@@ -68,8 +67,8 @@ def register(
             return
         wake(uid)
 
-    def catalog_event(put: Callable[[Any], bool | None]) -> Callable[..., Awaitable[None]]:
-        async def handler(event: kopf.RawEvent, **_: Any) -> None:
+    def catalog_event(put: Callable[[Mapping[str, Any]], bool | None]) -> Handler:
+        def handler(event: Mapping[str, Any]) -> None:
             if event["type"] == "DELETED":
                 catalog.remove(event["object"]["metadata"]["uid"])
             elif put(dict(event["object"])) is False:
@@ -78,14 +77,28 @@ def register(
 
         return handler
 
-    on_event = kopf.on.event
-    on_event(GROUP, VERSION, "stargateruntimes", id="runtime", registry=registry)(
-        catalog_event(catalog.put_runtime)
-    )
-    on_event(GROUP, VERSION, "acceleratorclasses", id="class", registry=registry)(
-        catalog_event(catalog.put_class)
-    )
-    on_event(GROUP, VERSION, "computeblocks", id="block", registry=registry)(
-        catalog_event(catalog.put_block)
-    )
+    return {
+        "stargatejobs": job_event,
+        "stargateruntimes": catalog_event(catalog.put_runtime),
+        "acceleratorclasses": catalog_event(catalog.put_class),
+        "computeblocks": catalog_event(catalog.put_block),
+    }
+
+
+def register(handlers: Mapping[str, Handler]) -> kopf.OperatorRegistry:
+    registry = kopf.OperatorRegistry()
+
+    @kopf.on.login(registry=registry)
+    def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+        return kopf.login_with_service_account(**kwargs) or kopf.login_via_client(**kwargs)
+
+    for plural, handler in handlers.items():
+        kopf.on.event(GROUP, VERSION, plural, id=plural, registry=registry)(_as_kopf_calls(handler))
     return registry
+
+
+def _as_kopf_calls(handler: Handler) -> Callable[..., Awaitable[None]]:
+    async def handle(event: kopf.RawEvent, **_: Any) -> None:
+        handler(cast("Mapping[str, Any]", event))
+
+    return handle

@@ -27,8 +27,8 @@ Watched = tuple[str, str | None]
 
 @dataclass
 class _Watcher:
-    """One run of a kopf watch stream. Its task is kept too, because a generator outlives its dead
-    reader."""
+    """One run of a kopf watch stream. Its task is kept too, because a generator
+    outlives its dead reader."""
 
     task: asyncio.Task[Any] | None
     heard_at: float
@@ -66,18 +66,22 @@ class KopfWatchers:
         from kopf._cogs.clients import watching
 
         original: Any = watching.infinite_watch
-        self._since = self.clock()
+        self.begin()
 
         def observed(**how: Any) -> AsyncIterator[Any]:
             key = (how["resource"].plural, how["namespace"])
             stream: AsyncIterator[Any] = original(**how)
-            return self._observe(key, stream) if key in self.wanted else stream
+            return self.observe(key, stream) if key in self.wanted else stream
 
         def undo() -> None:
             watching.infinite_watch = original
 
         watching.infinite_watch = observed
         return undo
+
+    def begin(self) -> None:
+        """From now on each of them is expected to come up."""
+        self._since = self.clock()
 
     def problem(self) -> str | None:
         if self._since is None:
@@ -91,8 +95,8 @@ class KopfWatchers:
 
     @property
     def listed(self) -> bool:
-        """True if all kinds have been listed once. An object that is absent then is not in the
-        cluster."""
+        """True if all kinds have been listed once. An object that is absent
+        then is not in the cluster."""
         found = [self._watchers.get(each) for each in self.wanted]
         return all(watcher and watcher.listed for watcher in found)
 
@@ -123,7 +127,8 @@ class KopfWatchers:
         silence = self.clock() - watcher.heard_at
         return f"watcher has been silent for {silence:.0f} s" if silence > self.silent else None
 
-    async def _observe(self, key: Watched, stream: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    async def observe(self, key: Watched, stream: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        """Passes on one watcher's stream, and notes what comes of it."""
         from kopf._cogs.clients.watching import Bookmark
 
         watcher = self._watchers[key] = _Watcher(asyncio.current_task(), self.clock())

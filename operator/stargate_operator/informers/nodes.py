@@ -6,6 +6,7 @@ kept, and equal labels, taints and capacities of thousands of nodes are one obje
 
 from __future__ import annotations
 
+import random
 import sys
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from stargate_operator.informers.informer import Reflector
 from stargate_operator.informers.pod_wire import number
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.meta import ObjectMeta
+from stargate_operator.kube.transport import Jitter
 from stargate_operator.model.node import CORDON, KEEP_AWAY, Label, Node, Taint
 from stargate_operator.model.resources import amounts
 
@@ -79,8 +81,8 @@ def _one(taints: tuple[Taint, ...]) -> tuple[Taint, ...]:
 
 
 class NodeStore:
-    """The nodes by UID. `on_change` is called when a node comes, goes, or changes in a field that is
-    kept."""
+    """The nodes by UID. `on_change` is called when a node comes, goes, or
+    changes in a field that is kept."""
 
     def __init__(self, on_change: OnNode) -> None:
         self._on_change = on_change
@@ -100,8 +102,8 @@ class NodeStore:
             self._on_change(known, None)
 
     def keep_only(self, listed: set[str], version: int) -> None:
-        """Takes a full list at `version`. A known node that it lacks and that is no newer has
-        vanished."""
+        """Takes a full list at `version`. A known node that it lacks and that
+        is no newer has vanished."""
         for node in list(self._nodes.values()):
             if node.uid not in listed and node.resource_version <= version:
                 self.remove(node.uid)
@@ -124,9 +126,10 @@ class NodeInformer(Reflector[WireNode]):
         *,
         on_change: OnNode,
         clock: Callable[[], float] = time.monotonic,
+        jitter: Jitter = random.uniform,
     ) -> None:
         self._store = NodeStore(on_change)
-        super().__init__(client, self._store, WireNode, path=NODES, clock=clock)
+        super().__init__(client, self._store, WireNode, path=NODES, clock=clock, jitter=jitter)
 
     def _keep(self, wire: WireNode) -> None:
         self._store.put(node_of(wire))

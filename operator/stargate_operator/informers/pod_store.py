@@ -33,6 +33,8 @@ class PodStore:
         self._gone: set[str] = set()
         self._gone_since: deque[tuple[float, str]] = deque()
         self._deleting: set[str] = set()
+        self._seeded: set[str] = set()
+        """Pods of which only the metadata is known yet."""
 
     def __len__(self) -> int:
         return len(self._by_uid)
@@ -52,11 +54,12 @@ class PodStore:
         return frozenset(self._jobs)
 
     def put(self, pod: Pod) -> None:
-        """Takes a newer version. An older version, or one of a pod that is known to be gone, is
-        ignored."""
+        """Takes a newer version. An older version, or one of a pod that is
+        known to be gone, is ignored."""
         known = self._by_uid.get(pod.uid)
-        if pod.uid in self._gone or (known and known.resource_version >= pod.resource_version):
+        if pod.uid in self._gone or (known and not self._is_news(known, pod)):
             return
+        self._seeded.discard(pod.uid)
         if known is not None and known.job_uid != pod.job_uid:
             self._drop(known)  # it got another label, so it is gone for its old job
             known = None
@@ -72,8 +75,13 @@ class PodStore:
             self._drop(known)
 
     def seed(self, meta: ObjectMeta) -> None:
-        """Takes the answer to a create; the watch shows the same pod a little later."""
+        """Takes the answer to a create, which has metadata alone; the watch shows the whole pod a little
+        later. A pod that the watch has shown already is kept, also if its version is older."""
+        if meta.uid in self._by_uid:
+            return
         self.put(pod_of(WirePod(metadata=meta)))
+        if meta.uid in self._by_uid:
+            self._seeded.add(meta.uid)
 
     def mark_deleting(self, uid: str) -> None:
         """Marks a pod whose delete was accepted, until the watch shows the result."""
@@ -102,6 +110,12 @@ class PodStore:
         self._gone.clear()
         self._gone_since.clear()
 
+    def _is_news(self, known: Pod, pod: Pod) -> bool:
+        """Of a seed's own version, the whole object is: it says where the pod is and how it fares."""
+        if known.uid in self._seeded:
+            return pod.resource_version >= known.resource_version
+        return pod.resource_version > known.resource_version
+
     def _replace(self, known: Pod | None, pod: Pod) -> None:
         namesake = self._jobs.get(pod.job_uid, {}).get(_place(pod))
         if namesake is not None and namesake.uid != pod.uid:
@@ -114,6 +128,7 @@ class PodStore:
 
     def _drop(self, pod: Pod) -> None:
         del self._by_uid[pod.uid]
+        self._seeded.discard(pod.uid)
         pods = self._jobs[pod.job_uid]
         del pods[_place(pod)]
         if not pods:

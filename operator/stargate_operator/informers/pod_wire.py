@@ -116,8 +116,8 @@ def pod_of(wire: WirePod) -> Pod:
 
 
 def _main_state(containers: list[_ContainerStatus] | None) -> _State:
-    """The state of the worker's container. A cluster may inject others, and the kubelet sorts by
-    name."""
+    """The state of the worker's container. A cluster may inject others, and the
+    kubelet sorts by name."""
     for container in containers or ():
         if container.name == constants.WORKER_CONTAINER:
             return container.state

@@ -22,8 +22,9 @@ from stargate_operator.kube import errors
 from stargate_operator.kube.aimd import Limiter
 from stargate_operator.kube.config import Endpoint
 from stargate_operator.kube.errors import ApiError
-from stargate_operator.kube.http1 import Answer, ConnectionPool, Garbled
+from stargate_operator.kube.http1 import ConnectionPool, Garbled
 from stargate_operator.kube.meta import ObjectMeta, Partial
+from stargate_operator.kube.transport import Answer, Jitter, Transport
 
 T = TypeVar("T")
 Query = Mapping[str, str]
@@ -54,13 +55,20 @@ class Client:
         user_agent: str,
         guard: Callable[[], None] | None = None,
         in_flight: int = 32,
+        transport: Transport | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        jitter: Jitter = random.uniform,
     ) -> None:
+        """`transport` None: connections to the endpoint. `clock` is monotonic, in seconds."""
         self.guard: Callable[[], None] = guard or _no_guard
-        self.limiter = Limiter(in_flight, time.monotonic)
+        self.limiter = Limiter(in_flight, clock)
         self.on_request: Callable[[str, int, float], None] | None = None
         """Told (verb, status or 0, seconds) of every exchange, for metrics."""
         self._authorization = endpoint.authorization
-        self._pool, self._prefix, self._headers = _connect_to(endpoint, user_agent)
+        self._clock = clock
+        self._jitter = jitter
+        self._transport = transport or _connections_to(endpoint)
+        self._prefix, self._headers = _written_to(endpoint, user_agent)
         self._decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
 
     async def __aenter__(self) -> Client:
@@ -72,7 +80,7 @@ class Client:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._pool.close()
+        await self._transport.close()
 
     async def get(self, path: str, as_: type[T], *, query: Query | None = None) -> T:
         return self._decode(await self.get_raw(path, query=query), as_)
@@ -86,7 +94,7 @@ class Client:
         async def read() -> Answer:
             return await self._exchange("GET", target, timeout=READ_TIMEOUT)
 
-        return (await (read() if priority else _persist(read))).body
+        return (await (read() if priority else self._persist(read))).body
 
     async def create(self, path: str, body: bytes) -> ObjectMeta:
         answer = await self._write("POST", path, body, accept=_METADATA)
@@ -135,19 +143,19 @@ class Client:
     ) -> AsyncGenerator[bytes, None]:
         """A watch, line by line, until the server ends it. Close it with `aclosing`."""
         request = self._request("GET", _target(path, query), b"", _JSON, _JSON)
-        started = time.monotonic()
+        started = self._clock()
         try:
-            stream = await self._pool.stream(request, timeout=READ_TIMEOUT, idle=idle)
+            stream = await self._transport.stream(request, timeout=READ_TIMEOUT, idle=idle)
         except (OSError, Garbled) as error:
             self._tell("WATCH", 0, started)
             raise _trouble(error, READ_TIMEOUT) from error
         try:
-            status = stream.framing.status
+            status = stream.status
             self._tell("WATCH", status, started)
             if status != 200:
                 async with asyncio.timeout(READ_TIMEOUT):
                     body = b"\n".join([line async for line in stream.lines()]) + stream.rest()
-                raise errors.from_answer(status, stream.framing.head, body)
+                raise errors.from_answer(status, stream.head, body)
             async for line in stream.lines():
                 yield line
         except (OSError, Garbled) as error:
@@ -181,7 +189,19 @@ class Client:
 
         if priority:
             return await send()
-        return await _persist(lambda: self._in_turn(send, ahead=verb == "PUT"))
+        return await self._persist(lambda: self._in_turn(send, ahead=verb == "PUT"))
+
+    async def _persist(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+        attempt = 0
+        while True:
+            try:
+                return await ask()
+            except ApiError as error:
+                pause = _pause_after(error, attempt, self._jitter)
+                if pause is None:
+                    raise
+            attempt += 1
+            await asyncio.sleep(pause)
 
     async def _in_turn(self, send: Callable[[], Awaitable[Answer]], *, ahead: bool) -> Answer:
         """A status is true for a moment only: its PUT does not queue behind thousands of pods."""
@@ -210,9 +230,9 @@ class Client:
         fence: Callable[[], None] | None = None,
     ) -> Answer:
         request = self._request(verb, target, body, accept, content_type)
-        started = time.monotonic()
+        started = self._clock()
         try:
-            answer = await self._pool.request(request, timeout, fence=fence)
+            answer = await self._transport.request(request, timeout, fence=fence)
         except (OSError, Garbled) as error:
             self._tell(verb, 0, started)
             raise _trouble(error, timeout) from error
@@ -234,7 +254,7 @@ class Client:
 
     def _tell(self, verb: str, status: int, started: float) -> None:
         if self.on_request is not None:
-            self.on_request(verb, status, time.monotonic() - started)
+            self.on_request(verb, status, self._clock() - started)
 
     def _decode(self, body: bytes, as_: type[T]) -> T:
         if as_ is bytes:
@@ -252,16 +272,20 @@ def _no_guard() -> None:
     """For those who are not elected: tests, tools, the bench's floor."""
 
 
-def _connect_to(endpoint: Endpoint, user_agent: str) -> tuple[ConnectionPool, str, str]:
+def _connections_to(endpoint: Endpoint) -> ConnectionPool:
     url = urlsplit(endpoint.server)
     if url.hostname is None:
         raise ValueError(f"no host in {endpoint.server!r}")
     port = url.port or (80 if endpoint.ssl is None else 443)
-    wire = ConnectionPool(
+    return ConnectionPool(
         host=url.hostname, port=port, tls=endpoint.ssl, server_name=endpoint.server_name
     )
-    headers = f"Host: {url.netloc}\r\nUser-Agent: {user_agent}\r\n"
-    return wire, url.path.rstrip("/"), headers
+
+
+def _written_to(endpoint: Endpoint, user_agent: str) -> tuple[str, str]:
+    """What each request's path begins with, and the headers that each carries."""
+    url = urlsplit(endpoint.server)
+    return url.path.rstrip("/"), f"Host: {url.netloc}\r\nUser-Agent: {user_agent}\r\n"
 
 
 def _target(path: str, query: Query | None = None) -> str:
@@ -315,20 +339,7 @@ def _trouble(error: Exception, seconds: float) -> ApiError:
     return errors.unreachable(error)
 
 
-async def _persist(ask: Callable[[], Awaitable[Answer]]) -> Answer:
-    attempt = 0
-    while True:
-        try:
-            return await ask()
-        except ApiError as error:
-            pause = _pause_after(error, attempt)
-            if pause is None:
-                raise
-        attempt += 1
-        await asyncio.sleep(pause)
-
-
-def _pause_after(error: ApiError, attempt: int) -> float | None:
+def _pause_after(error: ApiError, attempt: int, jitter: Jitter) -> float | None:
     """Nothing that used up its timeout is asked again here: the next pass knows better by then."""
     if error.too_many or (error.status == 503 and error.retry_after is not None):
         attempts = _ATTEMPTS_WHEN_THROTTLED
@@ -340,5 +351,4 @@ def _pause_after(error: ApiError, attempt: int) -> float | None:
         return None
     backoff: float = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**attempt)
     asked: float = error.retry_after or 0.0
-    jitter = random.uniform(0.5, 1.0)
-    return asked + jitter * max(backoff, asked / 2)
+    return asked + jitter(0.5, 1.0) * max(backoff, asked / 2)

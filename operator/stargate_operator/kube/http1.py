@@ -16,9 +16,10 @@ import socket
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from typing import NamedTuple, Protocol, cast
+from typing import Protocol, cast
 
 from stargate_operator.kube.tls import TlsLayer
+from stargate_operator.kube.transport import Answer
 
 _HEAD_LIMIT = 64 * 1024
 _IDLE_SECONDS = 60.0
@@ -29,13 +30,6 @@ READ_INTERVAL = 0.05
 UNHEARD_SECONDS = 5.0
 """After which the kernel gives up what a server has not taken. It would go on trying when we have
 long given up, or are dead, and an old leader's write would land when the network is whole again."""
-
-
-class Answer(NamedTuple):
-    status: int
-    head: bytes
-    """The header block in lower case: enough for the two headers anybody asks for."""
-    body: bytes
 
 
 class Garbled(ValueError):  # noqa: N818 - reads as what the server's bytes are
@@ -232,12 +226,20 @@ class LineStream:
         self._last_heard = loop.time()
         self._timer = loop.call_later(idle, self._check_silence)
 
-    async def status(self) -> int:
+    @property
+    def status(self) -> int:
+        return self.framing.status
+
+    @property
+    def head(self) -> bytes:
+        return self.framing.head
+
+    async def answered(self) -> None:
+        """Returns once the header block is here."""
         while not self.framing.head and not self._ended:
             await self._more()
         if not self.framing.head:
             raise self._error or ConnectionResetError("closed before it answered")
-        return self.framing.status
 
     async def lines(self) -> AsyncIterator[bytes]:
         """Ends where the server ended the answer properly; raises what broke it otherwise."""
@@ -436,7 +438,7 @@ class ConnectionPool:
         try:
             connection.send(request, stream)
             async with asyncio.timeout(timeout):
-                await stream.status()
+                await stream.answered()
         except BaseException:
             stream.close()
             raise

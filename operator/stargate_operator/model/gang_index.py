@@ -69,9 +69,9 @@ class AttemptPods:
 class GangIndex:
     """The pods of one job by attempt, kept up to date in O(1) for each change.
 
-    Anybody can write labels and owner references, in any namespace. So a pod in another namespace, or one
-    that the job does not own, is not part of the gang. A pod whose name does not agree with its labels counts
-    as a pod of a previous attempt.
+    Anybody can write labels and owner references, in any namespace. So a pod in another namespace, or
+    one that the job does not own, is not part of the gang. A pod whose name does not agree with its
+    labels counts as a pod of a previous attempt.
     """
 
     def __init__(self, pods: Iterable[Pod] = (), size: int = 0) -> None:
@@ -109,8 +109,8 @@ class GangIndex:
         size: int,
         creating: frozenset[int] = frozenset(),
     ) -> tuple[Gang, PreviousPods]:
-        """The gang of `attempt` as it is now, and what remains of other attempts; `namespace` is the
-        job's."""
+        """The gang of `attempt` as it is now, and what remains of other
+        attempts; `namespace` is the job's."""
         if size != self._size:
             self._size_up(size)
         pods = self._attempts.get((namespace, attempt)) or AttemptPods()

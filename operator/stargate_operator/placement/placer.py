@@ -165,8 +165,8 @@ def _is_starting_in(job: StargateJob, block: str) -> bool:
 
 
 def _refusal(answers: list[BlockAnswer], need: Need) -> Refusal:
-    """Why no block is chosen. The message goes into a condition, so it has no number that changes with
-    every pod."""
+    """Why no block is chosen. The message goes into a condition, so it has no
+    number that changes with every pod."""
     waiting = [answer.block for answer in answers if answer.answer is Answer.NOT_NOW]
     never = [
         f"{answer.block}: {reason.message}"

@@ -1,7 +1,9 @@
-"""Records Kubernetes events for written changes, once each, in the background; no pass waits for them."""
+"""Records Kubernetes events for written changes, once each, in the background;
+no pass waits for them."""
 
 import asyncio
 import itertools
+import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -53,7 +55,7 @@ class EventRecorder:
 
     def _queue_of(self, job: StargateJob) -> _Queue:
         """One job's events always use the same queue, so that they are recorded in their order."""
-        return self._queues[hash(job.uid) % _AT_ONCE]
+        return self._queues[zlib.crc32(job.uid.encode()) % _AT_ONCE]
 
     async def _post(self, queue: _Queue) -> None:
         while True:

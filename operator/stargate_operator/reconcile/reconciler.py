@@ -4,7 +4,6 @@ A pass is level-triggered: it looks at what is, not at what happened, so it may 
 in another process than the pass before. There is one at a time for each job.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,6 +23,7 @@ from stargate_operator.informers.node_tracker import NodeTracker
 from stargate_operator.informers.pod_store import PodStore
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.errors import ApiError
+from stargate_operator.kube.transport import Jitter
 from stargate_operator.model.blueprint import Blueprint
 from stargate_operator.model.gang_index import GangIndex
 from stargate_operator.placement.contention import GangContention
@@ -67,6 +67,8 @@ class Dependencies:
     event_recorder: EventRecorder
     target: Callable[[], ReportTarget]
     clock: Callable[[], datetime]
+    monotonic: Callable[[], float]
+    jitter: Jitter
     wake: Callable[[str], None]
 
 
@@ -165,14 +167,14 @@ class Reconciler:
         if written is None:
             await self._reread(job)
             return None
-        self.memory.wrote_at = time.monotonic()
+        self.memory.wrote_at = self._dependencies.monotonic()
         self._dependencies.jobs.put(written)
         self._mark_written(job, written)
         return written
 
     def _too_early(self, how: Urgency) -> float:
         """Seconds until a write of this urgency is due."""
-        return self.memory.wrote_at + PATIENCE.get(how, 0.0) - time.monotonic()
+        return self.memory.wrote_at + PATIENCE.get(how, 0.0) - self._dependencies.monotonic()
 
     def _mark_written(self, before: StargateJob, after: StargateJob) -> None:
         """What stands in the status may be acknowledged to the workers."""

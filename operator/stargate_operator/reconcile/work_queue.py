@@ -5,8 +5,6 @@ on.
 """
 
 import asyncio
-import random
-import time
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
@@ -34,7 +32,7 @@ class _JobLoop:
     def __init__(
         self, uid: str, dependencies: Dependencies, *, finished: Callable[[str], None]
     ) -> None:
-        self.alarm = Alarm(time.monotonic)
+        self.alarm = Alarm(dependencies.monotonic)
         self.gang_index = GangIndex(dependencies.pods.of_job(uid).values())
         self.reconciler = Reconciler(uid, dependencies, self.gang_index)
         self._dependencies = dependencies
@@ -48,23 +46,23 @@ class _JobLoop:
 
     async def _run(self) -> None:
         while not self.reconciler.done:
-            self.alarm.after(_RESYNC * random.uniform(0.8, 1.2))
+            self.alarm.after(_RESYNC * self._dependencies.jitter(0.8, 1.2))
             metrics.pass_began(late=await self.alarm.wait())
             await self._pass()
         self._finished(self.reconciler.uid)
 
     async def _pass(self) -> None:
-        started = time.monotonic()
+        started = self._dependencies.monotonic()
         try:
             due = await self.reconciler.reconcile()
         except NotLeading:
             raise
         except Exception as error:
             self._back_off(error)
-            metrics.pass_done(time.monotonic() - started, "error")
+            metrics.pass_done(self._dependencies.monotonic() - started, "error")
         else:
             self._failures = 0
-            metrics.pass_done(time.monotonic() - started)
+            metrics.pass_done(self._dependencies.monotonic() - started)
             self._come_back(due)
         self.alarm.passed()
 
@@ -98,7 +96,7 @@ class WorkQueue:
         """For every job known by now: its resource, or a pod that was left of it."""
         self._dependencies = dependencies
         self.failure = asyncio.get_running_loop().create_future()
-        for uid in {job.uid for job in dependencies.jobs} | set(dependencies.pods.job_uids()):
+        for uid in sorted({job.uid for job in dependencies.jobs} | dependencies.pods.job_uids()):
             self.wake(uid)
 
     async def stop(self) -> None:

@@ -71,8 +71,8 @@ class _Known(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Recent:
-    """The last used entries by token digest. Refusals have their own, so that a flood of them evicts no
-    accepted token."""
+    """The last used entries by token digest. Refusals have their own, so that a
+    flood of them evicts no accepted token."""
 
     def __init__(self, size: int) -> None:
         self._size = size

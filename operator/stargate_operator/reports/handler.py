@@ -222,8 +222,8 @@ def _own_job(pod: Pod, incoming: Incoming) -> None:
 
 
 def _owned(pod: Pod, view: JobView) -> bool:
-    """True if the job owns the pod. Anybody can write labels and owner references, so the names must
-    agree too."""
+    """True if the job owns the pod. Anybody can write labels and owner
+    references, so the names must agree too."""
     home = (view.namespace, view.name)
     return pod.owner_uid == pod.job_uid and (pod.namespace, pod.job_name) == home
 

@@ -15,8 +15,8 @@ from stargate_operator.reports.job_lookup import CheckpointKey
 from stargate_types.status import StargateJobStatus
 
 MAX_PENDING = 16
-"""Most checkpoints of a job that wait for a status write. The oldest are dropped first; none of them was
-acknowledged."""
+"""Most checkpoints of a job that wait for a status write. The oldest are
+dropped first; none of them was acknowledged."""
 
 
 @dataclass(slots=True)

@@ -22,6 +22,7 @@ import structlog
 
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.errors import ApiError, NotLeading
+from stargate_operator.kube.transport import Jitter
 
 __all__ = ["LeaderElection", "LeaseLost", "NotLeading"]
 
@@ -67,7 +68,10 @@ class LeaderElection:
         renew_deadline: float = 10.0,
         retry: float = 2.0,
         clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        jitter: Jitter = random.uniform,
     ) -> None:
+        """`clock` is monotonic and decides; `wall_clock` is for people to read."""
         if not retry < renew_deadline < duration:
             raise ValueError("retry < renew_deadline < duration must hold")
         self.identity = identity
@@ -79,6 +83,8 @@ class LeaderElection:
         self._retry = retry
         self._request_timeout = renew_deadline * 0.45
         self._clock = clock
+        self._wall_clock = wall_clock
+        self._jitter = jitter
         self._lease: Lease | None = None
         self._seen: _Seen | None = None
         self._renewed_at: float | None = None
@@ -153,8 +159,8 @@ class LeaderElection:
             self._seen = _Seen(spec, self._clock())
 
     def _is_free(self) -> bool:
-        """A lease that we hold already is free: an answer to us was lost. No other replica has our
-        identity."""
+        """A lease that we hold already is free: an answer to us was lost. No
+        other replica has our identity."""
         seen = self._seen
         assert seen is not None
         if seen.holder in ("", self.identity):
@@ -167,7 +173,7 @@ class LeaderElection:
         if self._seen is not None and self._seen.holder:
             left = self._seen.expires_at(self._duration) - self._clock()
             wait = min(wait, max(left, 0.1 * self._retry))
-        return wait * random.uniform(0.9, 1.1)
+        return wait * self._jitter(0.9, 1.1)
 
     async def _take(self, lease: Lease, *, create: bool) -> bool:
         spec = self._spec_of(lease, holder=self.identity, acquire=True)
@@ -270,7 +276,7 @@ class LeaderElection:
         duration: float | None = None,
     ) -> dict[str, Any]:
         spec = dict(lease.get("spec") or {})
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")  # for people to read
+        now = self._wall_clock().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         if acquire:
             spec["leaseTransitions"] = int(spec.get("leaseTransitions") or 0) + 1
             spec["acquireTime"] = now

@@ -1,5 +1,5 @@
-"""Structured logs: one line for each event, JSON or console, with job and attempt if it concerns a
-job."""
+"""Structured logs: one line for each event, JSON or console, with job and
+attempt if it concerns a job."""
 
 import logging
 import sys

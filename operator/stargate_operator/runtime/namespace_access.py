@@ -71,8 +71,8 @@ async def until_it_changes(client: Client, scope: Scope, refused: tuple[str, ...
 
 
 async def _refusal(client: Client, namespace: str) -> str:
-    """The server's message if it forbids the watch, else nothing. Other errors say nothing about
-    rights."""
+    """The server's message if it forbids the watch, else nothing. Other errors
+    say nothing about rights."""
     path = f"/apis/{API_VERSION}/namespaces/{namespace}/stargatejobs"
     try:
         async with asyncio.timeout(_TIMEOUT_SECONDS):

@@ -4,7 +4,7 @@ A check returns what is wrong, or None. A check that raises has failed: a broken
 healthy.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 from aiohttp import web
@@ -12,7 +12,6 @@ from aiohttp import web
 from stargate_operator.telemetry import metrics
 
 Check = Callable[[], str | None]
-Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 _log = structlog.get_logger(__name__)
 
@@ -25,8 +24,8 @@ class Probes:
 
     def __init__(self, liveness: Sequence[Check] = (), readiness: Sequence[Check] = ()) -> None:
         app = web.Application()
-        app.router.add_get("/healthz", _answer("healthz", liveness))
-        app.router.add_get("/readyz", _answer("readyz", readiness))
+        app.router.add_get("/healthz", _Probe("healthz", liveness).answer)
+        app.router.add_get("/readyz", _Probe("readyz", readiness).answer)
         app.router.add_get("/metrics", _metrics)
         self._runner = web.AppRunner(app, access_log=None)
 
@@ -44,16 +43,34 @@ class Probes:
         await self._runner.cleanup()
 
 
-def _answer(probe: str, checks: Sequence[Check]) -> Handler:
-    async def handler(request: web.Request) -> web.Response:
-        del request
-        wrong = [reason for reason in map(_run, checks) if reason]
-        if not wrong:
-            return web.Response(text="ok\n")
-        _log.warning("probe failed", probe=probe, reasons=wrong)
-        return web.Response(status=503, text="\n".join(wrong) + "\n")
+class _Probe:
+    """One path. It logs when its result changes, because it may be asked many times a second."""
 
-    return handler
+    def __init__(self, name: str, checks: Sequence[Check]) -> None:
+        self._name = name
+        self._checks = checks
+        self._passed: bool | None = None
+        """The last result; None before the first request."""
+
+    async def answer(self, request: web.Request) -> web.Response:
+        del request
+        reasons = [reason for reason in map(_run, self._checks) if reason]
+        self._log_change(reasons)
+        if reasons:
+            return web.Response(status=503, text="\n".join(reasons) + "\n")
+        return web.Response(text="ok\n")
+
+    def _log_change(self, reasons: list[str]) -> None:
+        """A start is no fault: what has never passed is logged as information."""
+        before, self._passed = self._passed, not reasons
+        if before is self._passed:
+            return
+        if self._passed:
+            _log.info("probe passes", probe=self._name)
+        elif before is None:
+            _log.info("probe does not pass yet", probe=self._name, reasons=reasons)
+        else:
+            _log.warning("probe failed", probe=self._name, reasons=reasons)
 
 
 def _run(check: Check) -> str | None:

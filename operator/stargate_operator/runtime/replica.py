@@ -5,9 +5,8 @@ starts and ends.
 """
 
 import asyncio
-import time
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -18,7 +17,7 @@ from stargate_operator.informers.catalog import Catalog
 from stargate_operator.informers.foreign_pods import ForeignPods
 from stargate_operator.informers.informer import PODS, SERVICES, Informer, Reflector
 from stargate_operator.informers.jobs import Jobs
-from stargate_operator.informers.kopf_handlers import watched
+from stargate_operator.informers.kopf_handlers import Handler, handlers, watched
 from stargate_operator.informers.kopf_watchers import KopfWatchers
 from stargate_operator.informers.node_tracker import NodeLossTimes, NodeTracker
 from stargate_operator.informers.nodes import NodeInformer
@@ -43,6 +42,7 @@ from stargate_operator.reports.pending import PendingReports
 from stargate_operator.reports.server import ReportServer
 from stargate_operator.runtime.job_lookup import CachedJobLookup
 from stargate_operator.runtime.leader_election import LeaderElection
+from stargate_operator.runtime.ports import MACHINE, Ports
 from stargate_operator.runtime.wakeups import Wakeups
 from stargate_operator.runtime.watchdog import Check, Watchdog
 from stargate_operator.settings import Settings
@@ -52,24 +52,24 @@ from stargate_operator.telemetry.gauges import Sources
 log = structlog.get_logger(__name__)
 
 
-def now() -> datetime:
-    return datetime.now(UTC)
-
-
 class Replica:
     """All parts of one process."""
 
     def __init__(
-        self, settings: Settings, endpoint: Endpoint, refused: tuple[str, ...] = ()
+        self,
+        settings: Settings,
+        endpoint: Endpoint,
+        refused: tuple[str, ...] = (),
+        ports: Ports = MACHINE,
     ) -> None:
         """`refused` are the namespaces of the settings that the operator may not watch."""
         self.settings = settings
         self.refused = refused
+        self.ports = ports
         self.scope = scope = settings.scope.without(refused)
         self.jobs, self.catalog, self.pending = Jobs(), Catalog(), PendingReports()
         self.work_queue = WorkQueue()
-        agent = user_agent(settings)
-        self.lease_client = Client(endpoint, user_agent=agent)
+        self.lease_client = self._client(endpoint)
         self.election = LeaderElection(
             self.lease_client,
             namespace=settings.namespace,
@@ -78,25 +78,23 @@ class Replica:
             duration=settings.lease_duration_seconds,
             renew_deadline=settings.lease_renew_deadline_seconds,
             retry=settings.lease_retry_seconds,
+            clock=ports.monotonic,
+            wall_clock=ports.now,
+            jitter=ports.jitter,
         )
-        self.client = Client(
-            endpoint,
-            user_agent=agent,
-            guard=self.election.guard,
-            in_flight=settings.requests_in_flight,
+        self.client = self._client(
+            endpoint, guard=self.election.guard, in_flight=settings.requests_in_flight
         )
-        for client in (self.lease_client, self.client):
-            client.on_request = metrics.api_answered
-        self.listening = ListeningSince(now, time.monotonic)
-        self.fleet = Fleet(time.monotonic)
+        self.listening = ListeningSince(ports.now, ports.monotonic)
+        self.fleet = Fleet(ports.monotonic)
         self.node_tracker = NodeTracker(
             NodeLossTimes(
                 lost_after=timedelta(seconds=settings.node_lost_seconds),
                 avoided_for=timedelta(seconds=settings.avoid_lost_nodes_seconds),
             ),
             every_pod=self.every_pod,
-            clock=now,
-            monotonic=time.monotonic,
+            clock=ports.now,
+            monotonic=ports.monotonic,
         )
         self.wakeups = Wakeups(
             work_queue=self.work_queue,
@@ -104,14 +102,17 @@ class Replica:
             jobs=self.jobs,
             node_tracker=self.node_tracker,
         )
-        self.node_informer = NodeInformer(self.client, on_change=self.wakeups.node_changed)
-        self.foreign_pods = [ForeignPods(self.client, on_change=self.fleet.held)]
+        self.node_informer = NodeInformer(
+            self.client,
+            on_change=self.wakeups.node_changed,
+            clock=ports.monotonic,
+            jitter=ports.jitter,
+        )
+        self.foreign_pods = [self._foreign_pods()]
         if scope.namespaces is not None:
-            self.foreign_pods.append(
-                ForeignPods(self.client, on_change=self.fleet.held, outside=scope.namespaces)
-            )
-        self.pods = PodStore(self.wakeups.pod_changed)
-        self.services = PodStore(self.wakeups.gang_object_changed)
+            self.foreign_pods.append(self._foreign_pods(outside=scope.namespaces))
+        self.pods = PodStore(self.wakeups.pod_changed, ports.monotonic)
+        self.services = PodStore(self.wakeups.gang_object_changed, ports.monotonic)
         self.pod_groups: PodStore | None = None
         self.informers: list[Reflector[Any]] = [
             *self._of_jobs(self.pods, PODS),
@@ -120,17 +121,48 @@ class Replica:
             self.node_informer,
         ]
         self.event_recorder = EventRecorder(
-            self.client, instance=settings.leader_identity, clock=now
+            self.client, instance=settings.leader_identity, clock=ports.now
         )
-        self.watchers = KopfWatchers(watched(scope))
+        self.watchers = KopfWatchers(watched(scope), ports.monotonic)
         self.leads_now = asyncio.Event()
 
     def _of_jobs(self, store: PodStore, path: str) -> list[Informer]:
         """The informers of one kind of the jobs' objects: one for each namespace, all with one store."""
         return [
-            Informer(self.client, store, path=path, namespace=namespace)
+            Informer(
+                self.client,
+                store,
+                path=path,
+                namespace=namespace,
+                clock=self.ports.monotonic,
+                jitter=self.ports.jitter,
+            )
             for namespace in self.scope.parts
         ]
+
+    def _foreign_pods(self, outside: tuple[str, ...] = ()) -> ForeignPods:
+        return ForeignPods(
+            self.client,
+            on_change=self.fleet.held,
+            outside=outside,
+            clock=self.ports.monotonic,
+            jitter=self.ports.jitter,
+        )
+
+    def _client(
+        self, endpoint: Endpoint, *, guard: Callable[[], None] | None = None, in_flight: int = 1
+    ) -> Client:
+        client = Client(
+            endpoint,
+            user_agent=user_agent(self.settings),
+            guard=guard,
+            in_flight=in_flight,
+            transport=self.ports.transport(endpoint),
+            clock=self.ports.monotonic,
+            jitter=self.ports.jitter,
+        )
+        client.on_request = metrics.api_answered
+        return client
 
     def every_pod(self) -> Iterator[Pod]:
         return (pod for uid in self.pods.job_uids() for pod in self.pods.of_job(uid).values())
@@ -145,7 +177,7 @@ class Replica:
             self.catalog,
             self.fleet,
             seconds=self.settings.compute_seconds,
-            clock=now,
+            clock=self.ports.now,
         )
 
     async def follow_pod_groups(self) -> str | None:
@@ -154,7 +186,7 @@ class Replica:
         candidates = self.scope.namespaces or (self.settings.namespace,)
         found = await find_group_version(self.client, namespaces=candidates)
         if found is not None:
-            self.pod_groups = PodStore(self.wakeups.gang_object_changed)
+            self.pod_groups = PodStore(self.wakeups.gang_object_changed, self.ports.monotonic)
             reflectors = self._of_jobs(self.pod_groups, f"/apis/{found}/podgroups")
             self.informers.extend(reflectors)
             self._pod_group_tasks = [
@@ -181,7 +213,9 @@ class Replica:
             placer=Placer(self.fleet, self.catalog, self.jobs),
             event_recorder=self.event_recorder,
             target=self._report_target,
-            clock=now,
+            clock=self.ports.now,
+            monotonic=self.ports.monotonic,
+            jitter=self.ports.jitter,
             wake=self.work_queue.wake,
         )
 
@@ -190,34 +224,41 @@ class Replica:
         settings = self.settings
         return ReportTarget(settings.reports_url, ca_bundle=settings.reports_ca.read_text())
 
-    def report_server(self) -> ReportServer:
+    def report_handler(self) -> ReportHandler:
+        """Judges the reports, whichever way they come in."""
         lookup = CachedJobLookup(
             jobs=self.jobs,
             pods=self.pods,
             work_queue=self.work_queue,
+            # See docs/decisions/0015-workers-doubt-a-missing-job.md.
             leads=lambda: self.leads and self.watchers.listed,
             scope=self.scope,
         )
-        authenticator = TokenAuthenticator(self.client, time.time)
-        handler = ReportHandler(
+        now = self.ports.now
+        authenticator = TokenAuthenticator(self.client, lambda: now().timestamp())
+        return ReportHandler(
             lookup, self.pending, authenticator, clock=now, listening=self.listening
         )
+
+    def report_server(self) -> ReportServer:
         certificate = ServingCertificate(
             self.settings.reports_certificate, self.settings.reports_key
         )
-        return ReportServer(handler, certificate)
+        return ReportServer(self.report_handler(), certificate)
 
-    def watchdog(self, reports: ReportServer) -> Watchdog:
+    def watchdog(self, *others: Check) -> Watchdog:
         return Watchdog(
             [
                 Check("kopf watchers", self.watchers.problem),
                 Check("watches", self._silence),
-                Check("report server", reports.problem),
-            ]
+                *others,
+            ],
+            clock=self.ports.monotonic,
         )
 
     def _silence(self) -> str | None:
-        silent = [informer for informer in self.informers if not informer.alive(time.monotonic())]
+        now = self.ports.monotonic()
+        silent = [informer for informer in self.informers if not informer.alive(now)]
         return f"{len(silent)} of them have fallen silent" if silent else None
 
     def sources(self) -> Sources:
@@ -235,11 +276,17 @@ class Replica:
             pods=self.pods.__len__,
             foreign_pods=lambda: sum(len(pods) for pods in self.foreign_pods),
             concurrency=lambda: self.client.limiter.limit,
-            clock=now,
+            clock=self.ports.now,
+            monotonic=self.ports.monotonic,
         )
 
+    def event_handlers(self) -> dict[str, Handler]:
+        """The handlers of events of the custom resources, by the plural of the kind."""
+        queue = self.work_queue
+        return handlers(self.jobs, self.catalog, wake=queue.wake, wake_all=queue.wake_all)
+
     def _watch_ages(self) -> dict[str, float]:
-        ages, now = self.watchers.ages(), time.monotonic()
+        ages, now = self.watchers.ages(), self.ports.monotonic()
         for informer in self.informers:
             age = now - informer.last_heard
             ages[informer.name] = max(ages.get(informer.name, 0.0), age)

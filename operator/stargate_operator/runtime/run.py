@@ -6,7 +6,7 @@ half alive. Its supervisor starts it again in a second.
 
 import asyncio
 import signal
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import kopf
@@ -23,7 +23,7 @@ from stargate_operator.runtime.namespace_access import (
 )
 from stargate_operator.runtime.probes import Probes
 from stargate_operator.runtime.replica import Replica, user_agent
-from stargate_operator.runtime.watchdog import Watchdog
+from stargate_operator.runtime.watchdog import Check, Watchdog
 from stargate_operator.settings import Settings
 from stargate_operator.telemetry.gauges import keep_gauges
 
@@ -36,7 +36,8 @@ async def run(settings: Settings) -> int:
     async with Client(endpoint, user_agent=user_agent(settings)) as client:
         replica = Replica(settings, endpoint, await refused_of(client, settings.scope))
     reports = replica.report_server()
-    watchdog = replica.watchdog(reports)
+    watchdog = replica.watchdog(Check("report server", reports.problem))
+    stop_signal = asyncio.Event()
     probes = Probes(
         liveness=[lambda: "; ".join(watchdog.problems()) or None],
         readiness=[lambda: _not_ready(replica)],
@@ -45,7 +46,12 @@ async def run(settings: Settings) -> int:
         reports.start(settings.reports_host, settings.reports_port)
         await probes.start(settings.probes_host or None, settings.probes_port)
         try:
-            return await _until_one_ends(replica, watchdog)
+            return await until_one_ends(
+                replica,
+                watchdog,
+                stop_signal=stop_signal,
+                follow_resources=lambda stop: _run_kopf(replica, stop, stop_signal),
+            )
         finally:
             await probes.close()
             await reports.close()
@@ -57,14 +63,23 @@ def _not_ready(replica: Replica) -> str | None:
     return "not all watches have synced" if waiting else None
 
 
-async def _until_one_ends(replica: Replica, watchdog: Watchdog) -> int:
-    """kopf starts last, because it cancels at its end whatever was started after it."""
+async def until_one_ends(
+    replica: Replica,
+    watchdog: Watchdog,
+    *,
+    stop_signal: asyncio.Event,
+    follow_resources: Callable[[asyncio.Event], Coroutine[Any, Any, None]],
+) -> int:
+    """Runs all parts until the first ends, and returns the exit status.
+
+    `follow_resources` watches the custom resources, by kopf, until its event is set. It starts last,
+    because kopf cancels at its end whatever was started after it.
+    """
     stop = asyncio.Event()
-    replica.watchers.install()
+    replica.watchers.begin()
     parts = [asyncio.create_task(part) for part in _endless(replica, watchdog)]
-    stop_signal = asyncio.Event()
     signalled = asyncio.create_task(stop_signal.wait())
-    watching = asyncio.create_task(_run_kopf(replica, stop, stop_signal), name="kopf")
+    watching = asyncio.create_task(follow_resources(stop), name="kopf")
     try:
         done, _ = await asyncio.wait(
             [*parts, signalled, watching], return_when=asyncio.FIRST_COMPLETED
@@ -89,8 +104,8 @@ def _endless(replica: Replica, watchdog: Watchdog) -> list[Coroutine[Any, Any, A
 
 
 def _verdict(done: set[asyncio.Task[Any]], clean: set[asyncio.Task[Any]]) -> int:
-    """The exit status. kopf also ends by itself if a signal comes very early; any other end is a
-    fault."""
+    """The exit status. kopf also ends by itself if a signal comes very early;
+    any other end is a fault."""
     for task in done:
         error = None if task.cancelled() else task.exception()
         if error is not None:
@@ -116,9 +131,10 @@ async def _cancelled(tasks: list[asyncio.Task[Any]]) -> None:
 
 async def _run_kopf(replica: Replica, stop: asyncio.Event, stop_signal: asyncio.Event) -> None:
     others = asyncio.all_tasks()
-    scope, queue = replica.scope, replica.work_queue
+    scope = replica.scope
+    replica.watchers.install()
     tasks = await kopf.spawn_tasks(
-        registry=register(replica.jobs, replica.catalog, wake=queue.wake, wake_all=queue.wake_all),
+        registry=register(replica.event_handlers()),
         settings=kopf_settings(),
         clusterwide=scope.namespaces is None,
         namespaces=scope.namespaces or (),

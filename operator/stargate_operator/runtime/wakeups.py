@@ -25,8 +25,8 @@ class Wakeups:
         self._changed_nodes: set[str] = set()
 
     def pod_changed(self, uid: str, old: Pod | None, new: Pod | None) -> None:
-        """A pod of the job `uid`. The fleet comes first, because the job's next pass may ask it for
-        room."""
+        """A pod of the job `uid`. The fleet comes first, because the job's next
+        pass may ask it for room."""
         self._fleet.pod_changed(old, new)
         self._work_queue.pod_changed(uid, old, new)
 

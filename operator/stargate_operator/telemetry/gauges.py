@@ -75,14 +75,15 @@ class Sources:
     foreign_pods: Callable[[], int]
     concurrency: Callable[[], int]
     clock: Callable[[], datetime]
+    monotonic: Callable[[], float] = time.monotonic
 
 
 async def keep_gauges(sources: Sources) -> None:
-    """Sets the gauges every few seconds. A standby knows the same jobs as the leader but does not report
-    on them."""
-    looked, ranks = time.monotonic(), dict[Phase, int]()
+    """Sets the gauges every few seconds. A standby knows the same jobs as the
+    leader but does not report on them."""
+    looked, ranks = sources.monotonic(), dict[Phase, int]()
     while True:
-        now = time.monotonic()
+        now = sources.monotonic()
         time_passed(ranks, now - looked)
         looked, ranks = now, dict(_of_jobs(sources).ranks) if sources.leads() else {}
         _of_process(sources)

@@ -266,6 +266,7 @@ class State:
 
     objects: dict[str, Write] = field(default_factory=dict)
     _pods: dict[str, dict[str, Pod]] = field(default_factory=dict)
+    _owners: dict[str, str] = field(default_factory=dict)
 
     def apply(self, write: Write) -> None:
         if write.verb == "DELETED":
@@ -276,10 +277,12 @@ class State:
             self._apply_pod(write.verb, write.pod)
 
     def _apply_pod(self, verb: Verb, pod: Pod) -> None:
-        pods = self._pods.setdefault(pod.owner, {})
-        pods.pop(pod.uid, None)
+        """An orphaned pod has left its former owner."""
+        owner = self._owners.pop(pod.uid, pod.owner)
+        self._pods.setdefault(owner, {}).pop(pod.uid, None)
         if verb != "DELETED":
-            pods[pod.uid] = pod
+            self._owners[pod.uid] = pod.owner
+            self._pods.setdefault(pod.owner, {})[pod.uid] = pod
 
     def job(self, uid: str) -> Job | None:
         write = self.objects.get(uid)

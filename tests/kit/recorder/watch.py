@@ -131,15 +131,16 @@ class Recorder:
         start = time.time()
         with self._changed:
             while not (found := condition(self.state)):
-                left = start + seconds + self._stood_still(start) - time.time()
+                left = seconds - self.acted_seconds(start)
                 assert left > 0, f"waited {seconds:g} s for {self._said(expected)}\n{self.tail()}"
                 self._changed.wait(left)
             return found
 
-    def _stood_still(self, since: float) -> float:
+    def acted_seconds(self, since: float) -> float:
+        """The time that has passed since that moment of the epoch and in which an operator could act."""
         now = time.time()
         standstills = self._heartbeat.standstills(now)
-        return lost_by(now, standstills) - lost_by(since, standstills)
+        return now - since - (lost_by(now, standstills) - lost_by(since, standstills))
 
     def _said(self, expected: Expected) -> str:
         return expected if isinstance(expected, str) else expected(self.state)

@@ -5,7 +5,7 @@ from tests.unit.api.scripted_server import Time
 
 @pytest.fixture
 def time(monkeypatch: pytest.MonkeyPatch) -> Time:
-    """No test of a call sleeps."""
+    """A clock that calls use in place of sleeping."""
     time = Time()
-    monkeypatch.setattr("stargate_api.exchange.time.sleep", time.sleep)
+    monkeypatch.setattr("stargate_api._client.steps.time.sleep", time.sleep)
     return time

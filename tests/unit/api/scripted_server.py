@@ -1,13 +1,13 @@
-"""A server that answers from a list, and what it was asked."""
+"""Builders of resources and answers, and a transport that answers from a list."""
 
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from stargate_api.calls import Calls
-from stargate_api.exchange import Answer, Failure, Json, Request, Stream
-from stargate_api.patience import Patience
+from stargate_api._client.calls import Calls
+from stargate_api._client.retry import RetryPolicy
+from stargate_api._client.steps import Answer, Failure, Json, Request, Stream
 
 KEY = "s3cr3t-and-long-enough-to-be-found"
 
@@ -62,7 +62,7 @@ def progress(epoch: int, **more: Any) -> Json:
 
 
 def block(name: str, *, latency: float | None = None, **free: int) -> Json:
-    """`block("a", silicon=3)`: three free nodes of that type, of ten."""
+    """`block("a", silicon=3)` has ten nodes of that type, three of them free."""
     spec = {} if latency is None else {"maxLatencyMs": latency}
     return {
         "apiVersion": "stargate.dev/v1alpha1",
@@ -125,7 +125,7 @@ def events(*found: tuple[str, Json], end: Failure | None = None) -> Lines:
 
 @dataclass
 class Script:
-    """A transport. The last answer is for every further request."""
+    """A transport that answers from a list; the last answer serves all further requests."""
 
     outcomes: list[Any]
     requests: list[Request] = field(default_factory=list)
@@ -143,7 +143,7 @@ class Script:
 
 @dataclass
 class Time:
-    """Passes by pauses alone; `chance` is none, so that delays are whole."""
+    """A clock that only pauses move."""
 
     now: float = 0.0
     pauses: list[float] = field(default_factory=list)
@@ -161,7 +161,7 @@ def answers(*outcomes: Any) -> Script:
 
 
 def calls(time: Time, *, timeout: float = 30.0, retries: int = 5) -> Calls:
-    return Calls("team", Patience(timeout, retries, clock=time, chance=lambda: 0.0))
+    return Calls("team", RetryPolicy(timeout, retries, clock=time, jitter=lambda: 0.0))
 
 
 def words(found: Iterable[Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""An HTTP server on a port of its own, that answers as it is told."""
+"""An HTTP server on a free port, whose answers a test provides."""
 
 import json
 import threading
@@ -23,7 +23,7 @@ class Handler(BaseHTTPRequestHandler):
     do_POST = do_PATCH = do_DELETE = do_GET  # noqa: N815 - the library's names
 
     def log_message(self, *_: Any) -> None:
-        """Nothing: a test's output is its own."""
+        """Logs nothing, so that a test's output stays readable."""
 
     def reply(self, status: int, body: Any, **headers: str) -> None:
         content = json.dumps(body).encode()
@@ -35,7 +35,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def begin(self) -> None:
-        """A streamed answer; `chunk` goes on with it."""
+        """Starts a streamed answer; `chunk` continues it."""
         self.send_response(200)
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
@@ -51,7 +51,7 @@ class Serving:
     url: str = ""
     heard: list[tuple[str, str, dict[str, str]]] = field(default_factory=list, repr=False)
     released: threading.Event = field(default_factory=threading.Event)
-    """Set when the test is over: whoever stalls may go."""
+    """Set when the test is over, so that a stalled answer can end."""
 
 
 @contextmanager

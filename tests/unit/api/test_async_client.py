@@ -1,4 +1,4 @@
-"""The async twin: the same calls, the same words, and a loop that never blocks."""
+"""AsyncClient: the methods and errors of Client, and an event loop that never blocks."""
 
 import asyncio
 import inspect
@@ -23,19 +23,19 @@ def named(client: type, name: str) -> Any:
     return inspect.getattr_static(client, name)
 
 
-def test_both_have_the_same_calls() -> None:
+def test_both_clients_have_the_same_methods() -> None:
     assert [name for name in dir(AsyncClient) if not name.startswith("_")] == PUBLIC
 
 
 @pytest.mark.parametrize("name", [n for n in PUBLIC if callable(named(Client, n))])
-def test_each_takes_the_same_and_is_described_once(name: str) -> None:
+def test_async_method_has_the_blocking_signature_and_docstring(name: str) -> None:
     ours, theirs = named(AsyncClient, name), named(Client, name)
     assert inspect.signature(ours).parameters == inspect.signature(theirs).parameters
     assert ours.__doc__ == theirs.__doc__
     assert ours.__doc__
 
 
-async def test_a_job_is_submitted_and_looked_at() -> None:
+async def test_async_client_submits_and_reads_a_job() -> None:
     def answer(to: Handler) -> None:
         to.reply(201, {}) if to.command == "POST" else to.reply(200, job(phase="Running"))
 
@@ -45,7 +45,7 @@ async def test_a_job_is_submitted_and_looked_at() -> None:
             assert (await c.get_job_status("job"))["state"] == "Running"
 
 
-async def test_it_fails_in_the_same_words() -> None:
+async def test_async_client_raises_the_same_errors() -> None:
     gone = no(404, "not found", details={"name": "job"})
     with serving(lambda to: to.reply(404, {"details": {"name": "job"}})) as server:
         async with client(server) as c:
@@ -56,7 +56,7 @@ async def test_it_fails_in_the_same_words() -> None:
     assert gone.status == 404
 
 
-async def test_the_loop_goes_on_meanwhile() -> None:
+async def test_slow_requests_do_not_block_the_loop() -> None:
     def slow(to: Handler) -> None:
         time.sleep(0.3)
         to.reply(200, job(phase="Running"))
@@ -69,7 +69,7 @@ async def test_the_loop_goes_on_meanwhile() -> None:
 
 
 def stalling(server: list[Serving]) -> Any:
-    """Answers once, and then a watch and a log that say nothing more."""
+    """Answers a status, and then a watch and a log that send nothing more."""
 
     def answer(to: Handler) -> None:
         if "watch=" not in to.path and "/log" not in to.path:
@@ -82,7 +82,7 @@ def stalling(server: list[Serving]) -> Any:
     return answer
 
 
-async def test_a_cancelled_wait_ends_at_once_and_leaves_no_thread() -> None:
+async def test_cancelled_wait_ends_at_once_without_a_thread() -> None:
     before = threading.active_count()
     held: list[Serving] = []
 
@@ -110,7 +110,7 @@ async def test_a_cancelled_wait_ends_at_once_and_leaves_no_thread() -> None:
     await _settled(before)
 
 
-async def test_a_log_is_read_and_left() -> None:
+async def test_closing_a_log_does_not_wait() -> None:
     held: list[Serving] = []
     with serving(stalling(held)) as server:
         held.append(server)

@@ -1,4 +1,4 @@
-"""The client needs what `pip install stargate-operator` brings, and nothing of the extras."""
+"""The client needs only what `pip install stargate-operator` installs, and no extra."""
 
 import subprocess
 import sys
@@ -20,19 +20,19 @@ def run(program: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def test_it_imports_without_the_extras() -> None:
+def test_client_imports_without_the_extras() -> None:
     done = run("import stargate_api; stargate_api.Client('k', endpoint='https://a')")
     assert done.returncode == 0, done.stderr
 
 
-def test_the_command_line_needs_one_and_says_so() -> None:
+def test_command_line_names_the_missing_extra() -> None:
     done = run("from stargate_api.cli.__main__ import main; main()")
     assert done.returncode == 1
     assert done.stderr.strip().endswith("pip install 'stargate-operator[cli]'")
     assert "Traceback" not in done.stderr
 
 
-def test_the_package_is_typed_and_shipped() -> None:
+def test_wheel_contains_the_typed_package() -> None:
     project = tomllib.loads((REPO / "pyproject.toml").read_text())
     shipped = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
     assert "operator/stargate_api" in shipped

@@ -1,4 +1,4 @@
-"""Which cluster, which namespace and which key: the documented order, and who gets no key."""
+"""Finding cluster, namespace and key in the documented order, and keeping a key from other clusters."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from stargate_api import InvalidConfig
-from stargate_api.connection import Connection, Settings, connect
+from stargate_api._client.connection import Connection, Settings, connect
 from tests.unit.api.scripted_server import KEY
 
 VARIABLES = ("API_KEY", "ENDPOINT", "CA_FILE", "NAMESPACE", "CONTEXT")
@@ -15,7 +15,7 @@ VARIABLES = ("API_KEY", "ENDPOINT", "CA_FILE", "NAMESPACE", "CONTEXT")
 
 @pytest.fixture(autouse=True)
 def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Neither variables nor a kubeconfig nor a pod."""
+    """Removes variables, kubeconfig and pod from the environment."""
     for name in VARIABLES:
         monkeypatch.delenv(f"STARGATE_{name}", raising=False)
     monkeypatch.delenv("KUBECONFIG", raising=False)
@@ -43,19 +43,19 @@ def said(connection: Connection) -> tuple[str, str, str | None]:
     return connection.server, connection.namespace, connection.authorization()
 
 
-def test_arguments_are_enough() -> None:
+def test_arguments_alone_connect() -> None:
     found = connect(Settings(KEY, "https://a:1/", namespace="team"))
     assert said(found) == ("https://a:1", "team", f"Bearer {KEY}")
 
 
-def test_variables_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variables_alone_connect(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STARGATE_API_KEY", KEY)
     monkeypatch.setenv("STARGATE_ENDPOINT", "https://a:1")
     monkeypatch.setenv("STARGATE_NAMESPACE", "team")
     assert said(connect(Settings())) == ("https://a:1", "team", f"Bearer {KEY}")
 
 
-def test_arguments_come_before_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_arguments_override_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STARGATE_ENDPOINT", "https://a:1")
     monkeypatch.setenv("STARGATE_API_KEY", "another")
     assert said(connect(Settings(KEY, "https://b:1"))) == (
@@ -65,7 +65,7 @@ def test_arguments_come_before_variables(monkeypatch: pytest.MonkeyPatch) -> Non
     )
 
 
-def test_variables_come_before_the_kubeconfig(
+def test_variables_override_the_kubeconfig(
     monkeypatch: pytest.MonkeyPatch, kubeconfig: Path
 ) -> None:
     monkeypatch.setenv("STARGATE_ENDPOINT", "https://a:1")
@@ -74,10 +74,10 @@ def test_variables_come_before_the_kubeconfig(
     assert said(connect(Settings())) == ("https://a:1", "default", f"Bearer {KEY}")
 
 
-def test_a_context_that_is_named_is_meant(
+def test_context_argument_overrides_variables(
     monkeypatch: pytest.MonkeyPatch, kubeconfig: Path
 ) -> None:
-    """The variables are of another cluster; so is their key."""
+    """The variables name another cluster, so their key does not apply either."""
     monkeypatch.setenv("STARGATE_ENDPOINT", "https://a:1")
     monkeypatch.setenv("STARGATE_API_KEY", KEY)
     monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
@@ -85,22 +85,22 @@ def test_a_context_that_is_named_is_meant(
     assert said(found) == ("https://there:6443", "default", "Bearer my-own")
 
 
-def test_without_a_key_the_kubeconfig_s_user(kubeconfig: Path) -> None:
+def test_without_a_key_the_kubeconfig_user_connects(kubeconfig: Path) -> None:
     found = connect(Settings(kubeconfig=str(kubeconfig)))
     assert said(found) == ("https://here:6443", "team", "Bearer my-own")
 
 
-def test_a_key_takes_the_place_of_the_kubeconfig_s_user(kubeconfig: Path) -> None:
+def test_key_replaces_the_kubeconfig_user(kubeconfig: Path) -> None:
     found = connect(Settings(KEY, kubeconfig=str(kubeconfig)))
     assert said(found) == ("https://here:6443", "team", f"Bearer {KEY}")
 
 
-def test_another_context_and_namespace(kubeconfig: Path) -> None:
+def test_context_and_namespace_arguments_apply(kubeconfig: Path) -> None:
     found = connect(Settings(kubeconfig=str(kubeconfig), context="two", namespace="mine"))
     assert said(found)[:2] == ("https://there:6443", "mine")
 
 
-def test_a_stated_endpoint_never_gets_the_kubeconfig_s_user(kubeconfig: Path) -> None:
+def test_endpoint_without_a_key_is_refused(kubeconfig: Path) -> None:
     with pytest.raises(InvalidConfig, match="an endpoint needs a key"):
         connect(Settings(endpoint="https://elsewhere", kubeconfig=str(kubeconfig)))
 
@@ -109,7 +109,7 @@ WRONG: list[tuple[Settings, str]] = [
     (Settings(), "no cluster is known: give endpoint and api_key"),
     (Settings(KEY, "a:1"), "must be like https://host:6443"),
     (Settings(KEY, "http://a:1"), "must be https: the key must not travel in clear"),
-    (Settings(KEY, "https://a", ca_file="/no/such"), "ca_file: /no/such is no file"),
+    (Settings(KEY, "https://a", ca_file="/no/such"), "ca_file: /no/such is not a file"),
     (Settings(KEY, "https://a", namespace="A_B"), "lower-case letters"),
     (Settings(KEY, kubeconfig="/no/such"), "kubeconfig: /no/such does not exist"),
     (Settings("two words", "https://a"), "api_key: must be one word"),
@@ -119,15 +119,15 @@ WRONG: list[tuple[Settings, str]] = [
 
 
 @pytest.mark.parametrize(("settings", "words"), WRONG, ids=[words for _, words in WRONG])
-def test_what_leads_nowhere_is_told(settings: Settings, words: str) -> None:
+def test_wrong_setting_is_refused_with_its_reason(settings: Settings, words: str) -> None:
     with pytest.raises(InvalidConfig, match=words):
         connect(settings)
 
 
-def test_a_context_that_does_not_exist_is_told(kubeconfig: Path) -> None:
+def test_unknown_context_is_refused(kubeconfig: Path) -> None:
     with pytest.raises(InvalidConfig, match=r"cannot be used: .*three"):
         connect(Settings(kubeconfig=str(kubeconfig), context="three"))
 
 
-def test_a_local_proxy_needs_no_tls() -> None:
+def test_loopback_endpoint_needs_no_tls() -> None:
     assert connect(Settings(KEY, "http://127.0.0.1:8001")).server == "http://127.0.0.1:8001"

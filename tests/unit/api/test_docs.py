@@ -1,4 +1,4 @@
-"""What the documents promise exists, and what exists is in them."""
+"""The pages of the client and the command line list what exists, and nothing else."""
 
 import re
 from pathlib import Path
@@ -18,12 +18,12 @@ def in_tables(text: str, pattern: str) -> set[str]:
     return {name for row in rows for name in re.findall(pattern, row)}
 
 
-def test_every_call_is_told() -> None:
+def test_client_page_lists_every_method() -> None:
     calls = {name for name in dir(Client) if not name.startswith("_")} - BESIDE
     assert in_tables(CLIENT, r"`(\w+)\(") == calls
 
 
-def test_every_error_is_told() -> None:
+def test_client_page_lists_every_error() -> None:
     exported = (getattr(stargate_api, name) for name in stargate_api.__all__)
     errors = {
         each.__name__
@@ -33,14 +33,14 @@ def test_every_error_is_told() -> None:
     assert in_tables(CLIENT, r"`([A-Z]\w+)`") == errors
 
 
-def test_every_command_is_told() -> None:
+def test_command_line_page_lists_every_command() -> None:
     commands = {
         each.name or each.callback.__name__ for each in app.registered_commands if each.callback
     }
     assert in_tables(CLI, r"`([a-z]+)[ `]") == commands
 
 
-def test_the_example_in_the_document_is_the_example() -> None:
+def test_client_page_shows_the_example_s_config() -> None:
     def config(text: str) -> str:
         found = re.search(r"^training_config = \{\n.*?^\}\n", text, re.M | re.S)
         assert found

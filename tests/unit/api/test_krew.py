@@ -1,4 +1,4 @@
-"""The krew plugin: its manifest names the archive that was built, and the archive runs."""
+"""The krew plugin: its manifest names the built archive, and the plugin in the archive runs."""
 
 import hashlib
 import os
@@ -14,7 +14,7 @@ REPO = Path(__file__).parents[3]
 build = runpy.run_path(str(REPO / "tools" / "krew" / "build.py"))["build"]
 
 
-def test_the_manifest_is_of_the_archive(tmp_path: Path) -> None:
+def test_manifest_names_the_archive_and_its_digest(tmp_path: Path) -> None:
     archive, manifest = build(tmp_path)
     (platform,) = yaml.safe_load(manifest.read_text())["spec"]["platforms"]
     assert platform["sha256"] == hashlib.sha256(archive.read_bytes()).hexdigest()
@@ -24,12 +24,12 @@ def test_the_manifest_is_of_the_archive(tmp_path: Path) -> None:
         assert platform["bin"] in tar.getnames()
 
 
-def test_it_is_the_same_however_often_it_is_built(tmp_path: Path) -> None:
+def test_two_builds_give_the_same_archive(tmp_path: Path) -> None:
     first, second = build(tmp_path / "a")[0], build(tmp_path / "b")[0]
     assert first.read_bytes() == second.read_bytes()
 
 
-def test_the_plugin_runs_where_the_package_is_installed(tmp_path: Path) -> None:
+def test_plugin_runs_with_the_installed_package(tmp_path: Path) -> None:
     with tarfile.open(build(tmp_path)[0]) as tar:
         tar.extractall(tmp_path / "plugin", filter="data")
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
@@ -43,7 +43,7 @@ def test_the_plugin_runs_where_the_package_is_installed(tmp_path: Path) -> None:
     assert "stargate.dev/v1alpha1" in done.stdout
 
 
-def test_elsewhere_it_says_what_is_missing(tmp_path: Path) -> None:
+def test_plugin_without_the_package_names_the_installers(tmp_path: Path) -> None:
     with tarfile.open(build(tmp_path)[0]) as tar:
         tar.extractall(tmp_path, filter="data")
     done = subprocess.run(

@@ -1,10 +1,10 @@
-"""A job's name is the model's, made legal, and a mark of the request."""
+"""A job's name consists of the model's name, made legal, and a short hash of the request id."""
 
 import re
 
 import pytest
 
-from stargate_api.naming import job_name, mark
+from stargate_api._client.naming import job_name, short_hash
 
 LEGAL = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 
@@ -21,13 +21,13 @@ LEGAL = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
         ("a" * 40 + "--b", "a" * 40 + "-"),
     ],
 )
-def test_it_is_a_legal_name_that_tells_the_model(model: str, begins: str) -> None:
+def test_job_name_is_legal_and_contains_the_model(model: str, begins: str) -> None:
     name = job_name(model, "id")
-    assert name == begins + mark("id")
+    assert name == begins + short_hash("id")
     assert len(name) <= 50
     assert LEGAL.fullmatch(name)
 
 
-def test_the_same_request_has_the_same_name() -> None:
+def test_same_request_gives_the_same_name() -> None:
     assert job_name("m", "a") == job_name("m", "a")
     assert job_name("m", "a") != job_name("m", "b")

@@ -1,6 +1,6 @@
-"""What a person sees: whole screens, as they were last looked at (`tests/unit/api/screens`).
+"""Whole screens of the command line, compared with the files in `tests/unit/api/screens`.
 
-A changed screen fails here with the difference; look at it, then write it anew:
+A changed screen fails here with the difference. Check it, then write the files again:
 `STARGATE_WRITE_SCREENS=1 make test ARGS=tests/unit/api/test_screen.py`.
 """
 
@@ -13,10 +13,10 @@ import pytest
 from rich.console import Console
 
 from stargate_api import Answer, AvailableCompute, BlockAnswer, Feasibility, JobStatus, Reason
-from stargate_api.cli import show
+from stargate_api.cli import output
+from stargate_api.cli.humanize import CAUSES, duration, one_line, size
 from stargate_api.cli.screen import screen
 from stargate_api.cli.tables import blocks, columns, feasibility, jobs
-from stargate_api.cli.words import CAUSES, duration, one_line, size
 from stargate_types.status import Cause
 from tests.unit.api.scripted_server import block, job, progress
 
@@ -176,18 +176,18 @@ def looks_as_before(name: str, text: str) -> None:
         ("new", NEW),
     ],
 )
-def test_a_job_s_screen(name: str, status: JobStatus) -> None:
+def test_job_screen_matches_its_file(name: str, status: JobStatus) -> None:
     looks_as_before(name, plain(status))
 
 
 @pytest.mark.parametrize("wide", [False, True])
-def test_the_list(wide: bool) -> None:
+def test_job_table_matches_its_file(wide: bool) -> None:
     table = jobs([RUNNING, PENDING, STARTING, FAILED, NEW], NOW, wide=wide, namespaces=wide)
     looks_as_before("list-wide" if wide else "list", "\n".join(columns(table)) + "\n")
 
 
 @pytest.mark.parametrize("wide", [False, True])
-def test_the_blocks(wide: bool) -> None:
+def test_block_table_matches_its_file(wide: bool) -> None:
     found = [block("pod-a", latency=2.5, silicon=7, other=1), block("pod-b", silicon=0)]
     found.append({"metadata": {"name": "uncounted"}, "spec": {"bandwidthGbps": 400, "pue": 1.1}})
     table = blocks(map(AvailableCompute, found), NOW, wide=wide)
@@ -227,11 +227,11 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize("name", ANSWERS)
-def test_whether_a_job_would_start(name: str) -> None:
+def test_check_output_matches_its_file(name: str) -> None:
     looks_as_before(name, "\n".join(feasibility(ANSWERS[name])) + "\n")
 
 
-def test_a_line_for_a_log() -> None:
+def test_pipe_output_is_one_line() -> None:
     assert one_line(RUNNING) == (
         "Running, epoch 57 of 100 (57 %), checkpoint 55, 5,000 of 5,000 nodes run, attempt 2"
     )
@@ -239,7 +239,7 @@ def test_a_line_for_a_log() -> None:
     assert one_line(FAILED) == "Failed, epoch 12 of 100 (12 %)"
 
 
-def test_every_cause_has_words() -> None:
+def test_every_cause_has_a_phrase() -> None:
     assert set(Cause) <= set(CAUSES)
 
 
@@ -247,12 +247,12 @@ def test_every_cause_has_words() -> None:
     ("seconds", "words"),
     [(0, "0s"), (59.6, "1m"), (61, "1m 1s"), (3600, "1h"), (90_061, "1d 1h"), (-3, "0s")],
 )
-def test_durations(seconds: float, words: str) -> None:
+def test_duration_has_at_most_two_units(seconds: float, words: str) -> None:
     assert duration(seconds) == words
 
 
 @pytest.mark.parametrize(("count", "words"), [(900, "900 B"), (73014444032, "68 GiB")])
-def test_sizes(count: int, words: str) -> None:
+def test_size_uses_binary_units(count: int, words: str) -> None:
     assert size(count) == words
 
 
@@ -260,21 +260,23 @@ HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b1mhello\x7f"
 
 
 @pytest.mark.parametrize("terminal", [True, False])
-def test_no_terminal_obeys_what_a_job_says(
+def test_control_characters_of_a_job_are_escaped(
     terminal: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Anybody who may write a job, or a line into its log, chooses these words."""
+    """Everyone who may write a job, or a line into its log, chooses this text."""
     monkeypatch.setattr(
-        show, "_console", lambda **_: Console(force_terminal=terminal, color_system=None, width=100)
+        output,
+        "_console",
+        lambda **_: Console(force_terminal=terminal, color_system=None, width=100),
     )
     told = job("evil", attempts=[{**ENDED, "message": f"rank 2 ended: {HOSTILE}\n{HOSTILE}"}])
     found = JobStatus({**told, "spec": {**told["spec"], "modelName": HOSTILE}})
 
-    show.job(found)
-    show.jobs([found], wide=True, namespaces=False)
-    show.text(HOSTILE)
-    show.hint(HOSTILE)
-    show.failure(HOSTILE)
+    output.job(found)
+    output.jobs([found], wide=True, namespaces=False)
+    output.text(HOSTILE)
+    output.hint(HOSTILE)
+    output.failure(HOSTILE)
 
     said = "".join(capsys.readouterr())
     assert said.count("hello") >= 6

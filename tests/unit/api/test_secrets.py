@@ -1,4 +1,4 @@
-"""The key is in the request's header, and nowhere that anybody would print."""
+"""The key is in the request's header, and in nothing that a program may print."""
 
 import logging
 import traceback
@@ -13,7 +13,7 @@ from tests.unit.api.serving import Handler, serving
 
 
 def everything_of(error: BaseException) -> str:
-    """With the variables of every frame, and every exception that it came from."""
+    """The traceback with the variables of every frame, and with every earlier exception."""
     found = traceback.TracebackException.from_exception(error, capture_locals=True)
     return "".join(found.format()) + repr(error) + str(vars(error))
 
@@ -33,7 +33,7 @@ def garble(to: Handler) -> None:
 
 
 @pytest.mark.parametrize("answering", [refuse, hang_up, garble])
-def test_no_error_shows_it(answering: Callable[[Handler], None]) -> None:
+def test_request_error_hides_the_key(answering: Callable[[Handler], None]) -> None:
     with serving(answering) as server:
         client = _client(server.url)
         with pytest.raises(StargateError) as caught:
@@ -44,19 +44,19 @@ def test_no_error_shows_it(answering: Callable[[Handler], None]) -> None:
 @pytest.mark.parametrize(
     "given", [{"endpoint": "nonsense"}, {"endpoint": "https://a", "namespace": "A"}]
 )
-def test_no_error_of_a_wrong_setting_shows_it(given: dict[str, Any]) -> None:
+def test_settings_error_hides_the_key(given: dict[str, Any]) -> None:
     with pytest.raises(StargateError) as caught:
         _client(**given)
     assert KEY not in everything_of(caught.value)
 
 
-def test_nor_one_of_a_wrong_key() -> None:
+def test_malformed_key_error_hides_the_key() -> None:
     with pytest.raises(StargateError) as caught:
         Client(_hidden_from_this_frame()[0], endpoint="https://a")
     assert KEY not in everything_of(caught.value)
 
 
-def test_nor_when_it_came_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_error_hides_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STARGATE_API_KEY", KEY)
     monkeypatch.setenv("STARGATE_ENDPOINT", "nonsense")
     with pytest.raises(StargateError) as caught:
@@ -64,7 +64,7 @@ def test_nor_when_it_came_from_the_environment(monkeypatch: pytest.MonkeyPatch) 
     assert KEY not in everything_of(caught.value)
 
 
-def test_nor_an_interrupt_in_the_middle_of_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_request_hides_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its traceback goes through urllib3, whose frames hold the headers."""
 
     def interrupt(*_: object, **__: object) -> None:
@@ -76,14 +76,14 @@ def test_nor_an_interrupt_in_the_middle_of_a_request(monkeypatch: pytest.MonkeyP
     assert KEY not in everything_of(caught.value)
 
 
-def test_no_repr_shows_it() -> None:
+def test_repr_hides_the_key() -> None:
     client = _client("https://a:1")
     assert repr(client) == "<Client of https://a:1, namespace default>"
     assert not [each for each in _parts(client) if KEY in repr(each)]
     assert KEY not in repr(AsyncClient(KEY, endpoint="https://a:1"))
 
 
-def test_no_log_shows_it(caplog: pytest.LogCaptureFixture) -> None:
+def test_log_hides_the_key(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     with serving(lambda to: to.reply(200, job(phase="Running"))) as server:
         _client(server.url).get_job_status("job")
@@ -102,7 +102,7 @@ def _hidden_from_this_frame() -> tuple[str, ...]:
 
 
 def _parts(thing: Any, depth: int = 4) -> Iterator[Any]:
-    """What it is made of: each attribute, and theirs."""
+    """The object, its attributes, and theirs, down to a depth."""
     yield thing
     if depth and hasattr(thing, "__dict__"):
         for part in vars(thing).values():

@@ -1,4 +1,4 @@
-"""The config is checked before anything is sent, and each complaint says what would be right."""
+"""Checking a training config: each problem names the field and says what would be right."""
 
 from collections import OrderedDict
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from stargate_api import InvalidConfig
-from stargate_api.training_config import as_spec, read, read_manifest
+from stargate_api._client.training_config import as_spec, read, read_manifest
 from tests.unit.api.scripted_server import ARTICLE, SPEC, config
 
 
@@ -20,15 +20,15 @@ def complaints(found: Any) -> list[str]:
     return [str(problem) for problem in caught.value.problems]
 
 
-def test_the_article_s_config_is_a_spec_with_nothing_added() -> None:
+def test_article_config_becomes_a_spec_without_defaults() -> None:
     assert as_spec(read(ARTICLE)) == SPEC
 
 
-def test_the_resource_s_own_names_are_as_good() -> None:
+def test_camel_case_config_becomes_the_same_spec() -> None:
     assert as_spec(read(SPEC)) == SPEC
 
 
-def test_what_the_resource_has_beside_may_be_said_in_either_style() -> None:
+def test_extra_spec_fields_are_accepted_in_either_style() -> None:
     more = {
         "restart_policy": {"max_restarts": 3},
         "template": {"env": [{"name": "A", "value": ""}]},
@@ -38,7 +38,7 @@ def test_what_the_resource_has_beside_may_be_said_in_either_style() -> None:
     assert found["template"] == {"env": [{"name": "A", "value": ""}]}
 
 
-def test_any_mapping_and_sequence_will_do() -> None:
+def test_any_mapping_and_sequence_are_accepted() -> None:
     found = as_spec(read(OrderedDict(config(template={"command": ("python", "train.py")}))))
     assert found["template"]["command"] == ["python", "train.py"]
 
@@ -74,52 +74,50 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ),
     (config(x={1, 2}), "x: must be text, a number, true or false, a list or a dictionary, not set"),
     (config(epochs=float("nan")), "epochs: must be a finite number; it is nan"),
-    (config(template={"env": [{1: 2}]}), "template.env[0]: has a key that is no text: 1"),
+    (config(template={"env": [{1: 2}]}), "template.env[0]: has a key that is not text: 1"),
 ]
 
 
 @pytest.mark.parametrize(("found", "complaint"), WRONG, ids=[words for _, words in WRONG])
-def test_a_wrong_config_is_told_where_and_what_would_be_right(
-    found: dict[str, Any], complaint: str
-) -> None:
+def test_wrong_field_is_named_with_its_fix(found: dict[str, Any], complaint: str) -> None:
     assert complaints(found) == [complaint]
 
 
-def test_what_is_missing_is_described() -> None:
+def test_missing_field_is_described() -> None:
     without = {key: value for key, value in ARTICLE.items() if key != "epochs"}
-    assert complaints(without) == ["epochs: is missing: epochs to train"]
+    assert complaints(without) == ["epochs: is missing: number of epochs to train"]
     without = {key: value for key, value in ARTICLE.items() if key != "dataset_path"}
     assert complaints(without)[0].startswith("dataset_path: is missing: URI of the data set.")
 
 
-def test_every_problem_is_told_at_once() -> None:
+def test_all_problems_are_reported_together() -> None:
     with pytest.raises(InvalidConfig) as caught:
         read(config(epochs="100", modl="x", dataset_path="here"))
     assert str(caught.value).splitlines()[0] == "the training config is not valid, for 3 reasons:"
     assert len(caught.value.problems) == 3
 
 
-def test_one_that_writes_camel_case_is_answered_in_it() -> None:
+def test_camel_case_config_gets_camel_case_problems() -> None:
     assert complaints({**SPEC, "epoch": 3}) == ["epoch: is unknown; did you mean epochs?"]
     wrong = {**SPEC, "dataset": "s3://x"}
     assert complaints(wrong) == ["dataset: is unknown; did you mean datasetPath?"]
 
 
-def test_a_key_unlike_any_other_is_told_all_known_ones() -> None:
+def test_unknown_key_without_a_match_lists_all_keys() -> None:
     (said,) = complaints(config(xyzzy=1))
     assert said.startswith("xyzzy: is unknown; known here: accelerator_type, ")
 
 
-def test_it_must_be_a_dictionary() -> None:
+def test_config_that_is_not_a_dictionary_is_refused() -> None:
     assert complaints("job.yaml") == ["it must be a dictionary, not str"]
 
 
-def test_no_value_of_the_template_is_repeated() -> None:
+def test_problem_in_the_template_hides_its_value() -> None:
     (said,) = complaints(config(template={"env": [{"name": "A=hunter2", "value": "hunter2"}]}))
     assert "hunter2" not in said
 
 
-def test_a_manifest_is_named_as_kubectl_names_it() -> None:
+def test_manifest_problem_names_the_spec_field() -> None:
     manifest = {"apiVersion": "stargate.dev/v1alpha1", "kind": "StargateJob", "spec": {**SPEC}}
     assert as_spec(read_manifest(manifest)) == SPEC
     manifest["spec"] = {**SPEC, "epochs": "1"}
@@ -134,6 +132,6 @@ def test_a_manifest_is_named_as_kubectl_names_it() -> None:
         ({"apiVersion": "stargate.dev/v1alpha1", "kind": "StargateJob"}, "spec: is missing"),
     ],
 )
-def test_a_manifest_of_something_else_is_told_so(manifest: dict[str, Any], said: str) -> None:
+def test_manifest_of_another_kind_is_refused(manifest: dict[str, Any], said: str) -> None:
     with pytest.raises(InvalidConfig, match=said):
         read_manifest(manifest)

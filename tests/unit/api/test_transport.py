@@ -1,4 +1,4 @@
-"""Over a real socket: what is sent, what comes back, and what breaks on the way."""
+"""The client over a real socket: requests, answers, and broken connections."""
 
 import socket
 import threading
@@ -16,7 +16,7 @@ def client(url: str, **more: float) -> Client:
     return Client(KEY, endpoint=url, namespace="team", **given)  # type: ignore[arg-type]
 
 
-def test_a_request_carries_the_key_and_says_who_asks() -> None:
+def test_request_carries_the_key_and_user_agent() -> None:
     with serving(lambda to: to.reply(200, job(phase="Running"))) as server, client(server.url) as c:
         assert c.get_job_status("job").state == "Running"
     ((method, path, headers),) = server.heard
@@ -28,7 +28,7 @@ def test_a_request_carries_the_key_and_says_who_asks() -> None:
     assert headers["User-Agent"].startswith("stargate_api/")
 
 
-def test_connections_are_kept() -> None:
+def test_requests_reuse_one_connection() -> None:
     ports = set()
 
     def answer(to: Handler) -> None:
@@ -41,7 +41,7 @@ def test_connections_are_kept() -> None:
     assert len(ports) == 1
 
 
-def test_retry_after_is_heard() -> None:
+def test_retry_after_header_delays_the_retry() -> None:
     busy = iter([True, False])
 
     def answer(to: Handler) -> None:
@@ -57,7 +57,7 @@ def test_retry_after_is_heard() -> None:
     assert len(server.heard) == 2
 
 
-def test_a_redirect_is_not_followed_with_the_key() -> None:
+def test_redirect_is_not_followed() -> None:
     with (
         serving(lambda to: to.reply(200, job())) as elsewhere,
         serving(lambda to: to.reply(307, {}, Location=elsewhere.url)) as server,
@@ -68,7 +68,7 @@ def test_a_redirect_is_not_followed_with_the_key() -> None:
     assert elsewhere.heard == []
 
 
-def test_a_server_that_hangs_up_is_unreachable() -> None:
+def test_dropped_connection_raises_unreachable() -> None:
     def hang_up(to: Handler) -> None:
         to.connection.shutdown(socket.SHUT_RDWR)
         to.close_connection = True
@@ -81,7 +81,7 @@ def test_a_server_that_hangs_up_is_unreachable() -> None:
         c.get_job_status("job")
 
 
-def test_where_nothing_listens_is_unreachable() -> None:
+def test_closed_port_raises_unreachable() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -92,12 +92,12 @@ def test_where_nothing_listens_is_unreachable() -> None:
         c.get_job_status("job")
 
 
-def test_a_host_without_address_is_unreachable() -> None:
+def test_unknown_host_raises_unreachable() -> None:
     with client("https://nowhere.invalid:6443") as c, pytest.raises(Unreachable, match="be found"):
         c.get_job_status("job")
 
 
-def test_a_server_that_says_nothing_times_out() -> None:
+def test_silent_server_raises_timeout() -> None:
     def stall(_: Handler) -> None:
         server.released.wait(10)
 
@@ -109,7 +109,7 @@ def test_a_server_that_says_nothing_times_out() -> None:
         c.get_job_status("job")
 
 
-def test_lines_come_as_they_are_written() -> None:
+def test_log_lines_arrive_as_they_are_written() -> None:
     seen = threading.Event()
 
     def answer(to: Handler) -> None:
@@ -129,7 +129,7 @@ def test_lines_come_as_they_are_written() -> None:
         assert list(lines) == ["epoch 2"]
 
 
-def test_who_stops_reading_does_not_wait_for_the_server() -> None:
+def test_closing_a_log_does_not_wait_for_the_server() -> None:
     def answer(to: Handler) -> None:
         if not to.path.split("?")[0].endswith("/log"):
             return to.reply(200, job(phase="Running"))

@@ -3,9 +3,9 @@
 import re
 
 import pytest
-from tests.recorder.checks import CHECKS, Check
 
 from stargate_release.version import REPO
+from tests.kit.recorder.checks import CHECKS, Check
 
 TEXT = (REPO / "docs" / "invariants.md").read_text()
 SECTIONS = {

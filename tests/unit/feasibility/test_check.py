@@ -1,4 +1,4 @@
-"""Whether a job can run, in words that say what would be right."""
+"""Whether a job can run, and messages that say what would be right."""
 
 from decimal import Decimal
 from typing import Any
@@ -21,7 +21,7 @@ def told(
     cpus: float = 64,
     **spec: Any,
 ) -> ComputeBlock:
-    """A block of equal nodes of 8 devices, of which so many are free."""
+    """A block of equal nodes with 8 devices; `free` of the nodes are free."""
     group = {"devices": 8, "memory_gb": memory, "cpus": cpus}
     taken = NodeGroup(devices=0, memory_gb=memory, cpus=cpus, nodes=nodes - free)
     capacity = AcceleratorCapacity(
@@ -51,7 +51,7 @@ def words(found: Feasibility) -> str:
     return "; ".join(each.message for each in found.reasons)
 
 
-def test_a_job_that_fits_starts_now() -> None:
+def test_job_that_fits_is_yes() -> None:
     found = asked(job(nodes=100), told())
     assert found
     assert found.answer is Answer.YES
@@ -67,42 +67,42 @@ def test_too_few_free_nodes_is_not_now() -> None:
     assert "room for 96 of 100 workers now" in reason.message
 
 
-def test_more_nodes_than_there_are_is_never() -> None:
+def test_more_nodes_than_exist_is_never() -> None:
     found = asked(job(nodes=101), told())
     assert found.answer is Answer.NEVER
     assert "101 workers, and room for 100 if nothing else ran" in words(found)
 
 
-def test_more_memory_than_any_node_has() -> None:
+def test_more_memory_than_any_node_is_never() -> None:
     found = asked(job(nodes=1), told(memory=240))
     assert found.answer is Answer.NEVER
     assert "memoryGbPerNode: 256G > 240G allocatable on any one node" in words(found)
 
 
-def test_more_devices_than_any_node_has() -> None:
+def test_more_devices_than_any_node_is_never() -> None:
     allocation = ResourceAllocation(nodes=1, gpu_equivalents_per_node=16, memory_gb_per_node=1)
     found = asked(job(resource_allocation=allocation), told())
     assert "gpuEquivalentsPerNode: 16 devices > 8 on any one node" in words(found)
 
 
-def test_more_cpus_than_any_node_has() -> None:
+def test_more_cpus_than_any_node_is_never() -> None:
     found = asked(job(nodes=1, template=WorkerTemplate(cpu="65")), told())
     assert "spec.template.cpu: 65 CPUs > 64 allocatable on any one node" in words(found)
 
 
-def test_two_workers_share_a_node_that_has_room_for_both() -> None:
+def test_two_workers_share_a_large_node() -> None:
     allocation = ResourceAllocation(nodes=200, gpu_equivalents_per_node=4, memory_gb_per_node=256)
     assert asked(job(resource_allocation=allocation), told())
 
 
-def test_latency_is_told_in_numbers() -> None:
+def test_high_latency_message_has_both_numbers() -> None:
     found = asked(placed(max_latency_ms=5), told("far", max_latency_ms=8), told("unknown"))
     assert found.answer is Answer.NEVER
     assert "far: spec.scheduling.placement.maxLatencyMs: 8 ms > 5 ms" in words(found)
     assert "unknown: spec.scheduling.placement.maxLatencyMs: the block states no" in words(found)
 
 
-def test_the_nearest_block_s_reasons_are_those_of_the_answer() -> None:
+def test_answer_has_the_reasons_of_the_best_block() -> None:
     found = asked(
         placed(max_latency_ms=5),
         told("far", max_latency_ms=8),
@@ -113,51 +113,51 @@ def test_the_nearest_block_s_reasons_are_those_of_the_answer() -> None:
     assert words(found).startswith("full: ")
 
 
-def test_a_block_that_does_not_exist_and_the_one_that_was_meant() -> None:
+def test_unknown_block_message_suggests_the_closest() -> None:
     found = asked(placed(compute_block="row-1"), told("row-11"), told("hall"))
     assert found.answer is Answer.NEVER
     assert "no ComputeBlock 'row-1'; did you mean 'row-11'? there are hall, row-11" in words(found)
 
 
-def test_an_unknown_accelerator_type_and_the_one_that_was_meant() -> None:
+def test_unknown_accelerator_message_suggests_the_closest() -> None:
     found = asked(job(accelerator_type="stargate_silicon_2"), told())
     assert found.answer is Answer.NEVER
     assert "did you mean 'stargate_silicon_v2'?" in words(found)
 
 
-def test_equivalents_that_do_not_divide() -> None:
+def test_gpu_equivalents_that_do_not_divide_are_never() -> None:
     found = asked(job(), told(), classes=[accelerator_class(gpu_equivalents_per_device=3)])
     assert found.reasons[0].reason == "GpuEquivalentsDoNotDivide"
 
 
-def test_hardware_that_a_block_has_not() -> None:
+def test_block_without_the_hardware_is_never() -> None:
     other = accelerator_class("other", accelerator_type="other", resource_name="x.io/other")
     found = asked(job(accelerator_type="other"), told(), classes=[other])
     assert "no node has other; the block has stargate_silicon_v2" in words(found)
 
 
-def test_a_block_that_nobody_has_counted_yet() -> None:
+def test_uncounted_block_is_not_now() -> None:
     found = asked(placed(compute_block="new"), compute_block("new"))
     assert found.answer is Answer.NOT_NOW
-    assert "was not counted yet" in words(found)
+    assert "has not been counted yet" in words(found)
 
 
-def test_without_a_block_over_all_nodes_a_gang_over_several_can_not_be_told() -> None:
+def test_gang_over_several_blocks_is_not_now() -> None:
     halves = [told(name, nodes=60, free=60, node_selector={"row": name}) for name in ("a", "b")]
     assert asked(job(nodes=60), *halves)
     found = asked(job(nodes=100), *halves)
     assert found.answer is Answer.NOT_NOW
-    assert "no block is over all nodes" in words(found)
+    assert "no block covers all nodes" in words(found)
     assert asked(job(nodes=100)).answer is Answer.NOT_NOW
 
 
-def test_what_blocks_do_not_tell_is_an_assumption() -> None:
+def test_topology_key_is_an_assumption() -> None:
     found = asked(placed(topology_key="rack"), told())
     assert found.answer is Answer.YES
     assert "one value of the label rack" in found.assumptions[0]
 
 
-def test_numbers_that_a_tool_leaves_out_bound_nothing() -> None:
+def test_missing_numbers_bound_nothing() -> None:
     capacity = AcceleratorCapacity(
         accelerator_type="stargate_silicon_v2",
         nodes=9,
@@ -198,7 +198,7 @@ def quota(hard: dict[str, str], used: dict[str, str] | None = None, **spec: Any)
         ({"persistentvolumeclaims": "0"}, {}, Answer.YES, ""),
     ],
 )
-def test_quotas_of_the_namespace(
+def test_quota_limits_the_gang(
     hard: dict[str, str], used: dict[str, str], answer: Answer, said: str
 ) -> None:
     found = asked(job(nodes=4), told(), quotas=[quota(hard, used)])
@@ -206,7 +206,7 @@ def test_quotas_of_the_namespace(
     assert said in words(found)
 
 
-def test_a_quota_of_other_pods_concerns_nobody_here() -> None:
+def test_quota_of_other_pods_is_ignored() -> None:
     def answer(scope: str) -> Answer:
         return asked(job(nodes=4), told(), quotas=[quota({"pods": "0"}, scopes=[scope])]).answer
 
@@ -214,7 +214,7 @@ def test_a_quota_of_other_pods_concerns_nobody_here() -> None:
     assert answer("NotBestEffort") is Answer.NEVER
 
 
-def test_a_quota_counts_what_the_template_asks() -> None:
+def test_quota_counts_the_template_s_cpu() -> None:
     wanted = job(nodes=4, template=WorkerTemplate(cpu="500m"))
     found = asked(wanted, told(), quotas=[quota({"cpu": "1"})])
     assert found.reasons[0].asked == float(Decimal(2))

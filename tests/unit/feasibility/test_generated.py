@@ -1,5 +1,5 @@
-"""Over generated fleets and jobs: what `check` says of a block's status is what is so, and where the
-operator puts the gang is a block of which it says yes."""
+"""Over generated fleets and jobs, `check` agrees with an oracle, and the operator places a gang only in
+a block for which `check` says yes."""
 
 from hypothesis import HealthCheck, event, given, settings
 
@@ -26,7 +26,7 @@ def checked(world: World) -> Feasibility:
 
 @many
 @given(worlds())
-def test_check_tells_what_is_so(world: World) -> None:
+def test_check_agrees_with_the_oracle(world: World) -> None:
     found = checked(world)
     event(found.answer.value)
     assert found.answer == oracle.answer(world)
@@ -38,7 +38,7 @@ def test_check_tells_what_is_so(world: World) -> None:
 
 @many
 @given(worlds())
-def test_the_operator_puts_a_gang_where_check_says_yes(world: World) -> None:
+def test_operator_places_gangs_where_check_says_yes(world: World) -> None:
     found, placed = checked(world), put(world)
     if isinstance(placed, Refusal):
         expected = Answer.NOT_NOW if placed.waits else Answer.NEVER
@@ -61,5 +61,5 @@ def put(world: World) -> Blueprint | Refusal:
     return Placer(world.fleet, catalog, Jobs()).placed(wanted.job, blueprint)
 
 
-def test_every_block_is_answered_for() -> None:
+def test_check_answers_for_every_block() -> None:
     assert set(LATENCY) == {"cluster", "a", "b"}

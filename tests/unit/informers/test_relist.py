@@ -1,4 +1,4 @@
-"""What a new leader reads anew, from an API server that pages and lacks a CRD."""
+"""The relist of a new leader, from an API server with pages and without one CRD."""
 
 from typing import Any
 from urllib.parse import parse_qs
@@ -52,7 +52,7 @@ async def read(server: Server, jobs: Jobs, scope: Scope = EVERYWHERE) -> None:
         await relist(client, scope, jobs, Catalog(), ())
 
 
-async def test_it_knows_every_job_that_is_and_none_that_went() -> None:
+async def test_relist_finds_all_jobs_and_forgets_deleted_ones() -> None:
     jobs = Jobs()
     jobs.put(known(job(), "went", 5))
     jobs.put(known(job(), "newer", 11))
@@ -62,7 +62,7 @@ async def test_it_knows_every_job_that_is_and_none_that_went() -> None:
     assert versions == {"newer": "11", "changed": "9", "unheard-of": "9"}
 
 
-async def test_only_the_namespaces_of_its_scope_are_asked_for_jobs() -> None:
+async def test_relist_asks_only_the_namespaces_of_its_scope() -> None:
     server = Server("one")
     await read(server, Jobs(), Scope(("team",)))
     asked = [path for path in server.paths if path.endswith("/stargatejobs")]

@@ -13,11 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from stargate_lab.host.paths import REPO
 from stargate_lab.host.ports import free_ports
 from stargate_lab.toolchain import binaries, go_build, releases
 from stargate_lab.toolchain.binaries import Source, ensure
 from stargate_lab.toolchain.pinned_tools import CONTROL_PLANE, EXTRA, Platform, Tool, tool
 from stargate_lab.toolchain.releases import Hosts, ReleaseError
+from tests.conftest import needed
 
 BINARY = b"#!/bin/sh\necho hello\n"
 HERE = Platform.here()
@@ -227,3 +229,18 @@ def test_go_names_a_binary_after_its_package(name: str, built_name: str) -> None
 def test_an_unknown_tool_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="unknown tool 'docker'; there are etcd"):
         ensure(["docker"])
+
+
+@pytest.mark.parametrize(
+    ("test", "module", "names"),
+    [
+        ("unit/decide/test_restart.py", "stargate_operator.decide", []),
+        ("unit/chart/test_values.py", "stargate_lab.cluster.chart", ["helm"]),
+        ("operator/test_life.py", "stargate_lab.cluster.control_plane", sorted(CONTROL_PLANE)),
+        ("e2e/test_example.py", "stargate_lab.cluster.kind", sorted((*CONTROL_PLANE, "kind"))),
+    ],
+)
+def test_a_test_run_gets_the_binaries_of_its_tests_first(
+    test: str, module: str, names: list[str]
+) -> None:
+    assert needed([REPO / "tests" / test], [module]) == names

@@ -1,4 +1,4 @@
-"""The demo's story, verdict and pictures of a job, from statuses alone."""
+"""The demo's timeline, verdict and pictures of a job, from statuses alone."""
 
 import io
 from typing import Any
@@ -8,7 +8,7 @@ from rich.console import Console
 
 from stargate_lab.demo.gauges import Gauges, Reading
 from stargate_lab.demo.play import Options, log_levels, manifest
-from stargate_lab.demo.timeline import Story
+from stargate_lab.demo.timeline import Timeline
 from stargate_lab.demo.verdict import verdict
 from stargate_lab.demo.view import Scene, clock, line, render
 from stargate_lab.host.paths import REPO
@@ -86,21 +86,21 @@ def test_a_status_that_says_nothing_keeps_no_promise() -> None:
     assert len(judged(StargateJobStatus())) == 7
 
 
-def told() -> Story:
+def told() -> Timeline:
     """From apply at 10 through a failure at 30 to the end at 60."""
-    story = Story()
-    story.note("applied", 10)
-    story.saw(status("Starting", workers=workers(2)), 11)
-    story.saw(status("Starting", workers=workers(4, 2)), 12)
-    story.saw(status("Running", workers=workers(4, 4, 4)), 14)
-    story.heard({"event": "killed", "time": 30, "rank": 2, "epoch": 42, "exit_code": 137})
+    timeline = Timeline()
+    timeline.note("applied", 10)
+    timeline.add_status(status("Starting", workers=workers(2)), 11)
+    timeline.add_status(status("Starting", workers=workers(4, 2)), 12)
+    timeline.add_status(status("Running", workers=workers(4, 4, 4)), 14)
+    timeline.add_event({"event": "killed", "time": 30, "rank": 2, "epoch": 42, "exit_code": 137})
     ended = [failed()]
-    story.saw(status("Restarting", 2, attempts=ended, workers=workers(0)), 31)
-    story.saw(status("Starting", 2, attempts=ended, workers=workers(0)), 35)
-    story.saw(status("Running", 2, attempts=ended, workers=workers(4, 4, 4)), 40)
-    story.heard({"event": "exiting", "time": 58, "attempt": 2})
-    story.saw(status("Succeeded", 2, attempts=ended, workers=workers(4, 4, 0, 4)), 60)
-    return story
+    timeline.add_status(status("Restarting", 2, attempts=ended, workers=workers(0)), 31)
+    timeline.add_status(status("Starting", 2, attempts=ended, workers=workers(0)), 35)
+    timeline.add_status(status("Running", 2, attempts=ended, workers=workers(4, 4, 4)), 40)
+    timeline.add_event({"event": "exiting", "time": 58, "attempt": 2})
+    timeline.add_status(status("Succeeded", 2, attempts=ended, workers=workers(4, 4, 0, 4)), 60)
+    return timeline
 
 
 def test_spans_are_measured_between_what_was_seen() -> None:
@@ -116,7 +116,7 @@ def test_spans_are_measured_between_what_was_seen() -> None:
 
 
 def test_what_never_happened_has_no_time() -> None:
-    spans = {span.what: span.seconds for span in Story().measured()}
+    spans = {span.what: span.seconds for span in Timeline().measured()}
 
     assert set(spans.values()) == {None}
 
@@ -130,7 +130,7 @@ def test_the_log_tells_what_changed_once() -> None:
 
 
 def test_a_word_of_the_trainers_that_nobody_knows_is_no_harm() -> None:
-    Story().heard({"event": "hangs", "time": 1})
+    Timeline().add_event({"event": "hangs", "time": 1})
 
 
 RUNNING = status(

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -90,3 +91,41 @@ def test_an_image_that_there_is_not_is_named_with_those_that_there_are(
     monkeypatch.setattr(docker, "require", lambda: None)
     assert main(["images", "--stage", "opreator"]) == 1
     assert "no image 'opreator'; there are operator, trainer" in capsys.readouterr().err
+
+
+def test_a_failed_build_shows_the_program_s_own_last_words(engine: Path) -> None:
+    """The classic builder: the step's output on stdout, its own summary on stderr."""
+    program = engine.with_name("docker")
+    program.write_text("""#!/bin/sh
+seq 100
+echo "ImportError: libblas.so.3: cannot open shared object file"
+echo "The command '/bin/sh -c python3' returned a non-zero code: 1" >&2
+exit 1
+""")
+    with pytest.raises(DockerError) as error:
+        docker.docker("build", "--network", "none", ".")
+
+    first, *said = str(error.value).splitlines()
+    assert first == "docker build --network none failed:"
+    assert said[-2].startswith("ImportError: libblas.so.3")
+    assert said[-1].startswith("The command '/bin/sh -c python3' returned")
+    assert len(said) < 30
+
+
+@pytest.mark.usefixtures("engine")
+def test_a_base_is_made_again_when_its_scripts_change(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    make = Mock()
+    monkeypatch.setattr(images, "_make_from_debian", make)
+    for script in ("from-debian", "strip"):
+        (tmp_path / script).write_text("one")
+    monkeypatch.setattr(images, "_BASE", tmp_path)
+    monkeypatch.setattr(images, "FROM_DEBIAN", tmp_path / "from-debian")
+
+    images.base_of(TRAINER, print)
+    (tmp_path / "strip").write_text("two")
+    images.base_of(TRAINER, print)
+
+    first, second = (call.args[1] for call in make.call_args_list)
+    assert first != second

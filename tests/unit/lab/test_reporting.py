@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from stargate_lab.workload import reporting
-from stargate_lab.workload.reporting import Dismissed, Line, Rejected, Reply, parse
+from stargate_lab.workload.reporting import Dismissed, Rejected, Reply, ReportClient, parse
 from stargate_lab.workload.training import Json
 
 
@@ -25,13 +25,13 @@ class Operator:
         return reply
 
 
-def line(operator: Operator) -> Line:
+def line(operator: Operator) -> ReportClient:
     issued = iter(f"token-{number}" for number in range(9))
 
     async def token() -> str:
         return next(issued)
 
-    return Line(operator.post, token)
+    return ReportClient(operator.post, token)
 
 
 @pytest.fixture(autouse=True)
@@ -52,39 +52,39 @@ def refused(status: int, reason: str = "", retry_after: float = 0.0) -> Reply:
 TAKEN = Reply(200, {"attempt": 1})
 
 
-async def test_it_insists_while_the_operator_is_away() -> None:
+async def test_a_report_is_sent_until_the_operator_accepts_it() -> None:
     operator = Operator(None, refused(503), refused(500), TAKEN)
 
-    assert await line(operator).insist({}) == {"attempt": 1}
+    assert await line(operator).send_until_accepted({}) == {"attempt": 1}
 
 
 async def test_it_waits_as_long_as_it_is_asked_to(pauses: list[float]) -> None:
-    await line(Operator(refused(503, retry_after=7), TAKEN)).insist({})
+    await line(Operator(refused(503, retry_after=7), TAKEN)).send_until_accepted({})
 
     assert pauses[0] >= 7
 
 
-async def test_a_mention_is_not_repeated() -> None:
+async def test_a_report_sent_once_is_not_repeated() -> None:
     operator = Operator(refused(503))
 
-    assert await line(operator).mention({}) == {}
+    assert await line(operator).send_once({}) == {}
 
 
 @pytest.mark.parametrize("reply", [refused(409, "StaleAttempt"), refused(404, "NotFound")])
 async def test_it_stops_when_its_attempt_is_over(reply: Reply) -> None:
     with pytest.raises(Dismissed):
-        await line(Operator(reply)).insist({})
+        await line(Operator(reply)).send_until_accepted({})
 
 
 @pytest.mark.parametrize("status", [400, 403, 413])
 async def test_a_report_that_cannot_be_right_is_not_repeated(status: int) -> None:
     with pytest.raises(Rejected, match=str(status)):
-        await line(Operator(refused(status))).insist({})
+        await line(Operator(refused(status))).send_until_accepted({})
 
 
 @pytest.mark.parametrize("reason", ["AlreadyComplete", "OlderCheckpoint"])
 async def test_a_checkpoint_that_stands_already_needs_no_more_words(reason: str) -> None:
-    assert await line(Operator(refused(409, reason))).insist({}) == {}
+    assert await line(Operator(refused(409, reason))).send_until_accepted({}) == {}
 
 
 async def test_one_token_serves_until_it_is_refused() -> None:
@@ -92,7 +92,7 @@ async def test_one_token_serves_until_it_is_refused() -> None:
     rank = line(operator)
 
     for _ in range(3):
-        await rank.insist({})
+        await rank.send_until_accepted({})
 
     assert operator.tokens == ["token-0", "token-0", "token-0", "token-1"]
 

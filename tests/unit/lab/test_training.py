@@ -2,7 +2,7 @@
 
 import pytest
 
-from stargate_lab.workload.training import Behaviour, Exit, Fault, Json, Orders, progress
+from stargate_lab.workload.training import Behaviour, Exit, Fault, Json, WorkerEnvironment, progress
 
 
 def pod(**env: str) -> Json:
@@ -21,23 +21,27 @@ def pod(**env: str) -> Json:
 
 
 def test_a_first_attempt_trains_all_epochs() -> None:
-    assert list(Orders.of(pod()).epochs_to_train) == list(range(1, 13))
+    assert list(WorkerEnvironment.of(pod()).epochs_to_train) == list(range(1, 13))
 
 
 def test_a_later_attempt_trains_on_from_the_resume_point() -> None:
-    orders = Orders.of(pod(STARGATE_RESUME_EPOCH="10"))
+    environment = WorkerEnvironment.of(pod(STARGATE_RESUME_EPOCH="10"))
 
-    assert list(orders.epochs_to_train) == [11, 12]
+    assert list(environment.epochs_to_train) == [11, 12]
 
 
 def test_it_saves_at_the_interval_and_at_the_end() -> None:
-    orders = Orders.of(pod())
+    environment = WorkerEnvironment.of(pod())
 
-    assert [epoch for epoch in orders.epochs_to_train if orders.saves_after(epoch)] == [5, 10, 12]
+    assert [epoch for epoch in environment.epochs_to_train if environment.saves_after(epoch)] == [
+        5,
+        10,
+        12,
+    ]
 
 
 def test_a_checkpoint_lies_in_the_folder_of_its_attempt() -> None:
-    checkpoint = Orders.of(pod()).checkpoint(5, "Complete", 7)
+    checkpoint = WorkerEnvironment.of(pod()).checkpoint(5, "Complete", 7)
 
     assert checkpoint == {
         "epoch": 5,

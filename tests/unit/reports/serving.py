@@ -1,4 +1,4 @@
-"""A report server on loopback: real TLS, the real intake, a fake board and a fake API server."""
+"""A report server on loopback: real TLS, the real handler, a fake job lookup and a fake API server."""
 
 import ssl
 from collections.abc import AsyncIterator

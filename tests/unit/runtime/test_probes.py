@@ -3,6 +3,7 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
+from structlog.testing import capture_logs
 
 from stargate_operator.runtime.probes import Probes
 from stargate_operator.telemetry import gauges, metrics, status_counters
@@ -35,13 +36,39 @@ async def get(url: str) -> tuple[int, str]:
         return answer.status, await answer.text()
 
 
-async def test_liveness_is_what_the_watchdogs_say(url: str, watchdog: Watchdog) -> None:
+async def test_liveness_reports_the_problems_of_its_checks(url: str, watchdog: Watchdog) -> None:
     assert await get(f"{url}/healthz") == (200, "ok\n")
     watchdog.wrong = "the watcher of stargatejobs is dead"
     assert await get(f"{url}/healthz") == (503, "the watcher of stargatejobs is dead\n")
 
 
-async def test_a_check_that_raises_has_failed(url: str) -> None:
+async def test_a_start_is_logged_in_two_lines(url: str, watchdog: Watchdog) -> None:
+    watchdog.wrong = "the informer of pods is not in sync"
+    with capture_logs() as lines:
+        for _ in range(40):
+            await get(f"{url}/healthz")
+        watchdog.wrong = None
+        for _ in range(3):
+            await get(f"{url}/healthz")
+
+    assert [(line["log_level"], line["event"]) for line in lines] == [
+        ("info", "probe does not pass yet"),
+        ("info", "probe passes"),
+    ]
+    assert lines[0]["reasons"] == ["the informer of pods is not in sync"]
+
+
+async def test_a_probe_that_passed_warns_once_when_it_fails(url: str, watchdog: Watchdog) -> None:
+    with capture_logs() as lines:
+        await get(f"{url}/healthz")
+        watchdog.wrong = "the watcher of stargatejobs is dead"
+        for _ in range(3):
+            await get(f"{url}/healthz")
+
+    assert [line["log_level"] for line in lines] == ["info", "warning"]
+
+
+async def test_check_that_raises_counts_as_failed(url: str) -> None:
     code, text = await get(f"{url}/readyz")
     assert code == 503
     assert "ZeroDivisionError" in text
@@ -63,14 +90,14 @@ def test_jobs_are_shown_in_every_phase() -> None:
     assert metrics.value("stargate_jobs", {"phase": "Running"}) == 0
 
 
-def test_labels_stay_few() -> None:
+def test_metrics_have_few_labels() -> None:
     metrics.api_answered("BREW", 429, 0.1)
     labels = {"verb": "other", "code": "429"}
     assert metrics.value("stargate_api_requests_total", labels) >= 1
     assert metrics.value("stargate_api_throttled_total") >= 1
 
 
-def test_every_function_records_something() -> None:
+def test_every_metrics_function_records_a_sample() -> None:
     metrics.pass_done(0.1)
     metrics.status_skipped()
     metrics.status_conflicted()

@@ -1,5 +1,5 @@
-"""The example on kind is complete: the job's references and paths lead to what is beside it, or to what
-the chart brings."""
+"""The example on kind is complete: the job's references and paths lead to its other files, or to objects
+of the chart."""
 
 from typing import Any
 
@@ -38,17 +38,17 @@ def pod(parts: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", MODELS)
-def test_it_says_nothing_that_the_schema_does_not_know(parts: dict[str, Any], kind: str) -> None:
+def test_example_has_only_known_fields(parts: dict[str, Any], kind: str) -> None:
     spec = parts[kind]["spec"]
     read = MODELS[kind].model_validate(parts[kind])
     assert read.model_dump(by_alias=True, exclude_unset=True)["spec"] == spec
 
 
-def test_the_trainer_knows_its_strategy(parts: dict[str, Any]) -> None:
+def test_example_strategy_is_known_to_the_trainer(parts: dict[str, Any]) -> None:
     strategy(parts["StargateJob"]["spec"]["optimizationStrategy"])
 
 
-def test_its_data_lie_in_the_volume(pod: dict[str, Any], parts: dict[str, Any]) -> None:
+def test_example_data_is_in_the_volume(pod: dict[str, Any], parts: dict[str, Any]) -> None:
     worker = pod["spec"]["containers"][0]
     told = {each["name"]: each["value"] for each in worker["env"]}
     assert told["STARGATE_DATASET_PATH"] == "/storage/datasets/stargate-text"
@@ -62,7 +62,7 @@ def test_its_data_lie_in_the_volume(pod: dict[str, Any], parts: dict[str, Any]) 
     assert claims[mounted["/storage"]] == parts["PersistentVolumeClaim"]["metadata"]["name"]
 
 
-def test_the_volume_is_the_claim_s(parts: dict[str, Any]) -> None:
+def test_example_volume_uses_the_claim(parts: dict[str, Any]) -> None:
     volume, claim = parts["PersistentVolume"], parts["PersistentVolumeClaim"]
     wanted = {key: claim["metadata"][key] for key in ("namespace", "name")}
     assert volume["spec"]["claimRef"] == wanted

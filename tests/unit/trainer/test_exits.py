@@ -1,4 +1,4 @@
-"""How the trainer ends says why: to the operator by its code, to people by its last line."""
+"""The trainer's exit codes for the operator, and its last log line for people."""
 
 import pytest
 
@@ -14,7 +14,7 @@ from stargate_worker import (
 )
 
 
-def test_no_code_reads_as_a_signal_but_that_of_being_told_to_stop() -> None:
+def test_only_the_stopped_code_stands_for_a_signal() -> None:
     assert [each for each in Exit if each in range(129, 193)] == [Exit.STOPPED]
     assert Exit.STOPPED == EXIT_STOPPED
 
@@ -35,11 +35,11 @@ def test_no_code_reads_as_a_signal_but_that_of_being_told_to_stop() -> None:
         (KeyError("said"), Exit.BROKEN),
     ],
 )
-def test_each_error_has_its_code_and_keeps_its_words(error: Exception, code: Exit) -> None:
+def test_every_error_has_its_code_and_message(error: Exception, code: Exit) -> None:
     found = as_trainer_error(error)
     assert found.code is code
     assert "said" in str(found)
 
 
-def test_the_last_line_is_one_line() -> None:
+def test_error_message_is_one_line() -> None:
     assert "\n" not in str(as_trainer_error(ValueError("several\nlines\nsaid")))

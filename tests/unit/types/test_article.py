@@ -1,4 +1,4 @@
-"""The article's configuration is a spec as it stands: the same words, nothing to add."""
+"""The article's training config is a valid spec, with the same field names and no others."""
 
 from pathlib import Path
 
@@ -25,19 +25,19 @@ ARTICLE = {
 }
 
 
-def test_the_configuration_maps_one_to_one() -> None:
+def test_article_config_maps_one_to_one() -> None:
     spec = StargateJobSpec.model_validate(ARTICLE)
     assert spec.model_dump(by_alias=True, exclude_unset=True) == ARTICLE
 
 
-def test_the_example_has_the_article_s_fields_and_no_other() -> None:
+def test_example_has_only_the_article_s_fields() -> None:
     manifest = yaml.safe_load((EXAMPLES / "stargate-materia-v3.yaml").read_text())
     assert manifest["spec"] == ARTICLE
     assert StargateJob.model_validate(manifest).key == "default/stargate-materia-v3"
 
 
 @pytest.mark.parametrize("field", ARTICLE)
-def test_each_of_its_fields_is_required(field: str) -> None:
+def test_every_article_field_is_required(field: str) -> None:
     without = {name: value for name, value in ARTICLE.items() if name != field}
     with pytest.raises(ValidationError, match=field):
         StargateJobSpec.model_validate(without)

@@ -1,4 +1,4 @@
-"""The CRDs say everything that the API server and a reader of `kubectl explain` need."""
+"""The CRDs hold everything that the API server and a reader of `kubectl explain` need."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,11 +46,11 @@ def strings(schema: Json) -> Iterator[tuple[str, Json]]:
 
 
 @every_kind
-def test_files_are_what_the_models_generate(kind: crd.Kind) -> None:
+def test_crd_files_match_the_models(kind: crd.Kind) -> None:
     assert (CRDS / crd.file_name(kind)).read_text() == crd.to_yaml(kind), "run `make manifests`"
 
 
-def test_no_other_file_lies_in_crds() -> None:
+def test_crds_folder_has_no_other_file() -> None:
     assert {file.name for file in CRDS.iterdir()} == {crd.file_name(kind) for kind in crd.KINDS}
 
 
@@ -92,7 +92,7 @@ def test_every_integer_says_its_width_and_least_value(kind: crd.Kind) -> None:
 
 
 @every_kind
-def test_the_schema_is_structural(kind: crd.Kind) -> None:
+def test_schema_is_structural(kind: crd.Kind) -> None:
     foreign = {"$ref", "$defs", "anyOf", "allOf", "title", "propertyNames", "patternProperties"}
     for path, node in nodes(schema_of(kind)):
         assert not foreign & set(node), path
@@ -108,7 +108,7 @@ def test_every_rule_has_a_message(kind: crd.Kind) -> None:
             assert rule.get("fieldPath", ".x").startswith("."), path
 
 
-def test_the_server_adds_nothing_to_a_status() -> None:
+def test_status_schema_has_no_default() -> None:
     status = schema_of(crd.JOB)["properties"]["status"]
     assert [path for path, node in nodes(status) if "default" in node] == []
 
@@ -120,7 +120,7 @@ def test_defaults_hold_no_null() -> None:
     assert "default" not in spec["template"]
 
 
-def test_a_quantity_is_an_integer_or_a_string() -> None:
+def test_quantity_is_an_integer_or_a_string() -> None:
     template = schema_of(crd.JOB)["properties"]["spec"]["properties"]["template"]
     assert template["properties"]["cpu"] == {
         "description": "CPU of each worker: request and limit. The runtime's by default.",
@@ -131,7 +131,7 @@ def test_a_quantity_is_an_integer_or_a_string() -> None:
     }
 
 
-def test_what_kubectl_get_shows_of_a_job() -> None:
+def test_job_columns_of_kubectl_get() -> None:
     [version] = crd.definition(crd.JOB)["spec"]["versions"]
     columns = version["additionalPrinterColumns"]
     shown = [column["name"] for column in columns if column["priority"] == 0]

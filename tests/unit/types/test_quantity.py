@@ -23,11 +23,11 @@ from stargate_types.quantity import amount
         ("-3", "-3"),
     ],
 )
-def test_a_quantity_is_a_number(text: str, number: str) -> None:
+def test_quantity_becomes_an_exact_number(text: str, number: str) -> None:
     assert amount(text) == Decimal(number)
 
 
 @pytest.mark.parametrize("text", ["", "G", "4 GB", "four", "1ki"])
-def test_what_is_none_is_refused_by_name(text: str) -> None:
-    with pytest.raises(ValueError, match="is no quantity"):
+def test_malformed_quantity_raises_value_error(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a quantity"):
         amount(text)

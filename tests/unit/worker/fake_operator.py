@@ -1,4 +1,4 @@
-"""Builders and fakes of the worker's tests: an environment, an operator that answers, ranks."""
+"""Builders and fakes for the worker's tests: an environment, an operator that answers, ranks."""
 
 import json
 import threading
@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from stargate_worker import environment
-from stargate_worker.departure import Departure
 from stargate_worker.environment import Environment
-from stargate_worker.line import Line
 from stargate_worker.protocol import Reply
+from stargate_worker.report_client import ReportClient
 from stargate_worker.reporter import Reporter
 from stargate_worker.saving import Saver
+from stargate_worker.shutdown import Shutdown
 
 URI = "stargate_storage://checkpoints/team-a/train-8d2b5c1e"
 JOB_UID = "8d2b5c1e-0000-4000-8000-00000000cafe"
 
 
 def environ(**changes: str) -> dict[str, str]:
-    """Of rank 0 of two, in attempt 1; a changed value of "" is an unset variable."""
+    """The variables of rank 0 of two in attempt 1. A changed value of "" unsets the variable."""
     told = {
         "STARGATE_JOB": "train",
         "STARGATE_NAMESPACE": "team-a",
@@ -57,7 +57,7 @@ def environ(**changes: str) -> dict[str, str]:
 def rank_of(
     base: Path | str, rank: int = 0, *, nodes: int = 2, attempt: int = 1, **changes: str
 ) -> Environment:
-    """A rank whose checkpoints lie under `base`."""
+    """The environment of a rank whose checkpoints are under `base`."""
     ours = {
         "STARGATE_RANK": str(rank),
         "STARGATE_WORLD_SIZE": str(nodes),
@@ -69,7 +69,7 @@ def rank_of(
 
 
 def resumed(base: Path | str, name: str, epoch: int, rank: int = 0, nodes: int = 2) -> Environment:
-    """A rank of attempt 2 that resumes from what attempt 1 wrote."""
+    """The environment of a rank in attempt 2 that resumes from a checkpoint of attempt 1."""
     return rank_of(
         base,
         rank,
@@ -81,7 +81,7 @@ def resumed(base: Path | str, name: str, epoch: int, rank: int = 0, nodes: int =
     )
 
 
-def taken(**said: Any) -> Reply:
+def accepted(**said: Any) -> Reply:
     return Reply(200, json.dumps({"attempt": 1, "nextReportSeconds": 0.2, **said}).encode())
 
 
@@ -94,17 +94,17 @@ Script = Callable[[Mapping[str, Any]], Reply | Exception]
 
 
 def acknowledge(report: Mapping[str, Any], **said: Any) -> Reply:
-    """As the operator does: what is Complete or Damaged stands when the answer comes."""
+    """Acknowledges Complete and Damaged checkpoints, as the operator does."""
     checkpoint = report.get("checkpoint")
     if checkpoint is None or checkpoint["state"] == "Writing":
-        return taken(**said)
+        return accepted(**said)
     key = {name: checkpoint[name] for name in ("epoch", "uri", "state")}
-    return taken(acknowledged=key, **said)
+    return accepted(acknowledged=key, **said)
 
 
 @dataclass
 class Operator:
-    """Answers by `script`, and keeps what it was told."""
+    """Answers reports with `script`, and keeps the reports."""
 
     script: Script = acknowledge
     reports: list[dict[str, Any]] = field(default_factory=list)
@@ -126,7 +126,7 @@ class Operator:
 
 
 def answers(*replies: Reply | Exception) -> Script:
-    """These, one after the other; the last for ever."""
+    """A script that gives these replies in order, and then the last one for ever."""
     left = list(replies)
 
     def script(report: Mapping[str, Any]) -> Reply | Exception:
@@ -138,21 +138,21 @@ def answers(*replies: Reply | Exception) -> Script:
 
 @dataclass
 class Rank:
-    """One rank's parts, put together as `Worker` does, without a process and a network."""
+    """The parts of one rank, connected as `Worker` connects them, without process and network."""
 
     told: Environment
     operator: Operator
     shards_seconds: float = 5.0
 
     def __post_init__(self) -> None:
-        self.departure = Departure(self.told.grace_seconds)
-        self.line = Line(self.operator.post, lambda: "token", self.departure)
-        self.reporter = Reporter(self.line)
+        self.shutdown = Shutdown(self.told.grace_seconds)
+        self.client = ReportClient(self.operator.post, lambda: "token", self.shutdown)
+        self.reporter = Reporter(self.client)
         self.saver = Saver(
             self.told,
-            line=self.line,
+            client=self.client,
             reporter=self.reporter,
-            departure=self.departure,
+            shutdown=self.shutdown,
             shards_seconds=self.shards_seconds,
         )
 

@@ -1,4 +1,4 @@
-"""docs/worker.md says what is so: it uses calls that exist, and has every variable."""
+"""docs/worker.md uses calls that exist, and lists every variable."""
 
 import re
 from pathlib import Path
@@ -14,12 +14,12 @@ from tests.unit.worker.fake_operator import environ
 DOC = (REPO / "docs" / "worker.md").read_text()
 
 
-def test_its_example_is_python() -> None:
+def test_worker_page_example_compiles() -> None:
     (example,) = re.findall(r"```python\n(.*?)```", DOC, re.DOTALL)
     compile(example, "docs/worker.md", "exec")
 
 
-def test_what_it_calls_exists(tmp_path: Path) -> None:
+def test_worker_page_names_only_existing_attributes(tmp_path: Path) -> None:
     worker = Worker(read(environ(STARGATE_REPORT_CA=certificate(tmp_path)[0].read_text())))
     table = re.search(r"\| `worker\.` \|.*?\n\n", DOC, re.DOTALL)
     assert table
@@ -29,7 +29,7 @@ def test_what_it_calls_exists(tmp_path: Path) -> None:
     assert set(missing) == {"epoch", "path", "uri"}, "the fields of worker.resume alone"
 
 
-def test_it_lists_every_variable_that_the_operator_sets() -> None:
+def test_worker_page_lists_every_variable() -> None:
     told = environment(job(), blueprint(job()), attempt=1, rank="0", target=TARGET)
     ours = {each["name"] for each in told if each["name"].startswith("STARGATE_")}
     assert {name for name in ours if f"`{name}`" not in DOC} == set()

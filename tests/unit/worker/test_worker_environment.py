@@ -1,4 +1,4 @@
-"""Who a worker is: as the operator tells it, and as torchrun adds to it."""
+"""Parsing the variables of the operator and of torchrun."""
 
 import pytest
 
@@ -14,7 +14,7 @@ def operators_word(given: GivenJob, rank: str = "3") -> dict[str, str]:
     return {each["name"]: each["value"] for each in entries}
 
 
-def test_it_understands_all_that_the_operator_says() -> None:
+def test_operator_s_variables_are_parsed() -> None:
     given = job().running(2).saved(40).restored(40, "s3://bucket/epoch-40")
 
     told = read(operators_word(given))
@@ -30,17 +30,17 @@ def test_it_understands_all_that_the_operator_says() -> None:
     assert told.resume == ResumePoint(40, "s3://bucket/epoch-40", "s3://bucket/epoch-40")
 
 
-def test_a_job_that_starts_anew_has_no_resume_point() -> None:
+def test_new_job_has_no_resume_point() -> None:
     assert read(operators_word(job())).resume is None
 
 
-def test_a_warm_start_begins_at_epoch_0() -> None:
+def test_warm_start_begins_at_epoch_0() -> None:
     resume = read(operators_word(job().restored(None, "s3://other/epoch-90"))).resume
     assert resume is not None
     assert (resume.epoch, resume.uri) == (0, "s3://other/epoch-90")
 
 
-def test_under_torchrun_a_process_has_its_own_rank_and_one_of_a_node_reports() -> None:
+def test_torchrun_process_has_its_own_rank() -> None:
     torchrun = {"RANK": "3", "WORLD_SIZE": "4", "TORCHELASTIC_RESTART_COUNT": "1"}
     first = read(environ(STARGATE_RANK="1", LOCAL_RANK="0", **(torchrun | {"RANK": "2"})))
     second = read(environ(STARGATE_RANK="1", LOCAL_RANK="1", **torchrun))
@@ -60,26 +60,26 @@ def test_one_process_leads_the_gang() -> None:
     "name",
     sorted(n for n in environ() if n != "STARGATE_GRACE_PERIOD_SECONDS" and "RESUME" not in n),
 )
-def test_what_is_missing_is_named(name: str) -> None:
+def test_missing_variable_is_named(name: str) -> None:
     with pytest.raises(NotInAJob, match=f"{name} is not set: the operator sets it"):
         read(environ(**{name: ""}))
 
 
 @pytest.mark.parametrize("value", ["three", "-1", "1.5", "²"])
-def test_a_number_that_is_none_is_named(value: str) -> None:
+def test_malformed_number_is_named(value: str) -> None:
     with pytest.raises(NotInAJob, match="STARGATE_RANK must be a whole number"):
         read(environ(STARGATE_RANK=value))
 
 
-def test_torchrun_must_say_the_rest_too() -> None:
+def test_torchrun_without_rank_is_refused() -> None:
     with pytest.raises(NotInAJob, match="RANK is not set: torchrun"):
         read(environ(LOCAL_RANK="0"))
 
 
-def test_a_token_travels_over_tls_alone() -> None:
+def test_report_url_without_tls_is_refused() -> None:
     with pytest.raises(NotInAJob, match="STARGATE_REPORT_URL must start with https"):
         read(environ(STARGATE_REPORT_URL="http://localhost/report"))
 
 
-def test_a_pod_of_an_older_operator_has_kubernetes_own_grace() -> None:
+def test_missing_grace_period_is_30_seconds() -> None:
     assert read(environ(STARGATE_GRACE_PERIOD_SECONDS="")).grace_seconds == 30

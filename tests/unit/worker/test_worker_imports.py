@@ -1,4 +1,4 @@
-"""What the library needs: the standard library, and torch only where ranks are to agree."""
+"""The library needs the standard library alone, and torch only where ranks agree."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from stargate_lab.host.paths import REPO
-from stargate_worker.agreement import any_rank
+from stargate_worker.collectives import any_rank
 
 PROBE = """
 import sys, stargate_worker
@@ -17,7 +17,7 @@ for name in ("stargate_operator", "stargate_types", "kubernetes", "pydantic", "f
 """
 
 
-def test_it_is_imported_where_nothing_is_installed() -> None:
+def test_library_imports_without_any_package() -> None:
     done = subprocess.run(
         [sys.executable, "-S", "-W", "error", "-c", PROBE],
         env={"PYTHONPATH": str(REPO / "operator")},
@@ -28,7 +28,7 @@ def test_it_is_imported_where_nothing_is_installed() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_one_rank_agrees_with_itself() -> None:
+def test_single_rank_needs_no_torch() -> None:
     assert any_rank(True, world_size=1)
     assert not any_rank(False, world_size=1)
 
@@ -66,21 +66,21 @@ def fake_torch(others: int, *, initialized: bool = True, backend: str = "gloo") 
 @pytest.mark.parametrize(
     ("ours", "theirs", "agreed"), [(False, 0, False), (True, 0, True), (False, 1, True)]
 )
-def test_ranks_agree_over_torch(
+def test_ranks_agree_through_torch(
     monkeypatch: pytest.MonkeyPatch, ours: bool, theirs: int, agreed: bool
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch", fake_torch(theirs))
     assert any_rank(ours, world_size=2) is agreed
 
 
-def test_nccl_needs_the_flag_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nccl_flag_is_on_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     torch = fake_torch(0, backend="nccl")
     monkeypatch.setitem(sys.modules, "torch", torch)
     any_rank(False, world_size=2)
     assert torch.devices == ["cuda"]
 
 
-def test_without_a_process_group_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_process_group_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", fake_torch(0, initialized=False))
     with pytest.raises(RuntimeError, match="init_process_group first"):
         any_rank(True, world_size=2)

@@ -1,4 +1,4 @@
-"""A worker's life against the operator's real report server, over TLS."""
+"""Whole workers against the operator's real report server, over TLS."""
 
 import asyncio
 import logging
@@ -17,8 +17,8 @@ import pytest
 import stargate_worker
 from stargate_kit.report_fakes import JOB, pod, token, view
 from stargate_lab.host.paths import REPO
-from stargate_worker import AttemptOver, DamagedCheckpoint, Worker, line, worker
-from stargate_worker.protocol import Taken
+from stargate_worker import AttemptOver, DamagedCheckpoint, Worker, report_client, worker
+from stargate_worker.protocol import Accepted
 from tests.unit.reports.serving import PATH, Site, serving
 from tests.unit.worker.fake_operator import environ
 
@@ -27,7 +27,7 @@ FOLDER = view().checkpoint_folder
 
 @dataclass
 class Node:
-    """Where the workers of this job run: the report server, a token each, a shared folder."""
+    """The node of a job's workers: a report server, a token for each rank, a shared folder."""
 
     site: Site
     folder: Path
@@ -56,7 +56,7 @@ class Node:
         )
 
     def change(self, **view: Any) -> None:
-        """What is so of the job from now on."""
+        """Changes the operator's view of the job."""
         assert self.site.lookup.job is not None
         self.site.lookup.job = replace(self.site.lookup.job, **view)
 
@@ -66,7 +66,7 @@ class Node:
 
     @property
     def states(self) -> dict[str, str]:
-        """What stands of the checkpoints, the newest word on each."""
+        """The latest state of each checkpoint that the operator knows."""
         assert self.site.lookup.job is not None
         known = reversed(self.site.lookup.job.checkpoints)
         return {uri.rpartition("/")[2]: state for _, uri, state in known}
@@ -80,7 +80,7 @@ async def node(tmp_path: Path) -> AsyncIterator[Node]:
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(line, "_FIRST_PAUSE", 0.02)
+    monkeypatch.setattr(report_client, "_FIRST_PAUSE", 0.02)
     monkeypatch.setattr(worker, "LAST_REPORT_SECONDS", 2.0)
     before = signal.getsignal(signal.SIGTERM)
     yield
@@ -89,7 +89,7 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @asynccontextmanager
 async def joined(environ: dict[str, str]) -> AsyncIterator[Worker]:
-    """Closed without patience, whatever a test did to it."""
+    """A worker that is closed without waiting for a pending save."""
     found = stargate_worker.join(environ)
     yield found
     await asyncio.to_thread(found._close, 0.0)
@@ -111,7 +111,7 @@ async def eventually(condition: Any, seconds: float = 5.0) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_it_knows_who_it_is(node: Node) -> None:
+async def test_joined_worker_has_the_job_s_attributes(node: Node) -> None:
     async with joined(node.environ(rank=3, nodes=4)) as worker:
         assert (worker.rank, worker.world_size, worker.attempt) == (3, 4, 1)
         assert (worker.job, worker.namespace) == ("train", "team-a")
@@ -123,19 +123,19 @@ async def test_it_knows_who_it_is(node: Node) -> None:
         assert worker.load() is None
 
 
-async def test_joining_is_a_first_sign_of_life(node: Node) -> None:
+async def test_joining_sends_a_first_report(node: Node) -> None:
     async with joined(node.environ()):
         await eventually(lambda: node.site.lookup.progress)
 
 
-async def test_a_report_comes_to_be_the_job_s_progress(node: Node) -> None:
+async def test_report_becomes_the_job_s_progress(node: Node) -> None:
     async with joined(node.environ()) as worker:
         worker.report(epoch=3, step=300, metrics={"loss": 0.25, "broken": float("nan")})
         await eventually(lambda: node.progress.epoch == 3)
     assert node.progress.metrics == (("loss", 0.25),)
 
 
-async def test_a_report_that_makes_no_sense_does_not_end_a_training(
+async def test_invalid_report_does_not_end_training(
     node: Node, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with joined(node.environ()) as worker:
@@ -143,10 +143,10 @@ async def test_a_report_that_makes_no_sense_does_not_end_a_training(
         worker.report(epoch=bad, step=-1)
         worker.report(epoch=bad, step=5)
         await eventually(lambda: getattr(node.progress, "step", None) == 5)
-    assert "'seven' is no whole number" in caplog.text
+    assert "'seven' is not a whole number" in caplog.text
 
 
-async def test_a_saved_checkpoint_stands_and_is_read_again(node: Node) -> None:
+async def test_saved_checkpoint_is_loaded_by_the_next_worker(node: Node) -> None:
     async with joined(node.environ()) as worker:
         assert await settled(worker.save(5, b"weights"))
         assert node.states == {"epoch-5": "Complete"}
@@ -157,7 +157,7 @@ async def test_a_saved_checkpoint_stands_and_is_read_again(node: Node) -> None:
         assert again.epochs_to_train == range(6, 21)
 
 
-async def test_what_an_answer_lists_is_deleted(node: Node) -> None:
+async def test_expired_checkpoint_is_deleted(node: Node) -> None:
     old = node.folder / "attempt-1" / "epoch-5"
     async with joined(node.environ()) as worker:
         assert await settled(worker.save(5, b"weights"))
@@ -169,16 +169,16 @@ async def test_what_an_answer_lists_is_deleted(node: Node) -> None:
     assert (node.folder / "attempt-1" / "epoch-10" / "manifest.json").exists()
 
 
-async def test_ranks_that_do_not_lead_delete_nothing(node: Node) -> None:
+async def test_other_ranks_delete_nothing(node: Node) -> None:
     old = node.folder / "attempt-1" / "epoch-5"
     old.mkdir(parents=True)
     async with joined(node.environ(rank=1, nodes=2)) as worker:
-        worker._heard(Taken(delete=(f"{FOLDER}/epoch-5",)))
+        worker._on_accepted(Accepted(delete=(f"{FOLDER}/epoch-5",)))
         await asyncio.sleep(0.2)
     assert old.exists()
 
 
-async def test_damage_is_told_before_it_is_raised(node: Node) -> None:
+async def test_damage_is_reported_before_it_is_raised(node: Node) -> None:
     async with joined(node.environ()) as worker:
         assert await settled(worker.save(5, b"weights"))
     (node.folder / "attempt-1" / "epoch-5" / "shard-00000-of-00001").write_bytes(b"weighty")
@@ -188,7 +188,7 @@ async def test_damage_is_told_before_it_is_raised(node: Node) -> None:
         assert node.states["epoch-5"] == "Damaged"
 
 
-async def test_a_trainer_that_reads_for_itself_can_say_so_too(node: Node) -> None:
+async def test_trainer_can_report_damage_itself(node: Node) -> None:
     async with joined(node.environ()) as worker:
         assert await settled(worker.save(5, b"weights"))
     async with joined(node.resumed("epoch-5", 5)) as again:
@@ -197,7 +197,7 @@ async def test_a_trainer_that_reads_for_itself_can_say_so_too(node: Node) -> Non
         assert node.states["epoch-5"] == "Damaged"
 
 
-async def test_damage_is_told_also_while_the_operator_is_away(node: Node) -> None:
+async def test_damage_report_waits_for_an_absent_operator(node: Node) -> None:
     async with joined(node.environ()) as worker:
         assert await settled(worker.save(5, b"weights"))
     (node.folder / "attempt-1" / "epoch-5" / "manifest.json").unlink()
@@ -212,7 +212,7 @@ async def test_damage_is_told_also_while_the_operator_is_away(node: Node) -> Non
         assert node.states["epoch-5"] == "Damaged"
 
 
-async def test_a_straggler_stops(node: Node) -> None:
+async def test_worker_of_an_old_attempt_stops(node: Node) -> None:
     async with joined(node.environ()) as worker:
         node.change(attempt=2)
         worker.report(epoch=1)
@@ -221,7 +221,7 @@ async def test_a_straggler_stops(node: Node) -> None:
             await settled(worker.save(5, b"weights"))
 
 
-async def test_a_suspended_job_s_worker_stops_and_may_save(node: Node) -> None:
+async def test_suspended_worker_stops_and_may_save(node: Node) -> None:
     async with joined(node.environ()) as worker:
         node.change(stop=True)
         worker.report(epoch=1)
@@ -231,7 +231,7 @@ async def test_a_suspended_job_s_worker_stops_and_may_save(node: Node) -> None:
     assert node.states == {"epoch-1": "Complete"}
 
 
-async def test_closing_finishes_a_save_and_says_the_last_word(node: Node) -> None:
+async def test_closing_finishes_the_save_and_last_report(node: Node) -> None:
     async with joined(node.environ()) as worker:
         saving = worker.save(20, b"weights")
         worker.report(epoch=20)
@@ -241,9 +241,7 @@ async def test_closing_finishes_a_save_and_says_the_last_word(node: Node) -> Non
     assert node.states == {"epoch-20": "Complete"}
 
 
-async def test_an_error_in_the_loop_is_not_held_up_for_long(
-    node: Node, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_error_in_the_loop_ends_soon(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "AFTER_ERROR_SECONDS", 0.3)
 
     def crash() -> None:
@@ -256,10 +254,10 @@ async def test_an_error_in_the_loop_is_not_held_up_for_long(
             await asyncio.to_thread(crash)
 
 
-async def test_leaving_waits_for_the_acknowledgement_and_is_no_success(node: Node) -> None:
+async def test_leaving_waits_for_acknowledgement_and_exits_143(node: Node) -> None:
     def leave() -> None:
         with stargate_worker.join(node.environ()) as worker:
-            worker._departure.terminate()
+            worker._shutdown.terminate()
             worker.save(7, b"weights")
             worker.leave()
 
@@ -267,9 +265,9 @@ async def test_leaving_waits_for_the_acknowledgement_and_is_no_success(node: Nod
     assert node.states == {"epoch-7": "Complete"}
 
 
-async def test_a_rank_that_does_not_lead_leaves_when_the_save_counts(node: Node) -> None:
+async def test_other_rank_leaves_once_the_save_counts(node: Node) -> None:
     def leave(worker: Worker) -> None:
-        worker._departure.terminate()
+        worker._shutdown.terminate()
         worker.save(7, b"weights")
         worker.leave()
 
@@ -285,9 +283,7 @@ async def test_a_rank_that_does_not_lead_leaves_when_the_save_counts(node: Node)
     assert node.states == {"epoch-7": "Complete"}
 
 
-async def test_the_log_of_a_life_holds_no_token(
-    node: Node, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_worker_log_holds_no_token(node: Node, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     async with joined(node.environ()) as worker:
         await settled(worker.save(5, b"weights"))
@@ -299,7 +295,7 @@ async def test_the_log_of_a_life_holds_no_token(
         assert token(pod(rank).uid) not in caplog.text
 
 
-async def test_env_rendezvous_is_set_where_torchrun_has_not(node: Node) -> None:
+async def test_rendezvous_variables_keep_torchrun_s_values(node: Node) -> None:
     async with joined(node.environ(rank=1, nodes=2)) as worker:
         plain: dict[str, str] = {}
         worker.set_rendezvous(plain)
@@ -315,8 +311,8 @@ async def test_env_rendezvous_is_set_where_torchrun_has_not(node: Node) -> None:
 
 
 async def process(node: Node, *epoch_seconds: str) -> asyncio.subprocess.Process:
-    """The trainer of `training.py`, in a process of its own."""
-    return await run(node, str(REPO / "tests" / "training.py"), *epoch_seconds)
+    """Starts the trainer of `training.py` in a process of its own."""
+    return await run(node, str(REPO / "tests" / "kit" / "training.py"), *epoch_seconds)
 
 
 async def run(node: Node, *arguments: str) -> asyncio.subprocess.Process:
@@ -329,7 +325,7 @@ async def run(node: Node, *arguments: str) -> asyncio.subprocess.Process:
     )
 
 
-async def test_a_training_runs_to_its_end(node: Node) -> None:
+async def test_training_process_runs_to_its_end(node: Node) -> None:
     trainer = await process(node, "0.01")
     async with asyncio.timeout(20):
         said, log = await trainer.communicate()
@@ -340,7 +336,7 @@ async def test_a_training_runs_to_its_end(node: Node) -> None:
     assert token(pod(0).uid) not in log.decode()
 
 
-async def test_a_training_does_not_notice_that_the_operator_is_away(node: Node) -> None:
+async def test_training_process_outlasts_an_absent_operator(node: Node) -> None:
     node.site.lookup.leads = False
     trainer = await process(node, "0.01")
     await asyncio.sleep(1.5)
@@ -353,7 +349,7 @@ async def test_a_training_does_not_notice_that_the_operator_is_away(node: Node) 
     assert node.states["epoch-20"] == "Complete"
 
 
-async def test_after_sigterm_it_saves_and_leaves(node: Node) -> None:
+async def test_training_process_saves_after_sigterm(node: Node) -> None:
     trainer = await process(node, "0.2")
     await eventually(lambda: node.progress.epoch, seconds=15)
     trainer.send_signal(signal.SIGTERM)
@@ -364,8 +360,8 @@ async def test_after_sigterm_it_saves_and_leaves(node: Node) -> None:
     assert node.states[f"epoch-{left_after}"] == "Complete"
 
 
-async def test_who_just_ends_still_has_its_save_finished(node: Node) -> None:
-    """No `with` and no close: the interpreter's own end must do."""
+async def test_process_without_close_finishes_its_save(node: Node) -> None:
+    """Without `with` and `close`, the end of the interpreter must finish the save."""
     program = "import stargate_worker; stargate_worker.join().save(5, b'weights')"
     trainer = await run(node, "-c", program)
     async with asyncio.timeout(20):

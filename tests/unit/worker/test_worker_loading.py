@@ -1,4 +1,4 @@
-"""A resume point is believed once it is verified; what surely is damaged, and what is not."""
+"""Loading a resume point: verification, certain damage, and errors that are no damage."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +24,7 @@ def loaded(told: Environment) -> Shard:
 
 
 @pytest.mark.parametrize("remote", [False, True], ids=["path", "fsspec"])
-def test_every_rank_gets_its_own_shard(tmp_path: Path, remote: bool) -> None:
+def test_every_rank_loads_its_own_shard(tmp_path: Path, remote: bool) -> None:
     base = f"memory://{uuid4().hex}" if remote else str(tmp_path)
     saved(base)
 
@@ -36,12 +36,12 @@ def test_every_rank_gets_its_own_shard(tmp_path: Path, remote: bool) -> None:
         assert file.read(7) == b"weights"
 
 
-def test_the_step_within_the_epoch_comes_back(tmp_path: Path) -> None:
+def test_shard_has_the_step_of_its_save(tmp_path: Path) -> None:
     saved(tmp_path, step=300)
     assert loaded(resumed(tmp_path, "epoch-5-step-300", 5)).step == 300
 
 
-def test_a_warm_start_takes_the_epoch_as_it_is(tmp_path: Path) -> None:
+def test_warm_start_keeps_the_checkpoint_s_epoch(tmp_path: Path) -> None:
     saved(tmp_path)
     assert loaded(resumed(tmp_path, "epoch-5", 0)).epoch == 5
 
@@ -66,29 +66,27 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("harm", DAMAGE.values(), ids=DAMAGE)
-def test_damage(tmp_path: Path, harm: Callable[[Path], object]) -> None:
+def test_altered_file_is_damage(tmp_path: Path, harm: Callable[[Path], object]) -> None:
     saved(tmp_path)
     harm(tmp_path / "attempt-1" / "epoch-5")
     with pytest.raises(DamagedCheckpoint):
         loaded(resumed(tmp_path, "epoch-5", 5, rank=1))
 
 
-def test_another_epoch_than_is_on_record_is_damage(tmp_path: Path) -> None:
+def test_unexpected_epoch_is_damage(tmp_path: Path) -> None:
     saved(tmp_path)
     with pytest.raises(DamagedCheckpoint, match="holds epoch 5, not 10"):
         loaded(resumed(tmp_path, "epoch-5", 10))
 
 
 @pytest.mark.parametrize("remote", [False, True], ids=["path", "fsspec"])
-def test_a_storage_that_is_not_there_damages_nothing(tmp_path: Path, remote: bool) -> None:
+def test_missing_storage_is_not_damage(tmp_path: Path, remote: bool) -> None:
     base = f"memory://{uuid4().hex}" if remote else str(tmp_path / "not mounted")
-    with pytest.raises(StorageUnavailable, match=r"is the storage .* reached from this"):
+    with pytest.raises(StorageUnavailable, match="can this worker reach the storage"):
         loaded(resumed(base, "epoch-5", 5))
 
 
-def test_a_storage_that_fails_damages_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failing_storage_is_not_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     saved(tmp_path)
 
     def stale(path: Path) -> bytes:
@@ -99,13 +97,13 @@ def test_a_storage_that_fails_damages_nothing(
         loaded(resumed(tmp_path, "epoch-5", 5))
 
 
-def test_another_world_size_is_said_as_such(tmp_path: Path) -> None:
+def test_another_world_size_raises_its_own_error(tmp_path: Path) -> None:
     saved(tmp_path, nodes=2)
     with pytest.raises(WorldSizeChanged, match="by 2 processes, and this gang has 3"):
         loaded(resumed(tmp_path, "epoch-5", 5, nodes=3))
 
 
-def test_bytes_that_are_read_are_a_sign_of_life(tmp_path: Path) -> None:
+def test_reading_bytes_is_a_sign_of_life(tmp_path: Path) -> None:
     saved(tmp_path)
     signs: list[int] = []
     told = resumed(tmp_path, "epoch-5", 5)
@@ -114,7 +112,7 @@ def test_bytes_that_are_read_are_a_sign_of_life(tmp_path: Path) -> None:
     assert signs
 
 
-def test_nothing_is_written_by_loading(tmp_path: Path) -> None:
+def test_loading_writes_nothing(tmp_path: Path) -> None:
     saved(tmp_path)
     before = sorted(tmp_path.rglob("*"))
     loaded(resumed(tmp_path, "epoch-5", 5))

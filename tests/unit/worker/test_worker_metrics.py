@@ -1,4 +1,4 @@
-"""Which metrics go into a report, and which are left out with a word."""
+"""Which metrics go into a report, and which are dropped and logged."""
 
 import logging
 import math
@@ -10,7 +10,7 @@ import pytest
 from stargate_worker.metrics import Metrics
 
 
-def test_numbers_of_any_kind_are_taken() -> None:
+def test_numbers_of_any_type_are_kept() -> None:
     given: dict[str, Any] = {"loss": 0.5, "lr": Decimal("0.1"), "steps": 3, "warm": True}
     assert Metrics().clean(given) == {"loss": 0.5, "lr": 0.1, "steps": 3.0, "warm": 1.0}
 
@@ -20,22 +20,22 @@ def test_numbers_of_any_kind_are_taken() -> None:
     [
         ("loss", math.nan, "nan"),
         ("loss", math.inf, "inf"),
-        ("loss", "low", "no number"),
-        ("loss", None, "no number"),
+        ("loss", "low", "not a number"),
+        ("loss", None, "not a number"),
         ("", 1.0, "characters"),
         ("x" * 64, 1.0, "characters"),
         ("lo\nss", 1.0, "characters"),
         (7, 1.0, "characters"),
     ],
 )
-def test_what_cannot_be_sent_is_left_out_and_the_rest_is_not(
+def test_invalid_metric_is_dropped_alone(
     caplog: pytest.LogCaptureFixture, name: Any, value: Any, why: str
 ) -> None:
     assert Metrics().clean({name: value, "accuracy": 0.9}) == {"accuracy": 0.9}
     assert why in caplog.text
 
 
-def test_a_loss_that_stays_nan_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_repeated_nan_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     metrics = Metrics()
     for _ in range(5):
@@ -43,7 +43,7 @@ def test_a_loss_that_stays_nan_is_told_once(caplog: pytest.LogCaptureFixture) ->
     assert len(caplog.records) == 1
 
 
-def test_no_more_are_sent_than_the_operator_takes(caplog: pytest.LogCaptureFixture) -> None:
+def test_metrics_beyond_the_limit_are_dropped(caplog: pytest.LogCaptureFixture) -> None:
     found = Metrics().clean({f"m{n}": n for n in range(20)})
     assert list(found) == [f"m{n}" for n in range(16)]
     assert "16 metrics at most" in caplog.text

@@ -1,4 +1,4 @@
-"""What of a training loop's words goes out, and when."""
+"""Which values of a training loop are reported, and when."""
 
 import multiprocessing
 import time
@@ -6,19 +6,19 @@ from typing import Any
 
 import pytest
 
-from stargate_worker import line, reporter
-from stargate_worker.departure import Departure
-from stargate_worker.line import Line
+from stargate_worker import report_client, reporter
 from stargate_worker.protocol import Checkpoint, Reply
+from stargate_worker.report_client import ReportClient
 from stargate_worker.reporter import Reporter, first_within
+from stargate_worker.shutdown import Shutdown
 from tests.unit.worker.fake_operator import (
     Gate,
     Operator,
+    accepted,
     acknowledge,
     answers,
     eventually,
     refused,
-    taken,
 )
 
 WRITING = Checkpoint(5, "s3://b/epoch-5", "Writing")
@@ -26,17 +26,17 @@ WRITING = Checkpoint(5, "s3://b/epoch-5", "Writing")
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(line, "_FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(report_client, "_FIRST_PAUSE", 0.01)
     monkeypatch.setattr(reporter, "AFTER_REFUSAL_SECONDS", 0.05)
 
 
 def reporting(operator: Operator, **rest: Any) -> Reporter:
-    found = Reporter(Line(operator.post, lambda: "token", Departure(30)), **rest)
+    found = Reporter(ReportClient(operator.post, lambda: "token", Shutdown(30)), **rest)
     found.start()
     return found
 
 
-def test_the_newest_word_is_sent_and_what_it_leaves_out_stays() -> None:
+def test_newest_values_replace_older_ones() -> None:
     operator = Operator()
     told = reporting(operator)
     told.report(epoch=1, step=100, metrics={"loss": 0.5})
@@ -50,8 +50,8 @@ def test_the_newest_word_is_sent_and_what_it_leaves_out_stays() -> None:
     assert len(operator.reports) == 2
 
 
-def test_reports_keep_to_the_interval_that_the_operator_gives() -> None:
-    operator = Operator(lambda _: taken(nextReportSeconds=0.3))
+def test_reports_keep_to_the_operator_s_interval() -> None:
+    operator = Operator(lambda _: accepted(nextReportSeconds=0.3))
     told = reporting(operator)
     until = time.monotonic() + 1.0
     while time.monotonic() < until:
@@ -60,7 +60,7 @@ def test_reports_keep_to_the_interval_that_the_operator_gives() -> None:
     assert 2 <= len(operator.reports) <= 5
 
 
-def test_a_loop_that_says_nothing_is_silent() -> None:
+def test_silent_loop_sends_no_reports() -> None:
     operator = Operator()
     told = reporting(operator)
     told.report(step=1)
@@ -68,7 +68,7 @@ def test_a_loop_that_says_nothing_is_silent() -> None:
     assert len(operator.reports) == 1
 
 
-def test_an_operator_that_hangs_does_not_hold_up_the_loop() -> None:
+def test_hanging_operator_does_not_block_the_loop() -> None:
     gate = Gate()
 
     def hang(report: Any) -> Reply:
@@ -86,16 +86,16 @@ def test_an_operator_that_hangs_does_not_hold_up_the_loop() -> None:
     assert operator.reports[-1] == {"step": 9999}
 
 
-def test_what_is_lost_while_the_operator_is_away_is_made_good() -> None:
-    operator = Operator(answers(ConnectionRefusedError(), refused(503, "x"), taken()))
+def test_failed_report_is_sent_again() -> None:
+    operator = Operator(answers(ConnectionRefusedError(), refused(503, "x"), accepted()))
     told = reporting(operator)
     told.report(epoch=7)
     eventually(lambda: len(operator.reports) == 3)
     assert operator.reports[2] == {"epoch": 7}
 
 
-def test_a_refused_report_is_dropped_and_the_next_is_sent() -> None:
-    operator = Operator(answers(refused(400, "Invalid", "epoch: 101 is more"), taken()))
+def test_refused_report_is_dropped() -> None:
+    operator = Operator(answers(refused(400, "Invalid", "epoch: 101 is more"), accepted()))
     told = reporting(operator)
     told.report(epoch=101)
     eventually(lambda: operator.reports)
@@ -105,7 +105,7 @@ def test_a_refused_report_is_dropped_and_the_next_is_sent() -> None:
     eventually(lambda: len(operator.reports) == 2)
 
 
-def test_a_straggler_falls_silent() -> None:
+def test_ended_attempt_stops_reporting() -> None:
     operator = Operator(answers(refused(409, "StaleAttempt")))
     told = reporting(operator)
     for step in range(5):
@@ -115,7 +115,7 @@ def test_a_straggler_falls_silent() -> None:
     assert len(operator.reports) == 1
 
 
-def test_a_checkpoint_being_written_is_announced_once() -> None:
+def test_checkpoint_being_written_is_announced_once() -> None:
     operator = Operator()
     told = reporting(operator)
     told.announce(WRITING)
@@ -126,9 +126,9 @@ def test_a_checkpoint_being_written_is_announced_once() -> None:
     assert operator.reports[-1] == {"step": 1}
 
 
-def test_an_announcement_that_comes_too_late_takes_no_progress_down_with_it() -> None:
+def test_refused_announcement_keeps_the_progress() -> None:
     def already(report: Any) -> Reply:
-        return refused(409, "AlreadyComplete") if "checkpoint" in report else taken()
+        return refused(409, "AlreadyComplete") if "checkpoint" in report else accepted()
 
     operator = Operator(already)
     told = reporting(operator)
@@ -138,7 +138,7 @@ def test_an_announcement_that_comes_too_late_takes_no_progress_down_with_it() ->
     assert operator.reports[-1] == {"epoch": 5}
 
 
-def test_an_announcement_can_be_taken_back() -> None:
+def test_announcement_can_be_withdrawn() -> None:
     operator = Operator()
     told = reporting(operator, first_within=0.2)
     told.announce(WRITING)
@@ -147,8 +147,8 @@ def test_an_announcement_can_be_taken_back() -> None:
     assert operator.checkpoints in ([], [(5, "Writing")])
 
 
-def test_closing_sends_the_last_word_at_once() -> None:
-    operator = Operator(lambda _: taken(nextReportSeconds=60))
+def test_closing_sends_the_last_report_at_once() -> None:
+    operator = Operator(lambda _: accepted(nextReportSeconds=60))
     told = reporting(operator)
     told.report(epoch=1)
     eventually(lambda: operator.reports)
@@ -157,25 +157,25 @@ def test_closing_sends_the_last_word_at_once() -> None:
     assert operator.reports[-1] == {"epoch": 100}
 
 
-def test_closing_is_bounded_while_the_operator_is_away_or_hangs() -> None:
+def test_closing_is_bounded_without_an_operator() -> None:
     away = reporting(Operator(answers(ConnectionRefusedError())))
     away.report(epoch=1)
     began = time.monotonic()
     away.close(5)
     gate = Gate()
-    hanging = reporting(Operator(lambda _: gate.wait() or taken()))  # type: ignore[func-returns-value]
+    hanging = reporting(Operator(lambda _: gate.wait() or accepted()))  # type: ignore[func-returns-value]
     hanging.report(epoch=1)
     hanging.close(0.2)
     assert time.monotonic() - began < 3
     gate.open()
 
 
-def test_a_gang_spreads_its_first_reports_and_rank_0_does_not_wait() -> None:
+def test_first_reports_are_spread_except_rank_0() -> None:
     assert first_within(5000, 0) == 0
     assert first_within(5000, 7) == 50.0
 
 
-def test_a_forked_child_says_nothing() -> None:
+def test_forked_child_reports_nothing() -> None:
     operator = Operator()
     told = reporting(operator)
     fork = multiprocessing.get_context("fork")

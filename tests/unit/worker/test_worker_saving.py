@@ -1,4 +1,4 @@
-"""A checkpoint comes to be: every rank's shard, the manifest last, the acknowledgement after it."""
+"""Saving a checkpoint: the shard of every rank, then the manifest, then the acknowledgement."""
 
 import json
 import threading
@@ -11,7 +11,13 @@ from uuid import uuid4
 
 import pytest
 
-from stargate_worker import AttemptOver, CheckpointFailed, CheckpointRefused, NotAcknowledged, line
+from stargate_worker import (
+    AttemptOver,
+    CheckpointFailed,
+    CheckpointRefused,
+    NotAcknowledged,
+    report_client,
+)
 from stargate_worker.protocol import Reply
 from stargate_worker.saving import intervals
 from tests.unit.worker.fake_operator import (
@@ -19,19 +25,19 @@ from tests.unit.worker.fake_operator import (
     Gate,
     Operator,
     Rank,
+    accepted,
     acknowledge,
     answers,
     eventually,
     gang,
     rank_of,
     refused,
-    taken,
 )
 
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(line, "_FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(report_client, "_FIRST_PAUSE", 0.01)
 
 
 def files(base: Path, name: str = "epoch-5") -> set[str]:
@@ -39,7 +45,7 @@ def files(base: Path, name: str = "epoch-5") -> set[str]:
 
 
 @pytest.mark.parametrize("remote", [False, True], ids=["path", "fsspec"])
-def test_the_size_of_a_gang_is_no_matter(tmp_path: Path, remote: bool) -> None:
+def test_gang_of_50_saves(tmp_path: Path, remote: bool) -> None:
     base = f"memory://{uuid4().hex}" if remote else tmp_path
     operator = Operator()
     savings = [rank.saver.save(5, None, b"w") for rank in gang(base, operator, nodes=50)]
@@ -47,7 +53,7 @@ def test_the_size_of_a_gang_is_no_matter(tmp_path: Path, remote: bool) -> None:
     assert operator.reports[-1]["checkpoint"]["sizeBytes"] == 50
 
 
-def test_a_gang_saves(tmp_path: Path) -> None:
+def test_gang_writes_shards_and_manifest(tmp_path: Path) -> None:
     operator = Operator()
     ranks = gang(tmp_path, operator, nodes=3)
 
@@ -67,7 +73,7 @@ def test_a_gang_saves(tmp_path: Path) -> None:
     }
 
 
-def test_training_goes_on_while_a_shard_is_written(tmp_path: Path) -> None:
+def test_save_returns_before_the_shard_is_written(tmp_path: Path) -> None:
     gate = Gate()
     rank = Rank(rank_of(tmp_path, nodes=1), Operator())
 
@@ -82,7 +88,7 @@ def test_training_goes_on_while_a_shard_is_written(tmp_path: Path) -> None:
     assert saving.done
 
 
-def test_nothing_is_complete_before_every_shard_is(tmp_path: Path) -> None:
+def test_manifest_waits_for_every_shard(tmp_path: Path) -> None:
     operator = Operator()
     first, second = gang(tmp_path, operator)
     leading = first.saver.save(5, None, b"0")
@@ -96,7 +102,7 @@ def test_nothing_is_complete_before_every_shard_is(tmp_path: Path) -> None:
     assert operator.checkpoints == [(5, "Complete")]
 
 
-def test_what_is_complete_is_whole_when_the_operator_hears_of_it(tmp_path: Path) -> None:
+def test_files_are_complete_before_the_report(tmp_path: Path) -> None:
     seen: list[set[str]] = []
 
     def look(report: Mapping[str, Any]) -> Reply:
@@ -108,7 +114,7 @@ def test_what_is_complete_is_whole_when_the_operator_hears_of_it(tmp_path: Path)
     assert seen == [{"manifest.json", "shard-00000-of-00001", "shard-00000-of-00001.json"}]
 
 
-def test_shards_that_do_not_come_are_named(tmp_path: Path) -> None:
+def test_missing_shards_are_named(tmp_path: Path) -> None:
     operator = Operator()
     ranks = gang(tmp_path, operator, nodes=4, shards_seconds=0.2)
     ranks[2].saver.save(5, None, b"2").wait(5)
@@ -120,7 +126,7 @@ def test_shards_that_do_not_come_are_named(tmp_path: Path) -> None:
     assert not operator.checkpoints
 
 
-def test_a_rank_that_cannot_write_fails_the_checkpoint_at_once(tmp_path: Path) -> None:
+def test_failed_shard_fails_the_checkpoint_at_once(tmp_path: Path) -> None:
     def full(file: BinaryIO) -> None:
         file.write(b"half")
         raise OSError(28, "No space left on device")
@@ -137,9 +143,7 @@ def test_a_rank_that_cannot_write_fails_the_checkpoint_at_once(tmp_path: Path) -
     assert first.saver.save(10, None, b"0"), "training and saving go on"
 
 
-def test_an_error_is_logged_for_who_does_not_wait(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_save_error_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     def broken(file: BinaryIO) -> None:
         file.write(b"half")
         raise TypeError("cannot pickle a lambda")
@@ -152,7 +156,7 @@ def test_an_error_is_logged_for_who_does_not_wait(
     assert "cannot pickle a lambda" in caplog.text
 
 
-def test_one_is_written_at_a_time(tmp_path: Path) -> None:
+def test_second_save_waits_for_the_first(tmp_path: Path) -> None:
     gate = Gate()
     rank = Rank(rank_of(tmp_path, nodes=1), Operator())
     first = rank.saver.save(5, None, lambda _: gate.wait())
@@ -165,7 +169,7 @@ def test_one_is_written_at_a_time(tmp_path: Path) -> None:
     assert second.wait(5)
 
 
-def test_an_operator_that_is_away_holds_up_no_save_and_hears_of_all_in_their_order(
+def test_absent_operator_hears_saves_in_order_later(
     tmp_path: Path,
 ) -> None:
     operator = Operator(answers(ConnectionRefusedError()))
@@ -182,8 +186,8 @@ def test_an_operator_that_is_away_holds_up_no_save_and_hears_of_all_in_their_ord
     assert list(later) == [5, 10, 15]
 
 
-def test_a_checkpoint_waits_for_an_operator_that_is_away(tmp_path: Path) -> None:
-    operator = Operator(answers(*[ConnectionRefusedError()] * 5, refused(503, "x"), taken()))
+def test_checkpoint_waits_for_an_absent_operator(tmp_path: Path) -> None:
+    operator = Operator(answers(*[ConnectionRefusedError()] * 5, refused(503, "x"), accepted()))
     saving = Rank(rank_of(tmp_path, nodes=1), operator).saver.save(5, None, b"0")
     eventually(lambda: len(operator.reports) > 6)
     assert not saving.done
@@ -196,9 +200,7 @@ def test_a_checkpoint_waits_for_an_operator_that_is_away(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_no_copy_of_the_model_is_held_longer_than_it_is_written(
-    tmp_path: Path, fails: bool
-) -> None:
+def test_model_is_released_once_written(tmp_path: Path, fails: bool) -> None:
     rank = Rank(rank_of(tmp_path, nodes=1), Operator(answers(ConnectionRefusedError())))
     model = Model(fails)
     held = weakref.ref(model)
@@ -219,13 +221,13 @@ class Model:
             raise OSError("disk full")
 
 
-def test_a_refused_checkpoint_is_an_error(tmp_path: Path) -> None:
+def test_refused_checkpoint_raises(tmp_path: Path) -> None:
     operator = Operator(answers(refused(409, "OlderCheckpoint", "one of epoch 10 stands")))
     with pytest.raises(CheckpointRefused, match="epoch 10 stands"):
         Rank(rank_of(tmp_path, nodes=1), operator).saver.save(5, None, b"0").wait(5)
 
 
-def test_a_straggler_saves_no_more(tmp_path: Path) -> None:
+def test_ended_attempt_saves_no_more(tmp_path: Path) -> None:
     rank = Rank(rank_of(tmp_path, nodes=1), Operator(answers(refused(409, "StaleAttempt"))))
     with pytest.raises(AttemptOver):
         rank.saver.save(5, None, b"0").wait(5)
@@ -234,10 +236,10 @@ def test_a_straggler_saves_no_more(tmp_path: Path) -> None:
     assert not files(tmp_path, "epoch-10")
 
 
-def test_after_sigterm_a_save_ends_within_the_grace(tmp_path: Path) -> None:
+def test_save_after_sigterm_ends_within_the_grace(tmp_path: Path) -> None:
     told = rank_of(tmp_path, nodes=1, STARGATE_GRACE_PERIOD_SECONDS="2")
     rank = Rank(told, Operator(answers(ConnectionRefusedError())))
-    rank.departure.terminate()
+    rank.shutdown.terminate()
     began = time.monotonic()
 
     with pytest.raises(NotAcknowledged):
@@ -246,7 +248,7 @@ def test_after_sigterm_a_save_ends_within_the_grace(tmp_path: Path) -> None:
     assert 0.5 < time.monotonic() - began < 2
 
 
-def test_a_save_in_mid_epoch_has_a_name_of_its_own(tmp_path: Path) -> None:
+def test_mid_epoch_save_has_its_own_name(tmp_path: Path) -> None:
     rank = Rank(rank_of(tmp_path, nodes=1), Operator())
     rank.saver.save(5, None, b"0").wait(5)
     saving = rank.saver.save(5, 300, b"1")
@@ -262,12 +264,12 @@ def test_a_save_in_mid_epoch_has_a_name_of_its_own(tmp_path: Path) -> None:
     ("epoch", "step", "why"),
     [
         (5, None, "epoch-5 was saved already"),
-        (101, None, "epoch: 101 is none of the job's 100"),
+        (101, None, "epoch: 101 is not in 0 to 100"),
         (-1, None, "epoch: -1"),
         (6, -1, "step: -1"),
     ],
 )
-def test_what_cannot_be_saved_is_an_error_at_once(
+def test_invalid_epoch_or_step_raises_at_once(
     tmp_path: Path, epoch: int, step: int | None, why: str
 ) -> None:
     rank = Rank(rank_of(tmp_path, nodes=1), Operator())
@@ -276,14 +278,14 @@ def test_what_cannot_be_saved_is_an_error_at_once(
         rank.saver.save(epoch, step, b"1")
 
 
-def test_processes_that_torchrun_started_again_do_not_mix_with_their_past(tmp_path: Path) -> None:
+def test_torchrun_restart_changes_the_folder_name(tmp_path: Path) -> None:
     told = rank_of(
         tmp_path, LOCAL_RANK="0", RANK="0", WORLD_SIZE="1", TORCHELASTIC_RESTART_COUNT="1"
     )
     assert Rank(told, Operator()).saver.save(5, None, b"0").uri.endswith("/epoch-5-restart-1")
 
 
-def test_the_leading_process_need_not_have_rank_0(tmp_path: Path) -> None:
+def test_leading_process_may_have_another_rank(tmp_path: Path) -> None:
     def process(node: int, rank: int) -> Rank:
         told = rank_of(tmp_path, node, LOCAL_RANK="0", RANK=str(rank), WORLD_SIZE="2")
         return Rank(told, operator)
@@ -297,7 +299,7 @@ def test_the_leading_process_need_not_have_rank_0(tmp_path: Path) -> None:
     assert [shard["sizeBytes"] for shard in manifest["shards"]] == [4, 3]
 
 
-def test_ranks_that_leave_learn_from_the_storage_that_the_save_counts(tmp_path: Path) -> None:
+def test_other_ranks_read_acknowledgement_from_storage(tmp_path: Path) -> None:
     first, second = gang(tmp_path, Operator())
     second.saver.save(5, None, b"1").wait(5)
     assert not second.saver.acknowledged()
@@ -305,7 +307,7 @@ def test_ranks_that_leave_learn_from_the_storage_that_the_save_counts(tmp_path: 
     assert second.saver.acknowledged()
 
 
-def test_what_another_job_left_in_the_same_place_is_not_taken_for_ours(tmp_path: Path) -> None:
+def test_shards_of_another_job_are_ignored(tmp_path: Path) -> None:
     """A job that is deleted and applied again with the same `checkpoint.uri` starts at attempt 1."""
     for saving in [rank.saver.save(5, None, b"old") for rank in gang_of("older", tmp_path)]:
         saving.wait(5)
@@ -326,7 +328,7 @@ def gang_of(job_uid: str, base: Path) -> list[Rank]:
     return [Rank(each, operator) for each in told]
 
 
-def test_ranks_are_named_in_intervals() -> None:
+def test_ranks_are_listed_as_intervals() -> None:
     assert intervals([1, 2, 3, 5, 7, 8]) == "1-3,5,7-8"
     assert intervals([]) == ""
     assert len(intervals(list(range(0, 5000, 2)))) < 200

@@ -1,4 +1,4 @@
-"""A folder, on a path and behind fsspec: names are absent or whole."""
+"""A folder on a path and behind fsspec: a file is either absent or complete."""
 
 import hashlib
 import pickle
@@ -29,13 +29,13 @@ def folder(location: str) -> Folder:
     return folder_at(location)
 
 
-def test_a_path_needs_no_fsspec(tmp_path: Path) -> None:
+def test_path_needs_no_fsspec(tmp_path: Path) -> None:
     assert isinstance(folder_at(str(tmp_path)), LocalFolder)
     assert isinstance(folder_at(f"file://{tmp_path}"), LocalFolder)
     assert isinstance(folder_at("memory://a"), RemoteFolder)
 
 
-def test_what_is_written_is_measured_and_read_back(folder: Folder) -> None:
+def test_written_file_is_measured_and_fetched(folder: Folder) -> None:
     written = folder.write("shard", BIG)
 
     assert written.size_bytes == len(BIG)
@@ -45,14 +45,14 @@ def test_what_is_written_is_measured_and_read_back(folder: Folder) -> None:
     assert fetched.path.read_bytes() == BIG
 
 
-def test_a_writer_gets_a_file(folder: Folder) -> None:
+def test_writer_function_gets_a_file(folder: Folder) -> None:
     folder.write("shard", lambda file: pickle.dump({"weights": [1.0] * 1000}, file))
 
     fetched, _ = folder.fetch("shard")
     assert pickle.loads(fetched.path.read_bytes()) == {"weights": [1.0] * 1000}
 
 
-def test_a_writer_may_close_its_file(folder: Folder) -> None:
+def test_writer_may_close_its_file(folder: Folder) -> None:
     def write(file: BinaryIO) -> None:
         with file:
             file.write(b"all")
@@ -61,7 +61,7 @@ def test_a_writer_may_close_its_file(folder: Folder) -> None:
     assert folder.get("shard") == b"all"
 
 
-def test_what_fails_in_the_middle_leaves_no_name_behind(folder: Folder) -> None:
+def test_failed_write_leaves_no_file(folder: Folder) -> None:
     def fail(file: BinaryIO) -> None:
         file.write(b"half")
         raise RuntimeError("the GPU is gone")
@@ -72,7 +72,7 @@ def test_what_fails_in_the_middle_leaves_no_name_behind(folder: Folder) -> None:
     assert folder.names() == frozenset()
 
 
-def test_moving_bytes_are_told_of(folder: Folder) -> None:
+def test_transfers_report_progress(folder: Folder) -> None:
     moves: list[int] = []
     folder.write("shard", BIG, lambda: moves.append(1))
     written = len(moves)
@@ -81,14 +81,14 @@ def test_moving_bytes_are_told_of(folder: Folder) -> None:
     assert len(moves) >= written + 4
 
 
-def test_names(folder: Folder) -> None:
+def test_names_lists_the_files(folder: Folder) -> None:
     assert folder.names() == frozenset()
     folder.put("a", b"1")
     folder.put("b", b"2")
     assert folder.names() == {"a", "b"}
 
 
-def test_many_are_read_in_their_order(folder: Folder) -> None:
+def test_get_all_keeps_the_order(folder: Folder) -> None:
     for name in "abc":
         folder.put(name, name.encode())
     assert folder.get_all(["c", "a", "b"]) == [b"c", b"a", b"b"]
@@ -96,13 +96,13 @@ def test_many_are_read_in_their_order(folder: Folder) -> None:
     assert folder.get_all([]) == []
 
 
-def test_what_is_missing_is_a_file_not_found(folder: Folder) -> None:
+def test_missing_file_raises_file_not_found(folder: Folder) -> None:
     for asked in (folder.get, folder.fetch):
         with pytest.raises(FileNotFoundError):
             asked("shard")
 
 
-def test_above(folder: Folder, location: str) -> None:
+def test_above_gives_the_parent_folders(folder: Folder, location: str) -> None:
     folder.put("a", b"1")
     assert folder.above(1).location == location.rsplit("/", 1)[0].removeprefix("file://")
     assert folder.above(1).names() == {"epoch-5"}
@@ -113,7 +113,7 @@ def test_above_the_root_is_the_root() -> None:
     assert folder_at("/a").above(2).names()
 
 
-def test_deletion_takes_the_whole_folder_and_nothing_beside_it(folder: Folder) -> None:
+def test_delete_removes_the_folder_alone(folder: Folder) -> None:
     folder.put("manifest.json", b"{}")
     folder.put("shard", b"1")
     beside = folder_at(f"{folder.above(1).location}/epoch-50")
@@ -126,7 +126,7 @@ def test_deletion_takes_the_whole_folder_and_nothing_beside_it(folder: Folder) -
     assert beside.get("shard") == b"2"
 
 
-def test_a_folder_that_cannot_go_whole_loses_its_manifest_first(
+def test_failed_deletion_removes_the_manifest_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = folder_at(str(tmp_path / "epoch-5"))
@@ -143,7 +143,7 @@ def test_a_folder_that_cannot_go_whole_loses_its_manifest_first(
     assert folder.names() == {"shard"}
 
 
-def test_a_link_is_not_followed_in_deletion(tmp_path: Path) -> None:
+def test_delete_follows_no_link(tmp_path: Path) -> None:
     precious = folder_at(str(tmp_path / "precious"))
     precious.put("shard", b"1")
     (tmp_path / "epoch-5").symlink_to(tmp_path / "precious")
@@ -154,7 +154,7 @@ def test_a_link_is_not_followed_in_deletion(tmp_path: Path) -> None:
     assert precious.get("shard") == b"1"
 
 
-def test_a_download_goes_when_nobody_holds_it() -> None:
+def test_unused_download_is_deleted() -> None:
     folder = folder_at(f"memory://{uuid4().hex}")
     folder.put("shard", b"1")
     fetched, _ = folder.fetch("shard")
@@ -164,6 +164,6 @@ def test_a_download_goes_when_nobody_holds_it() -> None:
     assert not path.parent.exists()
 
 
-def test_a_scheme_that_nobody_knows_says_what_to_do() -> None:
+def test_unknown_scheme_error_says_what_to_do() -> None:
     with pytest.raises(StorageUnavailable, match=r"stargate_storage.*runtime's storage"):
         folder_at("stargate_storage://checkpoints")

@@ -1,4 +1,4 @@
-"""One request over real TLS, to servers that answer, hang, drip, babble and lie."""
+"""One request over real TLS, to servers that answer, hang, send slowly, or send nonsense."""
 
 import contextlib
 import socket
@@ -19,7 +19,7 @@ Answer = Callable[[ssl.SSLSocket], object]
 
 
 class Server:
-    """Accepts one connection after another and lets `answer` have it, after the request."""
+    """Accepts connections one after the other, reads the request, and calls `answer`."""
 
     def __init__(self, folder: Path) -> None:
         pair = certificate(folder)
@@ -66,7 +66,7 @@ def post(server: Server, seconds: float = 5.0) -> int:
     return server.endpoint.post("t0ken", b'{"epoch": 1}', seconds).status
 
 
-def test_a_report_is_a_post_with_a_token_on_a_connection_of_its_own(server: Server) -> None:
+def test_report_is_one_post_with_the_token(server: Server) -> None:
     reply = server.endpoint.post("t0ken", b'{"epoch": 1}', 5)
 
     assert (reply.status, reply.body) == (200, b"{}")
@@ -79,7 +79,7 @@ def test_a_report_is_a_post_with_a_token_on_a_connection_of_its_own(server: Serv
     assert body == b'{"epoch": 1}'
 
 
-def test_a_server_of_another_ca_is_not_trusted(server: Server, tmp_path: Path) -> None:
+def test_server_of_another_ca_is_not_trusted(server: Server, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     other = certificate(tmp_path / "other", serial=2)[0].read_text()
     endpoint = Endpoint(f"https://localhost:{server.port}/", other)
@@ -88,7 +88,7 @@ def test_a_server_of_another_ca_is_not_trusted(server: Server, tmp_path: Path) -
     assert not server.requests, "the token was not sent"
 
 
-def test_a_certificate_for_another_name_is_not_trusted(server: Server) -> None:
+def test_certificate_for_another_name_is_not_trusted(server: Server) -> None:
     endpoint = Endpoint(f"https://127.0.0.2:{server.port}/", server.ca)
     server_on_127_0_0_2 = socket.create_server(("127.0.0.2", server.port))
     threading.Thread(target=_hand_over, args=(server_on_127_0_0_2, server), daemon=True).start()
@@ -106,7 +106,7 @@ def _hand_over(listener: socket.socket, server: Server) -> None:
         return
 
 
-def test_a_server_that_hangs_costs_its_time_and_no_more(server: Server) -> None:
+def test_hanging_server_times_out(server: Server) -> None:
     server.answer = lambda _: time.sleep(3)
     began = time.monotonic()
     with pytest.raises(TimeoutError):
@@ -114,7 +114,7 @@ def test_a_server_that_hangs_costs_its_time_and_no_more(server: Server) -> None:
     assert time.monotonic() - began < 2.5
 
 
-def test_so_does_one_that_drips(server: Server) -> None:
+def test_slow_server_times_out(server: Server) -> None:
     def drip(line: ssl.SSLSocket) -> None:
         for byte in OK * 10:
             line.send(bytes([byte]))
@@ -127,7 +127,7 @@ def test_so_does_one_that_drips(server: Server) -> None:
     assert time.monotonic() - began < 2.5
 
 
-def test_one_that_never_shakes_hands(tmp_path: Path) -> None:
+def test_missing_handshake_times_out(tmp_path: Path) -> None:
     silent = socket.create_server(("localhost", 0))
     endpoint = Endpoint(
         f"https://localhost:{silent.getsockname()[1]}/", certificate(tmp_path)[0].read_text()
@@ -137,7 +137,7 @@ def test_one_that_never_shakes_hands(tmp_path: Path) -> None:
     silent.close()
 
 
-def test_one_that_babbles_is_cut_off(server: Server) -> None:
+def test_endless_answer_is_cut_off(server: Server) -> None:
     def babble(line: ssl.SSLSocket) -> None:
         line.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
         for _ in range(64):
@@ -158,19 +158,19 @@ def test_one_that_babbles_is_cut_off(server: Server) -> None:
         b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n",
     ],
 )
-def test_half_an_answer_is_none(server: Server, heard: bytes) -> None:
+def test_partial_answer_raises(server: Server, heard: bytes) -> None:
     server.answer = lambda line: line.sendall(heard)
-    with pytest.raises(OSError, match="no HTTP"):
+    with pytest.raises(OSError, match="not HTTP"):
         post(server)
 
 
-def test_nobody_there_is_an_os_error(server: Server) -> None:
+def test_refused_connection_raises_os_error(server: Server) -> None:
     server.close()
     with pytest.raises(OSError, match="refused"):
         post(server)
 
 
-def test_an_answer_in_chunks_is_read_too() -> None:
+def test_chunked_answer_is_read() -> None:
     heard = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
     assert parse(heard).body == b"{}"
 
@@ -178,17 +178,17 @@ def test_an_answer_in_chunks_is_read_too() -> None:
 @pytest.mark.parametrize(
     ("header", "seconds"), [("7", 7.0), ("9999", 60.0), ("soon", 0.0), ("", 0.0)]
 )
-def test_retry_after_is_read_within_reason(header: str, seconds: float) -> None:
+def test_retry_after_is_bounded(header: str, seconds: float) -> None:
     heard = f"HTTP/1.1 503 No\r\nRetry-After: {header}\r\nContent-Length: 0\r\n\r\n".encode()
     assert parse(heard).retry_after == seconds
 
 
-def test_a_ca_that_is_none_is_named() -> None:
+def test_invalid_ca_is_named() -> None:
     with pytest.raises(NotInAJob, match="STARGATE_REPORT_CA"):
         Endpoint("https://localhost/", "-----CA-----")
 
 
-def test_the_token_is_read_anew(tmp_path: Path) -> None:
+def test_token_file_is_read_each_time(tmp_path: Path) -> None:
     path = tmp_path / "token"
     path.write_text("old\n")
     assert read_token(str(path)) == "old"
@@ -197,7 +197,7 @@ def test_the_token_is_read_anew(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("held", ["", "\n", "two words", "a\r\nX-Evil: 1", "pässword"])
-def test_a_file_without_a_token_is_said_without_what_it_holds(tmp_path: Path, held: str) -> None:
+def test_invalid_token_error_hides_the_content(tmp_path: Path, held: str) -> None:
     path = tmp_path / "token"
     path.write_text(held)
     with pytest.raises(OSError, match="holds no token") as told:

@@ -1,4 +1,4 @@
-"""A small synchronous client of the API server: for set-up and checks, never for what is timed."""
+"""A small synchronous client of the API server, for set-up and checks. Never use it in a measurement."""
 
 import base64
 import http.client
@@ -17,7 +17,7 @@ Json = dict[str, Any]
 
 # Also what a CRD answers for a moment after it is Established.
 _TOO_MANY_REQUESTS = 429
-_PATIENCE = 60
+_MOST_TRIES = 60
 
 
 class ApiError(RuntimeError):
@@ -31,7 +31,7 @@ class ApiError(RuntimeError):
 
 @dataclass(frozen=True)
 class Credentials:
-    """What a kubeconfig's current context says: where, whom to trust, who we are."""
+    """The current context of a kubeconfig: the server, the trusted CA, our identity."""
 
     server: str
     ssl: ssl.SSLContext
@@ -55,7 +55,7 @@ class Credentials:
 
 @dataclass(frozen=True)
 class Api:
-    """One connection per request: it survives restarts of the server without care."""
+    """Opens one connection per request, so that a restart of the server needs no handling."""
 
     credentials: Credentials
     timeout: float = 30.0
@@ -89,7 +89,7 @@ class Api:
     def _json(
         self, method: str, path: str, body: Json | None = None, content: str = "application/json"
     ) -> Json:
-        for _ in range(_PATIENCE):
+        for _ in range(_MOST_TRIES):
             status, answer = self._request(method, path, body, content)
             if status != _TOO_MANY_REQUESTS:
                 break
@@ -116,14 +116,14 @@ class Api:
 
 
 def _pem(entry: Json, name: str) -> str:
-    """A file's, or what stands in the kubeconfig itself."""
+    """PEM text from a file, or from the kubeconfig itself."""
     if inline := entry.get(f"{name}-data"):
         return base64.b64decode(inline).decode()
     return Path(entry[name]).read_text()
 
 
 def _identify(trust: ssl.SSLContext, certificate: str, key: str) -> None:
-    """The ssl module takes them from a file alone."""
+    """Loads the client certificate through a file: the ssl module accepts nothing else."""
     with NamedTemporaryFile("w", suffix=".pem") as file:
         file.write(certificate + key)
         file.flush()

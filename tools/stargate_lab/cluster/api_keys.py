@@ -1,4 +1,4 @@
-"""Keys that a plane's API server knows: a file of tokens, read when it starts.
+"""API keys of a simulated control plane: a file of tokens that the API server reads at its start.
 
 A real cluster would have OIDC, or ServiceAccounts' tokens. This file is for people who try the
 article's client by hand, and for the test that runs the example as it stands: its key is the one
@@ -32,7 +32,7 @@ def write(keys: Iterable[ApiKey], path: Path) -> Path:
 
 
 def grant(api: Api, role: str, subject: Json, namespace: str) -> None:
-    """One of the roles above, in one namespace; idempotent."""
+    """Binds one of the roles above in one namespace. Idempotent."""
     name = f"{role}-{subject['name']}"
     group = "rbac.authorization.k8s.io"
     body = {

@@ -16,29 +16,29 @@ _WAIT = ("--wait", "--timeout", "180s")
 
 
 class HelmError(RuntimeError):
-    """helm said no; the message holds its words."""
+    """helm failed; the message holds its output."""
 
 
 def template(*shown: str, values: str = "", arguments: tuple[str, ...] = ()) -> str:
-    """All manifests, or those of the templates that are `shown`; `values` is YAML."""
+    """All manifests, or only those of the templates in `shown`. `values` is YAML."""
     show = [word for each in shown for word in ("--show-only", f"templates/{each}")]
     return helm("template", NAME, str(CHART), *on(NAMESPACE), *show, *arguments, values=values)
 
 
 def defaults(*files: Path) -> list[Json]:
-    """What the leader applies where these values were given: runtimes, classes, blocks."""
+    """The runtimes, classes and blocks that the leader applies with these values files."""
     found = yaml.safe_load(template("defaults.yaml", arguments=given(*files)))
     return [yaml.safe_load(text) for text in found["data"].values()]
 
 
 def install(kubeconfig: Path, *files: Path, values: str = "") -> None:
-    """Or upgrades; returns when every replica is ready. `values` win over those of the files."""
+    """Installs or upgrades; returns when every replica is ready. `values` override the files."""
     command = ("upgrade", "--install", NAME, str(CHART), "--create-namespace", *_WAIT)
     helm(*command, *on(NAMESPACE, kubeconfig), *given(*files), values=values)
 
 
 def test(kubeconfig: Path) -> str:
-    """The chart's own."""
+    """Runs the chart's own tests (`helm test`)."""
     return helm("test", NAME, *on(NAMESPACE, kubeconfig))
 
 

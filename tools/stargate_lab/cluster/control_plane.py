@@ -1,7 +1,7 @@
 """A real etcd, kube-apiserver, controller-manager and scheduler, with kwok as the kubelets.
 
-kwokctl runs the processes. They outlive whoever started them, so each plane is found again by its
-directory alone: `ControlPlane(PlaneConfig(name)).stop()` ends it, whoever started it.
+kwokctl starts the processes, and they outlive the process that called it. A plane is found again by its
+directory: `ControlPlane(name).stop()` ends it, whoever started it.
 """
 
 import http.client
@@ -10,7 +10,6 @@ import shutil
 import signal
 import ssl
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -20,7 +19,9 @@ from stargate_lab.cluster import api_keys
 from stargate_lab.cluster.api import Api, ApiError
 from stargate_lab.cluster.kwok_config import PlaneOptions, flags, render
 from stargate_lab.host import processes
+from stargate_lab.host.output import last_lines, tail
 from stargate_lab.host.paths import RUN_DIR, cache_dir
+from stargate_lab.host.waiting import wait_until
 from stargate_lab.toolchain import binaries
 
 COMPONENTS = frozenset(
@@ -31,12 +32,12 @@ _NOT_SERVING = (OSError, http.client.HTTPException, ssl.SSLError, ValueError, Ke
 
 
 class ControlPlaneError(RuntimeError):
-    """A component did not start or did not end; the message says where its log is."""
+    """A component did not start or did not end; a note holds the end of the API server's log."""
 
 
 @dataclass
 class ControlPlane:
-    """One plane. `name` is unique within `run_dir`; everything of it lies in `run_dir/name`."""
+    """One plane. `name` is unique within `run_dir`; all its files are in `run_dir/name`."""
 
     name: str
     run_dir: Path = RUN_DIR
@@ -58,7 +59,7 @@ class ControlPlane:
 
     @property
     def ca_file(self) -> Path:
-        """What a client trusts the API server by."""
+        """The CA certificate of the API server."""
         return self._cluster / "pki" / "ca.crt"
 
     @property
@@ -66,9 +67,9 @@ class ControlPlane:
         return Api.of(self.kubeconfig)
 
     def start(self) -> None:
-        """Ready when it returns; a plane of this name that is left over is ended first.
+        """Ends a plane of this name that was left behind; returns when the new one is ready.
 
-        One at a time on a machine: the components give up where the API server takes long to start.
+        Only one starts at a time on a machine: components give up when the API server starts slowly.
         """
         tools = binaries.ensure()
         with binaries.locked(cache_dir() / "starting"):
@@ -93,7 +94,7 @@ class ControlPlane:
         return replace(options, apiserver_args=(*options.apiserver_args, flag))
 
     def stop(self) -> None:
-        """Idempotent; leaves neither a process nor a file.
+        """Ends every process and deletes every file of the plane. Idempotent.
 
         Not through `kwokctl delete`, which trusts its pid files: an interrupted `create` may have
         started processes that it has not yet written down.
@@ -104,7 +105,7 @@ class ControlPlane:
             shutil.rmtree(self.directory)
 
     def restart_apiserver(self) -> None:
-        """SIGKILL, then started again with the same command line; ready when it returns."""
+        """SIGKILL, then a start with the same command line; returns when the API server is ready."""
         self.kill("kube-apiserver")
         self.start_again()
         self.wait_ready()
@@ -117,27 +118,31 @@ class ControlPlane:
         processes.end(pid, self._marker, signal.SIGKILL)
 
     def start_again(self) -> None:
-        """Starts what is not running; kwokctl would take the pid file of a zombie for a process."""
+        """Starts the components that do not run; kwokctl mistakes a zombie's pid file for a process."""
         for component in COMPONENTS - self.pids().keys():
             self._pid_file(component).unlink(missing_ok=True)
         self._kwokctl("start", "cluster")
 
     def wait_ready(self, timeout: float = READY_SECONDS, *, revive: bool = False) -> None:
         """`revive` starts components again that gave up before the API server served."""
-        until = time.monotonic() + timeout
-        while not self._is_ready():
+
+        def is_ready() -> bool:
             if revive and self.pids().keys() != COMPONENTS and self._serves():
                 self.start_again()
-            if time.monotonic() > until:
-                missing = ", ".join(COMPONENTS - self.pids().keys()) or "nothing"
-                raise ControlPlaneError(
-                    f"{self.name} is not ready, {missing} is missing; its logs are in {self.logs}:\n"
-                    + self._log_tail("kube-apiserver")
-                )
-            time.sleep(0.1)
+            return self._is_ready()
+
+        if wait_until(is_ready, timeout, pause=0.1):
+            return
+        stopped = ", ".join(sorted(COMPONENTS - self.pids().keys()))
+        error = ControlPlaneError(
+            f"the control plane {self.name} is not ready after {timeout:g} s"
+            + (f": {stopped} is not running" if stopped else "")
+        )
+        error.add_note(self._log_tail("kube-apiserver"))
+        raise error
 
     def pids(self) -> dict[str, int]:
-        """By component, of those that run."""
+        """Process id by component, of the components that run."""
         found = {}
         for component in COMPONENTS:
             file = self._pid_file(component)
@@ -147,7 +152,7 @@ class ControlPlane:
         return found
 
     def cpu_seconds(self, component: str) -> float:
-        """Since the start of the plane, killed processes included."""
+        """CPU time since the start of the plane, killed processes included."""
         pid = self.pids().get(component, 0)
         return self._cpu_of_dead.get(component, 0.0) + processes.cpu_seconds(pid)
 
@@ -156,7 +161,7 @@ class ControlPlane:
 
     @property
     def has_lost_its_owner(self) -> bool:
-        """Started by a process that is gone, and not meant to outlive it."""
+        """Whether the process that started it is gone, and the plane was not meant to outlive it."""
         owner = self.directory / "owner"
         return owner.exists() and not processes.is_running(int(owner.read_text()))
 
@@ -190,11 +195,9 @@ class ControlPlane:
         except (ApiError, *_NOT_SERVING):
             return False
 
-    def _log_tail(self, component: str, lines: int = 20) -> str:
+    def _log_tail(self, component: str) -> str:
         log = self.logs / f"{component}.log"
-        return (
-            "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.exists() else ""
-        )
+        return tail(log.read_text(errors="replace")) if log.exists() else ""
 
     def _kwokctl(self, *arguments: str) -> None:
         kwokctl = binaries.bin_dir() / "kwokctl"
@@ -208,12 +211,11 @@ class ControlPlane:
             check=False,
         )
         if done.returncode:
-            said = (done.stdout + done.stderr)[-3000:]
-            raise ControlPlaneError(f"kwokctl {' '.join(arguments)} failed:\n{said}")
+            raise ControlPlaneError(f"kwokctl {' '.join(arguments)} failed:\n{last_lines(done)}")
 
 
 def planes(run_dir: Path = RUN_DIR) -> list[ControlPlane]:
-    """Every plane that has left a directory, running or not."""
+    """Every plane that has a directory, running or not."""
     if not run_dir.exists():
         return []
     found = sorted(p.name for p in run_dir.iterdir() if (p / "kwokctl.yaml").exists())
@@ -221,7 +223,7 @@ def planes(run_dir: Path = RUN_DIR) -> list[ControlPlane]:
 
 
 def stop_orphans(run_dir: Path = RUN_DIR) -> list[str]:
-    """Ends the planes whose starters were killed before they could clean up."""
+    """Ends the planes whose owner was killed before it could clean up."""
     orphans = [plane for plane in planes(run_dir) if plane.has_lost_its_owner]
     for plane in orphans:
         plane.stop()
@@ -230,7 +232,7 @@ def stop_orphans(run_dir: Path = RUN_DIR) -> list[str]:
 
 @contextmanager
 def running(plane: ControlPlane) -> Iterator[ControlPlane]:
-    """Stopped on the way out, also when the start fails half-way or is interrupted."""
+    """Stops the plane on exit, also when its start fails or is interrupted."""
     try:
         plane.start()
         yield plane

@@ -30,7 +30,7 @@ class FleetError(RuntimeError):
 
 @dataclass(frozen=True)
 class Fleet:
-    """`nodes` equal machines; the article's by default."""
+    """`nodes` equal machines; by default the fleet of the article."""
 
     nodes: int = 5000
     prefix: str = "node"
@@ -105,7 +105,7 @@ def _conditions(now: str) -> list[dict[str, str]]:
 
 
 def _node_info() -> dict[str, str]:
-    """All fields are required, and a simulated machine has no truth to tell in them."""
+    """The required fields, which have no meaning for a simulated machine."""
     unknown = ("bootID", "machineID", "osImage", "systemUUID", "kubeProxyVersion")
     return {
         **dict.fromkeys(unknown, ""),
@@ -131,7 +131,7 @@ Send = Callable[[str, Mapping[str, Any] | None], Awaitable[None]]
 
 
 async def _send_all(credentials: Credentials, method: str, requests: Iterable[Request]) -> None:
-    """IN_FLIGHT workers share one iterator; the first refusal ends them all."""
+    """Sends with IN_FLIGHT workers that share one iterator; the first refusal ends all of them."""
     queue = iter(requests)
     connector = aiohttp.TCPConnector(limit=IN_FLIGHT, ssl=credentials.ssl)
     headers = {
@@ -155,7 +155,7 @@ async def _work(queue: Iterable[Request], send: Send) -> None:
 async def _send(
     session: aiohttp.ClientSession, method: str, url: str, body: Mapping[str, Any] | None
 ) -> None:
-    """Waits where the server says so: API Priority and Fairness answers 429 under load."""
+    """Sends one request, and waits after a 429 as long as API Priority and Fairness asks for."""
     payload = json.dumps(body) if body else None
     while True:
         async with session.request(method, url, data=payload) as answer:

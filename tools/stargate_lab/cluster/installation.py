@@ -1,7 +1,7 @@
 """Puts the chart's CRDs and RBAC into a plane, and makes kubeconfigs of the operator's ServiceAccount.
 
-The operator runs with what it is shipped with, never as an administrator: a missing rule fails here
-first. It is a process of this machine here, so the rest of the chart stays out.
+The operator runs under the rights of the chart, never as an administrator, so a missing rule shows up
+here. It runs as a process of this machine, so the rest of the chart is not installed.
 """
 
 import subprocess
@@ -24,11 +24,11 @@ _SHOWN = ("crds.yaml", "rbac.yaml", "people.yaml", "serviceaccount.yaml")
 
 
 class KubectlError(RuntimeError):
-    """kubectl said no; the message holds its words."""
+    """kubectl failed; the message holds its output."""
 
 
 class Plane(Protocol):
-    """A cluster that we administer, however it was started."""
+    """A cluster to which we have an administrator's kubeconfig."""
 
     @property
     def kubeconfig(self) -> Path: ...
@@ -38,7 +38,7 @@ class Plane(Protocol):
 
 
 def install(plane: Plane) -> None:
-    """Idempotent; the CRDs are served when it returns."""
+    """Returns when the CRDs are served. Idempotent."""
     ensure_namespace(plane, NAMESPACE)
     apply_text(plane, chart.template(*_SHOWN))
     crds = str(REPO / "crds")

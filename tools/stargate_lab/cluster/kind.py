@@ -1,11 +1,10 @@
 """A cluster of real kubelets: kind, in Docker containers on this machine.
 
-The node image is kind's own, which each release of kind pins by digest; `KIND_NODE_IMAGE` names another.
+The node image is the one that the release of kind pins by digest; `KIND_NODE_IMAGE` names another.
 """
 
 import os
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,23 +12,25 @@ from pathlib import Path
 
 from stargate_lab.cluster.api import Api, ApiError
 from stargate_lab.host.docker import docker
+from stargate_lab.host.output import last_lines
 from stargate_lab.host.paths import REPO
+from stargate_lab.host.waiting import wait_until
 from stargate_lab.toolchain import binaries
 
 WAIT = "180s"
 ANSWER_SECONDS = 60.0
 RESOURCE = "stargate.dev/silicon-v2"
 _LOADED = "stargate.dev/image"
-"""A label of the node's own record of an image: it is gone when the image is."""
+"""A label on the node's record of an image; it disappears together with the image."""
 
 
 class KindError(RuntimeError):
-    """kind said no; the message holds its words."""
+    """kind failed; the message holds the end of its output."""
 
 
 @dataclass(frozen=True)
 class KindCluster:
-    """`config` may name paths of the host relative to the repository; `directory` is ours."""
+    """`config` is kind's file, whose host paths are relative to the repository."""
 
     config: Path
     name: str
@@ -50,17 +51,17 @@ class KindCluster:
 
     @property
     def workers(self) -> list[str]:
-        """Names of nodes, which are names of containers too."""
+        """Names of the worker nodes; their containers have the same names."""
         return sorted(name for name in self.nodes if name != self.control_plane)
 
     @property
     def nodes(self) -> list[str]:
-        """None: there is no such cluster."""
+        """Names of all nodes; empty if there is no such cluster."""
         label = f"label=io.x-k8s.kind.cluster={self.name}"
         return docker("ps", "--all", "--filter", label, "--format", "{{.Names}}").split()
 
     def ensure(self) -> None:
-        """Creates it, or wakes it up: the machine may have been off."""
+        """Creates the cluster, or starts its nodes again: the machine may have been off."""
         if not self.nodes:
             self.create()
             return
@@ -69,7 +70,7 @@ class KindCluster:
         self._await_answer()
 
     def create(self) -> None:
-        """Anew: a run that was killed may have left one."""
+        """Deletes a cluster that a killed run has left, and creates a new one."""
         self.delete()
         self.kubeconfig.parent.mkdir(parents=True, exist_ok=True)
         image = os.environ.get("KIND_NODE_IMAGE")
@@ -85,7 +86,7 @@ class KindCluster:
         self._kind("delete", "cluster", "--kubeconfig", str(self.kubeconfig))
 
     def load(self, image: str, nodes: Sequence[str]) -> list[str]:
-        """From the engine into those of the nodes that lack it, which it gives back."""
+        """Copies an image to the nodes that do not have it, and returns their names."""
         wanted = f"{_LOADED}={docker('image', 'inspect', '--format', '{{.Id}}', image)}"
         lacking = [node for node in nodes if wanted not in _ctr(node, "ls", f"name=={image}")]
         if lacking:
@@ -95,19 +96,14 @@ class KindCluster:
         return lacking
 
     def advertise(self, node: str, devices: int) -> None:
-        """As a device plugin does. A kubelet that starts anew forgets what no plugin tells it."""
+        """Sets the node's devices, as a device plugin does. A restart of the kubelet removes them."""
         amount = {RESOURCE: str(devices)}
         status = {"status": {"capacity": amount, "allocatable": amount}}
         self.api.patch(f"/api/v1/nodes/{node}/status", status)
 
     def _await_answer(self) -> None:
-        until = time.monotonic() + ANSWER_SECONDS
-        while not self._answers():
-            if time.monotonic() > until:
-                raise KindError(
-                    f"the cluster {self.name} does not answer within {ANSWER_SECONDS:g} s"
-                )
-            time.sleep(0.5)
+        if not wait_until(self._answers, ANSWER_SECONDS, pause=0.5):
+            raise KindError(f"the cluster {self.name} does not answer within {ANSWER_SECONDS:g} s")
 
     def _answers(self) -> bool:
         try:
@@ -126,8 +122,7 @@ class KindCluster:
             check=False,
         )
         if done.returncode:
-            said = (done.stdout + done.stderr).strip()[-4000:]
-            raise KindError(f"kind {' '.join(arguments[:2])} failed:\n{said}")
+            raise KindError(f"kind {' '.join(arguments[:2])} failed:\n{last_lines(done, 40)}")
 
 
 def _ctr(node: str, *arguments: str) -> str:
@@ -136,7 +131,7 @@ def _ctr(node: str, *arguments: str) -> str:
 
 @contextmanager
 def running(cluster: KindCluster) -> Iterator[KindCluster]:
-    """Deleted on the way out, also when the start fails half-way; KEEP=1 leaves it to look at."""
+    """Deletes the cluster on exit, also when its start fails; KEEP=1 keeps it."""
     try:
         cluster.create()
         yield cluster

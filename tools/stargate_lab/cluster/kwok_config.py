@@ -1,4 +1,4 @@
-"""What a control plane is made of, as kwokctl's configuration: pure, from options to text."""
+"""The configuration of a control plane for kwokctl. Pure: from options to text."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from stargate_lab.toolchain.pinned_tools import kubernetes_version, tool
 
 _STAGES = Path(__file__).with_name("kwok_stages.yaml")
 ABANDONED = "stargate-lab/abandoned=true"
-"""An annotation: no simulated kubelet touches such a pod any more, as if its machine were dead."""
+"""Annotation of a pod that no simulated kubelet touches any more, as if its machine were dead."""
 _PORTS = (
     "etcdPeerPort",
     "etcdPort",
@@ -24,14 +24,14 @@ _PORTS = (
 )
 _UNTHROTTLED = {"kube-api-qps": "5000", "kube-api-burst": "10000"}
 _STEADY = {"kube-api-qps": "100", "kube-api-burst": "100"}
-"""A whole gang is bound at once: 1,000 binds in flight starved the leases of two cores' controllers."""
+"""The scheduler binds a whole gang at once: on two cores, 1,000 binds in flight starve the leases."""
 _ALONE = {"leader-elect": "false"}
-"""There is one of each, and nobody to start it again when it has lost its lease."""
+"""Each component has one replica, and nothing starts it again when it has lost its lease."""
 
 
 @dataclass(frozen=True)
 class PlaneOptions:
-    """How a plane differs from the plain one.
+    """Options of a control plane.
 
     `node_leases` costs a write per node and 50 s and more (500 PUTs/s at 5,000 nodes), so it is for
     small fleets that test node loss; without it the controllers that judge nodes by their leases
@@ -55,7 +55,7 @@ def render(options: PlaneOptions, binaries: Mapping[str, Path]) -> str:
 
 
 def flags(options: PlaneOptions) -> list[str]:
-    """What the file cannot say: there a lease of 0 seconds reads as "take the default"."""
+    """Flags for what the file cannot express: in it, a lease of 0 seconds means the default."""
     return ["--node-lease-duration-seconds", "40" if options.node_leases else "0"]
 
 
@@ -80,7 +80,7 @@ def _kwokctl(options: PlaneOptions, binaries: Mapping[str, Path]) -> dict[str, A
             _arguments("kube-apiserver", _apiserver(options)),
             _arguments("kube-controller-manager", _controller_manager(options)),
             _arguments("kube-scheduler", _scheduler(options)),
-            # A third less CPU of the one component that no cluster has.
+            # It costs a third less CPU of kwok, which a real cluster does not have.
             _environment("kwok-controller", {"GOGC": "400"}),
         ],
     }

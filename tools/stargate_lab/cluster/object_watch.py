@@ -1,4 +1,4 @@
-"""Every committed version of one object, as the API server tells it: no poll misses one."""
+"""Watches one object, and yields every version of it that the API server sends."""
 
 import http.client
 import json
@@ -10,11 +10,11 @@ from stargate_lab.cluster.api import Api, ApiError, Credentials, Json
 
 _SILENCE_SECONDS = 90.0
 _PAUSE = 0.5
-_TROUBLE = (OSError, http.client.HTTPException, ValueError, ApiError)
+_WATCH_ERRORS = (OSError, http.client.HTTPException, ValueError, ApiError)
 
 
 def follow(credentials: Credentials, collection: str, name: str) -> Iterator[Json]:
-    """For ever: what exists now, then each change; anew where the server ends the watch."""
+    """Yields the object as it is now, then each change; lists again when the watch ends. Endless."""
     only = {"fieldSelector": f"metadata.name={name}"}
     while True:
         try:
@@ -22,7 +22,7 @@ def follow(credentials: Credentials, collection: str, name: str) -> Iterator[Jso
             yield from listed["items"]
             version = listed["metadata"]["resourceVersion"]
             yield from _watch(credentials, f"{collection}?{_watching(only, version)}")
-        except _TROUBLE:
+        except _WATCH_ERRORS:
             time.sleep(_PAUSE)
 
 

@@ -1,7 +1,7 @@
-"""`make kind` and `make kind-down`: the operator as it is shipped, on real kubelets, and a small job.
+"""`make kind` and `make kind-down`: the operator from its chart and a small job, on real kubelets.
 
-A list of steps, each of them the words of a command that a person could type, and idempotent: where the
-cluster stands already, all of them together are an upgrade. It stays up.
+Each step shows the command that a person could type instead. All steps are idempotent: on a cluster that
+exists already, together they are an upgrade. The cluster stays up.
 """
 
 import os
@@ -31,18 +31,18 @@ JOB_NAME = "language-model"
 DATA = REPO / "images" / "trainer" / "data" / "stargate-text"
 CLUSTER = KindCluster(REPO / EXAMPLES / "cluster.yaml", "stargate", RUN_DIR / "kind")
 DEVICES = 8
-PATIENCE_SECONDS = 900.0
+TRAINING_SECONDS = 900.0
 _SHARED = "/stargate/storage"
 _DEPLOYMENTS = f"/apis/apps/v1/namespaces/{chart.NAMESPACE}/deployments"
 
 
-class TrialError(RuntimeError):
-    """The job did not train to its end; the message says where to look."""
+class KindExampleError(RuntimeError):
+    """The job has not trained to its end; the message says where to look."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """`act` gives back in a few words what came of it."""
+    """`act` returns its result in a few words."""
 
     what: str
     command: str
@@ -69,7 +69,7 @@ def down(cluster: KindCluster = CLUSTER) -> str:
 
 
 def steps(cluster: KindCluster, console: Console) -> list[Step]:
-    """The commands need the environment of `_how_to_go_on`; docs/kind.md has them too."""
+    """All steps. docs/kind.md lists the same commands, with the environment that they need."""
     name, config = cluster.name, cluster.config.relative_to(REPO)
     folder, data = _folder(cluster).relative_to(REPO), DATA.relative_to(REPO)
     tags = " ".join(image.tag for image in images.IMAGES)
@@ -113,7 +113,7 @@ def steps(cluster: KindCluster, console: Console) -> list[Step]:
 
 
 def provide(folder: Path) -> None:
-    """What storage.yaml expects there. The workers are no user of this machine."""
+    """Makes the folders of storage.yaml, writable by all: the workers' user id is unknown here."""
     for name in ("checkpoints", "datasets"):
         (folder / name).mkdir(parents=True, exist_ok=True)
         (folder / name).chmod(0o777)
@@ -142,7 +142,7 @@ def _provide(cluster: KindCluster) -> str:
 
 
 def _folder(cluster: KindCluster) -> Path:
-    """Of the jobs in the namespace `default`."""
+    """The storage folder of the jobs in the namespace `default`."""
     return cluster.directory / "storage" / "default"
 
 
@@ -159,14 +159,14 @@ def _version(cluster: KindCluster) -> str:
 
 def _load(cluster: KindCluster) -> str:
     loaded = {image: cluster.load(image.tag, cluster.workers) for image in images.IMAGES}
-    words = [f"{each.name} into {len(nodes)} nodes" for each, nodes in loaded.items() if nodes]
+    words = [f"{image.name} into {len(nodes)} nodes" for image, nodes in loaded.items() if nodes]
     if loaded[images.OPERATOR]:
         _restart_operator(cluster)
     return ", ".join(words) or "they are there already"
 
 
 def _restart_operator(cluster: KindCluster) -> None:
-    """Of an earlier image of the same tag; a first install has none."""
+    """Replaces operators of an earlier image with the same tag; a first install has none."""
     if cluster.api.get(_DEPLOYMENTS)["items"]:
         kubectl(cluster, "-n", chart.NAMESPACE, "rollout", "restart", f"deployment/{chart.NAME}")
 
@@ -188,12 +188,12 @@ def _apply(cluster: KindCluster) -> str:
 
 
 def _show_it_train(cluster: KindCluster, console: Console) -> None:
-    """As a user would watch it: a live screen on a terminal, a line for each change elsewhere."""
+    """Runs `kubectl stargate watch`: a live screen on a terminal, a line for each change elsewhere."""
     console.print(f"\n[bold]The job[/bold]\n   $ kubectl stargate watch {JOB_NAME}")
     succeeded = _watch(cluster)
     console.print(f"\n   $ kubectl get sj\n{kubectl(cluster, 'get', 'sj')}", markup=False)
     if not succeeded:
-        raise TrialError(
+        raise KindExampleError(
             f"{JOB_NAME} has not succeeded; with the environment below,"
             f" `kubectl stargate status {JOB_NAME}` says why\n{_environment(cluster)}"
         )
@@ -203,14 +203,14 @@ def _watch(cluster: KindCluster) -> bool:
     command = [sys.executable, "-m", "stargate_api.cli", "watch", JOB_NAME]
     environment = os.environ | {"KUBECONFIG": str(cluster.kubeconfig)}
     try:
-        done = subprocess.run(command, env=environment, check=False, timeout=PATIENCE_SECONDS)
+        done = subprocess.run(command, env=environment, check=False, timeout=TRAINING_SECONDS)
     except subprocess.TimeoutExpired:
         return False
     return done.returncode == 0
 
 
 def _empty_storage(cluster: KindCluster) -> None:
-    """From within a node: what the workers wrote is not this user's."""
+    """Deletes the storage from within a node, because the files belong to the workers' user."""
     docker.docker("start", *cluster.nodes)
     docker.docker("exec", cluster.workers[0], "sh", "-c", f"rm -rf {_SHARED}/*")
 

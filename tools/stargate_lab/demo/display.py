@@ -1,4 +1,4 @@
-"""Shows scenes as they come: a live view on a terminal, plain lines anywhere else."""
+"""Shows the demo's scenes: a live view on a terminal, plain lines anywhere else."""
 
 import io
 import threading
@@ -37,7 +37,7 @@ class LiveShow:
 
 
 class PlainShow:
-    """What happened, when it happens, and a line every few seconds: for pipes and CI."""
+    """Prints each event, and the state every few seconds: for pipes and CI."""
 
     def __init__(self, console: Console, scene: Callable[[], Scene]) -> None:
         self._console = console

@@ -1,6 +1,6 @@
-"""What the processes of a demo cost, read from them once a second.
+"""The cost of the demo's processes, read once a second.
 
-The operator's numbers are its own /metrics; CPU of the others is the kernel's account.
+The operator's numbers come from its /metrics, the CPU time of the other processes from the kernel.
 """
 
 import http.client
@@ -19,12 +19,12 @@ from stargate_lab.process.trainer_process import TrainerProcess
 
 SECONDS = 1.0
 T = TypeVar("T")
-_TROUBLE = (OSError, http.client.HTTPException, ValueError, KeyError, ApiError)
+_READ_ERRORS = (OSError, http.client.HTTPException, ValueError, KeyError, ApiError)
 
 
 @dataclass(frozen=True)
 class Reading:
-    """At one moment. Counters count from the start of their process."""
+    """The numbers at one moment. Counters start at zero with their process."""
 
     at: float = 0.0
     nodes: int = 0
@@ -41,13 +41,13 @@ class Reading:
 
 @dataclass(frozen=True)
 class Gauges:
-    """Two readings: what stands, and how fast it moves."""
+    """The last two readings, which give values and rates."""
 
     before: Reading = field(default_factory=Reading)
     now: Reading = field(default_factory=Reading)
 
     def rate(self, counter: Callable[[Reading], float]) -> float:
-        """A second; 0 when a process is not up, or has just started anew."""
+        """Rate per second; 0 when a process does not run or has just been restarted."""
         seconds = self.now.at - self.before.at
         if not self.before.at or seconds <= 0:
             return 0.0
@@ -58,21 +58,24 @@ class Gauges:
 
 
 class Meter:
-    """Reads in a thread until the process ends; a reading that fails repeats the last numbers."""
+    """Reads in a thread until it is stopped; a reading that fails repeats the last numbers."""
 
     def __init__(self, plane: ControlPlane) -> None:
         self._plane = plane
         self.operator: OperatorProcess | None = None
         self.trainer: TrainerProcess | None = None
         self.gauges = Gauges()
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        self._stopped.set()
 
     def start(self) -> None:
         threading.Thread(target=self._run, daemon=True).start()
 
     def _run(self) -> None:
-        while True:
+        while not self._stopped.wait(SECONDS):
             self.gauges = self.gauges.after(self._read(self.gauges.now))
-            time.sleep(SECONDS)
 
     def _read(self, last: Reading) -> Reading:
         operator, nothing = self.operator, dict[str, float]()
@@ -96,12 +99,12 @@ class Meter:
 def _or(otherwise: T, read: Callable[[], T]) -> T:
     try:
         return read()
-    except _TROUBLE:
+    except _READ_ERRORS:
         return otherwise
 
 
 def _counted(exposition: str) -> dict[str, float]:
-    """Sums over all labels, and the reports by whether they were taken."""
+    """Each metric summed over its labels; reports are counted as taken or refused."""
     sums: dict[str, float] = {}
     families = text_string_to_metric_families(exposition)
     for sample in (sample for family in families for sample in family.samples):
@@ -113,6 +116,6 @@ def _counted(exposition: str) -> dict[str, float]:
 
 
 def _nodes(plane: ControlPlane) -> int:
-    """Counted by the server: a list of 5,000 nodes is 10 MB."""
+    """The number of nodes, counted by the server: a list of 5,000 nodes has 10 MB."""
     listed = plane.api.get("/api/v1/nodes?limit=1")
     return len(listed["items"]) + int(listed["metadata"].get("remainingItemCount", 0))

@@ -1,7 +1,7 @@
 """`make demo`: the article's job on a simulated fleet, through a failure, to its end.
 
-The script is `Demo._play`. It ends with status 0 only if the job's last status keeps every promise
-(`verdict.py`), and leaves nothing running, whichever way it ends.
+`Demo._play` is the sequence of steps. The exit status is 0 only if the job's last status keeps every
+promise (`verdict.py`). Nothing is left running, however the demo ends.
 """
 
 import json
@@ -25,15 +25,17 @@ from stargate_lab.cluster import fleet, installation
 from stargate_lab.cluster.api import Json
 from stargate_lab.cluster.control_plane import ControlPlane
 from stargate_lab.cluster.fleet import Fleet
+from stargate_lab.cluster.kept_logs import explain
 from stargate_lab.cluster.kwok_config import PlaneOptions
 from stargate_lab.cluster.object_watch import follow
-from stargate_lab.commands import up
 from stargate_lab.demo.display import picture, show
 from stargate_lab.demo.gauges import Meter
-from stargate_lab.demo.timeline import Entry, Story
+from stargate_lab.demo.timeline import Entry, Timeline
 from stargate_lab.demo.verdict import Check, verdict
-from stargate_lab.demo.view import Scene, truth
+from stargate_lab.demo.view import Scene, disclosure
 from stargate_lab.host.paths import REPO
+from stargate_lab.host.waiting import REAL_TIME, Clock, Stall
+from stargate_lab.process import simulated_cluster
 from stargate_lab.process.operator_process import OperatorProcess
 from stargate_lab.process.trainer_process import TrainerProcess
 from stargate_lab.toolchain import binaries
@@ -48,9 +50,9 @@ FAULT = Fault(epoch=42, rank=1742, echoes=2)
 CHECKPOINT_INTERVAL = 5
 PICTURE_EPOCH = 60
 NATIVE_GANG_NODES = 500
-"""Up to this size the scheduler keeps the gang whole. kube-scheduler 1.36's alpha of it looks at every
-waiting pod of a gang again for each pod that comes: 1,000 take twice as long as without, 5,000 take
-minutes. Beyond it the operator's own all-or-nothing does."""
+"""Up to this size kube-scheduler keeps the gang whole, above it the operator does. The alpha version in
+kube-scheduler 1.36 checks all waiting pods of a gang again for each new pod: 1,000 pods take twice as
+long as without it, 5,000 take minutes."""
 STALL_SECONDS = 300.0
 MOST_RESTARTS = 3
 _LOOK_SECONDS = 0.2
@@ -58,7 +60,7 @@ _NODES = re.compile(r"^(\s*nodes:) \d+$", re.MULTILINE)
 
 
 class DemoError(RuntimeError):
-    """The demo cannot go on; the message says why, with the end of the log that explains it."""
+    """The demo cannot go on; the message is one sentence on the cause."""
 
 
 @dataclass(frozen=True)
@@ -89,13 +91,13 @@ class Options:
 
     @property
     def behaviour(self) -> Behaviour:
-        """Epochs of a large gang are long enough that every rank comes to report in each attempt."""
+        """Epochs of a large gang are longer, so that every rank reports in each attempt."""
         seconds = self.epoch_seconds or (1.0 if self.nodes > 1000 else 0.3)
         return Behaviour(epoch_seconds=seconds, faults=(FAULT,))
 
 
 def manifest(text: str, nodes: int) -> str:
-    """The article's job, with another number of nodes."""
+    """The manifest of the article's job, with another number of nodes."""
     return _NODES.sub(rf"\1 {nodes}", text)
 
 
@@ -107,23 +109,25 @@ def main(options: Options) -> int:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """A `kill` and a closed terminal clean up as Ctrl-C does, also where a shell had it ignored."""
+    """Makes SIGTERM and SIGHUP clean up as Ctrl-C does, also where the shell ignores SIGINT."""
 
     def interrupt(*_: object) -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    before = {each: signal.signal(each, interrupt) for each in (signal.SIGTERM, signal.SIGHUP)}
+    before = {
+        number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)
+    }
     try:
         yield
     finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
 def _uninterruptible() -> Iterator[None]:
-    """A second Ctrl-C must not leave half of it running."""
+    """Ignores a second Ctrl-C while the demo cleans up, so that nothing is left running."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield
@@ -132,8 +136,9 @@ def _uninterruptible() -> Iterator[None]:
 
 
 class Demo:
-    def __init__(self, options: Options, console: Console) -> None:
+    def __init__(self, options: Options, console: Console, clock: Clock = REAL_TIME) -> None:
         self._options = options
+        self._clock = clock
         self._console = console
         plane_options = PlaneOptions(
             gang_scheduling=options.native_gang, outlives_its_owner=options.keep
@@ -142,12 +147,12 @@ class Demo:
         self._operator = OperatorProcess(self._plane)
         self._trainer = TrainerProcess(self._plane, options.behaviour)
         self._meter = Meter(self._plane)
-        self._story = Story()
+        self._timeline = Timeline()
         self._began = time.time()
         self._doing = ""
-        self._heard = 0
-        self._hearing = threading.Lock()
-        self._changed = time.monotonic()
+        self._events_read = 0
+        self._reading_events = threading.Lock()
+        self._version = ""
         self._stays = False
         self._operator_restarts = 0
 
@@ -158,7 +163,10 @@ class Demo:
             self._begin()
             with show(self._console, self._scene):
                 self._play()
-            return self._conclude()
+            self._conclude()
+            return 0
+        except Exception as error:
+            raise DemoError(explain(error, self._plane)) from error
         finally:
             with _uninterruptible():
                 self._clean_up()
@@ -169,11 +177,13 @@ class Demo:
             raise DemoError(f"a demo named {self._plane.name} runs already; `make down` ends it")
 
     def _begin(self) -> None:
-        up.down(self._options.name)
+        simulated_cluster.down(self._options.name)
         self._began = time.time()
-        self._story.note("begun", self._began)
+        self._timeline.note("begun", self._began)
         if not self._console.is_terminal:
-            for name, words in truth(self._options.nodes, self._trainer.behaviour.epoch_seconds):
+            for name, words in disclosure(
+                self._options.nodes, self._trainer.behaviour.epoch_seconds
+            ):
                 self._console.print(f"{name}: {words}")
 
     def _play(self) -> None:
@@ -192,7 +202,7 @@ class Demo:
     def _step(self, what: str, moment: str, act: Callable[[], object]) -> None:
         self._doing = f"starting: {what}"
         act()
-        self._story.note(moment, time.time(), what)
+        self._timeline.note(moment, time.time(), what)
 
     def _register(self) -> None:
         fleet.create(Fleet(nodes=self._options.nodes), self._plane.api.credentials)
@@ -225,50 +235,58 @@ class Demo:
 
     def _watch(self) -> None:
         for job in follow(self._plane.api.credentials, JOBS, JOB):
-            self._changed = time.monotonic()
+            self._version = job["metadata"]["resourceVersion"]
             status = StargateJobStatus.model_validate(job.get("status") or {})
-            self._hear()  # causes are told before what they caused
-            self._story.saw(status, time.time())
+            self._read_events()  # first the event of the trainers, then its effect on the status
+            self._timeline.add_status(status, time.time())
 
     def _wait_for_the_end(self) -> None:
-        while self._story.status.phase not in (Phase.SUCCEEDED, Phase.FAILED):
-            self._check_health()
-            self._hear()
+        stall = Stall(self._clock)
+        while self._timeline.status.phase not in (Phase.SUCCEEDED, Phase.FAILED):
+            self._check_health(stall)
+            self._read_events()
             self._take_picture()
-            time.sleep(_LOOK_SECONDS)
-        self._hear()
+            self._clock.sleep(_LOOK_SECONDS)
+        self._read_events()
 
-    def _check_health(self) -> None:
+    def _check_health(self, stall: Stall) -> None:
         if not self._operator.pid:
             self._restart_operator()
         if not self._trainer.pid:
-            raise DemoError(f"the trainers have ended:\n{self._trainer.log_tail()}")
-        if time.monotonic() - self._changed > STALL_SECONDS:
-            raise DemoError(f"the job's status stands still:\n{self._operator.log_tail()}")
+            raise DemoError("the process of the simulated trainers has ended")
+        if stall.seconds(self._version) > STALL_SECONDS:
+            raise DemoError(
+                f"the job's status has not changed for {STALL_SECONDS:g} s"
+                f" ({_standing(self._timeline.status)})"
+            )
 
     def _restart_operator(self) -> None:
-        """As its Deployment does: on a machine that is too busy it may lose its lease, and ends."""
+        """Restarts the operator, as its Deployment does: it may lose its lease on a busy machine."""
         self._operator_restarts += 1
         if self._operator_restarts > MOST_RESTARTS:
-            raise DemoError(f"the operator ends again and again:\n{self._operator.log_tail()}")
-        self._story.entries.append(Entry(time.time(), "the operator ended, and is started again"))
+            raise DemoError(f"the operator has ended {self._operator_restarts} times")
+        self._timeline.entries.append(
+            Entry(time.time(), "the operator ended, and is started again")
+        )
         self._operator.start()
 
-    def _hear(self) -> None:
-        with self._hearing:
+    def _read_events(self) -> None:
+        with self._reading_events:
             events = self._trainer.events()
-            for event in events[self._heard :]:
-                self._story.heard(event)
-            self._heard = len(events)
+            for event in events[self._events_read :]:
+                self._timeline.add_event(event)
+            self._events_read = len(events)
 
     def _take_picture(self) -> None:
-        """At a telling moment, once."""
-        progress = self._story.status.progress
-        resumed = self._story.status.attempt == 2 and self._story.status.phase is Phase.RUNNING
+        """Saves the picture once, when the second attempt has trained for a while."""
+        progress = self._timeline.status.progress
+        resumed = (
+            self._timeline.status.attempt == 2 and self._timeline.status.phase is Phase.RUNNING
+        )
         if resumed and progress and progress.epoch >= PICTURE_EPOCH and self._options.svg:
-            if "pictured" not in self._story.moments:
+            if "pictured" not in self._timeline.moments:
                 picture(self._scene(), self._options.svg)
-            self._story.note("pictured", time.time())
+            self._timeline.note("pictured", time.time())
 
     def _scene(self) -> Scene:
         return Scene(
@@ -279,22 +297,22 @@ class Demo:
             began=self._began,
             now=time.time(),
             doing=self._doing,
-            status=self._story.status,
+            status=self._timeline.status,
             gauges=self._meter.gauges,
-            entries=tuple(self._story.entries),
+            entries=tuple(self._timeline.entries),
         )
 
-    def _conclude(self) -> int:
+    def _conclude(self) -> None:
         self._say(f"\n$ kubectl get sj\n{installation.kubectl(self._plane, 'get', 'sj')}")
         job = self._plane.api.get(f"{JOBS}/{JOB}")
         self._say(f"$ kubectl get sj {JOB} -o yaml\n{_status_only(job)}")
         self._say("measured on this machine")
-        for span in self._story.measured():
+        for span in self._timeline.measured():
             seconds = "-" if span.seconds is None else f"{span.seconds:.1f} s"
             self._say(f"  {span.what:48}{seconds:>9}")
         self._say(self._costs())
         self._stays = self._options.keep
-        return self._judge(StargateJobStatus.model_validate(job["status"]))
+        self._judge(StargateJobStatus.model_validate(job["status"]))
 
     def _costs(self) -> str:
         now = self._meter.gauges.now
@@ -308,7 +326,7 @@ class Demo:
             f"  simulated trainers: {self._trainer.cpu_seconds():.1f} s CPU\n"
         )
 
-    def _judge(self, status: StargateJobStatus) -> int:
+    def _judge(self, status: StargateJobStatus) -> None:
         checks: list[Check] = verdict(
             status,
             nodes=self._options.nodes,
@@ -317,17 +335,29 @@ class Demo:
         )
         for check in checks:
             self._say(str(check))
-        return 0 if all(check.kept for check in checks) else 1
+        broken = [check for check in checks if not check.kept]
+        if broken:
+            raise DemoError(f"the job has broken {len(broken)} of {len(checks)} promises")
 
     def _clean_up(self) -> None:
+        self._meter.stop()
         if self._stays:
-            self._say(up.how_to_reach(self._plane, self._operator))
+            self._say(simulated_cluster.how_to_reach(self._plane, self._operator))
             return
-        up.down(self._options.name)
+        simulated_cluster.down(self._options.name)
         self._say("everything that was started has ended; KEEP=1 make demo keeps it")
 
     def _say(self, text: str) -> None:
         self._console.print(text, markup=False)
+
+
+def _standing(status: StargateJobStatus) -> str:
+    """The last status in a few words."""
+    if status.phase is None:
+        return "it has no phase yet"
+    workers = status.workers
+    running = f", {workers.running} of {workers.desired} workers running" if workers else ""
+    return f"phase {status.phase}{running}"
 
 
 def _status_only(job: Json) -> str:
@@ -335,6 +365,6 @@ def _status_only(job: Json) -> str:
 
 
 def log_levels(log: str) -> Counter[str]:
-    """How many lines of the operator's JSON log are how severe."""
+    """The number of lines of the operator's JSON log, by level."""
     lines = (line for line in log.splitlines() if line.startswith("{"))
     return Counter(str(json.loads(line).get("level")) for line in lines)

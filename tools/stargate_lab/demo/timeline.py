@@ -1,7 +1,7 @@
-"""The demo's job as it is told by its status: what happened when, in a reader's words. Pure.
+"""The events of the demo's job in order, with their times. Pure.
 
-Fed with every version of the status and with what the trainers say. Moments are seconds since the
-epoch, all of one machine's clock.
+They are derived from every version of the job's status and from the trainers' events. Times are seconds
+since the epoch, by the clock of one machine.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,37 +25,37 @@ class Entry:
 
 @dataclass(frozen=True)
 class Measured:
-    """A span between two moments of the story; None where it did not come to that."""
+    """The time between two moments; None if one of them never came."""
 
     what: str
     seconds: float | None
 
 
 @dataclass
-class Story:
-    """`moments` are of the first time that something was so: "applied", "1 created", "killed" …"""
+class Timeline:
+    """`moments` has the first time of each event: "applied", "1 created", "killed" …"""
 
     moments: dict[str, float] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
     status: StargateJobStatus = field(default_factory=StargateJobStatus)
 
     def note(self, moment: str, at: float, text: str = "") -> None:
-        """The first time counts."""
+        """Records a moment; a second record of the same moment changes nothing."""
         if moment not in self.moments:
             self.moments[moment] = at
             if text:
                 self.entries.append(Entry(at, text))
 
-    def saw(self, status: StargateJobStatus, at: float) -> None:
+    def add_status(self, status: StargateJobStatus, at: float) -> None:
         before, self.status = self.status, status
-        for text in _news(before, status):
+        for text in _changes(before, status):
             self.entries.append(Entry(at, text))
         self._note_gang(status, at)
         if status.phase is Phase.SUCCEEDED:
             self.note("succeeded", at)
 
-    def heard(self, event: Json) -> None:
-        """A word of the trainers."""
+    def add_event(self, event: Json) -> None:
+        """Records an event of the trainers."""
         at, attempt = float(event["time"]), event.get("attempt")
         match event["event"]:
             case "killed":
@@ -95,7 +95,7 @@ class Story:
             return
         self.note(f"{number} decided", at)
         if status.phase is not Phase.RESTARTING:
-            self.note(f"{number - 1} gone", at)  # only then does an attempt begin to start
+            self.note(f"{number - 1} gone", at)  # the old pods are gone before an attempt starts
             self._note_stages(number, workers, at)
 
     def _note_stages(self, number: int, workers: Workers, at: float) -> None:
@@ -109,15 +109,15 @@ def _gang_spans(what: str, start: str, attempt: int) -> list[tuple[str, str, str
     return [(f"{what} to all {stage}", start, f"{attempt} {stage}") for stage, _ in _STAGES]
 
 
-def _news(before: StargateJobStatus, after: StargateJobStatus) -> Iterator[str]:
+def _changes(before: StargateJobStatus, after: StargateJobStatus) -> Iterator[str]:
     if after.phase and after.phase is not before.phase:
         yield f"phase {after.phase}"
     known = {each.number: each for each in before.attempts}
     for attempt in after.attempts:
-        yield from _attempt_news(known.get(attempt.number), attempt)
+        yield from _attempt_changes(known.get(attempt.number), attempt)
 
 
-def _attempt_news(before: AttemptStatus | None, after: AttemptStatus) -> Iterator[str]:
+def _attempt_changes(before: AttemptStatus | None, after: AttemptStatus) -> Iterator[str]:
     if after.cause and (before is None or (before.cause, before.rank) != (after.cause, after.rank)):
         yield f"attempt {after.number} ended: {after.cause}, {after.message or 'no message'}"
     if after.restored_epoch is not None and (before is None or before.restored_epoch is None):

@@ -83,7 +83,7 @@ def _epoch_words(status: StargateJobStatus) -> Iterator[str]:
 
 
 def render(scene: Scene) -> RenderableType:
-    parts = [_bars(scene), _facts(scene), _log(scene), _truth(scene)]
+    parts = [_bars(scene), _facts(scene), _log(scene), _disclosure(scene)]
     heading = Text.assemble((" Stargate ", "bold"), (f"· {scene.title} ", "dim"))
     subtitle = Text(f" {scene.doing} · {clock(scene.elapsed)} ", style="dim")
     return Panel(
@@ -97,7 +97,7 @@ def _bars(scene: Scene) -> RenderableType:
     _bar(grid, "nodes", scene.gauges.now.nodes, size, "simulated machines, registered")
     _bar(grid, "created", workers.created, size, "worker pods, one a node")
     _bar(grid, "scheduled", workers.scheduled, size, "by kube-scheduler")
-    _bar(grid, "running", workers.running, size, _keeper(scene))
+    _bar(grid, "running", workers.running, size, _gang_keeper(scene))
     _bar(grid, "succeeded", workers.succeeded, size, "")
     progress = scene.status.progress
     if progress:
@@ -107,7 +107,7 @@ def _bars(scene: Scene) -> RenderableType:
     return grid
 
 
-def _keeper(scene: Scene) -> str:
+def _gang_keeper(scene: Scene) -> str:
     return "kept whole by " + ("its PodGroup" if scene.native_gang else "the operator")
 
 
@@ -234,16 +234,16 @@ def _log(scene: Scene) -> RenderableType:
     return Padding(lines, (1, 0))
 
 
-def _truth(scene: Scene) -> RenderableType:
+def _disclosure(scene: Scene) -> RenderableType:
     grid = Table.grid(padding=(0, 1))
     grid.add_column(width=11, style="bold")
     grid.add_column(overflow="fold")
-    for name, words in truth(scene.nodes, scene.epoch_seconds):
+    for name, words in disclosure(scene.nodes, scene.epoch_seconds):
         grid.add_row(name, Text(words, style="dim"))
     return grid
 
 
-def truth(nodes: int, epoch_seconds: float) -> Iterable[tuple[str, str]]:
+def disclosure(nodes: int, epoch_seconds: float) -> Iterable[tuple[str, str]]:
     """What is simulated and what is real, for a reader who trusts nobody."""
     yield (
         "simulated",

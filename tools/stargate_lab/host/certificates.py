@@ -1,4 +1,4 @@
-"""The report server's certificate, as an issuer would make it: ECDSA, from a CA of ours."""
+"""An ECDSA certificate for the report server, issued by a CA of our own."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -3,17 +3,18 @@
 import shutil
 import subprocess
 
+from stargate_lab.host.output import last_lines
+
 
 class DockerError(RuntimeError):
-    """There is no engine, or it said no; the message holds its words."""
+    """No Docker engine answers, or a command failed; the message holds the end of its output."""
 
 
 def docker(*arguments: str, seconds: float | None = None) -> str:
-    """What it prints; `seconds` is how long it may take."""
+    """Runs docker and returns its output. `seconds` limits its time."""
     done = _run(arguments, seconds)
     if done.returncode:
-        said = (done.stderr or done.stdout).strip()[-2000:]
-        raise DockerError(f"docker {' '.join(arguments[:3])}: {said}")
+        raise DockerError(f"docker {' '.join(arguments[:3])} failed:\n{last_lines(done)}")
     return done.stdout.strip()
 
 
@@ -22,7 +23,7 @@ def succeeds(*arguments: str, seconds: float | None = None) -> bool:
 
 
 def require() -> None:
-    """Says in a line what is missing, where no engine answers."""
+    """Raises an error of one line if no engine answers."""
     if shutil.which("docker") is None:
         raise DockerError("no `docker` on PATH: install Docker to build images and run kind")
     if not succeeds("version", seconds=30):

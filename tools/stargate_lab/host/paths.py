@@ -1,4 +1,4 @@
-"""Where the lab reads and writes: the repository, the tools' cache, the state of running planes."""
+"""Paths of the lab: the repository, the cache of the tools, the state of running clusters."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ RUN_DIR = REPO / ".run"
 
 
 def cache_dir() -> Path:
-    """Outlives the clone, so that a second clone does not build Kubernetes again."""
+    """A folder outside of the clone, so that a second clone does not build Kubernetes again."""
     if own := os.environ.get("STARGATE_CACHE"):
         return Path(own).expanduser()
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"

@@ -1,14 +1,15 @@
-"""Processes the lab did not fork itself: kwokctl starts them, pid files and /proc tell of them.
+"""Processes that the lab did not fork itself: kwokctl starts them; pid files and /proc show them.
 
-A pid is believed only together with a text that its command line must hold, so that a recycled pid
-is never killed. A zombie counts as gone: in a container nobody may ever reap it.
+A pid counts only if the process's command line contains a given text, so that a recycled pid is never
+killed. A zombie counts as ended: in a container there may be no process that reaps it.
 """
 
 import contextlib
 import os
 import signal
-import time
 from pathlib import Path
+
+from stargate_lab.host.waiting import wait_until
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -18,7 +19,7 @@ def is_running(pid: int, marker: str = "") -> bool:
 
 
 def running_from(directory: Path) -> list[int]:
-    """The processes whose executable was called by a path within the directory."""
+    """The processes whose command line starts with a path within the directory."""
     pids = [int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit()]
     inside = f"{directory}/"
     return [pid for pid in pids if _command_line(pid).startswith(inside) and is_running(pid)]
@@ -33,12 +34,7 @@ def end(pid: int, marker: str, number: signal.Signals, seconds: float = 10.0) ->
 
 
 def _wait_gone(pid: int, marker: str, seconds: float) -> bool:
-    until = time.monotonic() + seconds
-    while is_running(pid, marker):
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.02)
-    return True
+    return wait_until(lambda: not is_running(pid, marker), seconds, pause=0.02)
 
 
 def cpu_seconds(pid: int) -> float:
@@ -60,15 +56,13 @@ def _is_alive(pid: int) -> bool:
 
 
 def _settled_command_line(pid: int) -> str:
-    """It is empty for a moment within exec, when `Popen` may have returned already."""
-    until = time.monotonic() + 1.0
-    while not (text := _command_line(pid)) and _is_alive(pid) and time.monotonic() < until:
-        time.sleep(0.005)
-    return text
+    """Waits for the command line: it is empty for a moment within exec, after `Popen` returns."""
+    wait_until(lambda: bool(_command_line(pid)) or not _is_alive(pid), 1.0, pause=0.005)
+    return _command_line(pid)
 
 
 def _stat(pid: int) -> list[str]:
-    """The fields from the state on: the name before them may hold spaces."""
+    """The fields of /proc/PID/stat after the name, which may contain spaces."""
     return _read(pid, "stat").rpartition(")")[2].split()
 
 

@@ -1,7 +1,7 @@
-"""The operator as its own process, under its own ServiceAccount, against a control plane.
+"""The operator as a separate process, under its own ServiceAccount, against a control plane.
 
-As in a cluster it can be killed at any moment and started again. Its pid is written down, so that
-`down` finds it after whoever started it is gone.
+It can be killed at any moment and started again, as in a cluster. Its pid is in a file, so that `down`
+finds it after the process that started it is gone.
 """
 
 import http.client
@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,7 +20,9 @@ from stargate_lab.cluster.control_plane import ControlPlane
 from stargate_lab.cluster.installation import operator_kubeconfig
 from stargate_lab.host import processes
 from stargate_lab.host.certificates import Certificates, issue
+from stargate_lab.host.output import tail
 from stargate_lab.host.paths import REPO
+from stargate_lab.host.waiting import wait_until
 from stargate_lab.process.operator_settings import Ports, environment
 
 READY_SECONDS = 60.0
@@ -29,12 +30,12 @@ _MODULE = "stargate_operator"
 
 
 class OperatorError(RuntimeError):
-    """The operator ended or did not get ready; the message holds the end of its log."""
+    """The operator ended or did not get ready; a note holds the end of its log."""
 
 
 @dataclass
 class OperatorProcess:
-    """One replica; `name` tells replicas apart, `settings` are STARGATE_* variables."""
+    """One replica. `name` distinguishes replicas; `settings` are STARGATE_* variables."""
 
     plane: ControlPlane
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -65,12 +66,12 @@ class OperatorProcess:
 
     @property
     def pid(self) -> int:
-        """0 when it does not run."""
+        """The process id; 0 if it does not run."""
         pid = int(self._pid_file.read_text()) if self._pid_file.exists() else 0
         return pid if pid and processes.is_running(pid, _MODULE) else 0
 
     def start(self, wait: bool = True) -> None:
-        """A second start is a restart: same identity, kubeconfig, certificate, ports and log."""
+        """Starts or restarts; a restart keeps identity, kubeconfig, certificate, ports and log."""
         self.kill()
         self.prepare()
         with self.log_path.open("ab") as log:
@@ -88,7 +89,7 @@ class OperatorProcess:
             self.wait_ready()
 
     def stop(self, grace: float = 30.0) -> None:
-        """SIGTERM, then SIGKILL when the grace is over."""
+        """Sends SIGTERM, and SIGKILL after the grace period."""
         if not self._end(signal.SIGTERM, grace):
             self.kill()
 
@@ -96,19 +97,30 @@ class OperatorProcess:
         self._end(signal.SIGKILL, 10.0)
 
     def wait_ready(self, timeout: float = READY_SECONDS) -> None:
-        until = time.monotonic() + timeout
-        while not self.is_ready():
-            if self._process and self._process.poll() is not None:
-                raise OperatorError(f"the operator has ended:\n{self.log_tail()}")
-            if time.monotonic() > until:
-                raise OperatorError(f"not ready after {timeout:g} s:\n{self.log_tail()}")
-            time.sleep(0.05)
+        wait_until(lambda: self.is_ready() or self._exit_status is not None, timeout)
+        if self._exit_status is not None:
+            raise self._error(f"the operator has ended with exit status {self._exit_status}")
+        if not self.is_ready():
+            reasons = ", ".join(self._probe("/readyz")[1].split("\n")).strip(", ")
+            raise self._error(
+                f"the operator is not ready after {timeout:g} s: {reasons or 'no answer'}"
+            )
+
+    def _error(self, message: str) -> OperatorError:
+        error = OperatorError(message)
+        error.add_note(self.log_tail())
+        return error
+
+    @property
+    def _exit_status(self) -> int | None:
+        """None while it runs, or where another process started it."""
+        return self._process.poll() if self._process else None
 
     def is_ready(self) -> bool:
-        return self._probe("/readyz")
+        return self._probe("/readyz")[0] == 200
 
     def is_live(self) -> bool:
-        return self._probe("/healthz")
+        return self._probe("/healthz")[0] == 200
 
     def metrics(self) -> str:
         return _get(self.ports.probes, "/metrics")[1]
@@ -128,7 +140,7 @@ class OperatorProcess:
         return processes.peak_rss_bytes(self.pid)
 
     def log_tail(self, lines: int = 40) -> str:
-        return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-lines:])
+        return tail(self.log_path.read_text(errors="replace"), lines)
 
     @property
     def _pid_file(self) -> Path:
@@ -140,13 +152,13 @@ class OperatorProcess:
 
     @property
     def _environment(self) -> dict[str, str]:
-        """Nothing of the caller's own STARGATE_* and KUBECONFIG reaches it."""
+        """The caller's environment without its STARGATE_* and KUBE* variables, and with ours."""
         outer = {k: v for k, v in os.environ.items() if not k.startswith(("STARGATE_", "KUBE"))}
         ours = environment(self.ports, self.certificates, self.name, self.settings)
         return {**outer, "PYTHONPATH": str(REPO / "operator"), "PYTHONUNBUFFERED": "1", **ours}
 
     def prepare(self) -> None:
-        """Its kubeconfig and certificate; a caller may change them before the start."""
+        """Writes its kubeconfig and certificate, which a caller may change before the start."""
         if self.kubeconfig.exists():
             return
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -160,11 +172,12 @@ class OperatorProcess:
             self._process.wait()
         return gone
 
-    def _probe(self, path: str) -> bool:
+    def _probe(self, path: str) -> tuple[int, str]:
+        """The HTTP status and the body; status 0 if there is no answer."""
         try:
-            return _get(self.ports.probes, path)[0] == 200
+            return _get(self.ports.probes, path)
         except (OSError, http.client.HTTPException):
-            return False
+            return 0, ""
 
 
 def _get(port: int, path: str) -> tuple[int, str]:
@@ -178,7 +191,7 @@ def _get(port: int, path: str) -> tuple[int, str]:
 
 
 def stop_all(plane: ControlPlane) -> None:
-    """Kills every replica that has left a pid in the plane's directory, whoever started it."""
+    """Kills every replica that has a pid file in the plane's directory, whoever started it."""
     for pid_file in sorted(plane.directory.glob("*/pid")):
         OperatorProcess(plane, name=pid_file.parent.name).kill()
 

@@ -1,4 +1,4 @@
-"""Which of the operator's settings the lab sets, by name: the one place that knows them."""
+"""The operator's settings that the lab sets. No other module of the lab names them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Ports:
 def environment(
     ports: Ports, certificates: Certificates, identity: str, extra: Mapping[str, str]
 ) -> dict[str, str]:
-    """`extra` wins: a test changes one setting and leaves the rest to the lab.
+    """`extra` overrides the lab's settings: a test changes one and keeps the rest.
 
     The identity outlives a restart, as a pod's name does: a killed leader takes its lease up again
     instead of waiting it out.

@@ -1,11 +1,10 @@
-"""A Prometheus of a test's own: it scrapes replicas of the operator and evaluates the chart's rules.
+"""A Prometheus for one test: it scrapes replicas of the operator and evaluates the chart's rules.
 
-It asks often and forgets everything when it stops.
+It scrapes often, and keeps nothing when it stops.
 """
 
 import json
 import subprocess
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -17,7 +16,9 @@ from typing import Any
 
 import yaml
 
+from stargate_lab.host.output import tail
 from stargate_lab.host.ports import free_ports
+from stargate_lab.host.waiting import wait_until
 from stargate_lab.toolchain import prometheus
 
 Json = dict[str, Any]
@@ -28,7 +29,7 @@ INTERVAL = "500ms"
 
 @dataclass(frozen=True)
 class Target:
-    """What a replica's series carry as `instance`, over its restarts, and where it is scraped."""
+    """A replica to scrape: `instance` is the label of its series, also after restarts."""
 
     instance: str
     port: int
@@ -75,12 +76,12 @@ class Prometheus:
         return self.directory / "prometheus.log"
 
     def query(self, expression: str) -> list[Json]:
-        """The series of an instant vector; an expression that it refuses is an error."""
+        """The series of an instant vector. A refused expression raises an error."""
         found = self._get("/api/v1/query", query=expression)
         return list(found["result"])
 
     def value(self, expression: str) -> float:
-        """Of the one series; NaN if there is none."""
+        """The value of the only series; NaN if there is none."""
         found = self.query(expression)
         return float(found[0]["value"][1]) if found else float("nan")
 
@@ -90,7 +91,7 @@ class Prometheus:
         return {each["labels"]["alertname"]: each for each in alerts if each["state"] == "firing"}
 
     def alerting_rules(self) -> list[Json]:
-        """With their health, as last evaluated."""
+        """The alerting rules, with their health at the last evaluation."""
         groups = self._get("/api/v1/rules", type="alert")["groups"]
         return [rule for group in groups for rule in group["rules"]]
 
@@ -104,10 +105,10 @@ class Prometheus:
                     "job_name": "stargate-operator-metrics",
                     "static_configs": [
                         {
-                            "targets": [f"127.0.0.1:{each.port}"],
-                            "labels": {"instance": each.instance},
+                            "targets": [f"127.0.0.1:{target.port}"],
+                            "labels": {"instance": target.instance},
                         }
-                        for each in self.targets
+                        for target in self.targets
                     ],
                 }
             ],
@@ -124,12 +125,13 @@ class Prometheus:
             raise prometheus.PrometheusError(f"{query}: {said}") from refusal
 
     def _wait_ready(self) -> None:
-        until = time.monotonic() + READY_SECONDS
-        while not self._is_ready():
-            assert self._process is not None
-            if self._process.poll() is not None or time.monotonic() > until:
-                raise prometheus.PrometheusError(f"not ready:\n{self.log.read_text()[-3000:]}")
-            time.sleep(0.05)
+        wait_until(lambda: self._is_ready() or self._has_ended, READY_SECONDS)
+        if not self._is_ready():
+            raise prometheus.PrometheusError(f"not ready:\n{tail(self.log.read_text())}")
+
+    @property
+    def _has_ended(self) -> bool:
+        return self._process is None or self._process.poll() is not None
 
     def _is_ready(self) -> bool:
         try:

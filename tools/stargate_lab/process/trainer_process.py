@@ -1,4 +1,4 @@
-"""The trainers of a plane's pods as a process of their own, so that their CPU can be told apart."""
+"""The simulated trainers as a separate process, so that their CPU time can be measured."""
 
 import json
 import signal
@@ -31,7 +31,7 @@ class TrainerProcess:
 
     @property
     def pid(self) -> int:
-        """0 when it does not run."""
+        """The process id; 0 if it does not run."""
         pid = int(self._pid_file.read_text()) if self._pid_file.exists() else 0
         return pid if pid and processes.is_running(pid, _MARKER) else 0
 
@@ -50,7 +50,7 @@ class TrainerProcess:
         self._pid_file.write_text(str(self._process.pid))
 
     def stop(self) -> None:
-        """It holds nothing that a kill could lose."""
+        """Kills the process, which has no state to lose."""
         pid = self.pid
         if pid:
             processes.end(pid, _MARKER, signal.SIGKILL)
@@ -61,14 +61,11 @@ class TrainerProcess:
         return processes.cpu_seconds(self.pid)
 
     def events(self) -> list[Json]:
-        """What the trainers have said so far; a line that is being written is left for later."""
+        """All events of the trainers so far, without a line that is not complete yet."""
         if not self.log_path.exists():
             return []
         lines = self.log_path.read_text(errors="replace").split("\n")[:-1]
         return [json.loads(line) for line in lines if line.startswith("{")]
-
-    def log_tail(self, lines: int = 20) -> str:
-        return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-lines:])
 
     @property
     def _pid_file(self) -> Path:

@@ -1,7 +1,7 @@
-"""Brings the Kubernetes binaries: from the cache, else the official releases, else the Go modules.
+"""Gets the Kubernetes binaries: from the cache, else the official releases, else the Go modules.
 
-Each source is asked only for what the one before could not give. An install is a rename within the
-cache, under a lock, so that nobody ever runs half a binary and two runs do not build twice.
+Each source is used only for the binaries that the one before did not have. A binary is installed by a
+rename within the cache, under a lock: it is never incomplete, and two runs do not build it twice.
 """
 
 import fcntl
@@ -62,7 +62,7 @@ def bin_dir() -> Path:
 
 
 def _pin(where: Platform) -> str:
-    """Changes when, and only when, what the binaries are made of changes."""
+    """The name of the cache folder; it changes exactly when the sources of the binaries change."""
     parts = [(TOOLS / "go.mod").read_bytes(), (TOOLS / "go.sum").read_bytes()]
     digest = hashlib.sha256(b"\0".join([*parts, repr(recipe()).encode()]))
     return f"{where.os}-{where.arch}-{digest.hexdigest()[:12]}"
@@ -117,7 +117,7 @@ def _from_modules(tools: list[Tool], where: Path, say: Say) -> None:
 
 @contextmanager
 def locked(where: Path) -> Iterator[None]:
-    """Makes the directory."""
+    """Holds the lock of a cache folder, which it makes if necessary."""
     where.mkdir(parents=True, exist_ok=True)
     with (where / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from stargate_lab.host.output import tail
 from stargate_lab.host.paths import TOOLS, cache_dir
 from stargate_lab.toolchain.pinned_tools import Tool, go_version, kubernetes_version, tool
 
@@ -29,7 +30,7 @@ class BuildError(RuntimeError):
 
 
 def build(tools: Sequence[Tool], into: Path, say: Say) -> dict[str, Path]:
-    """One invocation for all of them: what they share is compiled once."""
+    """Builds all tools with one call of Go, so that shared packages are compiled once."""
     go = find_go(say)
     names = ", ".join(t.name for t in tools)
     say(f"building {names} from Go modules with {go} (minutes the first time)")
@@ -49,7 +50,7 @@ def is_new_enough(have: str, want: str) -> bool:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    """A release candidate has no third number, so it is older than its release."""
+    """The numbers of a version. A release candidate has no third one, so it sorts before a release."""
     dotted = re.search(r"\d+(?:\.\d+)*", version)
     return tuple(int(n) for n in dotted[0].split(".")) if dotted else ()
 
@@ -70,7 +71,7 @@ def _private_go(say: Say) -> Path:
             (scratch / "go").rename(home)
     return (
         home / "go" / "bin" / "go"
-    )  # not bin/go, which is a script for one Python's site-packages
+    )  # not bin/go, which is a script that works only in the site-packages of one Python
 
 
 def _pip_install(target: Path) -> None:
@@ -97,22 +98,22 @@ def _run_go_build(go: Path, tools: Sequence[Tool], into: Path, say: Say) -> None
     ) as process:
         output = _follow(process, say)
     if process.returncode:
-        raise BuildError("go build failed:\n" + "\n".join(output[-20:]))
+        raise BuildError("go build failed:\n" + tail("\n".join(output)))
 
 
 def _environment() -> dict[str, str]:
-    """The user's proxies and caches, but not their workspace or the root of another Go."""
+    """The caller's proxies and caches, without a Go workspace or the GOROOT of another Go."""
     outer = {k: v for k, v in os.environ.items() if k not in {"GOROOT", "GOFLAGS"}}
     return {**outer, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off"}
 
 
 def recipe() -> list[str]:
-    """All of the command line that the binaries' bytes depend on: a part of the cache's key."""
+    """The arguments on which the bytes of the binaries depend. They are part of the cache's key."""
     return ["-trimpath", "-buildvcs=false", "-mod=readonly", "-ldflags", _linker_flags()]
 
 
 def _linker_flags() -> str:
-    """What a binary built without its repository's own scripts would not know: its version."""
+    """Linker flags that set the versions, as the build scripts of the repositories do."""
     kubernetes = "k8s.io/component-base/version"
     major, minor = kubernetes_version().lstrip("v").split(".")[:2]
     values = {
@@ -145,7 +146,7 @@ def elapsed(seconds: float) -> str:
 
 @contextmanager
 def staging(beside: Path) -> Iterator[Path]:
-    """A scratch directory on the same file system, so that a rename out of it is atomic."""
+    """A temporary directory on the same file system, so that a rename out of it is atomic."""
     beside.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=beside, prefix=".staging-") as scratch:
         yield Path(scratch)

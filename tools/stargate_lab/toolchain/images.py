@@ -1,8 +1,8 @@
 """Builds the project's images.
 
-What goes into an image is staged here, from `uv.lock` and for the base's own Python, so that the
-build itself needs no network and no other tool than Docker's classic builder. The base is the one
-that the Dockerfile names; where no registry is reached, one made of Debian packages.
+The contents of an image are prepared here, from `uv.lock` and for the Python of its base image. So
+the build needs no network, and no other tool than Docker's classic builder. The base image is the one
+that the Dockerfile names; without access to a registry, one is made of Debian packages.
 """
 
 import hashlib
@@ -15,18 +15,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stargate_lab.host.docker import DockerError, architecture, docker, has_image, succeeds
+from stargate_lab.host.output import last_lines
 from stargate_lab.host.paths import REPO, RUN_DIR
 from stargate_release.version import current
 
 Say = Callable[[str], None]
 
-FROM_DEBIAN = REPO / "images" / "base" / "from-debian"
+_BASE = REPO / "images" / "base"
+FROM_DEBIAN = _BASE / "from-debian"
 PULL_SECONDS = 900.0
 _UV = REPO / "tools" / "uv"
 _PLATFORMS = {"amd64": "x86_64-manylinux_2_28", "arm64": "aarch64-manylinux_2_28"}
 _SOURCES = "stargate.dev/sources"
 _UNUSED = ("kubernetes/aio",)
-"""41 MiB that neither kopf nor we import."""
+"""41 MiB that are never imported."""
 
 
 class ImageError(RuntimeError):
@@ -35,8 +37,8 @@ class ImageError(RuntimeError):
 
 @dataclass(frozen=True)
 class Image:
-    """`extra` is what of the distribution it holds, but for the dependencies `without`, and `debian`
-    what its base is made of where no registry is reached."""
+    """One image. `extra` is the extra of the distribution that it contains, without the dependencies in
+    `without`. `debian` lists the packages of its base image where no registry can be reached."""
 
     name: str
     extra: str
@@ -45,7 +47,7 @@ class Image:
 
     @property
     def tag(self) -> str:
-        """As the chart's defaults have it: where it is loaded, nothing else need be said."""
+        """The tag in the chart's default values, so that an install needs no values for it."""
         return f"ghcr.io/stargate-dev/{self.name}:{current()}"
 
     @property
@@ -61,7 +63,7 @@ class Image:
 
     @property
     def base_variable(self) -> str:
-        """Of the environment; it names another base."""
+        """The environment variable that names another base image."""
         return f"{self.name.upper()}_BASE"
 
 
@@ -70,7 +72,7 @@ TRAINER = Image(
     "trainer",
     "worker",
     ("ca-certificates", "python3", "python3-torch"),
-    without=("kubernetes", "pydantic"),  # the client's; the worker's library needs neither
+    without=("kubernetes", "pydantic"),  # the worker's library needs neither
 )
 IMAGES = (OPERATOR, TRAINER)
 
@@ -83,7 +85,7 @@ def named(name: str) -> Image:
 
 
 def build(image: Image, say: Say) -> None:
-    """Anew only where something that goes into it has changed."""
+    """Builds the image if something in it has changed."""
     base = base_of(image, say)
     if not has_image(base):
         docker("pull", "--quiet", base, seconds=PULL_SECONDS)
@@ -96,7 +98,7 @@ def build(image: Image, say: Say) -> None:
 
 
 def stage(image: Image, say: Say) -> Path:
-    """The context alone, for a builder that pushes: a release's."""
+    """Only prepares the build context, for the release workflow, which builds and pushes it."""
     return _stage(image, base_of(image, say))
 
 
@@ -106,7 +108,7 @@ def _is_built_from(sources: str, image: Image) -> bool:
 
 
 def _digest(image: Image, base: str) -> str:
-    """Of what is staged, how, and what it stands on."""
+    """Digest of the image's sources, of this module and of the base image."""
     parts = [docker("image", "inspect", "--format", "{{.Id}}", base).encode()]
     for file in _files_of(image):
         parts += [str(file.relative_to(REPO)).encode(), file.read_bytes()]
@@ -131,7 +133,8 @@ def base_of(image: Image, say: Say) -> str:
 
 
 def _base_from_debian(image: Image, say: Say) -> str:
-    made_of = FROM_DEBIAN.read_bytes() + repr(image.debian).encode()
+    scripts = [FROM_DEBIAN.read_bytes(), (_BASE / "strip").read_bytes()]
+    made_of = b"".join(scripts) + repr(image.debian).encode()
     tag = f"localhost/stargate-base-{image.name}:{hashlib.sha256(made_of).hexdigest()[:12]}"
     if not has_image(tag):
         _make_from_debian(image, tag, say)
@@ -149,7 +152,7 @@ def _make_from_debian(image: Image, tag: str, say: Say) -> None:
 
 
 def _stage(image: Image, base: str) -> Path:
-    """The build's context: the image's own sources, and the distribution beside them."""
+    """Makes the build context: the image's sources, and the distribution."""
     context = RUN_DIR / "images" / image.name
     shutil.rmtree(context, ignore_errors=True)
     shutil.copytree(image.sources, context, ignore=shutil.ignore_patterns("__pycache__"))
@@ -158,7 +161,7 @@ def _stage(image: Image, base: str) -> Path:
 
 
 def _python_of(base: str) -> str:
-    """Its minor version: what wheels are chosen by."""
+    """The minor version of the base image's Python, which decides on the wheels."""
     asked = "import sys; print('%d.%d' % sys.version_info[:2])"
     try:
         return docker(
@@ -169,7 +172,7 @@ def _python_of(base: str) -> str:
 
 
 def _install(image: Image, site: Path, python: str) -> None:
-    """As uv.lock has it, hashes checked; ours as a wheel, so that its metadata is there too."""
+    """Installs the locked dependencies with checked hashes, and ours as a wheel with its metadata."""
     locked = site.with_name("requirements.txt")
     wheels = site.with_name("wheel")
     extra = ["--extra", image.extra, "--no-dev", "--no-emit-project", "--no-header"]
@@ -205,5 +208,4 @@ def _run(command: list[str]) -> None:
         command, cwd=REPO, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
     if done.returncode:
-        said = (done.stdout + done.stderr).strip()[-3000:]
-        raise ImageError(f"{' '.join(command[:3])} failed:\n{said}")
+        raise ImageError(f"{' '.join(command[:3])} failed:\n{last_lines(done)}")

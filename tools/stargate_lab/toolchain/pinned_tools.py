@@ -69,7 +69,7 @@ def module_versions() -> dict[str, str]:
 
 
 def go_version() -> str:
-    """The oldest Go that can build the tools."""
+    """The oldest version of Go that can build the tools."""
     match = re.search(r"^go (\S+)$", (TOOLS / "go.mod").read_text(), re.MULTILINE)
     if not match:
         raise ValueError("tools/go.mod has no go line")

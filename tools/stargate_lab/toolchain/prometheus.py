@@ -1,6 +1,6 @@
-"""Brings Prometheus and its promtool, for tests: official release, else Debian's package.
+"""Gets Prometheus and promtool for tests: from the official release, else from Debian's package.
 
-Both are taken apart in the cache and nothing is installed: a test runs them as processes of its own.
+They are unpacked in the cache; nothing is installed on the machine.
 """
 
 import shutil
@@ -16,16 +16,16 @@ from stargate_lab.toolchain.pinned_tools import Platform
 from stargate_lab.toolchain.releases import Hosts, ReleaseError, fetch_artifact, prometheus, unpack
 
 VERSION = "3.5.0"
-"""Of the official release. Debian's is as old as its release; the rules and queries suit both."""
+"""Version of the official release. Debian's is older; the rules and queries work with both."""
 NAMES = ("prometheus", "promtool")
 
 
 class PrometheusError(RuntimeError):
-    """It cannot be had here; the message says what was tried."""
+    """Prometheus is not available here; the message says what was tried."""
 
 
 def ensure(say: Say = say_on_stderr, hosts: Hosts | None = None) -> dict[str, Path]:
-    """The path of each: on PATH, in the cache, or brought now."""
+    """The path of each program, from PATH or the cache; fetches them if necessary."""
     found = {name: Path(path) for name in NAMES if (path := shutil.which(name))}
     if len(found) == len(NAMES):
         return found
@@ -65,7 +65,7 @@ def _release(to: Path, hosts: Hosts) -> str:
 
 
 def _debian(to: Path) -> str:
-    """apt verifies what it downloads; a fresh machine has no lists of packages yet."""
+    """Downloads with apt, which verifies it. A fresh machine has no package lists yet."""
     download = ["apt-get", "download", "-q", "prometheus"]
     try:
         _run(download, to)

@@ -26,7 +26,7 @@ class ReleaseError(RuntimeError):
 
 
 class HostUnreachableError(ReleaseError):
-    """No answer at all: other hosts are most likely out of reach too."""
+    """The host does not answer; most likely the other hosts cannot be reached either."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Hosts:
 
 @dataclass(frozen=True)
 class Release:
-    """Where an artifact is, who vouches for it, and which file of it is the binary."""
+    """The URL of an artifact, the source of its checksum, and the binary's path in it."""
 
     url: str
     checksum: str
@@ -66,7 +66,7 @@ def release_of(tool: Tool, where: Platform, hosts: Hosts) -> Release:
 
 
 def prometheus(version: str, where: Platform, hosts: Hosts) -> Release:
-    """Of an archive that holds more than one binary; `unpack` takes them out."""
+    """The release of Prometheus, an archive with several binaries; see `unpack`."""
     base = f"{hosts.github}/prometheus/prometheus/releases/download/v{version}"
     stem = f"prometheus-{version}.{where.os}-{where.arch}"
     return Release(f"{base}/{stem}.tar.gz", f"{base}/sha256sums.txt", _listed_checksum, stem)
@@ -85,7 +85,7 @@ def fetch(release: Release, to: Path) -> Path:
 
 
 def fetch_artifact(release: Release, to: Path) -> Path:
-    """What is published, verified, or raises."""
+    """Downloads the published file and verifies it, or raises."""
     wanted = release.read_checksum(_text(release.checksum), release.file_name)
     found = _download(release.url, to)
     if found != wanted:
@@ -95,7 +95,7 @@ def fetch_artifact(release: Release, to: Path) -> Path:
 
 
 def unpack(artifact: Path, member: str, to: Path) -> None:
-    """One executable file of an archive."""
+    """Extracts one executable file from an archive."""
     with tarfile.open(artifact) as archive:
         source = archive.extractfile(member)
         if not source:

@@ -1,6 +1,6 @@
-"""What a kubelet does for a pod beyond what kwok plays: it projects tokens and tells of exits.
+"""The parts of a kubelet that kwok does not simulate: projected tokens, and the exits of containers.
 
-It acts as the administrator, because it stands for machines; the operator has only its own rights.
+It acts with administrator's rights, as a machine would; the operator has only its own rights.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ class Kubelet:
         return answer
 
     async def token(self, pod: Pod) -> str:
-        """As the pod's projected volume would hold it: for the report server, bound to this pod."""
+        """A token as in the pod's projected volume: for the report server, bound to this pod."""
         bound = {"apiVersion": "v1", "kind": "Pod", "name": pod.name, "uid": pod.uid}
         spec = {
             "audiences": [AUDIENCE],
@@ -52,7 +52,7 @@ class Kubelet:
         return answer.status.token
 
     async def exits(self, pod: Pod, ending: Exit, image: str) -> None:
-        """The container has ended; a pod that is gone by now needs no word."""
+        """Reports that the container has ended; a pod that no longer exists is ignored."""
         body = json.dumps(exit_patch(pod, ending, image, datetime.now(UTC))).encode()
         for _ in range(_TRIES):
             try:
@@ -67,7 +67,7 @@ class Kubelet:
 
 
 def exit_patch(pod: Pod, ending: Exit, image: str, now: datetime) -> Json:
-    """One write, with all that a kubelet's says: phase, conditions, how the container ended."""
+    """One patch with all fields that a kubelet sets: phase, conditions, the container's end."""
     reason = "PodCompleted" if ending.code == 0 else "PodFailed"
     unready = {"status": "False", "reason": reason, "lastTransitionTime": _time(now)}
     conditions = [{"type": kind, **unready} for kind in ("Ready", "ContainersReady")]

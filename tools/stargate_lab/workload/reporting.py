@@ -1,7 +1,7 @@
-"""A worker's reports to the operator, as a plain HTTP client makes them.
+"""The reports of a worker to the operator, through a plain HTTP client.
 
-It shares no code with the operator on purpose: whoever reads the protocol can write this. Each
-report is a TLS connection of its own, which the server closes.
+It shares no code with the operator on purpose: it is written from the protocol's documentation. Each
+report uses a new TLS connection, which the server closes.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from stargate_lab.workload.training import Json
 
 AT_ONCE = 64
 ANSWER_SECONDS = 20.0
-"""Longer than the operator takes at most to write a checkpoint down."""
+"""Longer than the operator needs at most to write a checkpoint to the status."""
 _LONGEST_PAUSE = 10.0
 _STOP = frozenset({"StaleAttempt", "NotFound"})
 _ALREADY_SO = frozenset({"AlreadyComplete", "OlderCheckpoint"})
@@ -26,7 +26,7 @@ Token = Callable[[], Awaitable[str]]
 
 
 class Post(Protocol):
-    """Raises OSError (TimeoutError too) where no answer comes."""
+    """Raises OSError (or TimeoutError) if no answer comes."""
 
     async def __call__(self, token: str, report: Json) -> "Reply": ...
 
@@ -36,7 +36,7 @@ class Dismissed(Exception):  # noqa: N818 - an answer, not an error
 
 
 class Rejected(Exception):  # noqa: N818
-    """The operator cannot make sense of a report: a bug on one of the two sides."""
+    """The operator refuses a report as invalid: a bug on one of the two sides."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Reply:
 
 
 class Server:
-    """Where the ranks of a gang post: the URL and the CA in their environment."""
+    """The report server of a gang: the URL and the CA of its environment."""
 
     def __init__(self, url: str, ca: str) -> None:
         parts = urlsplit(url)
@@ -91,7 +91,7 @@ def parse(answer: bytes) -> Reply:
     return Reply(int(status.split()[1]), decoded, float(headers.get("retry-after", 0)))
 
 
-class Line:
+class ReportClient:
     """One rank's line to the operator; its token is got before the first report, and kept."""
 
     def __init__(self, post: Post, token: Token) -> None:
@@ -99,8 +99,8 @@ class Line:
         self._new_token = token
         self._token = ""
 
-    async def insist(self, report: Json) -> Json:
-        """Until it is taken, however long the operator is away."""
+    async def send_until_accepted(self, report: Json) -> Json:
+        """Sends a report until it is accepted, however long the operator is away."""
         failures = 0
         while True:
             reply = await self._try(report)
@@ -111,13 +111,13 @@ class Line:
             failures += 1
             await asyncio.sleep(_pause(reply, failures))
 
-    async def mention(self, report: Json) -> Json:
-        """Once: what is lost is made good by the next. Empty if it was not taken."""
+    async def send_once(self, report: Json) -> Json:
+        """Sends a report once, because the next one replaces it. Empty if it was not accepted."""
         reply = await self._try(report)
         return reply.body if reply is not None and reply.status == 200 else {}
 
     async def _try(self, report: Json) -> Reply | None:
-        """None: nobody answered."""
+        """The reply; None if there was no answer."""
         try:
             self._token = self._token or await self._new_token()
             reply = await self._post(self._token, report)
@@ -136,7 +136,7 @@ class Line:
 
 
 def _pause(reply: Reply | None, failures: int) -> float:
-    """What the server asks for, at least; spread, because a whole gang may be waiting."""
+    """The server's delay plus a random part, because a whole gang may be waiting."""
     asked = reply.retry_after if reply else 0.0
     backoff: float = min(_LONGEST_PAUSE, 0.25 * 2 ** min(failures, 10))
     return asked + random.uniform(0.5, 1.0) * backoff

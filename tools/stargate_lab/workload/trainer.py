@@ -1,8 +1,8 @@
 """A simulated trainer in every rank: it starts when its whole gang runs, reports, saves, fails, ends.
 
-The training is arithmetic; all that the operator sees of it is real: the pods' status, tokens that
-the API server issued for them, reports over TLS. Gangs of any job are trained, each attempt once. A
-real collective stands still as soon as one of its ranks is gone, and so does this one.
+The training is arithmetic. Everything that the operator sees is real: the status of the pods, tokens
+issued by the API server, reports over TLS. It trains the gangs of every job, each attempt once. Like a
+real collective, a gang stops making progress as soon as one of its ranks is gone.
 """
 
 import asyncio
@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Protocol
 
 from stargate_lab.workload.kubelet import Kubelet
-from stargate_lab.workload.reporting import Dismissed, Line, Server
+from stargate_lab.workload.reporting import Dismissed, ReportClient, Server
 from stargate_lab.workload.training import (
     STEPS_PER_EPOCH,
     Behaviour,
     Exit,
     Fault,
     Json,
-    Orders,
+    WorkerEnvironment,
     progress,
 )
 from stargate_operator.informers.informer import Informer
@@ -43,7 +43,7 @@ class Tell(Protocol):
 
 
 class Trainer:
-    """Trains every gang that comes to run, in one namespace or in all, until it is cancelled."""
+    """Trains every running gang, in one namespace or in all, until it is cancelled."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class Gang:
         self._behaviour = behaviour
         self._tell = tell
         self._ranks: dict[int, Pod] = {}
-        self._orders: Orders | None = None
+        self._environment: WorkerEnvironment | None = None
         self._task: asyncio.Task[None] | None = None
         self._training = False
         self._epoch = 0
@@ -104,11 +104,13 @@ class Gang:
             self._ranks[pod.rank] = pod
         elif self._ranks.pop(pod.rank, None) is not None and self._training:
             self.stand_still()
-        if self._task is None and (0 in self._ranks if self._orders is None else self._is_whole):
+        if self._task is None and (
+            0 in self._ranks if self._environment is None else self._is_whole
+        ):
             self._task = asyncio.create_task(self._live())
 
     def stand_still(self) -> None:
-        """A collective that has lost a rank makes no step, and a trainer that hangs says nothing."""
+        """Stops training without an exit, as a collective does that has lost a rank."""
         self._training = False
         if self._task is not None:
             self._task.cancel()
@@ -119,20 +121,22 @@ class Gang:
 
     @property
     def _is_whole(self) -> bool:
-        return self._orders is not None and len(self._ranks) == self._orders.world_size
+        return self._environment is not None and len(self._ranks) == self._environment.world_size
 
     async def _live(self) -> None:
         with self._telling():
-            if self._orders is None:
-                self._orders = Orders.of(await self._kubelet.manifest(self._ranks[0]))
+            if self._environment is None:
+                self._environment = WorkerEnvironment.of(
+                    await self._kubelet.manifest(self._ranks[0])
+                )
             if self._is_whole:
-                await self._train(self._orders)
+                await self._train(self._environment)
                 return
         self._task = None
 
     @contextmanager
     def _telling(self) -> Iterator[None]:
-        """Whoever runs the trainer hears what went wrong; an attempt ends, the trainer goes on."""
+        """Reports an error as an event: it ends the attempt, not the trainer."""
         try:
             yield
         except* Dismissed as dismissed:
@@ -140,27 +144,29 @@ class Gang:
         except* Exception as failed:
             self._tell("trouble", message=repr(failed.exceptions[0]))
 
-    async def _train(self, orders: Orders) -> None:
-        self._training, self._epoch = True, orders.resume_epoch
-        self._tell("training", ranks=orders.world_size, from_epoch=orders.resume_epoch)
-        server = Server(orders.report_url, orders.report_ca)
+    async def _train(self, environment: WorkerEnvironment) -> None:
+        self._training, self._epoch = True, environment.resume_epoch
+        self._tell("training", ranks=environment.world_size, from_epoch=environment.resume_epoch)
+        server = Server(environment.report_url, environment.report_ca)
         async with asyncio.TaskGroup() as group:
-            others = [group.create_task(self._follow(server, r)) for r in self._followers(orders)]
-            finished = await self._lead(self._line(server, 0), orders)
+            others = [
+                group.create_task(self._follow(server, r)) for r in self._followers(environment)
+            ]
+            finished = await self._lead(self._reports(server, 0), environment)
             for other in others:
                 other.cancel()
         self._training = False
         if finished:
-            self._tell("exiting", ranks=orders.world_size)
-            await self._exit(list(self._ranks), Exit(), orders)
-            self._tell("exited", ranks=orders.world_size)
+            self._tell("exiting", ranks=environment.world_size)
+            await self._exit(list(self._ranks), Exit(), environment)
+            self._tell("exited", ranks=environment.world_size)
 
-    def _followers(self, orders: Orders) -> range:
-        return range(1, 1 if self._behaviour.only_rank_zero_reports else orders.world_size)
+    def _followers(self, environment: WorkerEnvironment) -> range:
+        return range(1, 1 if self._behaviour.only_rank_zero_reports else environment.world_size)
 
-    def _line(self, server: Server, rank: int) -> Line:
+    def _reports(self, server: Server, rank: int) -> ReportClient:
         pod = self._ranks[rank]
-        return Line(server.post, lambda: self._token(pod))
+        return ReportClient(server.post, lambda: self._token(pod))
 
     async def _token(self, pod: Pod) -> str:
         try:
@@ -170,61 +176,63 @@ class Gang:
                 raise ConnectionError(str(error)) from error
             raise Dismissed(f"no token for {pod.name}: {error}") from error
 
-    async def _lead(self, line: Line, orders: Orders) -> bool:
-        """Rank 0's training. Whether all ranks exit now: done, or told to stop."""
-        for epoch in orders.epochs_to_train:
+    async def _lead(self, reports: ReportClient, environment: WorkerEnvironment) -> bool:
+        """The training of rank 0. True if all ranks exit now, because they are done or told to stop."""
+        for epoch in environment.epochs_to_train:
             await asyncio.sleep(self._behaviour.epoch_seconds)
             self._epoch = epoch
-            answer = await self._report_epoch(line, orders)
+            answer = await self._report_epoch(reports, environment)
             if answer.get("stop"):
                 self._tell("told to stop", epoch=epoch)
                 return True
             if fault := self._behaviour.fault(self._ranks[0].attempt, epoch):
-                await self._fail(fault, orders)
+                await self._fail(fault, environment)
                 return False
             if epoch == self._behaviour.silent_after_epoch:
                 self._tell("hangs", epoch=epoch)
                 return False
         return True
 
-    async def _report_epoch(self, line: Line, orders: Orders) -> Json:
+    async def _report_epoch(self, reports: ReportClient, environment: WorkerEnvironment) -> Json:
         report = progress(self._epoch)
-        if not orders.saves_after(self._epoch):
-            return await line.mention(report)
+        if not environment.saves_after(self._epoch):
+            return await reports.send_once(report)
         size = self._behaviour.checkpoint_bytes
-        await line.mention(report | {"checkpoint": orders.checkpoint(self._epoch, "Writing", size)})
+        await reports.send_once(
+            report | {"checkpoint": environment.checkpoint(self._epoch, "Writing", size)}
+        )
         await asyncio.sleep(self._behaviour.checkpoint_seconds)
-        complete = orders.checkpoint(self._epoch, "Complete", size)
-        answer = await line.insist(report | {"checkpoint": complete})
+        complete = environment.checkpoint(self._epoch, "Complete", size)
+        answer = await reports.send_until_accepted(report | {"checkpoint": complete})
         self._tell("acknowledged", epoch=self._epoch)
         return answer
 
     async def _follow(self, server: Server, rank: int) -> None:
-        """Any other rank: a sign of life, when the operator asks for the next."""
-        line = self._line(server, rank)
+        """The training of any other rank: it reports as often as the operator asks for."""
+        reports = self._reports(server, rank)
         await asyncio.sleep(rank / self._behaviour.first_reports_per_second)
         while True:
-            answer = await line.insist({"step": self._epoch * STEPS_PER_EPOCH})
+            answer = await reports.send_until_accepted({"step": self._epoch * STEPS_PER_EPOCH})
             await asyncio.sleep(answer["nextReportSeconds"])
 
-    async def _fail(self, fault: Fault, orders: Orders) -> None:
+    async def _fail(self, fault: Fault, environment: WorkerEnvironment) -> None:
         self._training = False
-        victim = fault.victim(orders.world_size)
+        victim = fault.victim(environment.world_size)
         self._tell("killed", rank=victim, epoch=self._epoch, exit_code=fault.exit.code)
-        bystanders = [self._ranks[rank] for rank in fault.bystanders(orders.world_size)]
-        await self._exit([victim], fault.exit, orders)
+        bystanders = [self._ranks[rank] for rank in fault.bystanders(environment.world_size)]
+        await self._exit([victim], fault.exit, environment)
         if bystanders:
             await asyncio.sleep(_ECHO_SECONDS)
-            crashes = (self._kubelet.exits(pod, _CRASH, orders.image) for pod in bystanders)
+            crashes = (self._kubelet.exits(pod, _CRASH, environment.image) for pod in bystanders)
             await asyncio.gather(*crashes)
 
-    async def _exit(self, ranks: list[int], ending: Exit, orders: Orders) -> None:
+    async def _exit(self, ranks: list[int], ending: Exit, environment: WorkerEnvironment) -> None:
         pods = [self._ranks[rank] for rank in ranks]
-        await asyncio.gather(*(self._kubelet.exits(pod, ending, orders.image) for pod in pods))
+        await asyncio.gather(*(self._kubelet.exits(pod, ending, environment.image) for pod in pods))
 
 
 async def train(kubeconfig: Path, behaviour: Behaviour, namespace: str | None = None) -> None:
-    """`python -m stargate_lab trainer`: what happens stands on stdout, a JSON object a line."""
+    """`python -m stargate_lab trainer`: prints each event as one line of JSON."""
     client = Client(
         load_endpoint(kubeconfig), user_agent="stargate-trainer", in_flight=WRITES_AT_ONCE
     )

@@ -1,6 +1,6 @@
-"""A training that is arithmetic: what a pod's environment orders, and what a trainer makes up.
+"""A simulated training: its parameters from the pod's environment, and its invented numbers.
 
-Pure. What is not simulated (tokens, reports, exits) is in `trainer.py` and `kubelet.py`.
+Pure. Tokens, reports and exits, which are real, are in `trainer.py` and `kubelet.py`.
 """
 
 import math
@@ -15,8 +15,8 @@ _FAULT_PARTS = frozenset({"epoch", "rank", "attempt", "exit", "reason", "echoes"
 
 
 @dataclass(frozen=True)
-class Orders:
-    """What the operator told the ranks of one attempt, as it stands in their environment."""
+class WorkerEnvironment:
+    """The operator's instructions to the ranks of one attempt, from their environment."""
 
     report_url: str
     report_ca: str
@@ -28,7 +28,7 @@ class Orders:
     image: str = ""
 
     @classmethod
-    def of(cls, pod: Mapping[str, Any]) -> "Orders":
+    def of(cls, pod: Mapping[str, Any]) -> "WorkerEnvironment":
         container = pod["spec"]["containers"][0]
         env = {entry["name"]: entry.get("value", "") for entry in container["env"]}
         return cls(
@@ -56,7 +56,7 @@ class Orders:
 
 @dataclass(frozen=True)
 class Exit:
-    """How a container ends; `reason` is the kubelet's (Completed, Error, OOMKilled)."""
+    """How a container ends; `reason` is the kubelet's: Completed, Error, OOMKilled."""
 
     code: int = 0
     reason: str = "Completed"
@@ -70,7 +70,7 @@ class Exit:
 class Fault:
     """A rank (modulo the number of ranks) dies once `epoch` epochs are completed in `attempt`.
 
-    `echoes` more ranks crash a moment later, as ranks do that lose one of their collective.
+    `echoes` more ranks crash a moment later, as ranks do that lose a member of their collective.
     """
 
     epoch: int
@@ -108,10 +108,10 @@ class Fault:
 
 @dataclass(frozen=True)
 class Behaviour:
-    """How the trainers of this process behave; a test changes what it is about.
+    """How the trainers of this process behave; a test changes only the fields of its subject.
 
-    `silent_after_epoch`: the gang hangs there; its pods run on and nobody reports.
-    `first_reports_per_second`: ranks start at once, and would all say their first word at once.
+    `silent_after_epoch`: the gang hangs after this epoch; its pods keep running, without reports.
+    `first_reports_per_second`: limits the first reports of a gang, whose ranks all start at once.
     """
 
     epoch_seconds: float = 1.0

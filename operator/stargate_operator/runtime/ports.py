@@ -1,0 +1,38 @@
+"""What a replica takes from the machine that it runs on: its network, its clocks and its random numbers.
+
+Tests hand in others: an API server in memory, virtual time and the random numbers of a seed.
+"""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from stargate_operator.kube.config import Endpoint
+from stargate_operator.kube.transport import Jitter, Transport
+
+
+def _connections(endpoint: Endpoint) -> Transport | None:
+    """The client makes its own."""
+    del endpoint
+    return None
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Ports:
+    """`transport` is asked once for each client; None stands for connections to the endpoint."""
+
+    transport: Callable[[Endpoint], Transport | None] = _connections
+    now: Callable[[], datetime] = _now
+    """The wall clock, in UTC. It may be set while the process runs."""
+    monotonic: Callable[[], float] = time.monotonic
+    """Seconds that nobody sets."""
+    jitter: Jitter = random.uniform
+
+
+MACHINE = Ports()

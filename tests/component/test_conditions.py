@@ -1,0 +1,140 @@
+"""What only the cluster can know becomes a condition in the API's own words, and resolves itself."""
+
+import asyncio
+
+from tests.kit.api_server.resources import PODS, RUNTIMES, SERVICES, Key
+from tests.kit.cluster import Cluster
+from tests.kit.cluster.cluster import RUNTIME
+from tests.kit.cluster.jobs import condition
+
+PROMPT = 10.0
+"""Seconds after which a user must know what is wrong."""
+
+
+async def test_a_missing_class_is_named_and_waited_for(cluster: Cluster) -> None:
+    await cluster.operated()
+    job = cluster.apply(acceleratorType="quantum")
+    told = await job.wait_condition("Accepted", "False", "AcceleratorClassNotFound", PROMPT)
+    assert "'quantum'" in told["message"]
+    assert "stargate_silicon_v2" in told["message"]
+    assert job.now.phase == "Pending"
+    await cluster.rests()
+    cluster.add_class("quantum")
+    cluster.add_nodes(2, "quantum")
+    assert condition(await job.wait_phase("Running"), "Accepted")["status"] == "True"
+
+
+async def test_a_missing_runtime_is_named_and_waited_for(cluster: Cluster) -> None:
+    await cluster.operated()
+    job = cluster.apply(runtime="bespoke")
+    told = await job.wait_condition("Accepted", "False", "RuntimeNotFound", PROMPT)
+    assert "spec.runtime" in told["message"]
+    assert "'bespoke'" in told["message"]
+    cluster.add_runtime("bespoke", **{**RUNTIME, "isDefault": False, "image": "bespoke:1"})
+    await job.wait_phase("Running")
+    assert job.pods()[0].raw["spec"]["containers"][0]["image"] == "bespoke:1"
+
+
+async def test_two_default_runtimes_are_one_too_many(cluster: Cluster) -> None:
+    cluster.add_runtime("other-default", **RUNTIME)
+    await cluster.operated()
+    job = cluster.apply()
+    told = await job.wait_condition("Accepted", "False", "RuntimeAmbiguous", PROMPT)
+    assert "default, other-default" in told["message"]
+    cluster.server.delete(Key(RUNTIMES, "", "other-default"), agent="admin")
+    await job.wait_phase("Running")
+
+
+async def test_a_service_account_that_the_runtime_forbids_is_named(cluster: Cluster) -> None:
+    await cluster.operated()
+    job = cluster.apply(template={"serviceAccountName": "admin"})
+    told = await job.wait_condition("Accepted", "False", "ServiceAccountNotAllowed", PROMPT)
+    assert "spec.template.serviceAccountName" in told["message"]
+    assert "'admin'" in told["message"]
+
+
+async def test_a_quota_is_a_condition_and_no_hot_loop(cluster: Cluster) -> None:
+    quota = cluster.quota(pods=1)
+    await cluster.operated()
+    job = cluster.apply(nodes=3)
+    told = await job.wait_condition("Scheduled", "False", "PodsRefused", PROMPT)
+    assert "exceeded quota: quota" in told["message"]
+    assert job.now.phase == "Starting"
+    before = len(cluster.recorder.requests())
+    await asyncio.sleep(120)
+    asked = cluster.recorder.requests()[before:]
+    tries = [each for each in asked if (each.verb, each.resource) == ("create", "pods")]
+    assert 4 <= len(tries) <= 24, "rounds of at most three tries, ever further apart"
+    assert len(job.events("PodsRefused")) == 1
+    quota.pods = 3
+    await job.wait_phase("Running")
+
+
+async def test_a_quota_on_one_job_stops_no_other(cluster: Cluster) -> None:
+    cluster.quota(pods=2)
+    await cluster.operated()
+    blocked = cluster.apply("blocked", nodes=3)
+    await blocked.wait_condition("Scheduled", "False", "PodsRefused", PROMPT)
+    blocked.delete()
+    await blocked.wait_gone()
+    await cluster.apply("modest", nodes=2).wait_phase("Running")
+
+
+async def test_a_job_in_trouble_can_be_suspended_and_deleted(cluster: Cluster) -> None:
+    cluster.quota(pods=1)
+    await cluster.operated()
+    job = cluster.apply(nodes=3)
+    await job.wait_condition("Scheduled", "False", "PodsRefused", PROMPT)
+    job.suspend()
+    await job.wait_condition("Suspended", "True", "Suspended")
+    job.delete()
+    await job.wait_gone(seconds=15)
+
+
+async def test_an_image_that_cannot_be_pulled_is_named(cluster: Cluster) -> None:
+    cluster.kubelets.cannot_start = lambda pod: (
+        "ImagePullBackOff" if pod["metadata"]["name"].endswith("-1") else ""
+    )
+    await cluster.operated()
+    job = cluster.apply()
+    told = await job.wait_condition("Ready", "False", "ContainerCannotStart", PROMPT)
+    assert "rank 1: ImagePullBackOff" in told["message"]
+    assert job.now.phase == "Starting"
+    cluster.kubelets.cannot_start = lambda _: ""
+    cluster.kubelets.start(job.rank(1).raw)
+    assert condition(await job.wait_phase("Running"), "Ready")["status"] == "True"
+
+
+async def test_a_command_that_does_not_exist_is_named(cluster: Cluster) -> None:
+    await cluster.operated()
+    job = cluster.apply(restartPolicy={"maxRestarts": 0})
+    await job.wait_phase("Running")
+    words = 'exec: "trian.py": executable file not found in $PATH'
+    job.kill(1, 128, reason="StartError", message=words)
+    failed = await job.wait_phase("Failed")
+    assert failed.attempts[0]["cause"] == "CannotStart"
+    assert words in condition(failed, "Failed")["message"]
+
+
+async def test_a_name_that_somebody_elses_pod_has_is_waited_for(cluster: Cluster) -> None:
+    squatter = {"metadata": {"name": "job-1-0"}, "spec": {"containers": [{"image": "i"}]}}
+    cluster.server.create(PODS, squatter, agent="researcher", namespace=cluster.namespace)
+    await cluster.operated()
+    job = cluster.apply()
+    told = await job.wait_condition("Scheduled", "False", "NameTaken", PROMPT)
+    assert "there is a pod job-1-0 already" in told["message"]
+    key = Key(PODS, cluster.namespace, "job-1-0")
+    cluster.server.delete(key, agent="researcher", gracePeriodSeconds=0)
+    assert (await job.wait_phase("Running")).attempt == 1
+
+
+async def test_a_name_that_somebody_elses_service_has_is_waited_for(cluster: Cluster) -> None:
+    service = {"metadata": {"name": "job"}, "spec": {"ports": [{"port": 80}]}}
+    cluster.server.create(SERVICES, service, agent="researcher", namespace=cluster.namespace)
+    await cluster.operated()
+    job = cluster.apply()
+    told = await job.wait_condition("Scheduled", "False", "NameTaken", PROMPT)
+    assert "there is a Service job already" in told["message"]
+    assert not job.pods(), "no pod without its Service"
+    cluster.server.delete(Key(SERVICES, cluster.namespace, "job"), agent="researcher")
+    await job.wait_phase("Running")

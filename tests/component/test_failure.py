@@ -1,0 +1,204 @@
+"""What fails, and how a job comes back from it: from where, because of what, and at what cost."""
+
+import asyncio
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from tests.kit.cluster import Cluster, JobStory
+from tests.kit.cluster.jobs import condition, ending
+
+
+async def running(cluster: Cluster, nodes: int = 2, **spec: Any) -> JobStory:
+    await cluster.operated()
+    job = cluster.apply(nodes=nodes, **spec)
+    await job.wait_phase("Running")
+    return job
+
+
+def seconds_to_act(job: JobStory) -> float:
+    """From the commit of the first failed pod to that of the next attempt."""
+    writes = job.cluster.recorder.writes
+    failed = next(each.at for each in writes if each.pod and each.pod.phase == "Failed")
+    return next(each.at for each in writes if each.job and each.job.attempt == 2) - failed
+
+
+async def test_a_failed_rank_restarts_the_gang_from_its_checkpoint(cluster: Cluster) -> None:
+    job = await running(cluster, nodes=3)
+    rank_zero = job.worker()
+    assert (await rank_zero.saves(5)).status == 200
+    assert (await rank_zero.saves(10)).status == 200
+    await rank_zero.saves(15, "Writing")
+    victim = job.kill(2, 3, message="Traceback: out of luck")
+    again = await job.wait_phase("Running", attempt=2)
+    assert again.restarts == 1
+    assert again.restored_from == {"epoch": 10, "uri": rank_zero.checkpoint(10)["uri"]}
+    assert again.status["progress"]["percent"] == 10.0
+    found = ending(again)
+    assert (found["cause"], found["rank"], found["node"]) == ("Exit", 2, victim.node)
+    assert (found["exitCode"], found["worldSize"]) == (3, 3)
+    assert "out of luck" in found["message"]
+    assert ending(again, 2)["restoredEpoch"] == 10
+    assert {pod.env["STARGATE_RESUME_EPOCH"] for pod in job.pods()} == {"10"}
+    assert seconds_to_act(job) >= 0.9, "another rank might have been the first"
+
+
+async def test_an_attempt_without_a_checkpoint_starts_from_nothing(cluster: Cluster) -> None:
+    job = await running(cluster)
+    await job.worker().report(epoch=4)
+    job.oom_kill(1)
+    again = await job.wait_phase("Running", attempt=2)
+    assert again.restored_from is None
+    assert job.worker().resumes_from is None
+    assert again.status["progress"]["epoch"] == 0
+
+
+async def test_a_gang_of_one_restarts_with_nothing_left_to_delete(cluster: Cluster) -> None:
+    job = await running(cluster, nodes=1)
+    job.kill(0, 1)
+    assert (await job.wait_phase("Running", attempt=2)).restarts == 1
+
+
+async def test_an_out_of_memory_kill_acts_at_once(cluster: Cluster) -> None:
+    job = await running(cluster, nodes=3)
+    job.oom_kill(1)
+    again = await job.wait_phase("Running", attempt=2)
+    assert (ending(again)["cause"], ending(again)["exitCode"]) == ("OOMKilled", 137)
+    assert seconds_to_act(job) < 0.2
+
+
+@pytest.mark.parametrize(("code", "cause"), [(137, "Signal"), (1, "Exit"), (255, "Exit")])
+async def test_an_exit_code_gives_the_cause(cluster: Cluster, code: int, cause: str) -> None:
+    job = await running(cluster)
+    job.kill(1, code)
+    again = await job.wait_phase("Running", attempt=2)
+    assert (ending(again)["cause"], ending(again)["rank"]) == (cause, 1)
+
+
+async def test_the_first_to_fail_is_blamed_not_the_first_seen(cluster: Cluster) -> None:
+    """One rank's death makes the others crash, and their kubelets may be quicker to say so."""
+    job = await running(cluster, nodes=3)
+    job.kill(0, 1, message="connection reset by peer")
+    await asyncio.sleep(0.5)
+    job.kill(2, 1, late=5.0)
+    again = await job.wait_phase("Running", attempt=2)
+    assert ending(again)["rank"] == 2
+    assert again.restarts == 1
+
+
+async def test_a_job_fails_when_its_restarts_are_used_up(cluster: Cluster) -> None:
+    job = await running(cluster, restartPolicy={"maxRestarts": 1})
+    job.kill(1, 7)
+    await job.wait_phase("Running", attempt=2)
+    job.oom_kill(0)
+    failed = await job.wait_phase("Failed")
+    said = condition(failed, "Failed")
+    assert said["reason"] == "MaxRestartsExceeded"
+    assert "OOMKilled" in said["message"]
+    assert "maxRestarts" in said["message"]
+    assert (failed.attempt, failed.restarts) == (2, 1)
+    await job.wait_pods(lambda pods: not any(pod.live for pod in pods), "no live worker")
+    await cluster.rests()
+
+
+async def test_a_checkpoint_forgives_the_failures_before_it(cluster: Cluster) -> None:
+    job = await running(cluster, restartPolicy={"maxRestarts": 1})
+    job.kill(1, 7)
+    again = await job.wait_phase("Running", attempt=2)
+    assert again.status["failuresSinceCheckpoint"] == 1
+    assert (await job.worker().saves(5)).status == 200
+    job.oom_kill(1)
+    again = await job.wait_phase("Running", attempt=3)
+    assert again.restarts == 2
+    assert again.status["failuresSinceCheckpoint"] == 1
+
+
+async def test_failures_in_a_row_are_tried_again_later_each_time(cluster: Cluster) -> None:
+    job = await running(cluster, nodes=1)
+    pauses = []
+    for attempt in range(2, 6):
+        before = cluster.loop.time()
+        job.oom_kill(0)
+        await job.wait_phase("Running", attempt=attempt)
+        pauses.append(cluster.loop.time() - before)
+    assert pauses == pytest.approx([1, 10, 20, 40], abs=1.5)
+
+
+async def test_the_culprits_pod_and_nine_others_stay_until_the_next_restart(
+    cluster: Cluster,
+) -> None:
+    cluster.add_nodes(6)
+    job = await running(cluster, nodes=14)
+    for rank in (12, *range(12)):
+        job.kill(rank, 1, late=1.0 if rank == 12 else 0.0)
+    again = await job.wait_phase("Running", attempt=2)
+    assert ending(again)["rank"] == 12
+    kept = await job.wait_pods(
+        lambda pods: sum(pod.attempt == 1 for pod in pods) == 10, "ten failed pods kept"
+    )
+    assert f"{job.name}-1-12" in {pod.name for pod in kept}
+    job.delete_pod(3)
+    await job.wait_phase("Running", attempt=3)
+    await job.wait_pods(lambda pods: {each.attempt for each in pods} == {3}, "only attempt 3")
+
+
+@pytest.mark.parametrize("grace", [0, 2])
+async def test_a_rank_deleted_by_hand_is_no_fault_of_the_training(
+    cluster: Cluster, grace: int
+) -> None:
+    job = await running(cluster, nodes=3)
+    job.delete_pod(1, grace=grace)
+    again = await job.wait_phase("Running", attempt=2)
+    assert (ending(again)["cause"], ending(again)["rank"]) == ("Deleted", 1)
+    assert again.restarts == 1
+    assert not again.status.get("failuresSinceCheckpoint")
+
+
+async def test_a_rank_deleted_by_hand_while_the_gang_starts_is_made_again(cluster: Cluster) -> None:
+    await cluster.operated()
+    job = cluster.apply(nodes=9)
+    await job.wait(lambda job: job.workers.get("scheduled") == 8, "all but one with a node")
+    placed = next(pod for pod in job.pods() if pod.node)
+    job.delete_pod(placed.rank)
+    await job.wait_pods(
+        lambda pods: any(pod.rank == placed.rank and pod.uid != placed.uid for pod in pods),
+        f"rank {placed.rank} again",
+    )
+    cluster.add_nodes(1)
+    assert (await job.wait_phase("Running")).attempt == 1
+
+
+async def test_an_evicted_rank_restarts_the_gang_uncounted(cluster: Cluster) -> None:
+    job = await running(cluster)
+    job.evict(1)
+    again = await job.wait_phase("Running", attempt=2)
+    assert ending(again)["cause"] == "Evicted"
+    assert "low on resource" in ending(again)["message"]
+    assert not again.status.get("failuresSinceCheckpoint")
+
+
+async def test_goodput_says_where_the_time_went(cluster: Cluster) -> None:
+    job = await running(cluster)
+    await asyncio.sleep(60)
+    assert (await job.worker().saves(5)).status == 200
+    await asyncio.sleep(30)
+    job.kill(1, 1)
+    await job.wait_phase("Running", attempt=2)
+    await asyncio.sleep(60)
+    job.finish()
+    done = await job.wait_phase("Succeeded")
+    spent = done.status["goodput"]
+    parts = ("productiveSeconds", "startingSeconds", "lostSeconds", "restartingSeconds")
+    first, last = done.attempts[0]["start"], done.status["accountedTime"]
+    total = sum(spent[part] for part in parts)
+    assert total == pytest.approx(seconds_between(first, last), abs=0.1)
+    assert spent["ratio"] == pytest.approx(spent["productiveSeconds"] / total, abs=0.001)
+    assert spent["productiveSeconds"] == pytest.approx(120, abs=3)
+    assert spent["lostSeconds"] == pytest.approx(30, abs=2)
+    assert spent["startingSeconds"] > 0
+    assert spent["restartingSeconds"] > 0
+
+
+def seconds_between(one: str, other: str) -> float:
+    return (datetime.fromisoformat(other) - datetime.fromisoformat(one)).total_seconds()

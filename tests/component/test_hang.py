@@ -1,0 +1,111 @@
+"""A gang that falls silent is restarted; one that is only slow to speak is left alone."""
+
+import asyncio
+
+from tests.kit.cluster import Cluster, JobStory
+from tests.kit.cluster.jobs import condition, ending
+from tests.kit.cluster.workers import reporting
+
+
+async def running(cluster: Cluster, nodes: int = 2, **hang: int) -> JobStory:
+    await cluster.operated()
+    job = cluster.apply(nodes=nodes, hang=hang)
+    await job.wait_phase("Running")
+    return job
+
+
+async def test_a_gang_that_stops_reporting_restarts_from_its_checkpoint(cluster: Cluster) -> None:
+    job = await running(cluster, reportTimeoutSeconds=120)
+    rank_zero = job.worker()
+    assert (await rank_zero.saves(5)).status == 200
+    async with reporting(rank_zero, job.worker(1), epoch=7):
+        await asyncio.sleep(600)
+        assert job.now.attempt == 1
+    again = await job.wait_phase("Running", attempt=2, seconds=150)
+    ended = ending(again)
+    assert ended["cause"] == "Hang"
+    assert "(spec.hang.reportTimeoutSeconds); the last epoch known is 7" in ended["message"]
+    assert again.restored_from
+    assert again.restored_from["epoch"] == 5
+    assert (again.restarts, again.status["failuresSinceCheckpoint"]) == (1, 1)
+    assert any("Hang" in event["message"] for event in job.events("AttemptEnded"))
+
+
+async def test_one_silent_rank_is_named_when_the_others_follow(cluster: Cluster) -> None:
+    job = await running(cluster, nodes=3, reportTimeoutSeconds=60)
+    async with reporting(job.worker(1)):
+        await asyncio.sleep(30)
+    async with reporting(job.worker(0), job.worker(2)):
+        await asyncio.sleep(300)
+        assert job.now.attempt == 1, "one silent rank is no hang"
+    ended = ending(await job.wait(lambda job: job.attempt == 2, "attempt 2"))
+    assert (ended["cause"], ended["rank"]) == ("Hang", 1)
+    assert "rank 1 fell silent first" in ended["message"]
+    assert ended["node"]
+
+
+async def test_a_gang_that_never_reports_is_restarted(cluster: Cluster) -> None:
+    job = await running(cluster, reportTimeoutSeconds=60)
+    ended = ending(await job.wait(lambda job: job.attempt == 2, "attempt 2"))
+    assert ended["cause"] == "Hang"
+    assert "none has since all of them ran" in ended["message"]
+
+
+async def test_a_job_that_hangs_in_each_attempt_fails(cluster: Cluster) -> None:
+    await cluster.operated()
+    hang, policy = {"reportTimeoutSeconds": 60}, {"maxRestarts": 1}
+    job = cluster.apply(nodes=1, hang=hang, restartPolicy=policy)
+    failed = await job.wait_phase("Failed", seconds=300)
+    assert [each["cause"] for each in failed.attempts] == ["Hang", "Hang"]
+    assert condition(failed, "Failed")["reason"] == "MaxRestartsExceeded"
+
+
+async def test_the_timeout_can_be_set_and_taken_back_while_it_runs(cluster: Cluster) -> None:
+    job = await running(cluster, reportTimeoutSeconds=60)
+    async with reporting(job.worker()):
+        await asyncio.sleep(10)
+        job.patch(hang=None)
+        await asyncio.sleep(10)
+    await asyncio.sleep(600)
+    assert job.now.attempt == 1, "nothing is a hang without a timeout"
+    job.patch(hang={"reportTimeoutSeconds": 1})
+    await asyncio.sleep(3)
+    assert job.now.attempt == 1, "ranks that were told to come back later are waited for"
+    assert ending(await job.wait(lambda job: job.attempt == 2, "attempt 2"))["cause"] == "Hang"
+
+
+async def test_a_suspended_job_is_silent_on_purpose(cluster: Cluster) -> None:
+    job = await running(cluster, reportTimeoutSeconds=60)
+    async with reporting(job.worker(0)):
+        job.suspend()
+        await job.wait_phase("Suspended")
+    await asyncio.sleep(120)
+    assert job.now.attempts[-1]["cause"] == "Suspended"
+
+
+async def test_an_operator_that_was_away_takes_no_silence_for_a_hang(cluster: Cluster) -> None:
+    operator = await cluster.operated()
+    job = cluster.apply(hang={"reportTimeoutSeconds": 60})
+    await job.wait_phase("Running")
+    async with reporting(job.worker(0), job.worker(1), epoch=3):
+        await asyncio.sleep(20)
+        with cluster.recorder.interrupted():
+            cluster.crash(operator, back_after=120.0)
+            await cluster.until(lambda: cluster.leader, "an operator", 200)
+        await asyncio.sleep(100)
+        assert job.now.attempt == 1
+    ended = ending(await job.wait(lambda job: job.attempt == 2, "attempt 2"))
+    assert ended["cause"] == "Hang"
+    assert "last epoch known is 3" in ended["message"]
+
+
+async def test_a_hang_found_by_a_new_operator_blames_no_rank(cluster: Cluster) -> None:
+    operator = await cluster.operated()
+    job = cluster.apply(hang={"reportTimeoutSeconds": 60})
+    await job.wait_phase("Running")
+    with cluster.recorder.interrupted():
+        await cluster.restarted(operator)
+    hung = ending(await job.wait(lambda job: job.attempt == 2, "attempt 2"))
+    assert hung["cause"] == "Hang"
+    assert "when the operator began to listen" in hung["message"]
+    assert "rank" not in hung

@@ -1,0 +1,98 @@
+"""Requests that are refused or lost, before or after the API server has done what they asked for."""
+
+import asyncio
+
+import pytest
+
+from tests.kit.api_server import faults
+from tests.kit.cluster import Cluster
+from tests.kit.recorder.history import Job
+
+
+async def test_a_gang_runs_whose_create_was_done_but_never_answered(cluster: Cluster) -> None:
+    """The retry finds a running pod, and the watch tells of that same version only later."""
+    await cluster.operated()
+    [watch] = [
+        watch
+        for watch in cluster.server.watches
+        if watch.resource.plural == "pods" and watch.labels == "stargate.dev/job-uid"
+    ]
+    creates = {"verb": "create", "resource": "pods"}
+    cluster.server.strike(faults.ANSWER_LOST, times=1, **creates)
+    cluster.server.strike(faults.delayed(before=3.0), times=1, **creates)
+    with cluster.recorder.interrupted():
+        watch.hold()
+        job = cluster.apply(nodes=1)
+        await job.wait_pods(lambda pods: any(each.phase == "Running" for each in pods), "a pod")
+        await cluster.until(
+            lambda: any(each.code == 409 for each in cluster.server.audit), "the retry's 409"
+        )
+        await asyncio.sleep(1)
+        watch.release()
+    assert (await job.wait_phase("Running", seconds=10)).attempt == 1
+
+
+FAULTS = {
+    "refused with 429": faults.too_many(),
+    "refused with 500": faults.broken(),
+    "lost": faults.LOST,
+    "done and not answered": faults.ANSWER_LOST,
+    "unheard": faults.UNHEARD,
+    "done in silence": faults.UNANSWERED,
+}
+WRITES = {
+    "a pod's create": {"verb": "create", "resource": "pods"},
+    "a Service's create": {"verb": "create", "resource": "services"},
+    "a status": {"verb": "update", "resource": "stargatejobs/status"},
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+async def test_a_gang_starts_whose_write_failed_three_times(
+    cluster: Cluster, fault: faults.Fault, write: dict[str, str]
+) -> None:
+    await cluster.operated()
+    rule = cluster.server.strike(fault, times=3, **write)
+    with cluster.recorder.interrupted():
+        job = cluster.apply(nodes=4)
+        running = await job.wait_phase("Running")
+    assert rule.struck
+    assert (running.attempt, running.restarts) == (1, 0)
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+async def test_a_gang_restarts_whose_deletes_failed(cluster: Cluster, fault: faults.Fault) -> None:
+    await cluster.operated()
+    job = cluster.apply(nodes=4)
+    await job.wait_phase("Running")
+    rule = cluster.server.strike(fault, times=3, verb="delete", resource="pods")
+    with cluster.recorder.interrupted():
+        job.oom_kill(1)
+        running = await job.wait_phase("Running", attempt=2)
+    assert rule.struck
+    assert running.restarts == 1
+
+
+async def test_a_conflicting_write_is_read_again(cluster: Cluster) -> None:
+    """Somebody writes the job between each observation and its status."""
+    await cluster.operated()
+    edits = iter(range(3))
+
+    def edit(_: object) -> None:
+        number = next(edits, None)
+        if number is not None:
+            job.patch(epochs=101 + number)
+
+    cluster.server.strike(
+        faults.delayed(before=0.5),
+        verb="update",
+        resource="stargatejobs/status",
+        times=3,
+        before=edit,
+    )
+    job = cluster.apply(nodes=2)
+    running: Job = await job.wait_phase("Running")
+    assert running.spec["epochs"] == 103
+    conflicts = [each for each in cluster.server.audit if each.code == 409]
+    assert len(conflicts) == 3

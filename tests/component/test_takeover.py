@@ -1,0 +1,166 @@
+"""Two operators at once: one leads and writes, the other waits, ready to take over.
+
+Whether the leader is killed, stands still, is cut off or is told to stop: the other one leads within
+the lease, nothing of the old one is done any more, and what was acknowledged stands.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from tests.kit.api_server.resources import LEASES, Key
+from tests.kit.cluster import Cluster, Replica
+from tests.kit.cluster.jobs import ending
+from tests.kit.cluster.replica import OPERATOR_NAMESPACE
+from tests.kit.cluster.workers import reporting
+from tests.kit.recorder.history import Request
+
+LEASE, RETRY = 15.0, 2.0
+TAKEN_OVER = LEASE + 2 * RETRY
+
+
+@dataclass(frozen=True)
+class Fault:
+    name: str
+    strike: Callable[[Replica], None]
+    revive: Callable[[Replica], None] = lambda _: None
+    within: float = TAKEN_OVER
+
+    def __str__(self) -> str:
+        return self.name
+
+
+FAULTS = [
+    Fault("killed", Replica.kill),
+    Fault("stands-still", Replica.pause, Replica.go_on),
+    Fault("cut-off", Replica.cut_off, Replica.reconnect),
+    Fault("told-to-stop", Replica.tell_to_stop, within=2 * RETRY),
+]
+
+
+async def pair(cluster: Cluster) -> tuple[Replica, Replica]:
+    """The leader, and one that stands by."""
+    leader = await cluster.operated()
+    standby = cluster.replica()
+    await asyncio.sleep(5)
+    return leader, standby
+
+
+async def taken_over(cluster: Cluster, fault: Fault, leader: Replica, standby: Replica) -> None:
+    with cluster.recorder.interrupted():
+        fault.strike(leader)
+        await cluster.until(lambda: standby.leads, "the other one to lead", fault.within)
+
+
+async def assert_one_writer(
+    cluster: Cluster, fault: Fault, leader: Replica, standby: Replica
+) -> None:
+    """The old leader is back, and ends: of what it asked for nothing is done after the takeover."""
+    taken = next(each.began for each in writes(cluster, standby) if each.resource != "leases")
+    fault.revive(leader)
+    await cluster.until(lambda: not leader.runs, "the old leader to end")
+    late = [each for each in writes(cluster, leader) if each.ended > taken]
+    assert not late
+    assert standby.leads
+
+
+def writes(cluster: Cluster, replica: Replica) -> list[Request]:
+    requests = cluster.recorder.requests()
+    ours = [each for each in requests if each.agent == replica.name]
+    return [each for each in ours if each.writes and each.code < 300]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+async def test_a_leader_is_lost_while_one_gang_comes_and_another_goes(
+    cluster: Cluster, fault: Fault
+) -> None:
+    cluster.add_nodes(12)
+    leader, standby = await pair(cluster)
+    going = cluster.apply("going", nodes=8)
+    await going.wait_phase("Running")
+    assert (await going.worker().insists(5)).status == 200
+    going.oom_kill(7)
+    await going.wait_pods(lambda pods: any(pod.deleting for pod in pods), "the teardown")
+    coming = cluster.apply("coming", nodes=10)
+    await coming.wait_pods(lambda pods: len(pods) >= 3, "the creation")
+    await taken_over(cluster, fault, leader, standby)
+    again = await going.wait_phase("Running", attempt=2)
+    assert (again.restarts, again.attempts[1]["restoredEpoch"]) == (1, 5)
+    assert (await coming.wait_phase("Running")).attempt == 1
+    await assert_one_writer(cluster, fault, leader, standby)
+    for job in (going, coming):
+        job.finish()
+        await job.wait_phase("Succeeded")
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+async def test_no_silence_during_a_takeover_is_a_hang(cluster: Cluster, fault: Fault) -> None:
+    leader, standby = await pair(cluster)
+    job = cluster.apply(hang={"reportTimeoutSeconds": 20})
+    await job.wait_phase("Running")
+    async with reporting(job.worker(0), job.worker(1), epoch=1):
+        await asyncio.sleep(30)
+        await taken_over(cluster, fault, leader, standby)
+        await asyncio.sleep(60)
+        assert job.now.attempt == 1
+    ended = ending(await job.wait(lambda job: job.attempt == 2, "attempt 2"))
+    assert ended["cause"] == "Hang"
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+async def test_reports_find_the_new_leader(cluster: Cluster, fault: Fault) -> None:
+    leader, standby = await pair(cluster)
+    job = cluster.apply(nodes=3)
+    await job.wait_phase("Running")
+    assert (await job.worker().insists(5)).status == 200
+    assert cluster.reports_reach is leader
+    await taken_over(cluster, fault, leader, standby)
+    assert (await job.worker().insists(10)).status == 200
+    assert cluster.reports_reach is standby
+    assert [each["epoch"] for each in job.now.checkpoints] == [10, 5]
+    job.oom_kill(1)
+    again = await job.wait_phase("Running", attempt=2)
+    assert again.restored_from
+    assert again.restored_from["epoch"] == 10
+
+
+async def test_a_standby_writes_nothing(cluster: Cluster) -> None:
+    _, standby = await pair(cluster)
+    job = cluster.apply()
+    await job.wait_phase("Running")
+    job.oom_kill(1)
+    await job.wait_phase("Running", attempt=2)
+    assert not writes(cluster, standby)
+
+
+async def test_a_leader_whose_lease_is_deleted_ends(cluster: Cluster) -> None:
+    leader, standby = await pair(cluster)
+    cluster.server.delete(Key(LEASES, OPERATOR_NAMESPACE, "stargate-operator"), agent="admin")
+    await cluster.until(lambda: not leader.runs, "the old leader to end", 5)
+    await cluster.until(lambda: standby.leads, "the other one to lead", 2 * RETRY)
+    assert leader.exit_status == 1
+
+
+async def test_a_leader_told_to_stop_gives_the_lease_back(cluster: Cluster) -> None:
+    leader, _ = await pair(cluster)
+    leader.tell_to_stop()
+    await leader.ended()
+    assert leader.exit_status == 0
+    lease = cluster.server.get(LEASES, "stargate-operator", OPERATOR_NAMESPACE)
+    assert lease
+    assert lease["spec"]["holderIdentity"] == ""
+
+
+async def test_a_leader_whose_wall_clock_is_set_leads_on(cluster: Cluster) -> None:
+    leader, standby = await pair(cluster)
+    job = cluster.apply(hang={"reportTimeoutSeconds": 30})
+    await job.wait_phase("Running")
+    async with reporting(job.worker(0), job.worker(1), epoch=1):
+        for skew in (3600.0, -3600.0, 0.0):
+            leader.skew = skew
+            await asyncio.sleep(60)
+    assert (job.now.phase, job.now.attempt) == ("Running", 1)
+    assert leader.leads
+    assert not standby.leads

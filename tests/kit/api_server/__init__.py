@@ -1,0 +1,5 @@
+"""An API server in memory, for the component tier."""
+
+from tests.kit.api_server.server import ApiServer
+
+__all__ = ["ApiServer"]

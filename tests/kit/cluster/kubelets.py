@@ -1,0 +1,182 @@
+"""The kubelets: start what was put on their nodes, say how it ends, and take away what is deleted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextvars import Context
+from dataclasses import dataclass
+from typing import Any
+
+from tests.kit.api_server.resources import PODS
+from tests.kit.api_server.server import ApiServer, with_condition
+from tests.kit.api_server.store import Commit
+from tests.kit.cluster.nodes import Nodes, pod_key
+
+Json = dict[str, Any]
+
+_AGENT = "kubelet"
+_OVER = ("Succeeded", "Failed")
+_REMOVAL_SECONDS = 0.02
+"""From the end of a deleted pod's containers to the end of its object."""
+
+OBEDIENT = 0.2
+"""Seconds after SIGTERM in which a worker ends that heeds it."""
+
+
+@dataclass
+class Speeds:
+    """How long a container takes, in seconds: to start, and to end once it is told to."""
+
+    start: Callable[[], float]
+    stop: Callable[[], float]
+
+
+class Kubelets:
+    """`code_at_stop` is what a worker exits with that was told to stop in time."""
+
+    def __init__(
+        self,
+        server: ApiServer,
+        nodes: Nodes,
+        *,
+        speeds: Speeds,
+        code_at_stop: Callable[[], int] = lambda: 143,
+    ) -> None:
+        self._server = server
+        self._nodes = nodes
+        self.speeds = speeds
+        self._code_at_stop = code_at_stop
+        self._loop = asyncio.get_running_loop()
+        self._stopping: dict[str, asyncio.TimerHandle] = {}
+        self.cannot_start: Callable[[Json], str] = lambda _: ""
+        """Why a pod's container cannot start: a waiting reason such as ImagePullBackOff, or nothing."""
+        server.store.listen(self._told)
+        nodes.on_return.append(self._look_around)
+
+    def exit(
+        self, pod: Json, code: int, *, reason: str = "", message: str = "", late: float = 0.0
+    ) -> None:
+        """A pod's worker ends. `late`: it has ended so many seconds ago."""
+        current = self._current(pod)
+        if current is None or current["status"]["phase"] in _OVER:
+            return
+        self._end(current, code, reason or ("Error" if code else "Completed"), message, late)
+
+    def fail(self, pod: Json, **status: Any) -> None:
+        """The kubelet itself gives the pod up: evicted, rejected."""
+        self._say(pod, {"phase": "Failed", **status})
+
+    def _told(self, commit: Commit) -> None:
+        if commit.key.resource is not PODS or commit.change == "DELETED":
+            return
+        before = commit.before.object if commit.before else None
+        self._look(commit.now.object, before)
+
+    def _look(self, pod: Json, before: Json | None) -> None:
+        node = pod["spec"].get("nodeName", "")
+        if not node or not self._nodes.alive(node):
+            return
+        was_on_it = before is not None and before["spec"].get("nodeName") == node
+        if _grace(pod) is not None and (not was_on_it or _grace(pod) != _grace(before)):
+            self._told_to_stop(pod)
+        elif not was_on_it and pod["status"]["phase"] == "Pending":
+            self._later(self.speeds.start(), lambda: self.start(pod))
+
+    def _look_around(self, node: str) -> None:
+        """A kubelet that is back does what it missed."""
+        for pod in self._server.all(PODS):
+            if pod["spec"].get("nodeName") == node:
+                self._look(pod, None)
+
+    def start(self, pod: Json) -> None:
+        current = self._current(pod)
+        alive = self._nodes.alive(pod["spec"]["nodeName"])
+        if current is None or not alive or current["status"]["phase"] != "Pending":
+            return None
+        if _grace(current) is not None:
+            return None
+        waiting = self.cannot_start(current)
+        if waiting:
+            container = _container(current, {"waiting": {"reason": waiting, "message": waiting}})
+            return self._say(current, {"containerStatuses": [container]})
+        now = self._server.stamp()
+        container = _container(current, {"running": {"startedAt": now}}, ready=True)
+        return self._say(
+            current,
+            {
+                "phase": "Running",
+                "startTime": now,
+                "conditions": with_condition(current, _ready("True", now)),
+                "containerStatuses": [container],
+            },
+        )
+
+    def _told_to_stop(self, pod: Json) -> None:
+        """Its worker gets SIGTERM, and at the end of its grace SIGKILL."""
+        meta, grace = pod["metadata"], _grace(pod) or 0
+        known = self._stopping.pop(meta["uid"], None)
+        if known is not None:
+            known.cancel()
+        takes = self.speeds.stop()
+        code = self._code_at_stop() if takes <= grace else 137
+        started = pod["status"]["phase"] == "Running"
+        seconds = min(takes, float(grace)) if started else 0.01
+        self._stopping[meta["uid"]] = self._later(seconds, lambda: self._stopped(pod, code))
+
+    def _stopped(self, pod: Json, code: int) -> None:
+        current = self._current(pod)
+        if current is None or not self._nodes.alive(pod["spec"]["nodeName"]):
+            return
+        self._stopping.pop(pod["metadata"]["uid"], None)
+        if current["status"]["phase"] == "Running":
+            self._end(current, code, "Error" if code else "Completed", "", 0.0)
+        self._later(_REMOVAL_SECONDS, lambda: self._remove(current))
+
+    def _remove(self, pod: Json) -> None:
+        if self._current(pod) is not None:
+            self._server.delete(pod_key(pod), agent=_AGENT, gracePeriodSeconds=0)
+
+    def _end(self, pod: Json, code: int, reason: str, message: str, late: float) -> None:
+        ended = self._server.stamp_ago(late)
+        state = {"exitCode": code, "reason": reason, "message": message, "finishedAt": ended}
+        self._say(
+            pod,
+            {
+                "phase": "Failed" if code else "Succeeded",
+                "conditions": with_condition(pod, _ready("False", ended)),
+                "containerStatuses": [_container(pod, {"terminated": state})],
+            },
+        )
+
+    def _say(self, pod: Json, status: Json) -> None:
+        self._server.patch(pod_key(pod), {"status": status}, agent=_AGENT, subresource="status")
+
+    def _current(self, pod: Json) -> Json | None:
+        """This pod as it is now, if it is still there."""
+        meta = pod["metadata"]
+        found = self._server.get(PODS, meta["name"], meta["namespace"])
+        return found if found and found["metadata"]["uid"] == meta["uid"] else None
+
+    def _later(self, seconds: float, call: Callable[[], None]) -> asyncio.TimerHandle:
+        return self._loop.call_later(seconds, call, context=Context())
+
+
+def _grace(pod: Json | None) -> int | None:
+    grace: int | None = pod["metadata"].get("deletionGracePeriodSeconds") if pod else None
+    return grace
+
+
+def _ready(status: str, now: str) -> Json:
+    return {"type": "Ready", "status": status, "lastTransitionTime": now}
+
+
+def _container(pod: Json, state: Json, *, ready: bool = False) -> Json:
+    return {
+        "name": "worker",
+        "image": pod["spec"]["containers"][0]["image"],
+        "imageID": "",
+        "ready": ready,
+        "restartCount": 0,
+        "state": state,
+    }

@@ -1,0 +1,175 @@
+"""The ranks of a gang as they report: by hand in a story, or by a trainer that trains on its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from stargate_operator.kube.errors import ApiError
+from stargate_operator.reports.errors import ReportRefused
+from stargate_operator.reports.handler import Incoming
+from stargate_operator.reports.protocol import encode
+from tests.kit.api_server.resources import PODS
+from tests.kit.recorder.history import Pod
+from tests.kit.virtual_time import owned_by, running_loop
+
+if TYPE_CHECKING:
+    from tests.kit.cluster.cluster import Cluster
+
+Json = dict[str, Any]
+
+_TIMEOUT = 20.0
+_RETRY = 1.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`status` 0: nobody answered."""
+
+    status: int
+    body: Json
+
+    @property
+    def message(self) -> str:
+        return str(self.body.get("message", ""))
+
+
+class Worker:
+    """`pod` as it was created: its environment says where to save, and from where to resume."""
+
+    def __init__(self, cluster: Cluster, pod: Pod) -> None:
+        self.pod = pod
+        self._cluster = cluster
+        self._token = f"token-of-{pod.uid}"
+        cluster.server.tokens[self._token] = pod.uid
+
+    @property
+    def resumes_from(self) -> int | None:
+        env = self.pod.env
+        return int(env["STARGATE_RESUME_EPOCH"]) if env["STARGATE_RESUME_URI"] else None
+
+    async def report(self, **body: Any) -> Answer:
+        replica = self._cluster.reports_reach
+        if replica is None:
+            return Answer(0, {"message": "nobody listens"})
+        try:
+            async with asyncio.timeout(_TIMEOUT):
+                answer = await replica.take(self._incoming(body))
+        except ReportRefused as refusal:
+            return Answer(int(refusal.code), {"message": refusal.message, "reason": refusal.reason})
+        except (OSError, ApiError) as error:
+            return Answer(0, {"message": str(error)})
+        return Answer(200, msgspec.json.decode(encode(answer)))
+
+    async def saves(self, epoch: int, state: str = "Complete", uri: str = "") -> Answer:
+        return await self.report(epoch=epoch, checkpoint=self.checkpoint(epoch, state, uri))
+
+    async def insists(self, epoch: int, state: str = "Complete") -> Answer:
+        """Until the checkpoint is acknowledged, or it never will be."""
+        while True:
+            answer = await self.saves(epoch, state)
+            if answer.status not in (0, 503):
+                return answer
+            await asyncio.sleep(_RETRY)
+
+    async def goes_on_reporting(self, **body: Any) -> None:
+        """As often as it is asked to."""
+        while True:
+            answer = await self.report(**body)
+            await asyncio.sleep(answer.body.get("nextReportSeconds", _RETRY))
+
+    def checkpoint(self, epoch: int, state: str = "Complete", uri: str = "") -> Json:
+        place = uri or f"{self.pod.env['STARGATE_CHECKPOINT_URI']}/epoch-{epoch}"
+        return {"epoch": epoch, "uri": place, "state": state, "sizeBytes": 1 << 30}
+
+    def _incoming(self, body: Json) -> Incoming:
+        raw = msgspec.json.encode(body)
+
+        async def read() -> bytes:
+            return raw
+
+        return Incoming(
+            namespace=self.pod.raw["metadata"]["namespace"],
+            name=self.pod.env["STARGATE_JOB"],
+            authorization=f"Bearer {self._token}",
+            body=read,
+        )
+
+
+@asynccontextmanager
+async def reporting(*workers: Worker, **body: Any) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(worker.goes_on_reporting(**body)) for worker in workers]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@dataclass
+class Training:
+    """How a gang trains: seconds of an epoch, and what may go wrong after one."""
+
+    epoch_seconds: float = 10.0
+    after_epoch: Callable[[Worker, int], None] | None = None
+
+
+class Trainer:
+    """Trains each gang of the cluster: an epoch at a time, saved as the job asks for, to the end."""
+
+    def __init__(self, cluster: Cluster, training: Training) -> None:
+        self._cluster = cluster
+        self._training = training
+        self._begun: set[tuple[str, int]] = set()
+        self.acknowledged: list[tuple[str, int]] = []
+        """The UID of the job and the epoch of each checkpoint that was acknowledged."""
+        cluster.server.store.listen(lambda commit: self._told(commit.key.resource is PODS))
+
+    def _told(self, pods: bool) -> None:
+        if pods:
+            for job in self._cluster.recorder.state.jobs:
+                self._begin(job.uid, job.attempt, job.world_size)
+
+    def _begin(self, uid: str, attempt: int, size: int) -> None:
+        pods = self._running(uid, attempt)
+        if (uid, attempt) in self._begun or len(pods) != size:
+            return
+        self._begun.add((uid, attempt))
+        running_loop().create_task(
+            self._train(uid, attempt, pods),
+            name=f"training of {uid}, attempt {attempt}",
+            context=owned_by(self),
+        )
+
+    def _running(self, uid: str, attempt: int) -> list[Pod]:
+        found = self._cluster.recorder.state.pods_of(uid)
+        running = [pod for pod in found if pod.attempt == attempt and pod.phase == "Running"]
+        return sorted(running, key=lambda pod: pod.rank)
+
+    async def _train(self, uid: str, attempt: int, pods: list[Pod]) -> None:
+        """Synchronously: a rank that is gone stops all of them."""
+        workers = [Worker(self._cluster, pod) for pod in pods]
+        env = pods[0].env
+        every, last = int(env["STARGATE_CHECKPOINT_INTERVAL_EPOCHS"]), int(env["STARGATE_EPOCHS"])
+        for epoch in range((workers[0].resumes_from or 0) + 1, last + 1):
+            await asyncio.sleep(self._training.epoch_seconds)
+            if len(self._running(uid, attempt)) != len(pods):
+                return
+            for worker in workers[1:]:
+                await worker.report(step=epoch)
+            if epoch % every == 0 or epoch == last:
+                if (await workers[0].insists(epoch)).status != 200:
+                    return
+                self.acknowledged.append((uid, epoch))
+            else:
+                await workers[0].report(epoch=epoch, step=epoch)
+            if self._training.after_epoch is not None:
+                self._training.after_epoch(workers[0], epoch)
+        for pod in self._running(uid, attempt):
+            self._cluster.kubelets.exit(pod.raw, 0)

@@ -141,10 +141,6 @@ class WorkQueue:
         """To be created or deleted, or about to be."""
         return sum(loop.reconciler.pods_waiting for loop in self._loops.values())
 
-    def reconciler(self, uid: str) -> Reconciler | None:
-        loop = self._loops.get(uid)
-        return loop.reconciler if loop else None
-
     def _loop(self, uid: str) -> _JobLoop | None:
         if self._dependencies is None:
             return None

@@ -18,7 +18,7 @@ class JobView:
     `checkpoint_folder`: the folder that the current attempt's workers got to write into; empty if it is
     not known now.
     `restored_from`: the URI that the attempt started from.
-    `checkpoints`: those in the status. `expired`: URIs beyond what the job retains.
+    `checkpoints`: those in the status.
     `report_timeout`: seconds of silence that count as a hang, or None if hangs are not looked for.
     """
 
@@ -31,7 +31,6 @@ class JobView:
     checkpoint_folder: str
     restored_from: str = ""
     checkpoints: tuple[CheckpointKey, ...] = ()
-    expired: tuple[str, ...] = ()
     report_timeout: int | None = None
 
 

@@ -6,8 +6,10 @@ acknowledged. This module reads no clock and does no I/O: times come with the re
 """
 
 import asyncio
+from collections import deque
 from dataclasses import dataclass, field, replace
 
+from stargate_operator.model.checkpoints import dropped
 from stargate_operator.model.heartbeats import Heartbeats
 from stargate_operator.model.reports import CheckpointReport, ProgressReport, Reports
 from stargate_operator.reports.epoch_rate import EpochRate
@@ -15,8 +17,11 @@ from stargate_operator.reports.job_lookup import CheckpointKey
 from stargate_types.status import StargateJobStatus
 
 MAX_PENDING = 16
-"""Most checkpoints of a job that wait for a status write. The oldest are
-dropped first; none of them was acknowledged."""
+"""Most checkpoints of a job that wait for a status write. The oldest are dropped first; none of them
+was acknowledged."""
+MAX_EXPIRED = 10
+"""Most URIs of a job that its workers may delete. The oldest are dropped first;
+nobody deletes them then."""
 
 
 @dataclass(slots=True)
@@ -30,6 +35,7 @@ class _JobReports:
     pending: dict[tuple[int, str], CheckpointReport] = field(default_factory=dict)
     written: frozenset[CheckpointKey] = frozenset()
     waiters: dict[CheckpointKey, asyncio.Future[bool]] = field(default_factory=dict)
+    expired: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_EXPIRED))
 
     def turn_to(self, attempt: int) -> None:
         """Forgets the reports of earlier attempts, which can no longer be written."""
@@ -99,6 +105,11 @@ class PendingReports:
         job = self._jobs.get(job_uid)
         return job is not None and (epoch, uri) in job.pending
 
+    def expired(self, job_uid: str) -> tuple[str, ...]:
+        """URIs of checkpoints that the written status no longer keeps: workers may delete them."""
+        job = self._jobs.get(job_uid)
+        return tuple(job.expired) if job is not None else ()
+
     async def wait_until_written(
         self, job_uid: str, report: CheckpointReport, timeout: float
     ) -> bool:
@@ -114,10 +125,14 @@ class PendingReports:
         await asyncio.wait((waiter,), timeout=timeout)
         return waiter.done() and waiter.result()
 
-    def mark_written(self, job_uid: str, status: StargateJobStatus) -> None:
-        """Notes the checkpoints in a status. Called after each status write, and once at the start."""
+    def mark_written(
+        self, job_uid: str, status: StargateJobStatus, *, before: StargateJobStatus | None = None
+    ) -> None:
+        """Notes the checkpoints in a written status. `before` is the status that it replaced."""
         job = self._job(job_uid)
         job.written = _keys(status)
+        if before is not None:
+            job.expired.extend(dropped(before.checkpoints, status.checkpoints))
         for report in [report for report in job.pending.values() if report.key in job.written]:
             del job.pending[report.epoch, report.uri]
         for key in job.written & job.waiters.keys():

@@ -45,7 +45,7 @@ def effects(observed: Observed) -> Effects:
         return Effects(delete=_doom(observed, held, _last_grace(observed)))
     return Effects(
         create=_ranks_to_create(observed),
-        gang_objects=_companions(observed),
+        gang_objects=_gang_objects(observed),
         delete=(
             *_doom(observed, observed.previous_pods.alive, KILL_GRACE_SECONDS),
             *_prune(observed),
@@ -64,7 +64,7 @@ def _ranks_to_create(observed: Observed) -> tuple[int, ...]:
     return observed.gang.missing_ranks if _may_create(observed) else ()
 
 
-def _companions(observed: Observed) -> tuple[str, ...]:
+def _gang_objects(observed: Observed) -> tuple[str, ...]:
     needed = observed.has_run or _may_create(observed)
     return observed.cluster.missing_gang_objects if needed else ()
 

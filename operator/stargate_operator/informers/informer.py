@@ -1,7 +1,7 @@
 """What stands in the cluster of the jobs' gangs, as the API server last told us.
 
-One informer follows one kind: pods, and of Services and PodGroups the metadata, which is all that
-anybody asks about them (of nodes, see `kube/nodes.py`). It reads, and never writes. It must not
+A reflector follows one kind. `Informer` follows worker pods; `gang_object_informer.py`, `nodes.py`
+and `foreign_pods.py` follow the other kinds. A reflector reads, and never writes. It must not
 forget an object that exists, nor keep one that does not: a resume never skips versions, a relist
 reports what vanished, and what our own writes were answered is remembered, so that a pass sees its
 own effects. It never dies quietly either: what it does not expect ends the process.
@@ -15,13 +15,13 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 import msgspec
 import structlog
 
 from stargate_operator import constants
+from stargate_operator.informers.job_object_store import NamespacePart
 from stargate_operator.informers.pod_store import PodStore
 from stargate_operator.informers.pod_wire import WirePod, number, pod_of
 from stargate_operator.kube import errors
@@ -34,7 +34,6 @@ from stargate_operator.telemetry import metrics
 log = structlog.get_logger(__name__)
 
 PODS = "/api/v1/pods"
-SERVICES = "/api/v1/services"
 
 _PAGE = 500
 _FIRST_PAUSE = 0.2
@@ -290,8 +289,10 @@ class Reflector(ABC, Generic[W]):
 
 
 class Informer(Reflector[WirePod]):
-    """Of pods that carry a job's label, or of the metadata of what else does, in one namespace or in
-    all. Those of several namespaces may share a store."""
+    """Follows the pods that carry a job's label, in one namespace or in all.
+
+    Informers of several namespaces may share a store.
+    """
 
     def __init__(
         self,
@@ -306,7 +307,7 @@ class Informer(Reflector[WirePod]):
         self._store = store
         super().__init__(
             client,
-            _Part(store, namespace),
+            NamespacePart(store, namespace),
             WirePod,
             path=in_namespace(path, namespace),
             clock=clock,
@@ -316,23 +317,6 @@ class Informer(Reflector[WirePod]):
 
     def _keep(self, wire: WirePod) -> None:
         self._store.put(pod_of(wire))
-
-
-@dataclass(frozen=True)
-class _Part:
-    """Of a store, what one namespace's list speaks of."""
-
-    store: PodStore
-    namespace: str | None
-
-    def remove(self, uid: str) -> None:
-        self.store.remove(uid)
-
-    def keep_only(self, listed: set[str], version: int) -> None:
-        self.store.keep_only(listed, version, self.namespace)
-
-    def clear_versions(self) -> None:
-        self.store.clear_versions()
 
 
 def _raise_if_error(line: bytes) -> None:

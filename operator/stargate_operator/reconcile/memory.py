@@ -5,21 +5,17 @@ work (the attempt's blueprint), keeps times that no resource holds (when a failu
 keeps the last refusal of the API server.
 """
 
-from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from stargate_operator.decide.observed import Trouble
 from stargate_operator.model.blueprint import Blueprint
-from stargate_operator.model.checkpoints import dropped
 from stargate_operator.model.gang import Gang
 from stargate_operator.model.report_interval import longest_wait
 from stargate_types import StargateJob
-from stargate_types.status import StargateJobStatus
 
 _FIRST_RETRY = timedelta(seconds=1)
 _LAST_RETRY = timedelta(seconds=30)
-_EXPIRED_URIS = 10
 
 
 @dataclass
@@ -33,7 +29,6 @@ class Memory:
     trouble: Trouble | None = None
     refusals: int = 0
     wrote_at: float = float("-inf")
-    expired: deque[str] = field(default_factory=lambda: deque(maxlen=_EXPIRED_URIS))
     last_seen: StargateJob | None = None
     report_timeout: int | None = None
     report_timeout_seen: bool = False
@@ -44,9 +39,6 @@ class Memory:
 
     def blueprint_of(self, attempt: int) -> Blueprint | None:
         return self.blueprint if self.blueprint_attempt == attempt else None
-
-    def note_expired(self, before: StargateJobStatus, after: StargateJobStatus) -> None:
-        self.expired.extend(dropped(before.checkpoints, after.checkpoints))
 
     def note_failures(self, gang: Gang, now: datetime) -> None:
         """Keeps the moment when a failed rank of this attempt was first seen."""

@@ -195,17 +195,13 @@ class Reconciler:
             return None
         self.memory.wrote_at = self._dependencies.monotonic()
         self._dependencies.jobs.put(written)
-        self._mark_written(job, written)
+        # Only what stands in the written status may be acknowledged to the workers.
+        self._dependencies.pending.mark_written(self.uid, written.status, before=job.status)
         return written
 
     def _too_early(self, how: Urgency) -> float:
         """Seconds until a write of this urgency is due. Zero or less if it is due now."""
         return self.memory.wrote_at + WRITE_INTERVALS.get(how, 0.0) - self._dependencies.monotonic()
-
-    def _mark_written(self, before: StargateJob, after: StargateJob) -> None:
-        """From now on, checkpoints that are in the status may be acknowledged to the workers."""
-        self.memory.note_expired(before.status, after.status)
-        self._dependencies.pending.mark_written(self.uid, after.status)
 
     async def _reread(self, job: StargateJob) -> None:
         fresh = await self._status_writer.read(job)

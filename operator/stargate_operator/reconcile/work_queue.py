@@ -142,10 +142,6 @@ class WorkQueue:
         """Number of pods that wait to be created or deleted, or are being so."""
         return sum(loop.reconciler.pods_waiting for loop in self._loops.values())
 
-    def reconciler(self, uid: str) -> Reconciler | None:
-        loop = self._loops.get(uid)
-        return loop.reconciler if loop else None
-
     def _loop(self, uid: str) -> _JobLoop | None:
         if self._dependencies is None:
             return None

@@ -203,7 +203,7 @@ class ReportHandler:
             attempt=view.attempt,
             next_report_seconds=interval,
             stop=view.stop,
-            delete=view.expired if pod.rank == 0 else (),
+            delete=self._pending.expired(pod.job_uid) if pod.rank == 0 else (),
         )
         return answer if acknowledged is None else _with(answer, acknowledged)
 

@@ -17,7 +17,7 @@ class JobView:
     `checkpoint_folder`: where the current attempt writes, as its workers were told it; empty if that
     cannot be known now.
     `restored_from`: the URI that the attempt started from.
-    `checkpoints`: those in the status. `expired`: URIs beyond what the job retains.
+    `checkpoints`: those in the status.
     `report_timeout`: seconds of silence that are taken for a hang, if any are.
     """
 
@@ -30,7 +30,6 @@ class JobView:
     checkpoint_folder: str
     restored_from: str = ""
     checkpoints: tuple[CheckpointKey, ...] = ()
-    expired: tuple[str, ...] = ()
     report_timeout: int | None = None
 
 

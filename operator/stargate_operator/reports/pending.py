@@ -6,8 +6,10 @@ acknowledged. Reads no clock and does no I/O: times come with the reports.
 """
 
 import asyncio
+from collections import deque
 from dataclasses import dataclass, field, replace
 
+from stargate_operator.model.checkpoints import dropped
 from stargate_operator.model.heartbeats import Heartbeats
 from stargate_operator.model.reports import CheckpointReport, ProgressReport, Reports
 from stargate_operator.reports.epoch_rate import EpochRate
@@ -16,6 +18,8 @@ from stargate_types.status import StargateJobStatus
 
 MAX_PENDING = 16
 """Checkpoints of a job that wait for a status write; the oldest go first, none was acknowledged."""
+MAX_EXPIRED = 10
+"""URIs of a job that its workers may delete; the oldest go first, and then nobody deletes them."""
 
 
 @dataclass(slots=True)
@@ -29,6 +33,7 @@ class _JobReports:
     pending: dict[tuple[int, str], CheckpointReport] = field(default_factory=dict)
     view: frozenset[CheckpointKey] = frozenset()
     waiters: dict[CheckpointKey, asyncio.Future[bool]] = field(default_factory=dict)
+    expired: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_EXPIRED))
 
     def turn_to(self, attempt: int) -> None:
         """Forgets what earlier attempts reported; nothing of theirs can come to stand any more."""
@@ -96,6 +101,11 @@ class PendingReports:
         page = self._pages.get(job_uid)
         return page is not None and (epoch, uri) in page.pending
 
+    def expired(self, job_uid: str) -> tuple[str, ...]:
+        """URIs of checkpoints that the written status no longer keeps: workers may delete them."""
+        page = self._pages.get(job_uid)
+        return tuple(page.expired) if page is not None else ()
+
     async def view(self, job_uid: str, report: CheckpointReport, timeout: float) -> bool:
         """Waits until it stands in the job's status; False if it does not come to that in time."""
         page = self._page(job_uid)
@@ -109,10 +119,14 @@ class PendingReports:
         await asyncio.wait((waiter,), timeout=timeout)
         return waiter.done() and waiter.result()
 
-    def mark_written(self, job_uid: str, status: StargateJobStatus) -> None:
-        """Takes note of what stands: after each status that was written, and once at the start."""
+    def mark_written(
+        self, job_uid: str, status: StargateJobStatus, *, before: StargateJobStatus | None = None
+    ) -> None:
+        """Takes note of a status that was written. `before` is the status that it replaced."""
         page = self._page(job_uid)
         page.view = _keys(status)
+        if before is not None:
+            page.expired.extend(dropped(before.checkpoints, status.checkpoints))
         for report in [report for report in page.pending.values() if report.key in page.view]:
             del page.pending[report.epoch, report.uri]
         for key in page.view & page.waiters.keys():

@@ -60,13 +60,8 @@ class CachedJobLookup:
             checkpoint_folder=_folder(job),
             restored_from=_restored_from(job),
             checkpoints=_checkpoints(job),
-            expired=self._expired(job_uid),
             report_timeout=job.report_timeout,
         )
-
-    def _expired(self, job_uid: str) -> tuple[str, ...]:
-        reconciler = self._work_queue.reconciler(job_uid)
-        return tuple(reconciler.memory.expired) if reconciler else ()
 
 
 def _stops(job: StargateJob) -> bool:

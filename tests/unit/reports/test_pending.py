@@ -2,8 +2,8 @@ import asyncio
 
 import pytest
 
-from stargate_kit.report_fakes import JOB, at, checkpoint, progress, status
-from stargate_operator.reports.pending import MAX_PENDING, PendingReports
+from stargate_kit.report_fakes import FOLDER, JOB, at, checkpoint, progress, status
+from stargate_operator.reports.pending import MAX_EXPIRED, MAX_PENDING, PendingReports
 
 
 def told(*reports: object) -> PendingReports:
@@ -48,7 +48,7 @@ def test_a_newer_attempt_starts_from_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seen", "pace"),
+    ("seen", "rate"),
     [
         ([(0, 0)], None),
         ([(0, 0), (0, 60)], None),
@@ -60,7 +60,7 @@ def test_a_newer_attempt_starts_from_nothing() -> None:
     ],
     ids=["one", "same", "first", "joined-late", "skipping", "gone-back", "slower-of-late"],
 )
-def test_the_pace_of_an_attempt(seen: list[tuple[int, float]], rate: float | None) -> None:
+def test_epoch_rate_of_an_attempt(seen: list[tuple[int, float]], rate: float | None) -> None:
     pending = told(*(progress(epoch, seconds) for epoch, seconds in seen))
     assert pending.of(JOB).epoch_seconds == rate
 
@@ -169,3 +169,21 @@ async def test_what_stood_at_the_start_stands() -> None:
     pending.checkpoint(JOB, checkpoint(5))
     assert not epochs(pending)
     assert await pending.view(JOB, checkpoint(5), 0)
+
+
+def test_checkpoints_dropped_by_written_statuses_are_expired() -> None:
+    pending = PendingReports()
+    first = status(checkpoint(15), checkpoint(15), checkpoint(10), checkpoint(5))
+    second = status(checkpoint(20), checkpoint(20), checkpoint(15))
+    pending.mark_written(JOB, second, before=first)
+    pending.mark_written(JOB, second, before=second)
+    assert pending.expired(JOB) == (f"{FOLDER}/epoch-10", f"{FOLDER}/epoch-5")
+    pending.forget(JOB)
+    assert pending.expired(JOB) == ()
+
+
+def test_newest_expired_checkpoints_are_kept() -> None:
+    pending = PendingReports()
+    for epoch in range(MAX_EXPIRED + 2):
+        pending.mark_written(JOB, status(), before=status(checkpoint(0), checkpoint(epoch)))
+    assert pending.expired(JOB) == tuple(f"{FOLDER}/epoch-{n}" for n in range(2, MAX_EXPIRED + 2))

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from stargate_kit.report_fakes import FOLDER, JOB, pod, token, view
+from stargate_kit.report_fakes import FOLDER, JOB, checkpoint, pod, token, view
 from stargate_operator.kube.errors import ApiError
 from stargate_operator.model.scope import Scope
 from stargate_operator.reports import listener
@@ -97,7 +97,8 @@ async def test_another_rank_completes_nothing(site: Site) -> None:
 
 
 async def test_rank_0_alone_is_told_what_to_delete(site: Site) -> None:
-    site.lookup.job = view(expired=("s3://old",), stop=True)
+    site.lookup.job = view(stop=True)
+    site.lookup.expire(checkpoint(5, uri="s3://old"))
     said = [(await site.report(rank=rank)).body for rank in (0, 1)]
     assert [body["delete"] for body in said] == [["s3://old"], []]
     assert [body["stop"] for body in said] == [True, True]
@@ -233,7 +234,7 @@ async def test_curl_is_invited_to_send_its_body(site: Site) -> None:
 
 
 async def test_a_fault_of_ours_is_a_status_too(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(site.lookup, "standing", lambda _: 1 / 0)
+    monkeypatch.setattr(site.lookup, "view", lambda _: 1 / 0)
     assert (await site.report()).reason == "InternalError"
 
 

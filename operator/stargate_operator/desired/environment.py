@@ -72,7 +72,7 @@ def _identity(job: StargateJob, *, attempt: int, rank: str) -> dict[str, str]:
         "STARGATE_JOB_UID": job.uid,
         "STARGATE_ATTEMPT": str(attempt),
         "STARGATE_RANK": rank,
-        "STARGATE_WORLD_SIZE": str(job.world_size),
+        "STARGATE_WORLD_SIZE": str(job.current_world_size),
         "STARGATE_MASTER_ADDR": master_address(job, attempt),
         "STARGATE_MASTER_PORT": str(RENDEZVOUS_PORT),
         "JOB_COMPLETION_INDEX": rank,
@@ -112,7 +112,7 @@ def _checkpoints(job: StargateJob, blueprint: Blueprint, attempt: int) -> dict[s
 
 def _torchrun(job: StargateJob, blueprint: Blueprint, *, attempt: int, rank: str) -> dict[str, str]:
     return {
-        "PET_NNODES": str(job.world_size),
+        "PET_NNODES": str(job.current_world_size),
         "PET_NPROC_PER_NODE": str(blueprint.devices_per_node),
         "PET_NODE_RANK": rank,
         "PET_MASTER_ADDR": master_address(job, attempt),

@@ -19,6 +19,7 @@ from stargate_feasibility.reasons import Reason
 from stargate_feasibility.supply import Supply, workers_on
 from stargate_feasibility.verdict import best, fit, judge, never_fits, told_supply
 from stargate_operator.constants import Reasons
+from stargate_operator.model.assessment import Assessment
 from stargate_operator.model.blueprint import Blueprint, Place, Refusal
 from stargate_operator.placement.fleet import Fleet
 from stargate_types import ComputeBlock, StargateJob
@@ -43,24 +44,41 @@ class Placer:
         self._catalog = catalog
         self._jobs = jobs
 
-    def placed(self, job: StargateJob, blueprint: Blueprint) -> Blueprint | Refusal:
-        """Where its placement asks for a block: in that of its current attempt, or a new one."""
-        if job.placement is None:
+    def assess(
+        self, job: StargateJob, blueprint: Blueprint | Refusal, *, short_of_nodes: bool
+    ) -> Assessment:
+        """How the gang fits into the cluster now. The reconciler asks once in each pass.
+
+        Counting nodes is costly, so room is looked for only if the gang waits for it, and its limits
+        only if the scheduler has found no node for a rank (`short_of_nodes`).
+        """
+        placed = blueprint if isinstance(blueprint, Refusal) else self._placed(job, blueprint)
+        if isinstance(placed, Refusal):
+            return Assessment(placed)
+        return Assessment(
+            placed,
+            has_room=_waits_for_room(job) and self._has_room(job, placed),
+            never_fits=self._never_fits(job, placed) if short_of_nodes else "",
+        )
+
+    def _placed(self, job: StargateJob, blueprint: Blueprint) -> Blueprint | Refusal:
+        """The blueprint at a block, if the job asks for one. The current attempt keeps its block."""
+        if job.placement is None or blueprint.place is not None:
             return blueprint
-        attempt = job.status.attempts[-1] if job.status.attempts else None
+        attempt = job.current_attempt
         if attempt is not None and attempt.accelerator_class is not None:
             return self._recorded(attempt, blueprint)
         return self._chosen(job, job.placement, blueprint)
 
-    def never(self, job: StargateJob, blueprint: Blueprint) -> str:
-        """Why the gang cannot fit onto the nodes that there are, whatever else runs; or nothing."""
+    def _never_fits(self, job: StargateJob, blueprint: Blueprint) -> str:
+        """Why the gang cannot fit onto the nodes that there are, whatever else runs. Empty if it can."""
         block = blueprint.place.block if blueprint.place else None
         counted = self._fleet.count(block, blueprint.accelerator, fresh=_CAPACITY_IS_KNOWN_FOR)
         need, machines = need_of(job, blueprint), counted.machines
         reason = never_fits(need, machines, workers_on(machines, need))
         return reason.message if reason else ""
 
-    def has_room(self, job: StargateJob, blueprint: Blueprint) -> bool:
+    def _has_room(self, job: StargateJob, blueprint: Blueprint) -> bool:
         """Whether all of the gang would find nodes at this moment."""
         if blueprint.place is not None:
             return True
@@ -134,7 +152,8 @@ class Placer:
         return sum(
             max(
                 0,
-                other.world_size - (other.status.workers.scheduled if other.status.workers else 0),
+                other.current_world_size
+                - (other.status.workers.scheduled if other.status.workers else 0),
             )
             for other in self._jobs
             if other.uid != job.uid and _is_starting_in(other, block.metadata.name)
@@ -154,11 +173,19 @@ class _Offer:
         return float(self.answer.room or 0), unknown, block.metadata.name
 
 
-def _is_starting_in(job: StargateJob, block: str) -> bool:
-    attempts = job.status.attempts
-    if job.status.phase is not Phase.STARTING or not attempts or attempts[-1].block is None:
+def _waits_for_room(job: StargateJob) -> bool:
+    """Its pods are not made yet, because there was no room for all of them."""
+    attempt = job.current_attempt
+    if job.status.phase is not Phase.QUEUED or attempt is None:
         return False
-    return attempts[-1].block.partition("/")[0] == block
+    return attempt.accelerator_class is None
+
+
+def _is_starting_in(job: StargateJob, block: str) -> bool:
+    attempt = job.current_attempt
+    if job.status.phase is not Phase.STARTING or attempt is None or attempt.block is None:
+        return False
+    return attempt.block.partition("/")[0] == block
 
 
 def _refusal(answers: list[BlockAnswer], need: Need) -> Refusal:

@@ -39,6 +39,7 @@ class Memory:
         return self.blueprint if self.blueprint_attempt == attempt else None
 
     def note_failures(self, gang: Gang, now: datetime) -> None:
+        """Keeps the moment when a failed rank of this attempt was first seen."""
         if not gang.failed or self.failed_attempt != gang.attempt:
             self.failed_since = None
         if gang.failed and self.failed_since is None:
@@ -47,7 +48,7 @@ class Memory:
     def note_timeout(self, job: StargateJob, now: datetime) -> None:
         """Under a new timeout silence counts once the ranks were due under the old one."""
         if self.report_timeout_seen and job.report_timeout != self.report_timeout:
-            told = longest_wait(job.world_size, self.report_timeout)
+            told = longest_wait(job.current_world_size, self.report_timeout)
             self.timeout_counts_from = now + timedelta(seconds=told)
         self.report_timeout, self.report_timeout_seen = job.report_timeout, True
 

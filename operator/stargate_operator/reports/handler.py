@@ -52,7 +52,10 @@ class Incoming:
 
 
 class ReportHandler:
-    """`clock` gives the time in UTC."""
+    """Answers the reports of workers. The report server calls `take` for each request.
+
+    `clock` gives the time in UTC.
+    """
 
     def __init__(
         self,
@@ -75,19 +78,29 @@ class ReportHandler:
         await self._authenticator.close()
 
     async def take(self, incoming: Incoming) -> Answer:
-        """The answer, or a Refusal."""
+        """The answer to one report. Raises ReportRefused.
+
+        The order is the design. Each check may say more to the caller than the one before it, and costs
+        more.
+        """
+        # A standby knows the jobs only by its watches, so it must not judge any report.
         self._need_leadership()
+        # Until the caller is known, it learns nothing, not even which namespaces are served.
         pod_uid = await self._identify(_token(incoming.authorization))
         self._need_to_serve(incoming.namespace)
         pod = self._pod(pod_uid)
+        # Before anything of the job: a worker of another job must not learn whether this one exists.
         _own_job(pod, incoming)
         view = self._current_view(pod)
+        # Before the body: memory is spent only on ranks that the gang has.
         _ranked(pod, view)
         report = decode(await incoming.body())
-        self._need_leadership()  # again: a body may take its time
+        # A body may arrive slowly. Meanwhile the lease may be lost and the attempt may have ended.
+        self._need_leadership()
         view = self._current_view(pod)
         validate(report, pod.rank, view)
         acknowledged = await self._record(report, pod, view)
+        # Last, from the status as it is now: a checkpoint that was waited for may expire others.
         return self._answer(pod, acknowledged)
 
     def _need_leadership(self) -> None:

@@ -55,7 +55,7 @@ class CachedJobLookup:
             name=job.metadata.name,
             attempt=job.status.attempt,
             epochs=job.spec.epochs,
-            world_size=job.world_size,
+            world_size=job.current_world_size,
             stop=_stops(job),
             checkpoint_folder=_folder(job),
             restored_from=_restored_from(job),
@@ -66,7 +66,7 @@ class CachedJobLookup:
 
 def _stops(job: StargateJob) -> bool:
     phase = job.status.phase
-    ended = bool(job.status.attempts and job.status.attempts[-1].end)
+    ended = job.current_attempt is not None and job.current_attempt.end is not None
     deleted = job.metadata.deletion_timestamp is not None
     return ended or deleted or (phase is not None and phase.finished)
 

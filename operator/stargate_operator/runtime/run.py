@@ -110,10 +110,13 @@ def _verdict(done: set[asyncio.Task[Any]], clean: set[asyncio.Task[Any]]) -> int
 
 
 async def _hand_over(replica: Replica, parts: list[asyncio.Task[Any]]) -> None:
-    """The lease is given up when nobody writes under it any more."""
+    """Ends all writers, then gives up the lease. The order is the design."""
     log.info("stopping")
+    # First the passes: they are the only writers of jobs and pods, and may be in the middle of a write.
     await replica.work_queue.stop()
+    # Then the rest, the election with it: from here on nobody renews the lease.
     await _cancelled(parts)
+    # Last the lease. The next leader may write at once, so nobody may still write under the old lease.
     await replica.election.release()
 
 

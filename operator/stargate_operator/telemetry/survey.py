@@ -44,7 +44,7 @@ def survey(
         if phase is None:
             continue
         found.jobs[phase] += 1
-        found.ranks[phase] += _size(job)
+        found.ranks[phase] += job.current_world_size
         if not phase.finished:
             found.failures = max(found.failures, job.status.failures_since_checkpoint)
         if phase in WAITING:
@@ -52,11 +52,6 @@ def survey(
         elif phase is Phase.RUNNING:
             _look_at_training(found, job, reports_of(job.uid), now)
     return found
-
-
-def _size(job: StargateJob) -> int:
-    attempts = job.status.attempts
-    return attempts[-1].world_size if attempts else job.world_size
 
 
 def _waits(status: StargateJobStatus, now: datetime) -> float:

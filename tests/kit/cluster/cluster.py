@@ -28,11 +28,11 @@ from tests.kit.api_server.server import ApiServer
 from tests.kit.cluster.garbage_collector import GarbageCollector
 from tests.kit.cluster.jobs import PATIENCE, USER, JobStory, manifest
 from tests.kit.cluster.kubelets import OBEDIENT, Kubelets, Speeds
-from tests.kit.cluster.nodes import Nodes
+from tests.kit.cluster.nodes import Nodes, pod_key
 from tests.kit.cluster.recorder import Recorder
 from tests.kit.cluster.replica import OPERATOR_NAMESPACE, Replica
 from tests.kit.cluster.scheduler import Scheduler
-from tests.kit.recorder.history import State
+from tests.kit.recorder.history import Pod, State
 from tests.kit.virtual_time import running_loop
 
 Json = dict[str, Any]
@@ -158,6 +158,10 @@ class Cluster:
         before = self._writes()
         await asyncio.sleep(seconds)
         return self._writes() - before
+
+    def delete_pod(self, pod: Pod, grace: int) -> None:
+        """By hand."""
+        self.server.delete(pod_key(pod.raw), agent=USER, gracePeriodSeconds=grace)
 
     def quota(self, pods: int) -> Quota:
         quota = Quota(self.server, pods)

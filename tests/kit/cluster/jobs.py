@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tests.kit.api_server.resources import JOBS, Key
-from tests.kit.cluster.nodes import pod_key
 from tests.kit.cluster.workers import Worker
 from tests.kit.recorder.history import Job, Json, Pod, State
 
@@ -166,7 +165,7 @@ class JobStory:
     def delete_pod(self, rank: int, grace: int = 0) -> Pod:
         """By hand."""
         pod = self.rank(rank)
-        self.cluster.server.delete(pod_key(pod.raw), agent=USER, gracePeriodSeconds=grace)
+        self.cluster.delete_pod(pod, grace)
         return pod
 
     def events(self, reason: str = "") -> list[Json]:
@@ -178,7 +177,10 @@ class JobStory:
         ]
 
     def worker(self, rank: int = 0, attempt: int = 0) -> Worker:
-        return Worker(self.cluster, self.rank(rank, attempt))
+        return self.worker_of(self.rank(rank, attempt))
+
+    def worker_of(self, pod: Pod) -> Worker:
+        return Worker(self.cluster, pod)
 
     @property
     def _key(self) -> Key:

@@ -46,7 +46,7 @@ class Kubelets:
         self._server = server
         self._nodes = nodes
         self.speeds = speeds
-        self._code_at_stop = code_at_stop
+        self.code_at_stop = code_at_stop
         self._loop = asyncio.get_running_loop()
         self._stopping: dict[str, asyncio.TimerHandle] = {}
         self.cannot_start: Callable[[Json], str] = lambda _: ""
@@ -119,7 +119,7 @@ class Kubelets:
         if known is not None:
             known.cancel()
         takes = self.speeds.stop()
-        code = self._code_at_stop() if takes <= grace else 137
+        code = self.code_at_stop() if takes <= grace else 137
         started = pod["status"]["phase"] == "Running"
         seconds = min(takes, float(grace)) if started else 0.01
         self._stopping[meta["uid"]] = self._later(seconds, lambda: self._stopped(pod, code))

@@ -33,6 +33,11 @@ ENDPOINT = Endpoint(
 )
 
 
+def _hear(answer: asyncio.Task[Any]) -> None:
+    if not answer.cancelled():
+        answer.exception()
+
+
 class Replica:
     """`name` is its pod's, and its identity in the lease. It can be started once."""
 
@@ -116,6 +121,7 @@ class Replica:
         if self.dead or not self.runs:
             raise ConnectionRefusedError("nobody listens")
         answer = self._start(self._reports.take(incoming), f"report to {self.name}")
+        answer.add_done_callback(_hear)  # the worker may have gone away meanwhile
         await asyncio.wait([answer])
         if answer.cancelled():
             raise ConnectionResetError("the process is gone")

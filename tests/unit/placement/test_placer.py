@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from stargate_operator.informers.jobs import Jobs
 from stargate_operator.model.blueprint import Blueprint, Refusal
 from stargate_operator.placement.placer import Placer
@@ -38,7 +40,8 @@ def placed(
     jobs = Jobs()
     for each in others:
         jobs.put(each)
-    return Placer(fleet, catalog(*blocks), jobs).placed(wanted, blueprint(wanted))
+    placer = Placer(fleet, catalog(*blocks), jobs)
+    return placer.assess(wanted, blueprint(wanted), short_of_nodes=False).blueprint
 
 
 def where(found: Blueprint | Refusal) -> str:
@@ -162,7 +165,8 @@ def test_of_a_block_that_somebody_else_counts_their_numbers_hold() -> None:
 
 
 def never(wanted: GivenJob, fleet: GivenFleet) -> str:
-    return Placer(fleet, catalog(), Jobs()).never(wanted, blueprint(wanted))
+    placer = Placer(fleet, catalog(), Jobs())
+    return placer.assess(wanted, blueprint(wanted), short_of_nodes=True).never_fits
 
 
 def test_what_no_node_could_ever_hold_is_said_whatever_else_runs() -> None:
@@ -174,9 +178,28 @@ def test_what_no_node_could_ever_hold_is_said_whatever_else_runs() -> None:
 
 def test_there_is_room_when_all_ranks_would_find_a_node() -> None:
     def has_room(nodes: int) -> bool:
-        fleet, wanted = machines({"a": 3}), job(nodes=nodes)
+        fleet, wanted = machines({"a": 3}), job(nodes=nodes).queued()
         fleet.runs("a-0", devices="1")
-        return Placer(fleet, catalog(), Jobs()).has_room(wanted, blueprint(wanted))
+        placer = Placer(fleet, catalog(), Jobs())
+        return placer.assess(wanted, blueprint(wanted), short_of_nodes=False).has_room
 
     assert has_room(2)
     assert not has_room(3)
+
+
+class UncountableFleet(GivenFleet):
+    """A fleet that must not be counted: that costs milliseconds in a large cluster."""
+
+    def count(self, *_: Any, **__: Any) -> Any:
+        raise AssertionError("the fleet was counted")
+
+
+def test_nodes_are_counted_only_for_a_gang_that_lacks_them() -> None:
+    placer = Placer(UncountableFleet(), catalog(), Jobs())
+    for settled in (job().starting(), job().running(), job().restarting()):
+        found = placer.assess(settled, blueprint(settled), short_of_nodes=False)
+        assert (found.has_room, found.never_fits) == (False, "")
+    with pytest.raises(AssertionError, match="counted"):
+        placer.assess(job().queued(), blueprint(job()), short_of_nodes=False)
+    with pytest.raises(AssertionError, match="counted"):
+        placer.assess(job().starting(), blueprint(job()), short_of_nodes=True)

@@ -60,7 +60,7 @@ def test_a_gang_that_never_reports_is_begun_anew(story: Story) -> None:
     ended = ending(job)
 
     assert ended["cause"] == "Hang"
-    assert "none has since all of them ran" in ended["message"]
+    assert "no rank has reported since all of them ran" in ended["message"]
 
 
 def test_silence_is_counted_anew_with_each_attempt_and_bounded(story: Story) -> None:

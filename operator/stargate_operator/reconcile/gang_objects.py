@@ -1,6 +1,7 @@
-"""What stands beside a gang's pods: the headless Service and, where the cluster has them, a PodGroup.
+"""Creates and deletes the objects that a gang needs beside its pods: a headless Service and, if the
+cluster serves the kind, a PodGroup.
 
-Both are watched by their metadata alone, so that one deleted by hand is made again.
+The operator watches the metadata of both, so that one deleted by hand is made again.
 """
 
 from collections.abc import Mapping
@@ -33,7 +34,10 @@ class Metas(Protocol):
 
 
 class GangObjects:
-    """`group_version` is the API version of PodGroup, None where the cluster does not serve it."""
+    """The reconciler asks it for missing objects in each pass, and lets it create them before the pods.
+
+    `group_version` is the API version of PodGroup, None if the cluster does not serve it.
+    """
 
     def __init__(
         self,
@@ -68,13 +72,13 @@ class GangObjects:
             await self._exists(kind, job)
 
     async def delete(self, job_uid: str) -> None:
-        """All of a job that is gone."""
+        """Deletes all of them, for a job that is gone."""
         for kind in self._watched:
             for meta in list(self._of(kind, job_uid).values()):
                 await self._delete(kind, meta, job_uid)
 
     async def prune(self, job: StargateJob) -> None:
-        """The PodGroups of earlier attempts."""
+        """Deletes the PodGroups of earlier attempts."""
         for kind in self._watched:
             for meta in list(self._of(kind, job.uid).values()):
                 if meta.name != _name(kind, job):
@@ -117,7 +121,7 @@ class NameTaken(Exception):  # noqa: N818 - reads as what it is where it is caug
         ours = LABEL_JOB_UID in (found.labels or {})
         self.reason = Reasons.WAITING_FOR_OLD_GANG if ours else Reasons.NAME_TAKEN
         self.message = (
-            f"the {kind} {found.name} of an earlier job of this name is still there"
+            f"waiting until the {kind} {found.name} of an earlier job of this name is gone"
             if ours
             else f"there is a {kind} {found.name} already; delete it or rename the job"
         )

@@ -26,7 +26,7 @@ def test_the_older_keeps_its_nodes() -> None:
     assert planned(job().starting(), half()).ending is None
 
 
-def test_where_the_scheduler_knows_gangs_nobody_yields() -> None:
+def test_no_gang_yields_under_native_gangs() -> None:
     assert planned(job().starting(), half(), older="x/y", native_gangs=True).ending is None
 
 
@@ -55,7 +55,7 @@ def test_giving_back_is_a_new_attempt_and_no_failure() -> None:
     )
 
 
-def test_once_it_has_run_there_is_no_start_timeout() -> None:
+def test_a_gang_that_has_run_has_no_start_timeout() -> None:
     pods = gang(4, pod(1).running().but(node=""))
     assert planned(job(start_timeout=1).running(), pods).phase is Phase.RUNNING
 
@@ -65,7 +65,7 @@ def test_native_gangs_keep_the_start_timeout() -> None:
     assert plan.ending is not None
 
 
-def test_a_gang_that_the_scheduler_is_at_yields_to_none_that_it_is_at_too() -> None:
+def test_two_gangs_that_are_being_scheduled_do_not_yield() -> None:
     """Many gangs start at once, all are partly scheduled for a moment, and there is room for all."""
     pods = starting_gang(4, pod(0).scheduled(), pod(1).scheduled())
 
@@ -74,7 +74,7 @@ def test_a_gang_that_the_scheduler_is_at_yields_to_none_that_it_is_at_too() -> N
     assert plan.ending is None
 
 
-def test_a_gang_that_comes_too_late_yields_at_once_to_one_that_is_whole() -> None:
+def test_a_late_gang_yields_to_a_whole_one() -> None:
     plan = planned(job().starting(), half(), whole="team-b/whole")
     assert plan.ending is not None
     assert (plan.phase, plan.ending.cause) == (Phase.QUEUED, Cause.YIELDED)
@@ -83,12 +83,12 @@ def test_a_gang_that_comes_too_late_yields_at_once_to_one_that_is_whole() -> Non
     )
 
 
-def test_a_gang_that_the_scheduler_is_still_at_does_not_yield_to_one_that_is_whole() -> None:
+def test_a_gang_being_scheduled_keeps_its_nodes() -> None:
     pods = starting_gang(4, pod(0).scheduled(), pod(1).scheduled())
     assert planned(job().starting(), pods, whole="team-b/whole").ending is None
 
 
-def test_a_gang_that_has_run_waits_for_its_lost_node_whoever_is_whole() -> None:
+def test_a_gang_that_has_run_waits_for_its_node() -> None:
     given = job().starting(2)
     first, second = given.status.attempts
     ran = given.having(attempts=[first.model_copy(update={"running": at(-150)}), second])

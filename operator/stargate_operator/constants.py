@@ -31,6 +31,8 @@ KEPT_FAILED_PODS = 10
 
 
 class Conditions:
+    """The types of the conditions in a job's status."""
+
     ACCEPTED = "Accepted"
     SCHEDULED = "Scheduled"
     READY = "Ready"

@@ -28,6 +28,8 @@ class BadDefaultError(ValueError):
 
 @dataclass(frozen=True)
 class Default:
+    """One runtime, class or block that an install brings, as its manifest states it."""
+
     kind: str
     name: str
     spec: Json

@@ -27,6 +27,9 @@ _REMEMBER_GONE_SECONDS = 3600.0
 
 @dataclass(frozen=True)
 class NodeLossTimes:
+    """`lost_after`: how long a node is not ready until its pods are taken for gone. `avoided_for`: how
+    long later attempts avoid it."""
+
     lost_after: timedelta
     avoided_for: timedelta
 

@@ -15,10 +15,14 @@ from stargate_operator.model.resources import Amounts, Stated, amounts
 
 
 class Resources(msgspec.Struct, frozen=True, gc=False):
+    """`resources` of a container: its requests, as quantities."""
+
     requests: dict[str, str | int] | None = None
 
 
 class Container(msgspec.Struct, rename="camel", frozen=True, gc=False):
+    """A container, or an init container, as far as it matters for a pod's requests."""
+
     resources: Resources = Resources()
     restart_policy: str = ""
 

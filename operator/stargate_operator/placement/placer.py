@@ -39,6 +39,8 @@ class Blocks(Protocol):
 
 
 class Placer:
+    """Chooses the compute block and the topology domain of a job's next attempt."""
+
     def __init__(self, fleet: Fleet, catalog: Blocks, jobs: Iterable[StargateJob]) -> None:
         self._fleet = fleet
         self._catalog = catalog

@@ -5,6 +5,8 @@ from stargate_operator.model.resources import Amounts
 
 
 class Usage:
+    """What the pods hold of each node: thousandths of a CPU, bytes, whole devices."""
+
     def __init__(self) -> None:
         self.changes = 0
         self._by_node: dict[str, dict[str, int]] = {}

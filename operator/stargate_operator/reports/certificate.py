@@ -18,6 +18,8 @@ _Print = tuple[tuple[int, int, int], ...]
 
 
 class ServingCertificate:
+    """The report server's certificate and key, read again when the files change."""
+
     def __init__(self, certificate: Path, key: Path) -> None:
         """Raises OSError or ssl.SSLError if there is no usable pair to start with."""
         self._certificate = certificate

@@ -34,6 +34,8 @@ class JobView:
 
 
 class JobLookup(Protocol):
+    """The report server's port to the rest of the operator: it asks about jobs and wakes them."""
+
     def is_leader(self) -> bool:
         """Whether this process may speak for the jobs now, and knows them: a job that is not listed
         yet must not be told to its workers as gone."""

@@ -26,6 +26,8 @@ _RETRY_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Limits:
+    """Bounds on the report server's connections. Times are in seconds."""
+
     connections: int = 256
     connections_per_address: int = 32
     handshake_seconds: float = 5.0

@@ -61,6 +61,12 @@ class _JobReports:
 
 
 class PendingReports:
+    """What workers reported, by job UID, until it is in a written status.
+
+    The report handler puts reports in and waits for checkpoints. The reconciler reads them with `of`
+    and says with `mark_written` what it wrote.
+    """
+
     def __init__(self) -> None:
         self._pages: dict[str, _JobReports] = {}
 

@@ -33,11 +33,15 @@ MetricName = Annotated[
 
 
 class Metric(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """One metric of a report, such as the loss."""
+
     name: MetricName
     value: float
 
 
 class Checkpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """A checkpoint as a worker reports it."""
+
     epoch: Whole
     uri: Uri
     state: CheckpointState

@@ -37,6 +37,8 @@ DEFAULT_TIMEOUTS = Timeouts()
 
 
 class ReportServer:
+    """The HTTPS server that takes the workers' reports and hands them to the handler."""
+
     def __init__(
         self,
         handler: ReportHandler,

@@ -12,6 +12,8 @@ from stargate_types import StargateJob
 
 
 class CachedJobLookup:
+    """Implements `JobLookup` over the informers' caches and the work queue."""
+
     def __init__(
         self,
         *,

@@ -53,6 +53,11 @@ class _Seen:
 
 
 class LeaderElection:
+    """Takes and renews a Lease, so that one replica leads at a time.
+
+    `guard` raises in a process that must not write any more. Times are in seconds.
+    """
+
     def __init__(
         self,
         client: Client,

@@ -21,6 +21,8 @@ _STARTING = 30.0
 
 @dataclass(frozen=True)
 class Check:
+    """One thing that must work for the process to be healthy."""
+
     name: str
     ask: Callable[[], str | None]
     """Nothing when healthy, else what is wrong, in words. It must neither block nor raise."""
@@ -31,6 +33,12 @@ class Unhealthy(Exception):  # noqa: N818 - a state
 
 
 class Watchdog:
+    """Runs all checks every `period` seconds.
+
+    `run` raises Unhealthy as soon as a check finds a problem, and that ends the process. `problems`
+    answers the liveness probe.
+    """
+
     def __init__(
         self,
         checks: list[Check],

@@ -155,8 +155,8 @@ class JobStatus(AttributeMapping):
 
     @property
     def nodes(self) -> int:
-        """Number of workers that the job asks for, each on one node."""
-        return self.job.world_size
+        """Number of workers of the gang, each on one node."""
+        return self.job.current_world_size
 
     @property
     def nodes_running(self) -> int:

@@ -41,15 +41,8 @@ def need_of(job: StargateJob, resolution: Resolution) -> Need:
 
 def worker_resources(job: StargateJob, resolution: Resolution) -> dict[str, str]:
     """The resources of a worker's container as quantities. Requests and limits are the same."""
-    template, runtime, accelerator = (
-        job.spec.template,
-        resolution.runtime.spec,
-        resolution.accelerator.spec,
-    )
-    asked = {
-        "cpu": (template and template.cpu) or runtime.cpu,
-        "ephemeral-storage": (template and template.ephemeral_storage) or runtime.ephemeral_storage,
-    }
+    template, accelerator = resolution.template, resolution.accelerator.spec
+    asked = {"cpu": template.cpu, "ephemeral-storage": template.ephemeral_storage}
     return {
         **{name: quantity for name, quantity in asked.items() if quantity},
         "memory": f"{job.spec.resource_allocation.memory_gb_per_node}G",

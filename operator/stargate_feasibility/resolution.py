@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from typing import TypeVar
 
 from stargate_feasibility.reasons import Reasons
+from stargate_feasibility.template import DEFAULT_SERVICE_ACCOUNT, MergedTemplate, merge
 from stargate_types import AcceleratorClass, StargateJob, StargateRuntime
 from stargate_types.base import ObjectMeta
 
@@ -33,6 +34,7 @@ class Resolution:
 
     runtime: StargateRuntime
     accelerator: AcceleratorClass
+    template: MergedTemplate
     image: str
     devices_per_node: int
     checkpoint_base: str
@@ -130,7 +132,7 @@ def _not_allowed(job: StargateJob, runtime: StargateRuntime) -> Refusal | None:
     template = job.spec.template
     if template is None:
         return None
-    accounts = ["default", *(runtime.spec.allowed_service_accounts or ())]
+    accounts = [DEFAULT_SERVICE_ACCOUNT, *(runtime.spec.allowed_service_accounts or ())]
     if template.service_account_name and template.service_account_name not in accounts:
         return Refusal(
             Reasons.SERVICE_ACCOUNT_NOT_ALLOWED,
@@ -159,8 +161,8 @@ def _combine(
             f" {per_device}, the GPU equivalents of one device of"
             f" AcceleratorClass {accelerator.metadata.name!r}",
         )
-    image = (job.spec.template and job.spec.template.image) or runtime.spec.image
-    if not image:
+    template = merge(job, runtime)
+    if not template.image:
         return Refusal(
             Reasons.NO_IMAGE,
             f"spec.template.image is not set and runtime {runtime.metadata.name!r} has none",
@@ -171,7 +173,8 @@ def _combine(
     return Resolution(
         runtime=runtime,
         accelerator=accelerator,
-        image=image,
+        template=template,
+        image=template.image,
         devices_per_node=wanted // per_device,
         checkpoint_base=base,
     )

@@ -18,7 +18,7 @@ from stargate_types.podparts import (
     VolumeMount,
     Words,
 )
-from stargate_types.status import StargateJobStatus
+from stargate_types.status import AttemptStatus, StargateJobStatus
 
 Uri = Annotated[
     str,
@@ -415,6 +415,20 @@ class StargateJob(Model):
         return self.spec.hang.report_timeout_seconds if self.spec.hang else None
 
     @property
-    def world_size(self) -> int:
-        """Number of workers that the spec asks for."""
-        return self.spec.resource_allocation.nodes
+    def current_attempt(self) -> AttemptStatus | None:
+        """The attempt that runs, is about to run, or ran last. None before the first."""
+        attempts = self.status.attempts
+        return attempts[-1] if attempts else None
+
+    @property
+    def previous_attempt(self) -> AttemptStatus | None:
+        """The attempt before the current one, while the status holds it."""
+        attempts = self.status.attempts
+        return attempts[-2] if len(attempts) > 1 else None
+
+    @property
+    def current_world_size(self) -> int:
+        """Number of ranks of the current attempt. Before the first attempt, the number that the spec
+        asks for."""
+        attempt = self.current_attempt
+        return attempt.world_size if attempt else self.spec.resource_allocation.nodes

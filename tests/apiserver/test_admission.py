@@ -1,6 +1,7 @@
 """What the API server itself refuses, and in which words: no webhook of ours stands behind it."""
 
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,9 +23,10 @@ Objects = client.CustomObjectsApi
 
 
 @pytest.fixture(scope="package")
-def objects(plane: ControlPlane) -> Objects:
+def objects(plane: ControlPlane) -> Iterator[Objects]:
     api_client = config.new_client_from_config(str(plane.kubeconfig))  # type: ignore[no-untyped-call]
-    return Objects(api_client)
+    yield Objects(api_client)
+    api_client.rest_client.pool_manager.clear()
 
 
 def create(objects: Objects, manifest: Json, namespace: str = "default", **options: Any) -> Json:

@@ -120,14 +120,15 @@ def test_one_namespace_s_key_sees_nothing_of_another(client: Client, plane: Cont
 
 def test_a_key_of_nobody_is_told_so(researcher: Person) -> None:
     nobody = Person(researcher.plane, researcher.namespace, "of-nobody")
-    with pytest.raises(NotAuthorised, match="does not know this key"):
-        nobody.client().list_jobs()
+    with nobody.client() as client, pytest.raises(NotAuthorised, match="does not know this key"):
+        client.list_jobs()
 
 
 def test_a_server_that_is_not_trusted_never_gets_the_key(researcher: Person) -> None:
     endpoint = researcher.environment["STARGATE_ENDPOINT"]
-    with pytest.raises(Unreachable, match=r"is not trusted .*: give the cluster's CA"):
-        Client(researcher.key, endpoint=endpoint).list_jobs()
+    distrusted = pytest.raises(Unreachable, match=r"is not trusted .*: give the cluster's CA")
+    with Client(researcher.key, endpoint=endpoint) as client, distrusted:
+        client.list_jobs()
 
 
 def test_the_kubeconfig_s_own_user_needs_no_key(plane: ControlPlane, namespace: str) -> None:
@@ -137,8 +138,8 @@ def test_the_kubeconfig_s_own_user_needs_no_key(plane: ControlPlane, namespace: 
 
 
 def test_a_key_is_not_helped_by_the_kubeconfig_s_user(plane: ControlPlane) -> None:
-    client = Client("of-nobody", kubeconfig=str(plane.kubeconfig))
-    with pytest.raises(NotAuthorised, match="does not know this key"):
+    unknown = pytest.raises(NotAuthorised, match="does not know this key")
+    with Client("of-nobody", kubeconfig=str(plane.kubeconfig)) as client, unknown:
         client.list_jobs()
 
 

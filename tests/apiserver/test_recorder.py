@@ -1,9 +1,11 @@
 """The recorder on a real API server: that it misses nothing, and says so where it did."""
 
+import gc
 import os
 import signal
 import threading
 import time
+import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TypeVar
 
@@ -133,3 +135,23 @@ def test_time_in_which_the_disk_stands_still_is_not_the_operator_s(
     (lost,) = recorder.history.standstills
     assert began - 1 < lost.start < began + 1
     assert lost.end > began + 2
+
+
+def test_a_recorder_leaves_no_socket_where_the_server_says_no_farewell(
+    plane: ControlPlane, namespace: str, maps: str
+) -> None:
+    recorder = recorder_of(plane, namespace, maps, Recorder)
+    recorder.start()
+    time.sleep(1)
+    server = plane.pids()["kube-apiserver"]
+    gc.collect()
+    with warnings.catch_warnings(record=True) as left:
+        warnings.simplefilter("always")
+        os.kill(server, signal.SIGSTOP)
+        try:
+            recorder.stop()
+            gc.collect()
+        finally:
+            os.kill(server, signal.SIGCONT)
+
+    assert not [str(each.message) for each in left if each.category is ResourceWarning]

@@ -11,9 +11,17 @@ from typing import Any, TypeVar
 import msgspec
 
 from stargate_operator.decide.chain import decide
-from stargate_operator.decide.observed import Contention, Observed, Trouble
+from stargate_operator.decide.observed import (
+    ClusterFacts,
+    Contention,
+    Listening,
+    Notes,
+    Observed,
+    Trouble,
+)
 from stargate_operator.decide.plan import Plan
 from stargate_operator.desired.environment import ReportTarget
+from stargate_operator.model.assessment import Assessment
 from stargate_operator.model.blueprint import Blueprint, Refusal, resolve
 from stargate_operator.model.gang_index import observe_gang
 from stargate_operator.model.heartbeats import Heartbeats
@@ -221,10 +229,10 @@ class GivenJob(StargateJob):
 
     def starting(self, number: int = 1) -> "GivenJob":
         """The pods of this attempt may be made."""
-        return self._in(Phase.STARTING, attempt(number, nodes=self.world_size))
+        return self._in(Phase.STARTING, attempt(number, nodes=self.current_world_size))
 
     def running(self, number: int = 1, *, since: float = RAN) -> "GivenJob":
-        return self._in(Phase.RUNNING, attempt(number, nodes=self.world_size, ran=since))
+        return self._in(Phase.RUNNING, attempt(number, nodes=self.current_world_size, ran=since))
 
     def restarting(self, cause: Cause = Cause.EXIT, *, ended: float = 0.0) -> "GivenJob":
         """Attempt 1 ended so; attempt 2 was decided, its pods may not be made yet."""
@@ -247,7 +255,7 @@ class GivenJob(StargateJob):
         found = self.but(suspend=True).having(phase=Phase.SUSPENDED)
         if ended is None:
             return found
-        over = attempt(nodes=self.world_size, ran=RAN, ended=ended, cause=Cause.SUSPENDED)
+        over = attempt(nodes=self.current_world_size, ran=RAN, ended=ended, cause=Cause.SUSPENDED)
         return found.having(attempt=1, attempts=[over], start_time=at(BEGAN))
 
     def resumed(self) -> "GivenJob":
@@ -276,7 +284,14 @@ class GivenJob(StargateJob):
     def _in(self, phase: Phase, current: AttemptStatus) -> "GivenJob":
         number = current.number
         earlier = [
-            attempt(each, nodes=self.world_size, start=-200, ended=BEGAN, cause=Cause.EXIT, rank=0)
+            attempt(
+                each,
+                nodes=self.current_world_size,
+                start=-200,
+                ended=BEGAN,
+                cause=Cause.EXIT,
+                rank=0,
+            )
             for each in range(1, number)
         ]
         return self.having(
@@ -286,11 +301,11 @@ class GivenJob(StargateJob):
             restarts=number - 1,
             start_time=at(BEGAN),
             accounted_time=at(-10),
-            workers=Workers(desired=self.world_size),
+            workers=Workers(desired=self.current_world_size),
         )
 
     def _after(self, phase: Phase, cause: Cause, ended: float) -> "GivenJob":
-        size = self.world_size
+        size = self.current_world_size
         over = attempt(nodes=size, ran=RAN, ended=ended, cause=cause, rank=0)
         coming = attempt(2, nodes=size, start=ended, resolved=False)
         return self.having(
@@ -298,7 +313,7 @@ class GivenJob(StargateJob):
         )
 
     def _finished(self, phase: Phase, cause: Cause) -> "GivenJob":
-        over = attempt(nodes=self.world_size, ran=RAN, ended=-10, cause=cause)
+        over = attempt(nodes=self.current_world_size, ran=RAN, ended=-10, cause=cause)
         return self.having(phase=phase, attempt=1, attempts=[over], completion_time=at(-10))
 
 
@@ -474,32 +489,25 @@ def observed(
     native_gangs: bool = False,
     missing_gang_objects: tuple[str, ...] = (),
 ) -> Observed:
-    attempts = job.status.attempts
     current, previous_pods = observe_gang(
         pods,
         namespace=job.metadata.namespace,
         attempt=job.status.attempt,
-        size=attempts[-1].world_size if attempts else job.world_size,
+        world_size=job.current_world_size,
         creating=frozenset(creating),
     )
     return Observed(
         job=job,
         now=now,
-        blueprint=blueprint_ or blueprint(job),
+        placement=Assessment(blueprint_ or blueprint(job), has_room, never_fits),
         gang=current,
         previous_pods=previous_pods,
         reports=Reports(progress, tuple(checkpoints), epoch_seconds, heartbeats or Heartbeats()),
-        trouble=trouble,
         contention=Contention(older, older_is_short, whole, alone, released_at),
         node_health=node_health or NodeHealth(),
-        failed_since=failed_since,
-        heard_since=at(heard_since),
-        report_interval=10.0,
-        pue=pue,
-        never_fits=never_fits,
-        has_room=has_room,
-        native_gangs=native_gangs,
-        missing_gang_objects=missing_gang_objects,
+        listening=Listening(at(heard_since), report_interval=10.0),
+        notes=Notes(trouble, failed_since),
+        cluster=ClusterFacts(native_gangs, missing_gang_objects, pue),
     )
 
 

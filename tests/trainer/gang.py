@@ -99,7 +99,7 @@ class Gang:
         job, port = self._job(resume), str(_free_port())
         ranks = [
             self._spawn(rank, number, self._told(job, number, rank) | self._here(port) | env)
-            for rank in range(job.world_size)
+            for rank in range(job.current_world_size)
         ]
         self.attempts.append(Attempt(number, ranks, self.sink))
         return self.attempts[-1]

@@ -212,6 +212,11 @@ class FakeJobLookup:
     def progressed(self, job_uid: str) -> None:
         self.progress.append(job_uid)
 
+    def expire(self, report: CheckpointReport) -> None:
+        """A reconcile whose status no longer keeps this checkpoint."""
+        kept = status(report, report)  # the newest stands twice: as the latest, and in the history
+        self.pending.mark_written(JOB, status(), before=kept)
+
     def write(self) -> None:
         """Reconciles: puts every pending checkpoint into the status."""
         assert self.job is not None

@@ -47,7 +47,7 @@ def all_or_nothing(observed: Observed) -> Plan | None:
 def _rival(observed: Observed) -> str | None:
     """Every gang is partly scheduled for a moment; only while nodes are short is that a contest."""
     others, short = observed.contention, observed.gang.short_of_nodes
-    if observed.native_gangs:
+    if observed.cluster.native_gangs:
         return None
     if others.older and (short or others.older_is_short):
         return f"the older job {others.older}"
@@ -58,7 +58,7 @@ def _rival(observed: Observed) -> str | None:
 
 def _give_back(observed: Observed, cause: Cause, why: str) -> Plan:
     gang = observed.gang
-    message = f"gave back {gang.scheduled} of {gang.size} nodes {why}"
+    message = f"gave back {gang.scheduled} of {gang.world_size} nodes {why}"
     return Plan(
         Phase.QUEUED,
         reason=Reasons.YIELDED if cause is Cause.YIELDED else Reasons.START_TIMEOUT,

@@ -1,7 +1,7 @@
-"""The order of policies: the first that speaks wins.
+"""The policies and their order: the first that has a plan decides.
 
-Completion comes before suspension and the deadline: what has finished was finished before anyone
-came to look, also where nobody looked for a while.
+A policy is a pure function from what was observed to a plan, or to None if it has nothing to say. The
+order is the design: a policy may rely on the silence of all those before it.
 """
 
 from collections.abc import Callable
@@ -24,22 +24,25 @@ from stargate_operator.decide.suspend import suspend
 from stargate_operator.decide.ttl import ttl
 
 POLICIES: tuple[Callable[[Observed], Plan | None], ...] = (
-    ttl,
-    complete,
-    suspend,
-    deadline,
-    damaged_checkpoint,
-    failure,
-    hang,
-    node_loss,
-    node_return,
-    all_or_nothing,
-    changed_runtime,
-    startup,
+    ttl,  # A finished job never changes again, so nothing may come before this.
+    complete,  # A success stands, even if a suspension or the deadline came before this look.
+    suspend,  # The user's word comes before any judgement of a gang that is to stop.
+    deadline,  # A job that is out of time must not start another attempt for a failure.
+    damaged_checkpoint,  # The damage explains the crash of the ranks that tried to load it.
+    failure,  # A rank that has failed explains why the others are silent.
+    hang,  # Only a gang of which no rank has failed can hang. Unready nodes explain a silence too.
+    node_loss,  # Nothing is heard from a lost node, so only the silence of its kubelet shows it.
+    node_return,  # A starting gang takes a node back before it gives up all of its nodes.
+    all_or_nothing,  # A gang that must yield is not made anew from a changed runtime first.
+    changed_runtime,  # Pods that are still missing must come from the runtime of the others.
+    startup,  # Nothing stands in the way: accept the job, start it, or say that it runs.
 )
+"""In the order in which they are asked. The last one always has a plan."""
 
 
 def decide(observed: Observed) -> Plan:
+    """The plan for the job, and the time of the next look at the latest. The reconciler asks in each
+    pass."""
     plan = next(plan for policy in POLICIES if (plan := policy(observed)) is not None)
     others = [observed.node_health.look_again_at(observed.now), *_dues(observed, plan)]
     ahead = [due for due in others if due and due > observed.now]
@@ -48,7 +51,8 @@ def decide(observed: Observed) -> Plan:
 
 
 def _dues(observed: Observed, plan: Plan) -> list[datetime | None]:
-    """When a policy that is silent now would speak, of those that concern a job that is to run."""
+    """The times at which a policy that has no plan now would have one. A job that is not to run has
+    none."""
     if plan.phase.finished or observed.job.spec.suspend:
         return []
     return [deadline_at(observed), hang_at(observed), node_return_at(observed)]

@@ -14,7 +14,7 @@ from stargate_types.status import Cause, Phase
 def complete(observed: Observed) -> Plan | None:
     if not observed.resolved or observed.ended or not observed.gang.all_succeeded:
         return None
-    message = f"all {observed.gang.size} ranks succeeded"
+    message = f"all {observed.gang.world_size} ranks succeeded"
     return Plan(
         Phase.SUCCEEDED,
         reason=Reasons.ALL_SUCCEEDED,

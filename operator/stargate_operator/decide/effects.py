@@ -45,7 +45,7 @@ def effects(observed: Observed) -> Effects:
         return Effects(delete=_doom(observed, held, _last_grace(observed)))
     return Effects(
         create=_ranks_to_create(observed),
-        gang_objects=_companions(observed),
+        gang_objects=_gang_objects(observed),
         delete=(
             *_doom(observed, observed.previous_pods.alive, KILL_GRACE_SECONDS),
             *_prune(observed),
@@ -64,14 +64,14 @@ def _ranks_to_create(observed: Observed) -> tuple[int, ...]:
     return observed.gang.missing_ranks if _may_create(observed) else ()
 
 
-def _companions(observed: Observed) -> tuple[str, ...]:
+def _gang_objects(observed: Observed) -> tuple[str, ...]:
     needed = observed.has_run or _may_create(observed)
-    return observed.missing_gang_objects if needed else ()
+    return observed.cluster.missing_gang_objects if needed else ()
 
 
 def _may_create(observed: Observed) -> bool:
     """Invariant 2: no pod of an attempt is created while one of an earlier attempt is alive."""
-    refused = observed.trouble is not None and observed.now < observed.trouble.retry_at
+    refused = observed.notes.trouble is not None and observed.now < observed.notes.trouble.retry_at
     leaving = observed.job.metadata.deletion_timestamp is not None
     blocked = refused or leaving or isinstance(observed.blueprint, Refusal)
     return observed.starting and not blocked and not observed.previous_pods.alive

@@ -56,7 +56,7 @@ def _failed(observed: Observed) -> tuple[Pod, ...]:
 def _settling(observed: Observed, failed: tuple[Pod, ...]) -> Plan | None:
     if not failed or any(explains_itself(cause_of(pod)) for pod in failed):
         return None
-    until = (observed.failed_since or observed.now) + SETTLING
+    until = (observed.notes.failed_since or observed.now) + SETTLING
     if observed.now >= until:
         return None
     return Plan(

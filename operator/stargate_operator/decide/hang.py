@@ -31,7 +31,7 @@ def hang(observed: Observed) -> Plan | None:
     due = hang_at(observed)
     if due is None or observed.now < due:
         return None
-    first = observed.reports.heartbeats.first_silent(observed.report_interval)
+    first = observed.reports.heartbeats.first_silent(observed.listening.report_interval)
     culprit = first[0] if len(first) == 1 else None
     pod = observed.gang.ranks.get(culprit) if culprit is not None else None
     ending = Ending(
@@ -53,7 +53,7 @@ def _silent_since(observed: Observed) -> datetime:
     assert observed.attempt is not None
     assert observed.attempt.running is not None
     last_heard = observed.reports.heartbeats.last_heard
-    moments = (observed.attempt.running, observed.heard_since, last_heard)
+    moments = (observed.attempt.running, observed.listening.since, last_heard)
     return max(moment for moment in moments if moment is not None)
 
 
@@ -75,7 +75,7 @@ def _last_epoch(observed: Observed) -> int:
 
 
 def _who(observed: Observed, first: list[int]) -> str:
-    heartbeats, size = observed.reports.heartbeats, observed.gang.size
+    heartbeats, size = observed.reports.heartbeats, observed.gang.world_size
     if not first:
         return _nobody(observed)
     never = sorted(set(range(size)) - set(heartbeats.ranks))
@@ -87,10 +87,10 @@ def _who(observed: Observed, first: list[int]) -> str:
 def _nobody(observed: Observed) -> str:
     assert observed.attempt is not None
     assert observed.attempt.running is not None
-    if observed.heard_since <= observed.attempt.running:
+    if observed.listening.since <= observed.attempt.running:
         return "none has since all of them ran: can they reach the report server?"
     return (
-        f"none has since {observed.heard_since:%Y-%m-%dT%H:%M:%SZ}, when the operator"
+        f"none has since {observed.listening.since:%Y-%m-%dT%H:%M:%SZ}, when the operator"
         " began to listen, so which fell silent first is not known"
     )
 

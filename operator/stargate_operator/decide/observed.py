@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 
 from stargate_operator.model import checkpoints
+from stargate_operator.model.assessment import Assessment
 from stargate_operator.model.blueprint import Blueprint, Refusal
 from stargate_operator.model.gang import Gang, PreviousPods
 from stargate_operator.model.node_health import NodeHealth, UnreadyNode
@@ -44,31 +45,63 @@ class Contention:
 
 
 @dataclass(frozen=True)
+class Listening:
+    """How well this operator hears the workers: what silence means depends on it.
+
+    `since` is when the workers' silence would first have been noticed. `report_interval` is the time in
+    seconds that a rank may take from one report to the next.
+    """
+
+    since: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+    report_interval: float = 0.0
+
+
+@dataclass(frozen=True)
+class Notes:
+    """Facts that no resource holds, from the reconciler's memory. A new leader starts without them.
+
+    `trouble` is the last refusal of the API server. `failed_since` is when a failed rank of the current
+    attempt was first seen.
+    """
+
+    trouble: Trouble | None = None
+    failed_since: datetime | None = None
+
+
+@dataclass(frozen=True)
+class ClusterFacts:
+    """The cluster beside the gang's pods and nodes.
+
+    `native_gangs` says that the scheduler itself keeps all or nothing, by PodGroups.
+    `missing_gang_objects` are the kinds (Service, PodGroup) that the gang needs and that do not exist.
+    `pue` is the power usage effectiveness of the place where the gang runs.
+    """
+
+    native_gangs: bool = False
+    missing_gang_objects: tuple[str, ...] = ()
+    pue: float = 1.0
+
+
+@dataclass(frozen=True)
 class Observed:
+    """All facts about one job at one moment. `observe` makes it in each pass, and policies ask it."""
+
     job: StargateJob
     now: datetime
-    blueprint: Blueprint | Refusal
+    placement: Assessment
     gang: Gang
     previous_pods: PreviousPods = field(default_factory=PreviousPods)
-    reports: Reports = field(default_factory=Reports)
-    trouble: Trouble | None = None
-    contention: Contention = field(default_factory=Contention)
     node_health: NodeHealth = field(default_factory=NodeHealth)
-    failed_since: datetime | None = None
-    """When a failed rank of the current attempt was first seen."""
-    heard_since: datetime = datetime(1970, 1, 1, tzinfo=UTC)
-    """Since when the workers' silence would have been noticed."""
-    report_interval: float = 0.0
-    """Seconds that a rank may take from one report to the next."""
-    pue: float = 1.0
-    never_fits: str = ""
-    """Why the gang can never have all its nodes as the cluster stands, whatever else runs there."""
-    has_room: bool = False
-    """Whether a gang that gave its nodes back would find nodes for all its ranks now."""
-    native_gangs: bool = False
-    """Whether the scheduler itself keeps all or nothing (PodGroups)."""
-    missing_gang_objects: tuple[str, ...] = field(default=())
-    """Kinds of the gang's companions (Service, PodGroup) that do not stand."""
+    contention: Contention = field(default_factory=Contention)
+    reports: Reports = field(default_factory=Reports)
+    listening: Listening = field(default_factory=Listening)
+    notes: Notes = field(default_factory=Notes)
+    cluster: ClusterFacts = field(default_factory=ClusterFacts)
+
+    @property
+    def blueprint(self) -> Blueprint | Refusal:
+        """What the current attempt's pods are made from, or why they cannot be made."""
+        return self.placement.blueprint
 
     @property
     def phase(self) -> Phase | None:
@@ -77,13 +110,11 @@ class Observed:
     @property
     def attempt(self) -> AttemptStatus | None:
         """The current attempt; None before the first."""
-        attempts = self.job.status.attempts
-        return attempts[-1] if attempts else None
+        return self.job.current_attempt
 
     @property
     def previous(self) -> AttemptStatus | None:
-        attempts = self.job.status.attempts
-        return attempts[-2] if len(attempts) > 1 else None
+        return self.job.previous_attempt
 
     @property
     def starting(self) -> bool:

@@ -102,7 +102,7 @@ def _not_before(observed: Observed) -> datetime | None:
     released = others.released_at is not None and others.released_at > previous.end
     if released or (others.alone and previous.cause is Cause.YIELDED):
         return None
-    if observed.has_room and observed.now >= previous.end + _PATIENCE:
+    if observed.placement.has_room and observed.now >= previous.end + _PATIENCE:
         return None
     return previous.end + timedelta(seconds=observed.job.spec.scheduling.start_timeout_seconds)
 
@@ -111,12 +111,12 @@ def _run(observed: Observed) -> Plan:
     return Plan(
         Phase.RUNNING,
         reason=Reasons.RUNNING,
-        message=f"all {observed.gang.size} ranks run",
+        message=f"all {observed.gang.world_size} ranks run",
     )
 
 
 def _start(observed: Observed) -> Plan:
-    gang, trouble = observed.gang, observed.trouble
+    gang, trouble = observed.gang, observed.notes.trouble
     if trouble is not None:
         return Plan(
             Phase.STARTING,
@@ -128,7 +128,7 @@ def _start(observed: Observed) -> Plan:
     if gang.missing_ranks and isinstance(refusal, Refusal):
         due = start_timeout_at(observed)
         return Plan(Phase.STARTING, reason=refusal.reason, message=refusal.message, wake_at=due)
-    if observed.never_fits:
+    if observed.placement.never_fits:
         return _never_fits(observed)
     if gang.short_of_nodes and not gang.scheduled:
         message = gang.unschedulable.unschedulable_message if gang.unschedulable else ""
@@ -140,7 +140,7 @@ def _start(observed: Observed) -> Plan:
 def _never_fits(observed: Observed) -> Plan:
     """Its pods stay: a cluster that grows by itself needs to see them."""
     phase = Phase.STARTING if observed.gang.scheduled else Phase.QUEUED
-    message, due = observed.never_fits, start_timeout_at(observed)
+    message, due = observed.placement.never_fits, start_timeout_at(observed)
     return Plan(phase, reason=Reasons.NEVER_FITS, message=message, wake_at=due)
 
 

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from stargate_operator.constants import RENDEZVOUS_PORT, TOKEN_DIRECTORY
-from stargate_operator.desired.grace import grace_period_seconds
 from stargate_operator.desired.uris import attempt_folder, inside_worker
 from stargate_operator.model.blueprint import Blueprint
 from stargate_types import API_VERSION, StargateJob
-from stargate_types.podparts import EnvVar
+from stargate_types.base import Model
 
 Entry = dict[str, Any]
 
@@ -52,24 +51,18 @@ def environment(
         **_checkpoints(job, blueprint, attempt),
         **_torchrun(job, blueprint, attempt=attempt, rank=rank),
         # See docs/decisions/0017-nobody-leaves-before-the-last-save-counts.md.
-        "STARGATE_GRACE_PERIOD_SECONDS": str(grace_period_seconds(job, blueprint)),
+        "STARGATE_GRACE_PERIOD_SECONDS": str(blueprint.template.termination_grace_period_seconds),
         "STARGATE_REPORT_URL": target.url(job),
         "STARGATE_REPORT_CA": target.ca_bundle,
         "STARGATE_REPORT_TOKEN_FILE": f"{TOKEN_DIRECTORY}/token",
     }
-    theirs = [entry for entry in _merged(job, blueprint) if entry["name"] not in ours]
+    theirs = [wire(entry) for entry in blueprint.template.env if entry.name not in ours]
     return [*theirs, *({"name": name, "value": value} for name, value in ours.items())]
 
 
-def _merged(job: StargateJob, blueprint: Blueprint) -> list[Entry]:
-    template = job.spec.template
-    entries: dict[str, EnvVar] = {each.name: each for each in blueprint.runtime.spec.env or ()}
-    entries.update({each.name: each for each in (template and template.env) or ()})
-    return [wire(each) for each in entries.values()]
-
-
-def wire(entry: EnvVar) -> Entry:
-    return entry.model_dump(by_alias=True, exclude_none=True)
+def wire(part: Model) -> Entry:
+    """A part of a custom resource as it stands in a manifest."""
+    return part.model_dump(by_alias=True, exclude_none=True)
 
 
 def _identity(job: StargateJob, *, attempt: int, rank: str) -> dict[str, str]:
@@ -79,7 +72,7 @@ def _identity(job: StargateJob, *, attempt: int, rank: str) -> dict[str, str]:
         "STARGATE_JOB_UID": job.uid,
         "STARGATE_ATTEMPT": str(attempt),
         "STARGATE_RANK": rank,
-        "STARGATE_WORLD_SIZE": str(job.world_size),
+        "STARGATE_WORLD_SIZE": str(job.current_world_size),
         "STARGATE_MASTER_ADDR": master_address(job, attempt),
         "STARGATE_MASTER_PORT": str(RENDEZVOUS_PORT),
         "JOB_COMPLETION_INDEX": rank,
@@ -119,7 +112,7 @@ def _checkpoints(job: StargateJob, blueprint: Blueprint, attempt: int) -> dict[s
 
 def _torchrun(job: StargateJob, blueprint: Blueprint, *, attempt: int, rank: str) -> dict[str, str]:
     return {
-        "PET_NNODES": str(job.world_size),
+        "PET_NNODES": str(job.current_world_size),
         "PET_NPROC_PER_NODE": str(blueprint.devices_per_node),
         "PET_NODE_RANK": rank,
         "PET_MASTER_ADDR": master_address(job, attempt),

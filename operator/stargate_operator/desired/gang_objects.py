@@ -43,7 +43,7 @@ def pod_group(job: StargateJob, *, attempt: int, api_version: str) -> Manifest:
         "apiVersion": api_version,
         "kind": "PodGroup",
         "metadata": meta,
-        "spec": {"schedulingPolicy": {"gang": {"minCount": job.world_size}}},
+        "spec": {"schedulingPolicy": {"gang": {"minCount": job.current_world_size}}},
     }
 
 

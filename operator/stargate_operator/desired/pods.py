@@ -21,7 +21,6 @@ from stargate_operator.constants import (
     WORKER_CONTAINER,
 )
 from stargate_operator.desired.environment import ReportTarget, environment, pod_name, wire
-from stargate_operator.desired.grace import grace_period_seconds
 from stargate_operator.desired.volumes import volume_mounts, volumes
 from stargate_operator.model.blueprint import Blueprint
 from stargate_types import API_VERSION, StargateJob
@@ -103,15 +102,15 @@ def worker_pod(
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": _metadata(job, name=name, attempt=attempt, rank=rank),
+        "metadata": _metadata(job, blueprint, name=name, attempt=attempt, rank=rank),
         "spec": {
-            **_placement(job, blueprint, placement),
-            **_security(job, blueprint),
+            **_placement(blueprint, placement),
+            **_security(blueprint),
             "hostname": name,
             "subdomain": job.metadata.name,
             "restartPolicy": "Never",
             "enableServiceLinks": False,
-            "terminationGracePeriodSeconds": grace_period_seconds(job, blueprint),
+            "terminationGracePeriodSeconds": blueprint.template.termination_grace_period_seconds,
             **_init_containers(job, blueprint),
             "containers": [_worker(job, blueprint, attempt=attempt, rank=rank, target=target)],
             "volumes": volumes(job, blueprint),
@@ -119,10 +118,12 @@ def worker_pod(
     }
 
 
-def _metadata(job: StargateJob, *, name: str, attempt: int, rank: str) -> Manifest:
-    template = job.spec.template
+def _metadata(
+    job: StargateJob, blueprint: Blueprint, *, name: str, attempt: int, rank: str
+) -> Manifest:
+    template = blueprint.template
     labels = {
-        **((template and template.labels) or {}),
+        **template.labels,
         **job_labels(job),
         LABEL_ATTEMPT: str(attempt),
         LABEL_RANK: rank,
@@ -133,27 +134,25 @@ def _metadata(job: StargateJob, *, name: str, attempt: int, rank: str) -> Manife
         "labels": labels,
         "ownerReferences": [owner_reference(job)],
     }
-    if template and template.annotations:
+    if template.annotations:
         meta["annotations"] = dict(template.annotations)
     return meta
 
 
-def _placement(job: StargateJob, blueprint: Blueprint, placement: Placement) -> Manifest:
-    accelerator, template = blueprint.accelerator.spec, job.spec.template
+def _placement(blueprint: Blueprint, placement: Placement) -> Manifest:
+    accelerator, template = blueprint.accelerator.spec, blueprint.template
     placed: Manifest = {}
     selector = {**(accelerator.node_selector or {}), **_of_place(blueprint)}
     if selector:
         placed["nodeSelector"] = selector
     if placement.avoided:
         placed["affinity"] = {"nodeAffinity": _anywhere_but(placement.avoided)}
-    tolerations = [
-        each.model_dump(by_alias=True, exclude_none=True) for each in accelerator.tolerations or ()
-    ]
+    tolerations = [wire(toleration) for toleration in accelerator.tolerations or ()]
     if placement.tolerated_seconds is not None:
         tolerations += _unready_tolerations(tolerations, placement.tolerated_seconds)
     if tolerations:
         placed["tolerations"] = tolerations
-    if template and template.priority_class_name:
+    if template.priority_class_name:
         placed["priorityClassName"] = template.priority_class_name
     if placement.pod_group:
         placed["schedulingGroup"] = {"podGroupName": placement.pod_group}
@@ -193,8 +192,8 @@ def _covers(toleration: Manifest, key: str) -> bool:
     )
 
 
-def _security(job: StargateJob, blueprint: Blueprint) -> Manifest:
-    runtime, template = blueprint.runtime.spec, job.spec.template
+def _security(blueprint: Blueprint) -> Manifest:
+    runtime, template = blueprint.runtime.spec, blueprint.template
     context: Manifest = {}
     if runtime.pod_security == "Restricted":
         context |= {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
@@ -202,10 +201,10 @@ def _security(job: StargateJob, blueprint: Blueprint) -> Manifest:
         context["runAsUser"] = runtime.run_as_user
     if runtime.fs_group:
         context["fsGroup"] = runtime.fs_group
-    secrets = (template and template.image_pull_secrets) or runtime.image_pull_secrets
+    secrets = template.image_pull_secrets
     return {
         "automountServiceAccountToken": False,
-        "serviceAccountName": (template and template.service_account_name) or "default",
+        "serviceAccountName": template.service_account_name,
         "securityContext": context,
         **({"imagePullSecrets": [{"name": each.name} for each in secrets]} if secrets else {}),
     }
@@ -214,9 +213,9 @@ def _security(job: StargateJob, blueprint: Blueprint) -> Manifest:
 def _worker(
     job: StargateJob, blueprint: Blueprint, *, attempt: int, rank: str, target: ReportTarget
 ) -> Manifest:
-    template, runtime = job.spec.template, blueprint.runtime.spec
+    template = blueprint.template
     resources = worker_resources(job, blueprint)
-    log_lines = runtime.log_lines_in_status
+    log_lines = blueprint.runtime.spec.log_lines_in_status
     container: Manifest = {
         "name": WORKER_CONTAINER,
         "image": blueprint.image,
@@ -227,18 +226,12 @@ def _worker(
         **_container_security(blueprint),
     }
     chosen = {
-        "command": (template and template.command) or runtime.command,
-        "args": (template and template.args) or runtime.args,
-        "imagePullPolicy": (template and template.image_pull_policy) or runtime.image_pull_policy,
-        "envFrom": _env_from(job, blueprint),
+        "command": list(template.command),
+        "args": list(template.args),
+        "imagePullPolicy": template.image_pull_policy,
+        "envFrom": [wire(source) for source in template.env_from],
     }
     return container | {key: value for key, value in chosen.items() if value}
-
-
-def _env_from(job: StargateJob, blueprint: Blueprint) -> list[Manifest]:
-    template = job.spec.template
-    sources = [*(blueprint.runtime.spec.env_from or ()), *((template and template.env_from) or ())]
-    return [each.model_dump(by_alias=True, exclude_none=True) for each in sources]
 
 
 def _container_security(blueprint: Blueprint) -> Manifest:
@@ -253,14 +246,10 @@ def _container_security(blueprint: Blueprint) -> Manifest:
 
 
 def _init_containers(job: StargateJob, blueprint: Blueprint) -> Manifest:
-    template = job.spec.template
-    asked = [
-        *(blueprint.runtime.spec.init_containers or ()),
-        *((template and template.init_containers) or ()),
-    ]
     worker = worker_resources(job, blueprint)
     shared = {name: amount for name, amount in worker.items() if name in ("cpu", "memory")}
-    found = [_init_container(each, blueprint, shared) for each in asked]
+    asked = blueprint.template.init_containers
+    found = [_init_container(container, blueprint, shared) for container in asked]
     return {"initContainers": found} if found else {}
 
 
@@ -269,6 +258,6 @@ def _init_container(
 ) -> Manifest:
     """It runs before the worker in what the worker will have: quotas and QoS see no other pod."""
     found = container.model_dump(by_alias=True, exclude_none=True, exclude={"env"})
-    found["env"] = [wire(each) for each in container.env or ()]
+    found["env"] = [wire(entry) for entry in container.env or ()]
     found["resources"] = {"requests": resources, "limits": resources}
     return found | _container_security(blueprint)

@@ -1,55 +1,37 @@
 """What a worker mounts: the job's and runtime's volumes, its URIs' storage, /dev/shm, a token."""
 
-from typing import Any
-
 from stargate_operator.constants import (
     REPORT_AUDIENCE,
     TOKEN_DIRECTORY,
     TOKEN_EXPIRATION_SECONDS,
 )
+from stargate_operator.desired.environment import Entry, wire
 from stargate_operator.model.blueprint import Blueprint
 from stargate_types import StargateJob
-from stargate_types.base import Model
 from stargate_types.runtime import Storage
-
-Entry = dict[str, Any]
 
 _SHM_PATH = "/dev/shm"
 
 
 def volumes(job: StargateJob, blueprint: Blueprint) -> list[Entry]:
-    template, runtime = job.spec.template, blueprint.runtime.spec
-    named = {each.name: each for each in runtime.volumes or ()}
-    extra = {each.name: each for each in (template and template.volumes) or ()}
     return [
-        *(_wire(each) for each in (named | extra).values()),
+        *(wire(volume) for volume in blueprint.template.volumes),
         *(_storage_volume(name, each) for name, each in _mounted_storage(job, blueprint)),
-        *([] if _mounts_shm(job, blueprint) else [_shared_memory(job, blueprint)]),
+        *([] if _mounts_shm(blueprint) else [_shared_memory(job, blueprint)]),
         _token(),
     ]
 
 
 def volume_mounts(job: StargateJob, blueprint: Blueprint) -> list[Entry]:
-    template, runtime = job.spec.template, blueprint.runtime.spec
-    by_path = {each.mount_path: each for each in runtime.volume_mounts or ()}
-    by_path |= {each.mount_path: each for each in (template and template.volume_mounts) or ()}
     return [
-        *(_wire(each) for each in by_path.values()),
+        *(wire(mount) for mount in blueprint.template.volume_mounts),
         *(
             {"name": name, "mountPath": each.mount_path}
             for name, each in _mounted_storage(job, blueprint)
         ),
-        *(
-            []
-            if _mounts_shm(job, blueprint)
-            else [{"name": "stargate-shm", "mountPath": _SHM_PATH}]
-        ),
+        *([] if _mounts_shm(blueprint) else [{"name": "stargate-shm", "mountPath": _SHM_PATH}]),
         {"name": "stargate-token", "mountPath": TOKEN_DIRECTORY, "readOnly": True},
     ]
-
-
-def _wire(part: Model) -> Entry:
-    return part.model_dump(by_alias=True, exclude_none=True)
 
 
 def _mounted_storage(job: StargateJob, blueprint: Blueprint) -> list[tuple[str, Storage]]:
@@ -69,13 +51,12 @@ def _mounted_storage(job: StargateJob, blueprint: Blueprint) -> list[tuple[str, 
 
 def _storage_volume(name: str, storage: Storage) -> Entry:
     assert storage.volume is not None
-    return {"name": name, **_wire(storage.volume)}
+    return {"name": name, **wire(storage.volume)}
 
 
-def _mounts_shm(job: StargateJob, blueprint: Blueprint) -> bool:
-    template, runtime = job.spec.template, blueprint.runtime.spec
-    mounts = [*(runtime.volume_mounts or ()), *((template and template.volume_mounts) or ())]
-    return any(each.mount_path.rstrip("/") == _SHM_PATH for each in mounts)
+def _mounts_shm(blueprint: Blueprint) -> bool:
+    mounts = blueprint.template.volume_mounts
+    return any(mount.mount_path.rstrip("/") == _SHM_PATH for mount in mounts)
 
 
 def _shared_memory(job: StargateJob, blueprint: Blueprint) -> Entry:

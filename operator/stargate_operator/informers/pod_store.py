@@ -1,4 +1,4 @@
-"""The pods by job and by UID: pure bookkeeping, and the one way for a change to get in."""
+"""Keeps the jobs' pods by job and by UID. All changes go through this store."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from stargate_operator.model.pod import Pod
 OnChange = Callable[[str, "Pod | None", "Pod | None"], None]
 
 _REMEMBER_GONE = 300.0
-"""Longer than any create can still be on its way back to us."""
+"""Seconds for which a deleted pod is remembered: the answer to a create never takes longer."""
 Place = tuple[str, str]
-"""Namespace and name: labels are anybody's to write, in any namespace."""
+"""Namespace and name. Anybody can write labels in any namespace, so the name alone is not enough."""
 _EMPTY: Mapping[Place, Pod] = MappingProxyType({})
 
 
 class PodStore:
-    """The pods by job and by UID: pure bookkeeping, and the one way for a change to get in."""
+    """The pods by job and by UID. `on_change` gets the job's UID, the pod before and the pod now."""
 
     def __init__(self, on_change: OnChange, clock: Callable[[], float] = time.monotonic) -> None:
         self._on_change = on_change
@@ -47,20 +47,21 @@ class PodStore:
         return self._by_uid.get(pod_uid)
 
     def is_gone(self, pod_uid: str) -> bool:
-        """Deleted within the last minutes."""
+        """True if the pod was deleted within the last minutes."""
         return pod_uid in self._gone
 
     def job_uids(self) -> frozenset[str]:
         return frozenset(self._jobs)
 
     def put(self, pod: Pod) -> None:
-        """Takes a newer version; an older one, or one of a pod known gone, changes nothing."""
+        """Takes a newer version. An older version, or one of a pod that is
+        known to be gone, is ignored."""
         known = self._by_uid.get(pod.uid)
         if pod.uid in self._gone or (known and not self._is_news(known, pod)):
             return
         self._seeded.discard(pod.uid)
         if known is not None and known.job_uid != pod.job_uid:
-            self._drop(known)  # relabelled: for its old job it is gone
+            self._drop(known)  # it got another label, so it is gone for its old job
             known = None
         if pod.uid in self._deleting and not pod.deleting:
             pod = msgspec.structs.replace(pod, deleting=True)  # from before our delete took effect
@@ -74,8 +75,8 @@ class PodStore:
             self._drop(known)
 
     def seed(self, meta: ObjectMeta) -> None:
-        """A create was just answered, with metadata alone; the watch will tell the whole object a
-        little later. What it has told already is worth more, also where it is older."""
+        """Takes the answer to a create, which has metadata alone; the watch shows the whole pod a little
+        later. A pod that the watch has shown already is kept, also if its version is older."""
         if meta.uid in self._by_uid:
             return
         self.put(pod_of(WirePod(metadata=meta)))
@@ -83,15 +84,15 @@ class PodStore:
             self._seeded.add(meta.uid)
 
     def mark_deleting(self, uid: str) -> None:
-        """A delete was just accepted; it shows until the watch tells how it went."""
+        """Marks a pod whose delete was accepted, until the watch shows the result."""
         known = self._by_uid.get(uid)
         if known is not None and not known.deleting:
             self._deleting.add(uid)
             self._replace(known, msgspec.structs.replace(known, deleting=True))
 
     def keep_only(self, listed: set[str], version: int, namespace: str | None = None) -> None:
-        """After a full list of a namespace, or of all, at `version`: whatever it lacks and is no newer
-        has vanished."""
+        """Takes a full list of one namespace or of all, at `version`. A known pod that it lacks and that
+        is no newer has vanished."""
         vanished = [
             pod
             for uid, pod in self._by_uid.items()
@@ -102,7 +103,7 @@ class PodStore:
             self.remove(pod.uid)
 
     def clear_versions(self) -> None:
-        """The server's history went back (a restored etcd): what it lists next is the truth."""
+        """Accepts any version next: the server's history went back, as after a restore of etcd."""
         for uid, pod in self._by_uid.items():
             self._by_uid[uid] = renewed = msgspec.structs.replace(pod, resource_version=0)
             self._jobs[pod.job_uid][_place(pod)] = renewed
@@ -119,8 +120,8 @@ class PodStore:
         namesake = self._jobs.get(pod.job_uid, {}).get(_place(pod))
         if namesake is not None and namesake.uid != pod.uid:
             if namesake.resource_version > pod.resource_version:
-                return  # a late word about a pod whose successor is here already
-            self.remove(namesake.uid)  # a name is free again only once its bearer is gone
+                return  # a late event of a pod whose successor is known already
+            self.remove(namesake.uid)  # a name is free again only when its pod is gone
         self._by_uid[pod.uid] = pod
         self._jobs.setdefault(pod.job_uid, {})[_place(pod)] = pod
         self._on_change(pod.job_uid, known, pod)

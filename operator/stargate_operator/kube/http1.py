@@ -297,7 +297,7 @@ class LineStream:
             self._let_flow()
 
     def _rest(self) -> None:
-        """A wake-up of the loop costs more than an event: the next read can wait for a breath."""
+        """Waits one read interval, because a wake-up of the loop costs more than an event."""
         if not self._resting:
             self._resting = True
             self._loop.call_later(READ_INTERVAL, self._rested)

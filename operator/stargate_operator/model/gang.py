@@ -12,11 +12,10 @@ from stargate_operator.model.pod import Pod
 
 @dataclass(frozen=True)
 class Gang:
-    """The pods of one attempt. `size` is the attempt's world size; those `leaving` are being deleted,
-    and their grace runs."""
+    """The pods of one attempt. Those `leaving` are being deleted, and their grace runs."""
 
     attempt: int
-    size: int
+    world_size: int
     ranks: Mapping[int, Pod] = field(default_factory=dict)
     creating: frozenset[int] = frozenset()
     scheduled: int = 0
@@ -37,9 +36,9 @@ class Gang:
     @cached_property
     def absent_ranks(self) -> tuple[int, ...]:
         """Ranks without a pod, whether or not one is just being created."""
-        if self.created == self.size:
+        if self.created == self.world_size:
             return ()
-        return tuple(rank for rank in range(self.size) if rank not in self.ranks)
+        return tuple(rank for rank in range(self.world_size) if rank not in self.ranks)
 
     @cached_property
     def missing_ranks(self) -> tuple[int, ...]:
@@ -48,11 +47,11 @@ class Gang:
 
     @property
     def all_scheduled(self) -> bool:
-        return self.scheduled == self.size
+        return self.scheduled == self.world_size
 
     @property
     def partly_scheduled(self) -> bool:
-        return 0 < self.scheduled < self.size
+        return 0 < self.scheduled < self.world_size
 
     @property
     def short_of_nodes(self) -> bool:
@@ -62,11 +61,11 @@ class Gang:
     @property
     def all_running(self) -> bool:
         """Every rank runs, or has succeeded already."""
-        return self.running + self.succeeded == self.size
+        return self.running + self.succeeded == self.world_size
 
     @property
     def all_succeeded(self) -> bool:
-        return self.succeeded == self.size
+        return self.succeeded == self.world_size
 
     @property
     def live_pods(self) -> tuple[Pod, ...]:

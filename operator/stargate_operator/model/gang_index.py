@@ -67,16 +67,15 @@ class AttemptPods:
 
 
 class GangIndex:
-    """The roll of a job's pods by attempt, kept up to date in O(1) for each change.
+    """The pods of one job by attempt, kept up to date in O(1) for each change.
 
-    Looking at a gang of thousands anew at each decision would cost more than all else together.
-    Labels and owner references are anybody's to write, in any namespace: a pod elsewhere, or one that
-    the job does not own, is none of its gang, and one whose name is not what its labels say is taken
-    for a remnant.
+    Anybody can write labels and owner references, in any namespace. So a pod in another namespace, or
+    one that the job does not own, is not part of the gang. A pod whose name does not agree with its
+    labels counts as a pod of a previous attempt.
     """
 
-    def __init__(self, pods: Iterable[Pod] = (), size: int = 0) -> None:
-        self._size = size
+    def __init__(self, pods: Iterable[Pod] = (), world_size: int = 0) -> None:
+        self._world_size = world_size
         self._attempts: dict[tuple[str, int], AttemptPods] = {}
         self._misfits: dict[str, Pod] = {}
         for pod in pods:
@@ -92,14 +91,14 @@ class GangIndex:
         if not self._fits(pod):
             self._take_misfit(old, new)
             return False
-        observe_gang = self._attempts.setdefault((pod.namespace, pod.attempt), AttemptPods())
-        alive, up = observe_gang.alive, observe_gang.up
+        pods_of_attempt = self._attempts.setdefault((pod.namespace, pod.attempt), AttemptPods())
+        alive, up = pods_of_attempt.alive, pods_of_attempt.up
         if old is not None and self._fits(old):
-            observe_gang.leave(old)
+            pods_of_attempt.leave(old)
         if new is not None:
-            observe_gang.enter(new)
-        emptied = observe_gang.alive == 0 and alive > 0
-        filled = observe_gang.up == self._size and up != self._size
+            pods_of_attempt.enter(new)
+        emptied = pods_of_attempt.alive == 0 and alive > 0
+        filled = pods_of_attempt.up == self._world_size and up != self._world_size
         return emptied or filled or _has_failed(old, new)
 
     def gang(
@@ -107,41 +106,40 @@ class GangIndex:
         *,
         namespace: str,
         attempt: int,
-        size: int,
+        world_size: int,
         creating: frozenset[int] = frozenset(),
     ) -> tuple[Gang, PreviousPods]:
-        """The gang of `attempt` as it is now, and what remains of other attempts; `namespace` is the
-        job's."""
-        if size != self._size:
-            self._size_up(size)
-        observe_gang = self._attempts.get((namespace, attempt)) or AttemptPods()
+        """The gang of `attempt` as it is now, and the pods of other attempts. `namespace` is the job's."""
+        if world_size != self._world_size:
+            self._size_up(world_size)
+        pods_of_attempt = self._attempts.get((namespace, attempt)) or AttemptPods()
         gang = Gang(
             attempt=attempt,
-            size=size,
-            ranks=MappingProxyType(observe_gang.ranks),
+            world_size=world_size,
+            ranks=MappingProxyType(pods_of_attempt.ranks),
             creating=creating,
-            scheduled=observe_gang.scheduled,
-            running=observe_gang.running,
-            ready=observe_gang.ready,
-            succeeded=len(observe_gang.succeeded),
-            failed=tuple(observe_gang.failed.values()),
-            alive=observe_gang.alive,
-            last_scheduled_at=observe_gang.last_scheduled_at,
-            unschedulable=next(iter(observe_gang.unschedulable.values()), None),
-            waiting=next(iter(observe_gang.waiting.values()), None),
-            leaving=observe_gang.leaving,
+            scheduled=pods_of_attempt.scheduled,
+            running=pods_of_attempt.running,
+            ready=pods_of_attempt.ready,
+            succeeded=len(pods_of_attempt.succeeded),
+            failed=tuple(pods_of_attempt.failed.values()),
+            alive=pods_of_attempt.alive,
+            last_scheduled_at=pods_of_attempt.last_scheduled_at,
+            unschedulable=next(iter(pods_of_attempt.unschedulable.values()), None),
+            waiting=next(iter(pods_of_attempt.waiting.values()), None),
+            leaving=pods_of_attempt.leaving,
         )
         return gang, self._previous_pods(namespace, attempt)
 
-    def _size_up(self, size: int) -> None:
-        """Only a job whose size was not known yet, or changed, is mustered anew."""
+    def _size_up(self, world_size: int) -> None:
+        """Counts all pods again for another size: the size was not known before, or it has changed."""
         everyone = [pod for each in self._attempts.values() for pod in each.ranks.values()]
-        anew = GangIndex([*everyone, *self._misfits.values()], size)
-        self._size, self._attempts, self._misfits = size, anew._attempts, anew._misfits
+        anew = GangIndex([*everyone, *self._misfits.values()], world_size)
+        self._world_size, self._attempts, self._misfits = world_size, anew._attempts, anew._misfits
 
     def _fits(self, pod: Pod) -> bool:
         named = pod.name == f"{pod.job_name}-{pod.attempt}-{pod.rank}"
-        ranked = 0 <= pod.rank < (self._size or pod.rank + 1)
+        ranked = 0 <= pod.rank < (self._world_size or pod.rank + 1)
         return named and ranked and pod.owner_uid == pod.job_uid
 
     def _take_misfit(self, old: Pod | None, new: Pod | None) -> None:
@@ -172,12 +170,14 @@ def observe_gang(
     *,
     namespace: str,
     attempt: int,
-    size: int,
+    world_size: int,
     creating: frozenset[int] = frozenset(),
 ) -> tuple[Gang, PreviousPods]:
-    """The gang and the remains among these pods."""
-    gang_index = GangIndex(pods, size)
-    return gang_index.gang(namespace=namespace, attempt=attempt, size=size, creating=creating)
+    """The gang among these pods, and the pods of other attempts."""
+    gang_index = GangIndex(pods, world_size)
+    return gang_index.gang(
+        namespace=namespace, attempt=attempt, world_size=world_size, creating=creating
+    )
 
 
 def _has_failed(old: Pod | None, new: Pod | None) -> bool:

@@ -1,8 +1,8 @@
-"""Which compute block a gang is put into, and which topology domain inside it.
+"""Chooses the compute block of a gang, and the topology domain inside the block.
 
-Chosen once, when an attempt is resolved, and recorded in it: its own pods take the room that it was
-chosen for, so it must never be chosen again for them. Of the blocks that fit, the one is taken in
-which the least is left over: the large ones stay whole for large gangs.
+It chooses once, when an attempt is resolved, and the attempt records it. The attempt's own pods then
+take the room, so a second choice for them would be wrong. Among the blocks that fit it takes the one
+with the least room left over, so that large blocks stay free for large gangs.
 
 See docs/decisions/0028-a-place-is-chosen-once-an-attempt.md.
 See docs/decisions/0029-a-job-that-does-not-fit-keeps-its-pods.md.
@@ -19,6 +19,7 @@ from stargate_feasibility.reasons import Reason
 from stargate_feasibility.supply import Supply, workers_on
 from stargate_feasibility.verdict import best, fit, judge, never_fits, told_supply
 from stargate_operator.constants import Reasons
+from stargate_operator.model.assessment import Assessment
 from stargate_operator.model.blueprint import Blueprint, Place, Refusal
 from stargate_operator.placement.fleet import Fleet
 from stargate_types import ComputeBlock, StargateJob
@@ -26,7 +27,7 @@ from stargate_types.job import Placement
 from stargate_types.status import AttemptStatus, Phase
 
 _CAPACITY_IS_KNOWN_FOR = 30.0
-"""Seconds; what nodes there are changes seldom."""
+"""Seconds. The set of nodes changes seldom."""
 _NAMED_AT_MOST = 5
 
 
@@ -38,29 +39,48 @@ class Blocks(Protocol):
 
 
 class Placer:
+    """Places gangs into compute blocks, and says whether there is room for one."""
+
     def __init__(self, fleet: Fleet, catalog: Blocks, jobs: Iterable[StargateJob]) -> None:
         self._fleet = fleet
         self._catalog = catalog
         self._jobs = jobs
 
-    def placed(self, job: StargateJob, blueprint: Blueprint) -> Blueprint | Refusal:
-        """Where its placement asks for a block: in that of its current attempt, or a new one."""
-        if job.placement is None:
+    def assess(
+        self, job: StargateJob, blueprint: Blueprint | Refusal, *, short_of_nodes: bool
+    ) -> Assessment:
+        """How the gang fits into the cluster now. The reconciler asks once in each pass.
+
+        Counting nodes is costly, so room is looked for only if the gang waits for it, and its limits
+        only if the scheduler has found no node for a rank (`short_of_nodes`).
+        """
+        placed = blueprint if isinstance(blueprint, Refusal) else self._placed(job, blueprint)
+        if isinstance(placed, Refusal):
+            return Assessment(placed)
+        return Assessment(
+            placed,
+            has_room=_waits_for_room(job) and self._has_room(job, placed),
+            never_fits=self._never_fits(job, placed) if short_of_nodes else "",
+        )
+
+    def _placed(self, job: StargateJob, blueprint: Blueprint) -> Blueprint | Refusal:
+        """The blueprint at a block, if the job asks for one. The current attempt keeps its block."""
+        if job.placement is None or blueprint.place is not None:
             return blueprint
-        attempt = job.status.attempts[-1] if job.status.attempts else None
+        attempt = job.current_attempt
         if attempt is not None and attempt.accelerator_class is not None:
             return self._recorded(attempt, blueprint)
         return self._chosen(job, job.placement, blueprint)
 
-    def never(self, job: StargateJob, blueprint: Blueprint) -> str:
-        """Why the gang cannot fit onto the nodes that there are, whatever else runs; or nothing."""
+    def _never_fits(self, job: StargateJob, blueprint: Blueprint) -> str:
+        """Why the gang cannot fit onto the nodes that there are, whatever else runs. Empty if it can."""
         block = blueprint.place.block if blueprint.place else None
         counted = self._fleet.count(block, blueprint.accelerator, fresh=_CAPACITY_IS_KNOWN_FOR)
         need, machines = need_of(job, blueprint), counted.machines
         reason = never_fits(need, machines, workers_on(machines, need))
         return reason.message if reason else ""
 
-    def has_room(self, job: StargateJob, blueprint: Blueprint) -> bool:
+    def _has_room(self, job: StargateJob, blueprint: Blueprint) -> bool:
         """Whether all of the gang would find nodes at this moment."""
         if blueprint.place is not None:
             return True
@@ -101,7 +121,7 @@ class Placer:
         return self._in_one_domain(answer, block, need, blueprint, key)
 
     def _supply(self, block: ComputeBlock, blueprint: Blueprint) -> Supply | None:
-        """Of what somebody else counts, what they say; of the rest, what is so at this moment."""
+        """The block's free nodes: as its status says if others count it, else as counted now."""
         if block.spec.accounting == "External":
             return told_supply(block, blueprint.accelerator.spec.accelerator_type)
         counted = self._fleet.count(block, blueprint.accelerator)
@@ -130,11 +150,12 @@ class Placer:
         return _Offer(replace(answer, answer=worst, reasons=(reason,)), Place(block))
 
     def _arriving(self, block: ComputeBlock, job: StargateJob) -> int:
-        """Workers of other gangs that were put there and have no node yet."""
+        """Number of workers of other gangs that were put into the block and have no node yet."""
         return sum(
             max(
                 0,
-                other.world_size - (other.status.workers.scheduled if other.status.workers else 0),
+                other.current_world_size
+                - (other.status.workers.scheduled if other.status.workers else 0),
             )
             for other in self._jobs
             if other.uid != job.uid and _is_starting_in(other, block.metadata.name)
@@ -154,21 +175,30 @@ class _Offer:
         return float(self.answer.room or 0), unknown, block.metadata.name
 
 
-def _is_starting_in(job: StargateJob, block: str) -> bool:
-    attempts = job.status.attempts
-    if job.status.phase is not Phase.STARTING or not attempts or attempts[-1].block is None:
+def _waits_for_room(job: StargateJob) -> bool:
+    """Its pods are not made yet, because there was no room for all of them."""
+    attempt = job.current_attempt
+    if job.status.phase is not Phase.QUEUED or attempt is None:
         return False
-    return attempts[-1].block.partition("/")[0] == block
+    return attempt.accelerator_class is None
+
+
+def _is_starting_in(job: StargateJob, block: str) -> bool:
+    attempt = job.current_attempt
+    if job.status.phase is not Phase.STARTING or attempt is None or attempt.block is None:
+        return False
+    return attempt.block.partition("/")[0] == block
 
 
 def _refusal(answers: list[BlockAnswer], need: Need) -> Refusal:
-    """Its message stands in a condition, so it holds no number that moves with every pod."""
-    waiting = [each.block for each in answers if each.answer is Answer.NOT_NOW]
+    """Why no block is chosen. The message goes into a condition, so it has no
+    number that changes with every pod."""
+    waiting = [answer.block for answer in answers if answer.answer is Answer.NOT_NOW]
     never = [
-        f"{each.block}: {reason.message}"
-        for each in answers
-        if each.answer is Answer.NEVER
-        for reason in each.reasons
+        f"{answer.block}: {reason.message}"
+        for answer in answers
+        if answer.answer is Answer.NEVER
+        for reason in answer.reasons
         if reason.reason != Reasons.ANOTHER_BLOCK
     ]
     if not waiting:

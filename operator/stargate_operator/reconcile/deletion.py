@@ -1,4 +1,4 @@
-"""What is done for a job that is gone or going: its pods and companions are deleted at once.
+"""Deletes the pods and the other objects of a job that is deleted or being deleted.
 
 The garbage collector would do it too, at 20 deletes a second by default; it stays the backstop. Only
 what carries the job's UID as its controller is touched, so `--cascade=orphan` leaves the pods alone.

@@ -111,7 +111,7 @@ class GangObjects:
 
 
 class NameTaken(Exception):  # noqa: N818 - reads as what it is where it is caught
-    """Another object has the companion's name."""
+    """Another object has the name of the gang's object."""
 
     def __init__(self, kind: str, found: ObjectMeta) -> None:
         ours = LABEL_JOB_UID in (found.labels or {})

@@ -5,21 +5,17 @@ work (the attempt's blueprint), measures moments that no resource holds (when a 
 seen), and holds what the API server answered last.
 """
 
-from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from stargate_operator.decide.observed import Trouble
 from stargate_operator.model.blueprint import Blueprint
-from stargate_operator.model.checkpoints import dropped
 from stargate_operator.model.gang import Gang
 from stargate_operator.model.report_interval import longest_wait
 from stargate_types import StargateJob
-from stargate_types.status import StargateJobStatus
 
 _FIRST_RETRY = timedelta(seconds=1)
 _LAST_RETRY = timedelta(seconds=30)
-_EXPIRED_URIS = 10
 
 
 @dataclass
@@ -31,7 +27,6 @@ class Memory:
     trouble: Trouble | None = None
     refusals: int = 0
     wrote_at: float = float("-inf")
-    expired: deque[str] = field(default_factory=lambda: deque(maxlen=_EXPIRED_URIS))
     last_seen: StargateJob | None = None
     report_timeout: int | None = None
     report_timeout_seen: bool = False
@@ -43,10 +38,8 @@ class Memory:
     def blueprint_of(self, attempt: int) -> Blueprint | None:
         return self.blueprint if self.blueprint_attempt == attempt else None
 
-    def note_expired(self, before: StargateJobStatus, after: StargateJobStatus) -> None:
-        self.expired.extend(dropped(before.checkpoints, after.checkpoints))
-
     def note_failures(self, gang: Gang, now: datetime) -> None:
+        """Keeps the moment when a failed rank of this attempt was first seen."""
         if not gang.failed or self.failed_attempt != gang.attempt:
             self.failed_since = None
         if gang.failed and self.failed_since is None:
@@ -55,7 +48,7 @@ class Memory:
     def note_timeout(self, job: StargateJob, now: datetime) -> None:
         """Under a new timeout silence counts once the ranks were due under the old one."""
         if self.report_timeout_seen and job.report_timeout != self.report_timeout:
-            told = longest_wait(job.world_size, self.report_timeout)
+            told = longest_wait(job.current_world_size, self.report_timeout)
             self.timeout_counts_from = now + timedelta(seconds=told)
         self.report_timeout, self.report_timeout_seen = job.report_timeout, True
 

@@ -1,15 +1,18 @@
-"""Gather all that a decision may look at, from caches alone: a pass reads nothing over the network."""
+"""Gathers all that a decision may look at, from caches alone: a pass reads nothing over the network.
+
+Observing changes nothing. The reconciler takes the notes that the decision needs (`Memory.note_failures`
+and `Memory.note_timeout`) before it observes.
+"""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 
-from stargate_operator.decide.observed import Contention, Observed
+from stargate_operator.decide.observed import ClusterFacts, Contention, Listening, Notes, Observed
 from stargate_operator.informers.catalog import Catalog
 from stargate_operator.model.blueprint import Blueprint, Refusal, resolve
-from stargate_operator.model.gang import Gang
-from stargate_operator.model.gang_index import GangIndex
+from stargate_operator.model.gang import Gang, PreviousPods
 from stargate_operator.model.node_health import NodeHealth
 from stargate_operator.model.pod import Pod
 from stargate_operator.model.report_interval import interval_seconds
@@ -17,7 +20,6 @@ from stargate_operator.model.reports import Reports
 from stargate_operator.placement.placer import Placer
 from stargate_operator.reconcile.memory import Memory
 from stargate_types import StargateJob
-from stargate_types.status import Phase
 
 
 @dataclass(frozen=True)
@@ -36,83 +38,50 @@ class ClusterView:
 
 def observe(
     job: StargateJob,
-    gang_index: GangIndex,
+    pods: tuple[Gang, PreviousPods],
     *,
-    creating: frozenset[int],
     memory: Memory,
     reports: Reports,
     view: ClusterView,
     now: datetime,
 ) -> Observed:
-    size = _world_size(job)
-    gang, previous_pods = gang_index.gang(
-        namespace=job.metadata.namespace,
-        attempt=job.status.attempt,
-        size=size,
-        creating=creating,
-    )
-    memory.note_failures(gang, now)
-    memory.note_timeout(job, now)
-    blueprint = _blueprint(job, memory, view)
+    gang, previous_pods = pods
     return Observed(
         job=job,
         now=now,
-        blueprint=blueprint,
+        placement=view.placer.assess(
+            job, _blueprint(job, memory, view.catalog), short_of_nodes=gang.short_of_nodes
+        ),
         gang=gang,
         previous_pods=previous_pods,
-        reports=reports,
-        trouble=memory.trouble,
-        contention=view.contention,
         node_health=view.node_health(
             chain(gang.ranks.values(), previous_pods.alive),
-            (each.name for each in job.status.avoided_nodes),
+            (avoided.name for avoided in job.status.avoided_nodes),
         ),
-        failed_since=memory.failed_since,
-        heard_since=max(view.heard_since, memory.timeout_counts_from or view.heard_since),
-        report_interval=interval_seconds(job.world_size, job.report_timeout),
-        pue=view.catalog.pue_in(_block(job)),
-        has_room=_has_room(job, blueprint, view.placer),
-        never_fits=_never_fits(job, gang, blueprint, view.placer),
-        native_gangs=view.native_gangs,
-        missing_gang_objects=view.missing_gang_objects,
+        contention=view.contention,
+        reports=reports,
+        listening=Listening(
+            since=max(view.heard_since, memory.timeout_counts_from or view.heard_since),
+            report_interval=interval_seconds(job.current_world_size, job.report_timeout),
+        ),
+        notes=Notes(memory.trouble, memory.failed_since),
+        cluster=ClusterFacts(
+            native_gangs=view.native_gangs,
+            missing_gang_objects=view.missing_gang_objects,
+            pue=view.catalog.pue_in(_block(job)),
+        ),
     )
-
-
-def _world_size(job: StargateJob) -> int:
-    attempts = job.status.attempts
-    return attempts[-1].world_size if attempts else job.world_size
 
 
 def _block(job: StargateJob) -> str | None:
     """Name of the block that the current attempt was put into."""
-    attempts = job.status.attempts
-    block = attempts[-1].block if attempts else None
-    return block.partition("/")[0] if block else None
+    attempt = job.current_attempt
+    return attempt.block.partition("/")[0] if attempt and attempt.block else None
 
 
-def _blueprint(job: StargateJob, memory: Memory, view: ClusterView) -> Blueprint | Refusal:
+def _blueprint(job: StargateJob, memory: Memory, catalog: Catalog) -> Blueprint | Refusal:
     """The attempt's own, while it is remembered: a later edit never touches a gang."""
     remembered = memory.blueprint_of(job.status.attempt)
     if remembered is not None:
         return remembered
-    known = view.catalog
-    found = resolve(job, runtimes=known.runtimes, classes=known.classes)
-    return found if isinstance(found, Refusal) else view.placer.placed(job, found)
-
-
-def _has_room(job: StargateJob, blueprint: Blueprint | Refusal, placer: Placer) -> bool:
-    """Asked only of a gang that waits for it."""
-    attempts = job.status.attempts
-    waits = job.status.phase is Phase.QUEUED and attempts and not attempts[-1].accelerator_class
-    if not waits or isinstance(blueprint, Refusal):
-        return False
-    return placer.has_room(job, blueprint)
-
-
-def _never_fits(
-    job: StargateJob, gang: Gang, blueprint: Blueprint | Refusal, placer: Placer
-) -> str:
-    """Asked only where the scheduler has found no node for a rank."""
-    if not gang.short_of_nodes or isinstance(blueprint, Refusal):
-        return ""
-    return placer.never(job, blueprint)
+    return resolve(job, runtimes=catalog.runtimes, classes=catalog.classes)

@@ -1,7 +1,7 @@
-"""The life of a job, one pass at a time: observe, decide, write down, apply, tell.
+"""The life of a job, one pass at a time: observe, decide, describe, write, apply, record.
 
-A pass is level-triggered: it looks at what is, not at what happened, so it may come late, twice, or
-in another process than the pass before. There is one at a time for each job.
+A pass is level-triggered. It acts on the present state, not on what has happened, so it may come late,
+twice, or in another process than the pass before. The work queue runs one pass at a time for each job.
 """
 
 from collections.abc import Callable
@@ -25,6 +25,7 @@ from stargate_operator.kube.client import Client
 from stargate_operator.kube.errors import ApiError
 from stargate_operator.kube.transport import Jitter
 from stargate_operator.model.blueprint import Blueprint
+from stargate_operator.model.gang import Gang, PreviousPods
 from stargate_operator.model.gang_index import GangIndex
 from stargate_operator.placement.contention import GangContention
 from stargate_operator.placement.placer import Placer
@@ -46,13 +47,13 @@ from stargate_types.status import Phase, StargateJobStatus
 
 log = structlog.get_logger(__name__)
 
-PATIENCE = {Urgency.SOON: 1.0, Urgency.LATER: 2.0}
-"""Seconds since the last status write before one that brings only counts, or only progress."""
+WRITE_INTERVALS = {Urgency.SOON: 1.0, Urgency.LATER: 2.0}
+"""Seconds between two status writes, if the second one brings only counts (SOON) or progress (LATER)."""
 
 
 @dataclass(frozen=True)
 class Dependencies:
-    """What every job's passes share."""
+    """The parts of a replica that the passes of all jobs share. The replica builds it when it leads."""
 
     client: Client
     jobs: Jobs
@@ -73,7 +74,7 @@ class Dependencies:
 
 
 class Reconciler:
-    """The passes of one job. Each returns when the next is due at the latest; None: on news only."""
+    """Runs the passes of one job. The job's loop in the work queue owns it and calls `reconcile`."""
 
     def __init__(self, uid: str, dependencies: Dependencies, gang_index: GangIndex) -> None:
         self.uid = uid
@@ -101,25 +102,38 @@ class Reconciler:
         self.done = False
 
     async def reconcile(self) -> datetime | None:
+        """One pass. Returns the time of the next one at the latest; None if only a change wakes it."""
+        # A job that is gone or being deleted needs no decision: only its pods are left to delete.
         job = self._dependencies.jobs.get(self.uid)
         if job is None or job.metadata.deletion_timestamp is not None:
-            return await self._retire(job)
+            return await self._delete(job)
         self.memory.last_seen = job
+
+        # Observe. Notes first: the decision needs the moment when a failure was first seen.
+        self._take_notes(job)
         observed = self._observe(job)
+
+        # Decide and describe: pure functions of what was observed.
         plan = decide(observed)
         status = describe(observed, plan)
-        standing = await self._write_down(job, status)
-        if standing is None:
-            return observed.now  # somebody else wrote: look again
+
+        # Write, before any effect: if this process dies now, the next pass does what the status says.
+        written = await self._write(job, status)
+        if written is None:
+            return observed.now  # The job has changed meanwhile, so the plan is void: look again.
         if plan.delete_job:
-            await self._status_writer.delete(standing)
-        after = self._observe(standing)
+            await self._status_writer.delete(written)
+
+        # Apply what the written status says. Only a write changes it, so only then look again.
+        after = observed if written is job else self._observe(written)
         await self._apply(after)
-        self._tell(job, standing)
-        self._wake_rivals(after)
+
+        # Record, after the write: events and counters tell only of what is in the status.
+        self._record(job, written)
+        self._wake_contenders(after)
         return self._next(observed, plan, after, wanted=status)
 
-    async def _retire(self, job: StargateJob | None) -> datetime | None:
+    async def _delete(self, job: StargateJob | None) -> datetime | None:
         due = await self._deletion.go_on(job or self.memory.last_seen)
         if job is not None:
             self.memory.last_seen = job
@@ -133,6 +147,19 @@ class Reconciler:
         self._dependencies.pending.forget(self.uid)
         for uid in self._dependencies.contention.gone(self.uid, self._dependencies.clock()):
             self._dependencies.wake(uid)
+
+    def _take_notes(self, job: StargateJob) -> None:
+        gang, now = self._gang(job)[0], self._dependencies.clock()
+        self.memory.note_failures(gang, now)
+        self.memory.note_timeout(job, now)
+
+    def _gang(self, job: StargateJob) -> tuple[Gang, PreviousPods]:
+        return self._gang_index.gang(
+            namespace=job.metadata.namespace,
+            attempt=job.status.attempt,
+            world_size=job.current_world_size,
+            creating=self._pod_control.creating(job.status.attempt),
+        )
 
     def _observe(self, job: StargateJob) -> Observed:
         dependencies = self._dependencies
@@ -149,16 +176,15 @@ class Reconciler:
         )
         return observe(
             job,
-            self._gang_index,
-            creating=self._pod_control.creating(job.status.attempt),
+            self._gang(job),
             memory=self.memory,
             reports=dependencies.pending.of(self.uid),
             view=view,
             now=dependencies.clock(),
         )
 
-    async def _write_down(self, job: StargateJob, status: StargateJobStatus) -> StargateJob | None:
-        """Before any effect: after a crash the next pass finishes what the status says."""
+    async def _write(self, job: StargateJob, status: StargateJobStatus) -> StargateJob | None:
+        """The job as it is after the write, or the same job if none is due. None on a conflict."""
         how = urgency(job.status, status)
         if how is Urgency.NOTHING or self._too_early(how) > 0:
             metrics.status_skipped()
@@ -169,17 +195,13 @@ class Reconciler:
             return None
         self.memory.wrote_at = self._dependencies.monotonic()
         self._dependencies.jobs.put(written)
-        self._mark_written(job, written)
+        # Only what stands in the written status may be acknowledged to the workers.
+        self._dependencies.pending.mark_written(self.uid, written.status, before=job.status)
         return written
 
     def _too_early(self, how: Urgency) -> float:
-        """Seconds until a write of this urgency is due."""
-        return self.memory.wrote_at + PATIENCE.get(how, 0.0) - self._dependencies.monotonic()
-
-    def _mark_written(self, before: StargateJob, after: StargateJob) -> None:
-        """What stands in the status may be acknowledged to the workers."""
-        self.memory.note_expired(before.status, after.status)
-        self._dependencies.pending.mark_written(self.uid, after.status)
+        """Seconds until a write of this urgency is due. Zero or less if it is due now."""
+        return self.memory.wrote_at + WRITE_INTERVALS.get(how, 0.0) - self._dependencies.monotonic()
 
     async def _reread(self, job: StargateJob) -> None:
         fresh = await self._status_writer.read(job)
@@ -190,16 +212,18 @@ class Reconciler:
 
     async def _apply(self, observed: Observed) -> None:
         wanted = effects(observed)
+        # Before any delete, creation stops: a late create would leave a pod that nobody deletes.
         await self._pod_control.turn_to(observed.job.status.attempt)
         if observed.phase is Phase.SUSPENDED or (observed.phase and observed.phase.finished):
             await self._pod_control.stop_creating()
         self._pod_control.delete(wanted.delete)
+        # The gang's Service and PodGroup come before its pods, which refer to them.
         await self._create(observed, wanted)
         await self._dependencies.gang_objects.prune(observed.job)
 
     async def _create(self, observed: Observed, wanted: Effects) -> None:
         job, blueprint = observed.job, observed.blueprint
-        if observed.gang.created == observed.gang.size:
+        if observed.gang.created == observed.gang.world_size:
             self.memory.accepted()
         try:
             for kind in wanted.gang_objects:
@@ -227,14 +251,14 @@ class Reconciler:
             ),
         )
 
-    def _tell(self, before: StargateJob, after: StargateJob) -> None:
+    def _record(self, before: StargateJob, after: StargateJob) -> None:
         if before is after:
             return
         status_counters.count(before.status, after.status, self._dependencies.clock())
-        for each in events(before.status, after.status):
-            self._dependencies.event_recorder.tell(after, each)
+        for event in events(before.status, after.status):
+            self._dependencies.event_recorder.tell(after, event)
 
-    def _wake_rivals(self, observed: Observed) -> None:
+    def _wake_contenders(self, observed: Observed) -> None:
         for uid in self._dependencies.contention.note(observed):
             self._dependencies.wake(uid)
 
@@ -244,7 +268,7 @@ class Reconciler:
 
     @property
     def names(self) -> dict[str, object]:
-        """What a log line of this job carries."""
+        """The fields that each log line about this job has."""
         job = self._dependencies.jobs.get(self.uid) or self.memory.last_seen
         if job is None:
             return {"job_uid": self.uid}
@@ -253,18 +277,18 @@ class Reconciler:
     def _next(
         self, observed: Observed, plan: Plan, after: Observed, *, wanted: StargateJobStatus
     ) -> datetime | None:
-        """The soonest of: the plan's own time, a status write put off, a retry.
+        """The soonest of these: the plan's own time, a status write that was put off, a retry.
 
-        At once where the job has moved on: what comes next may wait for no event.
+        It is now if the phase or the attempt has changed: no event need come before the next step.
         """
         if _moved_on(observed.job.status, after.job.status):
             return observed.now
         trouble = self.memory.trouble
         times = [plan.wake_at, trouble.retry_at if trouble else None]
         put_off = urgency(after.job.status, wanted)
-        if put_off in PATIENCE:
+        if put_off in WRITE_INTERVALS:
             times.append(observed.now + timedelta(seconds=max(0.01, self._too_early(put_off))))
-        return min((each for each in times if each and each > observed.now), default=None)
+        return min((time for time in times if time and time > observed.now), default=None)
 
 
 def _moved_on(before: StargateJobStatus, after: StargateJobStatus) -> bool:

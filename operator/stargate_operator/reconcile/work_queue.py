@@ -27,7 +27,7 @@ _RESYNC = 300.0
 
 
 class _JobLoop:
-    """One job's task, its alarm and the roll of its pods."""
+    """One job's task, its alarm and the index of its pods."""
 
     def __init__(
         self, uid: str, dependencies: Dependencies, *, finished: Callable[[str], None]
@@ -124,7 +124,7 @@ class WorkQueue:
     def pod_changed(self, uid: str, old: Pod | None, new: Pod | None) -> None:
         loop = self._loops.get(uid)
         if loop is None or self._dependencies is None:
-            return self.wake(uid)  # whose roll begins with what the informer holds by now
+            return self.wake(uid)  # the new index begins with the pods that the informer holds now
         if loop.gang_index.take(old, new):
             loop.alarm.now()
         else:
@@ -140,10 +140,6 @@ class WorkQueue:
     def pods_waiting(self) -> int:
         """To be created or deleted, or about to be."""
         return sum(loop.reconciler.pods_waiting for loop in self._loops.values())
-
-    def reconciler(self, uid: str) -> Reconciler | None:
-        loop = self._loops.get(uid)
-        return loop.reconciler if loop else None
 
     def _loop(self, uid: str) -> _JobLoop | None:
         if self._dependencies is None:

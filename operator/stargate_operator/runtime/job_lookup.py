@@ -1,4 +1,4 @@
-"""What the report server may ask of the rest, answered from what stands in the jobs' statuses."""
+"""Answers the report server's questions about jobs from the jobs' statuses and the informers' caches."""
 
 from collections.abc import Callable
 
@@ -12,6 +12,8 @@ from stargate_types import StargateJob
 
 
 class CachedJobLookup:
+    """The operator's `JobLookup`: it reads caches alone and never asks the API server."""
+
     def __init__(
         self,
         *,
@@ -55,23 +57,18 @@ class CachedJobLookup:
             name=job.metadata.name,
             attempt=job.status.attempt,
             epochs=job.spec.epochs,
-            world_size=job.world_size,
+            world_size=job.current_world_size,
             stop=_stops(job),
             checkpoint_folder=_folder(job),
             restored_from=_restored_from(job),
             checkpoints=_checkpoints(job),
-            expired=self._expired(job_uid),
             report_timeout=job.report_timeout,
         )
-
-    def _expired(self, job_uid: str) -> tuple[str, ...]:
-        reconciler = self._work_queue.reconciler(job_uid)
-        return tuple(reconciler.memory.expired) if reconciler else ()
 
 
 def _stops(job: StargateJob) -> bool:
     phase = job.status.phase
-    ended = bool(job.status.attempts and job.status.attempts[-1].end)
+    ended = job.current_attempt is not None and job.current_attempt.end is not None
     deleted = job.metadata.deletion_timestamp is not None
     return ended or deleted or (phase is not None and phase.finished)
 
@@ -87,4 +84,4 @@ def _restored_from(job: StargateJob) -> str:
 
 def _checkpoints(job: StargateJob) -> tuple[CheckpointKey, ...]:
     history = job.status.checkpoints.history if job.status.checkpoints else []
-    return tuple((each.epoch, each.uri, each.state) for each in history)
+    return tuple((entry.epoch, entry.uri, entry.state) for entry in history)

@@ -53,7 +53,7 @@ log = structlog.get_logger(__name__)
 
 
 class Replica:
-    """Everything that one process consists of."""
+    """All parts of one process."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Replica:
         refused: tuple[str, ...] = (),
         ports: Ports = MACHINE,
     ) -> None:
-        """`refused`: namespaces of the settings that may not be watched."""
+        """`refused` are the namespaces of the settings that the operator may not watch."""
         self.settings = settings
         self.refused = refused
         self.ports = ports
@@ -127,7 +127,7 @@ class Replica:
         self.leads_now = asyncio.Event()
 
     def _of_jobs(self, store: PodStore, path: str) -> list[Informer]:
-        """What belongs to jobs, each namespace of the scope followed by itself and kept together."""
+        """The informers of one kind of the jobs' objects: one for each namespace, all with one store."""
         return [
             Informer(
                 self.client,
@@ -189,7 +189,9 @@ class Replica:
             self.pod_groups = PodStore(self.wakeups.gang_object_changed, self.ports.monotonic)
             reflectors = self._of_jobs(self.pod_groups, f"/apis/{found}/podgroups")
             self.informers.extend(reflectors)
-            self._pod_group_tasks = [asyncio.create_task(each.run()) for each in reflectors]
+            self._pod_group_tasks = [
+                asyncio.create_task(reflector.run()) for reflector in reflectors
+            ]
         return found
 
     def dependencies(self, group_version: str | None) -> Dependencies:
@@ -218,7 +220,7 @@ class Replica:
         )
 
     def _report_target(self) -> ReportTarget:
-        """Read for each gang: a CA may be renewed while this process runs."""
+        """Read again for each gang, because the CA may be renewed while this process runs."""
         settings = self.settings
         return ReportTarget(settings.reports_url, ca_bundle=settings.reports_ca.read_text())
 
@@ -255,7 +257,8 @@ class Replica:
         )
 
     def _silence(self) -> str | None:
-        silent = [each for each in self.informers if not each.alive(self.ports.monotonic())]
+        now = self.ports.monotonic()
+        silent = [informer for informer in self.informers if not informer.alive(now)]
         return f"{len(silent)} of them have fallen silent" if silent else None
 
     def sources(self) -> Sources:
@@ -271,21 +274,22 @@ class Replica:
                 "events": lambda: self.event_recorder.waiting,
             },
             pods=self.pods.__len__,
-            foreign_pods=lambda: sum(len(each) for each in self.foreign_pods),
+            foreign_pods=lambda: sum(len(pods) for pods in self.foreign_pods),
             concurrency=lambda: self.client.limiter.limit,
             clock=self.ports.now,
             monotonic=self.ports.monotonic,
         )
 
     def event_handlers(self) -> dict[str, Handler]:
-        """Of the events of the custom resources, by the plural of their kind."""
+        """The handlers of events of the custom resources, by the plural of the kind."""
         queue = self.work_queue
         return handlers(self.jobs, self.catalog, wake=queue.wake, wake_all=queue.wake_all)
 
     def _watch_ages(self) -> dict[str, float]:
         ages, now = self.watchers.ages(), self.ports.monotonic()
-        for each in self.informers:
-            ages[each.name] = max(ages.get(each.name, 0.0), now - each.last_heard)
+        for informer in self.informers:
+            age = now - informer.last_heard
+            ages[informer.name] = max(ages.get(informer.name, 0.0), age)
         return ages
 
 

@@ -1,6 +1,7 @@
 """The whole status, from what was observed and what is planned: the same input, the same words."""
 
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime
 
 from stargate_operator.decide.observed import Observed
 from stargate_operator.decide.plan import Ending, Plan
@@ -10,79 +11,128 @@ from stargate_operator.model.blueprint import Blueprint
 from stargate_operator.model.gang import Gang
 from stargate_operator.model.pod import Pod
 from stargate_operator.status import attempts, avoided_nodes, goodput, progress
+from stargate_operator.status.attempts import Revision
 from stargate_operator.status.conditions import conditions
 from stargate_operator.status.size_limit import fitted
 from stargate_types.status import (
     AttemptStatus,
     AvoidedNode,
     Cause,
+    Checkpoints,
     Phase,
+    Progress,
     StargateJobStatus,
     Workers,
 )
 
-Changes = dict[str, Any]
+
+@dataclass(frozen=True)
+class _Start:
+    """What the start of an attempt changes: it is resolved, and goes on from a checkpoint."""
+
+    attempt: AttemptStatus
+    checkpoints: Checkpoints
+    progress: Progress | None
 
 
 def describe(observed: Observed, plan: Plan) -> StargateJobStatus:
+    """The status that the reconciler writes in this pass, before any effect."""
     status = observed.job.status
     if status.phase is not None and status.phase.finished:
         return _finished(observed)
-    saved, lost = observed.saved, _lost(observed, plan)
-    if plan.next_attempt or plan.phase.finished:
-        saved = checkpoints.without_unfinished(saved)
-    changes: Changes = {
+    # The order is the design: each value needs some of those above it.
+    # Lost time first: it counts every checkpoint, also one that is dropped below.
+    lost = _lost(observed, plan)
+    saved = _saved(observed, plan)
+    told = _progress(observed)
+    # Nodes before attempts: an attempt names its pods on a lost node once, when the node is listed.
+    avoided = _avoided(observed, plan)
+    listed = avoided_nodes.added(status.avoided_nodes, avoided)
+    # The previous attempt's cause before the end of the current one: both change the failures.
+    revision = _revision(observed)
+    failures = _failures(observed, plan, revision)
+    history = _history(observed, plan, revision, lost=lost, listed=listed)
+    # An attempt begins only after the one before it has ended in the history.
+    if plan.next_attempt:
+        wanted = observed.job.spec.resource_allocation.nodes
+        history = attempts.begun(history, now=observed.now, world_size=wanted)
+    # Last, the start: it resolves the newest attempt, and turns progress back to its checkpoint.
+    if plan.resolve:
+        start = _start(observed, history[-1], saved, told)
+        history = [*history[:-1], start.attempt]
+        saved, told = start.checkpoints, start.progress
+    changes: dict[str, object] = {
         "observed_generation": observed.job.metadata.generation,
         "phase": plan.phase,
         "conditions": conditions(observed, plan),
+        "workers": _workers(observed, plan),
+        "attempt": history[-1].number if history else 0,
+        "attempts": history,
+        "restarts": status.restarts + _is_restart(plan),
+        "failures_since_checkpoint": failures,
+        "avoided_nodes": avoided,
         "checkpoints": saved,
-        "progress": progress.progress(
-            status.progress,
-            observed.reports,
-            epochs=observed.job.spec.epochs,
-            attempt=observed.attempt,
-        ),
+        "progress": told,
         "goodput": goodput.goodput(status, observed.now, lost, plan.ending),
         "energy": _energy(observed),
         "accounted_time": observed.now,
-        "failures_since_checkpoint": observed.failures,
-        "avoided_nodes": _avoided(observed, plan),
-        **_times(observed, plan),
+        "start_time": _start_time(observed, plan),
+        "completion_time": _whole_second(observed)
+        if plan.phase.finished
+        else status.completion_time,
     }
-    _record_attempts(observed, plan, changes, lost)
-    changes["workers"] = _workers(observed, plan)
     return fitted(status.model_copy(update=changes))
 
 
 def _finished(observed: Observed) -> StargateJobStatus:
-    """Nothing of it changes any more, but that the last workers of a failed job stop, or are lost."""
+    """A finished job keeps its status. Only the last workers of a failed one still stop, or get lost."""
     status, workers = observed.job.status, observed.job.status.workers
     if status.phase is not Phase.FAILED or workers is None or not workers.running:
         return status
-    found, lost = list(status.attempts), _listed(observed, status.avoided_nodes)
-    _tell_given_up(observed, found, avoided_nodes.added(status.avoided_nodes, lost))
-    changes = {"workers": count(observed.gang), "attempts": found, "avoided_nodes": lost}
+    avoided = _listed(observed, status.avoided_nodes)
+    listed = avoided_nodes.added(status.avoided_nodes, avoided)
+    changes = {
+        "workers": count(observed.gang),
+        "attempts": _with_given_up(observed, status.attempts, listed),
+        "avoided_nodes": avoided,
+    }
     return fitted(status.model_copy(update=changes))
 
 
-def _record_attempts(observed: Observed, plan: Plan, changes: Changes, lost: float) -> None:
-    status = observed.job.status
-    found = list(status.attempts)
-    _revise(observed, found, changes)
-    if found:
-        found[-1] = _current(observed, plan, found[-1], lost)
-        changes["failures_since_checkpoint"] += plan.ending is not None and plan.ending.counted
-        _tell_given_up(
-            observed, found, avoided_nodes.added(status.avoided_nodes, changes["avoided_nodes"])
-        )
-    if plan.next_attempt:
-        found = attempts.begun(found, now=observed.now, world_size=observed.job.world_size)
-        restarted = plan.ending is not None and plan.ending.failure
-        changes["restarts"] = status.restarts + restarted
-    if plan.resolve:
-        _resolve(observed, found, changes)
-    changes["attempts"] = found
-    changes["attempt"] = found[-1].number if found else 0
+def _saved(observed: Observed, plan: Plan) -> Checkpoints | None:
+    over = plan.next_attempt or plan.phase.finished
+    return checkpoints.without_unfinished(observed.saved) if over else observed.saved
+
+
+def _progress(observed: Observed) -> Progress | None:
+    return progress.progress(
+        observed.job.status.progress,
+        observed.reports,
+        epochs=observed.job.spec.epochs,
+        attempt=observed.attempt,
+    )
+
+
+def _failures(observed: Observed, plan: Plan, revision: Revision | None) -> int:
+    known = max(0, observed.failures + revision.counted) if revision else observed.failures
+    ending = plan.ending if observed.attempt else None
+    return known + (ending is not None and ending.counted)
+
+
+def _is_restart(plan: Plan) -> bool:
+    return plan.next_attempt and plan.ending is not None and plan.ending.failure
+
+
+def _history(
+    observed: Observed, plan: Plan, revision: Revision | None, *, lost: float, listed: set[str]
+) -> list[AttemptStatus]:
+    """The attempts up to the current one, with what this pass has found out of them."""
+    known = observed.job.status.attempts
+    if not known:
+        return []
+    previous = [*known[:-2], revision.attempt] if revision else known[:-1]
+    current = _current(observed, plan, known[-1], lost)
+    return _with_given_up(observed, [*previous, current], listed)
 
 
 def _current(observed: Observed, plan: Plan, attempt: AttemptStatus, lost: float) -> AttemptStatus:
@@ -95,17 +145,13 @@ def _current(observed: Observed, plan: Plan, attempt: AttemptStatus, lost: float
     return attempt
 
 
-def _revise(observed: Observed, found: list[AttemptStatus], changes: Changes) -> None:
-    """Until the pods of the next attempt may be made, the cause is provisional."""
-    if len(found) < 2 or observed.resolved:
-        return
-    revision = attempts.revised(found[-2], observed.previous_pods, observed.now)
-    if revision is None:
-        revision = attempts.lost_with_node(found[-2], _on_lost_nodes(observed))
-    if revision is not None:
-        found[-2] = revision.attempt
-        counted = changes["failures_since_checkpoint"] + revision.counted
-        changes["failures_since_checkpoint"] = max(0, counted)
+def _revision(observed: Observed) -> Revision | None:
+    """Until the pods of the next attempt may be made, the previous attempt's cause is provisional."""
+    previous = observed.previous
+    if previous is None or observed.resolved:
+        return None
+    found = attempts.revised(previous, observed.previous_pods, observed.now)
+    return found or attempts.lost_with_node(previous, _on_lost_nodes(observed))
 
 
 def _avoided(observed: Observed, plan: Plan) -> list[AvoidedNode]:
@@ -122,13 +168,21 @@ def _listed(observed: Observed, standing: list[AvoidedNode]) -> list[AvoidedNode
     return avoided_nodes.with_lost(standing, observed.lost_nodes, now=observed.now, until=until)
 
 
-def _tell_given_up(observed: Observed, found: list[AttemptStatus], nodes: set[str]) -> None:
-    """Once, when the node comes to be listed: what is written of it again would be written for ever."""
+def _with_given_up(
+    observed: Observed, history: list[AttemptStatus], nodes: set[str]
+) -> list[AttemptStatus]:
+    """Each ended attempt names its pods on these nodes. `nodes` are those that come to be listed now:
+    an attempt that was told of them at every pass would be written at every pass."""
     pods = [pod for pod in _on_lost_nodes(observed) if pod.node in nodes]
-    for index, attempt in enumerate(found):
-        if attempt.end is not None:
-            mine = [pod for pod in pods if pod.attempt == attempt.number]
-            found[index] = attempts.with_given_up(attempt, mine)
+
+    def told(attempt: AttemptStatus) -> AttemptStatus:
+        if attempt.end is None:
+            return attempt
+        return attempts.with_given_up(
+            attempt, [pod for pod in pods if pod.attempt == attempt.number]
+        )
+
+    return [told(attempt) for attempt in history]
 
 
 def _on_lost_nodes(observed: Observed) -> list[Pod]:
@@ -138,14 +192,18 @@ def _on_lost_nodes(observed: Observed) -> list[Pod]:
     return [pod for pod in held if pod.node in observed.lost_nodes]
 
 
-def _resolve(observed: Observed, found: list[AttemptStatus], changes: Changes) -> None:
+def _start(
+    observed: Observed, attempt: AttemptStatus, saved: Checkpoints | None, told: Progress | None
+) -> _Start:
     assert isinstance(observed.blueprint, Blueprint)
-    point = checkpoints.resume_point(observed.job, changes["checkpoints"])
-    found[-1] = attempts.resolved(found[-1], observed.blueprint, point)
-    folder = attempt_folder(observed.blueprint.checkpoint_base, found[-1].number)
-    changes["checkpoints"] = checkpoints.begun(changes["checkpoints"], folder=folder, point=point)
+    point = checkpoints.resume_point(observed.job, saved)
+    folder = attempt_folder(observed.blueprint.checkpoint_base, attempt.number)
     epoch = point.epoch if point and point.epoch is not None else 0
-    changes["progress"] = progress.back_to(changes["progress"], epoch)
+    return _Start(
+        attempt=attempts.resolved(attempt, observed.blueprint, point),
+        checkpoints=checkpoints.begun(saved, folder=folder, point=point),
+        progress=progress.back_to(told, epoch),
+    )
 
 
 def _lost(observed: Observed, plan: Plan) -> float:
@@ -162,28 +220,32 @@ def _lost(observed: Observed, plan: Plan) -> float:
 def _energy(observed: Observed) -> object:
     blueprint = observed.blueprint
     watts = blueprint.watts_per_node if isinstance(blueprint, Blueprint) else 0.0
-    return goodput.energy(observed.job.status, observed.now, watts_per_node=watts, pue=observed.pue)
+    return goodput.energy(
+        observed.job.status, observed.now, watts_per_node=watts, pue=observed.cluster.pue
+    )
 
 
-def _times(observed: Observed, plan: Plan) -> Changes:
-    moment, status = observed.now.replace(microsecond=0), observed.job.status
+def _start_time(observed: Observed, plan: Plan) -> datetime | None:
+    """The deadline counts from it, so it moves when a suspended job is resumed."""
+    status = observed.job.status
     resumed = status.phase is Phase.SUSPENDED and plan.phase is not Phase.SUSPENDED
     started = status.start_time is None and plan.next_attempt
-    return {
-        **({"start_time": moment} if resumed or started else {}),
-        **({"completion_time": moment} if plan.phase.finished else {}),
-    }
+    return _whole_second(observed) if resumed or started else status.start_time
+
+
+def _whole_second(observed: Observed) -> datetime:
+    return observed.now.replace(microsecond=0)
 
 
 def _workers(observed: Observed, plan: Plan) -> Workers:
     if plan.next_attempt:
-        return Workers(desired=observed.job.world_size)
+        return Workers(desired=observed.job.spec.resource_allocation.nodes)
     return count(observed.gang)
 
 
 def count(gang: Gang) -> Workers:
     return Workers(
-        desired=gang.size,
+        desired=gang.world_size,
         created=gang.created,
         scheduled=gang.scheduled,
         running=gang.running,

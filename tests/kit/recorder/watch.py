@@ -83,7 +83,7 @@ class Recorder:
     _deleted: set[str] = field(default_factory=set)
     _thread: threading.Thread | None = None
     _loop: asyncio.AbstractEventLoop | None = None
-    _task: "asyncio.Task[None] | None" = None
+    _ended: asyncio.Event | None = None
     _audit: AuditLog | None = None
     _heartbeat: Heartbeat = field(init=False)
 
@@ -116,9 +116,9 @@ class Recorder:
         self._thread.start()
 
     def stop(self) -> None:
-        if self._loop and self._task:
+        if self._loop and self._ended:
             with contextlib.suppress(RuntimeError):  # it has ended already
-                self._loop.call_soon_threadsafe(self._task.cancel)
+                self._loop.call_soon_threadsafe(self._ended.set)
         if self._thread:
             self._thread.join(10)
             self._thread = None
@@ -245,16 +245,25 @@ class Recorder:
         asyncio.run(self._watch_all())
 
     async def _watch_all(self) -> None:
-        self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+        """Connections are aborted at the end: a farewell by TLS would wait for the server's, and the
+        loop ends before that comes."""
+        ended = asyncio.Event()
+        self._loop, self._ended = asyncio.get_running_loop(), ended
         connector = aiohttp.TCPConnector(ssl=self.credentials.ssl)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=120)
         async with aiohttp.ClientSession(
             connector=connector, timeout=timeout, headers=self.credentials.headers
         ) as session:
+            watches = asyncio.gather(
+                self._heartbeat.beat(session), *(self._watch(session, kind) for kind in self.kinds)
+            )
+            watches.add_done_callback(lambda _: ended.set())
+            await ended.wait()
+            aborted = connector.close(abort_ssl=True)
+            watches.cancel()  # before any of them sees that the connector is closed
+            await aborted
             with contextlib.suppress(asyncio.CancelledError):
-                watches = (self._watch(session, kind) for kind in self.kinds)
-                await asyncio.gather(self._heartbeat.beat(session), *watches)
-        await asyncio.sleep(_PAUSE)  # TLS connections take a turn of the loop more to close
+                await watches
 
     async def _watch(self, session: aiohttp.ClientSession, kind: Kind) -> None:
         while True:

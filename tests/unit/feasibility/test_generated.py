@@ -58,7 +58,8 @@ def put(world: World) -> Blueprint | Refusal:
     blueprint = resolve(wanted.job, runtimes=[wanted.runtime], classes=world.classified())
     if isinstance(blueprint, Refusal):
         return blueprint
-    return Placer(world.fleet, catalog, Jobs()).placed(wanted.job, blueprint)
+    placer = Placer(world.fleet, catalog, Jobs())
+    return placer.assess(wanted.job, blueprint, short_of_nodes=False).blueprint
 
 
 def test_check_answers_for_every_block() -> None:

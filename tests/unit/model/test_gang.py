@@ -10,14 +10,14 @@ from tests.kit.builders import NAMESPACE, NOW, GivenPod, at, gang, pod, starting
 
 
 def test_an_empty_gang_misses_all_ranks() -> None:
-    found, previous_pods = observe_gang([], namespace=NAMESPACE, attempt=1, size=3)
+    found, previous_pods = observe_gang([], namespace=NAMESPACE, attempt=1, world_size=3)
     assert (found.created, found.missing_ranks, found.alive) == (0, (0, 1, 2), 0)
     assert (previous_pods.alive, previous_pods.failed, previous_pods.succeeded) == ((), (), ())
 
 
 def test_ranks_being_created_are_absent_but_not_missing() -> None:
     found, _ = observe_gang(
-        [pod(0)], namespace=NAMESPACE, attempt=1, size=4, creating=frozenset({1})
+        [pod(0)], namespace=NAMESPACE, attempt=1, world_size=4, creating=frozenset({1})
     )
     assert (found.absent_ranks, found.missing_ranks) == ((1, 2, 3), (2, 3))
 
@@ -31,7 +31,7 @@ def test_every_pod_is_counted_by_how_far_it_is() -> None:
         pod(4).succeeded(),
         pod(5).failed(),
     ]
-    found, _ = observe_gang(pods, namespace=NAMESPACE, attempt=1, size=7)
+    found, _ = observe_gang(pods, namespace=NAMESPACE, attempt=1, world_size=7)
     assert (found.created, found.scheduled, found.running, found.ready) == (6, 5, 2, 1)
     assert (found.succeeded, found.alive, [each.rank for each in found.failed]) == (1, 4, [5])
     assert {each.rank for each in found.live_pods} == {0, 1, 2, 3}
@@ -40,7 +40,7 @@ def test_every_pod_is_counted_by_how_far_it_is() -> None:
 def test_pods_of_other_attempts_remain() -> None:
     old = [pod(0).running(), pod(1).failed(), pod(2).succeeded()]
     found, previous_pods = observe_gang(
-        [*old, pod(0, attempt=2)], namespace=NAMESPACE, attempt=2, size=3
+        [*old, pod(0, attempt=2)], namespace=NAMESPACE, attempt=2, world_size=3
     )
     assert found.created == 1
     assert [
@@ -54,7 +54,7 @@ def test_pods_of_other_attempts_remain() -> None:
 )
 def test_what_claims_a_rank_that_is_none_or_taken_is_not_in_the_gang(odd: GivenPod) -> None:
     found, previous_pods = observe_gang(
-        [*starting_gang(4), odd], namespace=NAMESPACE, attempt=1, size=4
+        [*starting_gang(4), odd], namespace=NAMESPACE, attempt=1, world_size=4
     )
     assert (found.created, found.absent_ranks, found.alive) == (4, (), 4)
     assert previous_pods.alive == (odd,)
@@ -67,22 +67,25 @@ def test_partly_scheduled_is_neither_none_nor_all(
     scheduled: int, partly: bool, whole: bool
 ) -> None:
     pods = starting_gang(4, *(pod(rank).scheduled() for rank in range(scheduled)))
-    found, _ = observe_gang(pods, namespace=NAMESPACE, attempt=1, size=4)
+    found, _ = observe_gang(pods, namespace=NAMESPACE, attempt=1, world_size=4)
     assert (found.partly_scheduled, found.all_scheduled) == (partly, whole)
 
 
 def test_the_last_rank_that_got_a_node_is_remembered() -> None:
     pods = [pod(0).scheduled(-20), pod(1).scheduled(-5), pod(2)]
-    found, _ = observe_gang(pods, namespace=NAMESPACE, attempt=1, size=3)
+    found, _ = observe_gang(pods, namespace=NAMESPACE, attempt=1, world_size=3)
     assert found.last_scheduled_at == at(-5).timestamp()
 
 
 def test_it_is_short_of_nodes_once_the_scheduler_says_so() -> None:
-    assert not observe_gang(starting_gang(4), namespace=NAMESPACE, attempt=1, size=4)[
+    assert not observe_gang(starting_gang(4), namespace=NAMESPACE, attempt=1, world_size=4)[
         0
     ].short_of_nodes
     short, _ = observe_gang(
-        starting_gang(4, pod(2).unschedulable("none fits")), namespace=NAMESPACE, attempt=1, size=4
+        starting_gang(4, pod(2).unschedulable("none fits")),
+        namespace=NAMESPACE,
+        attempt=1,
+        world_size=4,
     )
     assert short.unschedulable is not None
     assert short.unschedulable.rank == 2
@@ -99,39 +102,39 @@ def test_it_is_short_of_nodes_once_the_scheduler_says_so() -> None:
     ],
 )
 def test_a_container_that_cannot_start_is_told_from_one_that_will(reason: str, stuck: bool) -> None:
-    found, _ = observe_gang([pod(0).waiting(reason)], namespace=NAMESPACE, attempt=1, size=1)
+    found, _ = observe_gang([pod(0).waiting(reason)], namespace=NAMESPACE, attempt=1, world_size=1)
     assert (found.waiting is not None) is stuck
 
 
 def test_it_runs_when_every_rank_runs_or_has_succeeded() -> None:
-    assert observe_gang(gang(4, pod(1).succeeded()), namespace=NAMESPACE, attempt=1, size=4)[
+    assert observe_gang(gang(4, pod(1).succeeded()), namespace=NAMESPACE, attempt=1, world_size=4)[
         0
     ].all_running
-    assert not observe_gang(without(gang(4), 1), namespace=NAMESPACE, attempt=1, size=4)[
+    assert not observe_gang(without(gang(4), 1), namespace=NAMESPACE, attempt=1, world_size=4)[
         0
     ].all_running
-    assert not observe_gang(gang(4, pod(1).failed()), namespace=NAMESPACE, attempt=1, size=4)[
+    assert not observe_gang(gang(4, pod(1).failed()), namespace=NAMESPACE, attempt=1, world_size=4)[
         0
     ].all_running
 
 
 def test_five_thousand_pods_are_mustered_in_a_moment() -> None:
-    found, _ = observe_gang(gang(5000), namespace=NAMESPACE, attempt=1, size=5000)
+    found, _ = observe_gang(gang(5000), namespace=NAMESPACE, attempt=1, world_size=5000)
     assert found.all_running
     assert NOW.timestamp() > found.last_scheduled_at > 0
 
 
 def test_a_pod_that_is_relabelled_and_back_leaves_no_ghost() -> None:
-    gang_index, one = GangIndex(size=4), pod(1).running()
+    gang_index, one = GangIndex(world_size=4), pod(1).running()
     relabelled = one.but(rank=3)
     for old, new in ((None, one), (one, relabelled), (relabelled, one), (one, None)):
         gang_index.take(old, new)
-    assert gang_index.gang(namespace=NAMESPACE, attempt=1, size=4)[1].alive == ()
+    assert gang_index.gang(namespace=NAMESPACE, attempt=1, world_size=4)[1].alive == ()
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_roll_kept_up_to_date_is_the_roll_made_anew(seed: int) -> None:
-    dice, gang_index, pods = Random(seed), GangIndex(size=3), dict[str, GivenPod]()
+    dice, gang_index, pods = Random(seed), GangIndex(world_size=3), dict[str, GivenPod]()
     for _ in range(200):
         before = pod(dice.randrange(4), attempt=dice.choice([1, 2]))
         old = pods.get(before.name)
@@ -146,8 +149,8 @@ def test_a_roll_kept_up_to_date_is_the_roll_made_anew(seed: int) -> None:
         if (old, new) != (None, None):
             gang_index.take(old, new)
         for attempt in (1, 2):
-            kept = gang_index.gang(namespace=NAMESPACE, attempt=attempt, size=3)
-            anew = observe_gang(pods.values(), namespace=NAMESPACE, attempt=attempt, size=3)
+            kept = gang_index.gang(namespace=NAMESPACE, attempt=attempt, world_size=3)
+            anew = observe_gang(pods.values(), namespace=NAMESPACE, attempt=attempt, world_size=3)
             assert summary(*kept) == summary(*anew)
 
 

@@ -38,7 +38,7 @@ def counts(found: tuple[Gang, PreviousPods]) -> object:
 def test_after_any_changes_it_is_what_a_fresh_muster_would_find(seed: int) -> None:
     dice, gang_index, standing = (
         random.Random(seed),
-        GangIndex(size=SIZE),
+        GangIndex(world_size=SIZE),
         dict[tuple[int, int], Pod](),
     )
     for _ in range(200):
@@ -48,14 +48,14 @@ def test_after_any_changes_it_is_what_a_fresh_muster_would_find(seed: int) -> No
         if new is not None:
             standing[key] = new
         gang_index.take(old, new)
-        kept = gang_index.gang(namespace=NAMESPACE, attempt=2, size=SIZE)
+        kept = gang_index.gang(namespace=NAMESPACE, attempt=2, world_size=SIZE)
         assert counts(kept) == counts(
-            observe_gang(standing.values(), namespace=NAMESPACE, attempt=2, size=SIZE)
+            observe_gang(standing.values(), namespace=NAMESPACE, attempt=2, world_size=SIZE)
         )
 
 
 def test_only_what_changes_a_decision_is_urgent() -> None:
-    gang_index = GangIndex(size=2)
+    gang_index = GangIndex(world_size=2)
     one, two = pod(0), pod(1)
     assert not gang_index.take(None, one)
     assert not gang_index.take(None, two)
@@ -68,14 +68,16 @@ def test_only_what_changes_a_decision_is_urgent() -> None:
 
 def test_a_size_that_becomes_known_later_is_applied() -> None:
     gang_index = GangIndex([pod(0), pod(7)])
-    gang, previous_pods = gang_index.gang(namespace=NAMESPACE, attempt=1, size=4)
+    gang, previous_pods = gang_index.gang(namespace=NAMESPACE, attempt=1, world_size=4)
     assert gang.created == 1
     assert [each.rank for each in previous_pods.alive] == [7]
 
 
 def test_a_pod_that_somebody_else_labelled_as_ours_is_none_of_ours() -> None:
     stranger = pod(0).but(owner_uid="someone-else")
-    gang, previous_pods = GangIndex([stranger], size=1).gang(namespace=NAMESPACE, attempt=1, size=1)
+    gang, previous_pods = GangIndex([stranger], world_size=1).gang(
+        namespace=NAMESPACE, attempt=1, world_size=1
+    )
     assert gang.created == 0
     assert previous_pods == PreviousPods()
 
@@ -87,10 +89,10 @@ def test_a_pod_in_another_namespace_is_none_of_the_gang_whatever_it_says_of_itse
     genuine, forged = pod(0).running(), pod(0).failed().but(namespace="team-b", uid="forged")
     beyond = pod(9).running().but(namespace="team-b", uid="beyond")
     pods = [genuine, forged, beyond] if genuine_first else [forged, beyond, genuine]
-    gang_index = GangIndex(size=1)
+    gang_index = GangIndex(world_size=1)
     for each in pods:
         gang_index.take(None, each)
-    gang, previous_pods = gang_index.gang(namespace=NAMESPACE, attempt=1, size=1)
+    gang, previous_pods = gang_index.gang(namespace=NAMESPACE, attempt=1, world_size=1)
     assert gang.all_running
     assert gang.failed == ()
     assert previous_pods == PreviousPods()

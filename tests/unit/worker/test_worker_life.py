@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import stargate_worker
-from stargate_kit.report_fakes import JOB, pod, token, view
+from stargate_kit.report_fakes import JOB, checkpoint, pod, token, view
 from stargate_lab.host.paths import REPO
 from stargate_worker import AttemptOver, DamagedCheckpoint, Worker, report_client, worker
 from stargate_worker.protocol import Accepted
@@ -163,7 +163,7 @@ async def test_expired_checkpoint_is_deleted(node: Node) -> None:
         assert await settled(worker.save(5, b"weights"))
         assert await settled(worker.save(10, b"weights"))
         assert old.exists()
-        node.change(expired=(f"{FOLDER}/epoch-5",))
+        node.site.lookup.expire(checkpoint(5))
         worker.report(epoch=11)
         await eventually(lambda: not old.exists())
     assert (node.folder / "attempt-1" / "epoch-10" / "manifest.json").exists()

@@ -76,6 +76,8 @@ async def test_the_timeout_can_be_set_and_taken_back_while_it_runs(cluster: Clus
 
 async def test_a_suspended_job_is_silent_on_purpose(cluster: Cluster) -> None:
     job = await running(cluster, reportTimeoutSeconds=60)
+    asked = (await job.worker(1).report(step=1)).body["nextReportSeconds"]
+    assert asked <= 30, "ranks are asked to report as often as the timeout needs"
     async with reporting(job.worker(0)):
         job.suspend()
         await job.wait_phase("Suspended")

@@ -1,7 +1,8 @@
 """The operator is killed at each moment of a job's life, and started again a moment later.
 
 What is expected of it: the job ends as it would have ended without that, a failure counts once, what
-was acknowledged to a worker stands, and nothing is left behind.
+was acknowledged to a worker stands, and nothing is left behind. Here is one moment of each kind, with
+a real process and a real API server; `tests/component/test_crashes.py` has them all.
 """
 
 import threading
@@ -26,10 +27,6 @@ def status(asked: Asked) -> Job | None:
     """What the operator writes down, if it does."""
     writes = asked.method == "PUT" and "/stargatejobs/" in asked.path
     return Job(asked.body) if writes else None
-
-
-def first_status(asked: Asked) -> bool:
-    return status(asked) is not None
 
 
 def says(phase: str, attempt: int) -> Wanted:
@@ -60,33 +57,18 @@ def deletes_pod(asked: Asked) -> bool:
 
 
 BIRTH = [
-    Point("before-the-first-status-write", first_status),
-    Point("attempt-1-written-and-no-pod", says("Starting", 1), heard=True),
-    Point("in-the-middle-of-creating", creates_pod_of(1), nth=MIDDLE),
     Point("a-pod-created-unheard", creates_pod_of(1), nth=MIDDLE, heard=True),
-    Point("all-created-none-known-to-run", creates_pod_of(1), nth=RANKS, heard=True),
-    Point("all-running-and-not-said", says("Running", 1)),
-    Point("running", says("Running", 1), heard=True),
 ]
 CHECKPOINT = [
-    Point("checkpoint-reported-and-not-written", has_checkpoint),
     Point("checkpoint-written-and-not-acknowledged", has_checkpoint, heard=True),
 ]
 FAILURE = [
-    Point("failure-seen-and-not-written", says("Restarting", 2)),
-    Point("failure-written-and-nothing-deleted", says("Restarting", 2), heard=True),
     Point("in-the-middle-of-the-teardown", deletes_pod, nth=MIDDLE),
-    Point("old-gang-gone-and-none-made", says("Starting", 2), heard=True),
-    Point("in-the-middle-of-creating-attempt-2", creates_pod_of(2), nth=MIDDLE),
 ]
 SUSPENSION = [
     Point("suspended-and-nothing-deleted", says("Suspended", 1), heard=True),
-    Point("in-the-middle-of-suspending", deletes_pod, nth=MIDDLE),
-    Point("resumed", says("Restarting", 2), heard=True),
 ]
 END = [
-    Point("finished-and-not-written", says("Succeeded", 1)),
-    Point("success-written", says("Succeeded", 1), heard=True),
     Point("in-the-middle-of-the-deletion", deletes_pod, nth=2),
 ]
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 import pytest
 
 from tests.kit.racks import Racks
-from tests.kit.recorder.history import Json
 from tests.kit.story import Story, condition, manifest
 
 RUNTIMES = "/apis/stargate.dev/v1alpha1/stargateruntimes"
@@ -62,40 +61,6 @@ def test_a_missing_class_is_named_and_the_job_goes_on_when_it_comes(
     assert condition(job.wait_phase("Running"), "Accepted")["status"] == "True"
 
 
-def test_a_missing_runtime_is_named_and_the_job_goes_on_when_it_comes(
-    story: Story, runtimes: Runtimes
-) -> None:
-    job = story.apply(nodes=2, runtime="bespoke")
-    told = job.wait_condition("Accepted", "False", "RuntimeNotFound", PROMPT)
-    assert "spec.runtime" in told["message"]
-    assert "'bespoke'" in told["message"]
-
-    runtimes.create("bespoke")
-
-    job.wait_phase("Running")
-    assert job.pods()[0].raw["spec"]["containers"][0]["image"] == "trainer:1"
-
-
-def test_two_default_runtimes_are_one_too_many(story: Story, runtimes: Runtimes) -> None:
-    runtimes.create("other-default", isDefault=True)
-    job = story.apply(nodes=2)
-    told = job.wait_condition("Accepted", "False", "RuntimeAmbiguous", PROMPT)
-    assert "default, other-default" in told["message"]
-
-    runtimes.clear()
-
-    job.wait_phase("Running")
-
-
-def test_a_service_account_that_the_runtime_does_not_allow(story: Story) -> None:
-    job = story.apply(nodes=2, template={"serviceAccountName": "admin"})
-
-    told = job.wait_condition("Accepted", "False", "ServiceAccountNotAllowed", PROMPT)
-
-    assert "spec.template.serviceAccountName" in told["message"]
-    assert "'admin'" in told["message"]
-
-
 def test_a_service_account_that_does_not_exist_yet(story: Story, runtimes: Runtimes) -> None:
     runtime = runtimes.create("with-account", allowedServiceAccounts=["trainer"])
     job = story.apply(nodes=2, runtime=runtime, template={"serviceAccountName": "trainer"})
@@ -135,54 +100,6 @@ def test_a_quota_is_a_condition_and_no_hot_loop(story: Story) -> None:
     job.wait_phase("Running", seconds=40)
 
 
-def test_a_quota_on_one_job_stops_no_other(story: Story) -> None:
-    quota(story, pods=2)
-    blocked = story.apply("blocked", nodes=3)
-    blocked.wait_condition("Scheduled", "False", "PodsRefused", PROMPT)
-    blocked.delete()
-    blocked.wait_gone()
-
-    story.apply("modest", nodes=2).wait_phase("Running")
-
-
-def test_an_image_that_cannot_be_pulled(story: Story) -> None:
-    job = story.apply(nodes=2, template={"annotations": {"stargate-lab/slow": ""}})
-    job.wait(lambda job: job.workers.get("scheduled") == 2, "nodes for both ranks")
-    words = 'Back-off pulling image "registry.example/trainer:1"'
-    waiting = {"reason": "ImagePullBackOff", "message": words}
-    stuck = job.rank(1)
-    job.set_pod_status(stuck, kubelet_says(stuck.raw, waiting))
-
-    told = job.wait_condition("Ready", "False", "ContainerCannotStart", PROMPT)
-
-    assert f"rank 1: ImagePullBackOff: {words}" in told["message"]
-    assert job.now.phase == "Starting"
-    for pod in job.pods():
-        job.set_pod_status(pod, {"phase": "Running", "containerStatuses": []})
-    assert condition(job.wait_phase("Running"), "Ready")["status"] == "True"
-
-
-def test_a_command_that_does_not_exist(story: Story) -> None:
-    job = story.apply(nodes=2, restartPolicy={"maxRestarts": 0})
-    job.wait_phase("Running")
-    words = 'exec: "trian.py": executable file not found in $PATH'
-    job.kill(1, 128, reason="StartError", message=words)
-
-    failed = job.wait_phase("Failed")
-
-    assert failed.attempts[0]["cause"] == "CannotStart"
-    assert words in condition(failed, "Failed")["message"]
-
-
-def kubelet_says(pod: Json, waiting: Json) -> Json:
-    container = pod["spec"]["containers"][0]
-    told = {"name": "worker", "image": container["image"], "imageID": "", "ready": False}
-    return {
-        "phase": "Pending",
-        "containerStatuses": [{**told, "restartCount": 0, "state": {"waiting": waiting}}],
-    }
-
-
 def test_a_name_that_somebody_elses_pod_has(story: Story) -> None:
     squatter = {
         "metadata": {"name": "job-1-0"},
@@ -197,31 +114,6 @@ def test_a_name_that_somebody_elses_pod_has(story: Story) -> None:
     story.api.delete(f"{story.core}/pods/job-1-0", {"gracePeriodSeconds": 0})
 
     assert job.wait_phase("Running", seconds=40).attempt == 1
-
-
-def test_a_name_that_somebody_elses_service_has(story: Story) -> None:
-    service = {"metadata": {"name": "job"}, "spec": {"ports": [{"port": 80}]}}
-    story.api.create(f"{story.core}/services", service)
-    job = story.apply(nodes=2)
-    told = job.wait_condition("Scheduled", "False", "NameTaken", PROMPT)
-    assert "there is a Service job already" in told["message"]
-    assert not job.pods(), "no pod without its Service"
-
-    story.api.delete(f"{story.core}/services/job")
-
-    job.wait_phase("Running", seconds=40)
-
-
-def test_a_job_in_trouble_can_be_suspended_and_deleted(story: Story) -> None:
-    quota(story, pods=1)
-    job = story.apply(nodes=3)
-    job.wait_condition("Scheduled", "False", "PodsRefused", PROMPT)
-
-    job.suspend()
-    job.wait_condition("Suspended", "True", "Suspended")
-    job.delete()
-
-    job.wait_gone(seconds=15)
 
 
 def test_a_bad_job_is_refused_in_words_that_name_the_field(story: Story) -> None:

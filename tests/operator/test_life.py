@@ -3,7 +3,6 @@
 import json
 from collections import Counter
 
-from tests.kit.racks import CLASSES, Racks
 from tests.kit.story import Story, eventually
 
 
@@ -35,13 +34,6 @@ def test_a_gang_costs_one_write_a_pod(story: Story) -> None:
     assert asked["update", "stargatejobs/status"] <= 5
 
 
-def test_a_running_job_costs_no_write(story: Story) -> None:
-    job = story.apply(nodes=2)
-    job.wait_phase("Running")
-
-    story.recorder.assert_quiet(3)
-
-
 def test_each_event_is_told_once_and_holds_no_log_line(story: Story) -> None:
     job = story.apply(nodes=2)
     job.wait_phase("Running")
@@ -68,39 +60,6 @@ def test_each_event_is_told_once_and_holds_no_log_line(story: Story) -> None:
     assert len(set(said)) == len(said)
     assert "NaN" not in str(said)
     assert "loss is NaN in layer 7" in job.now.attempts[0]["message"]
-
-
-def test_a_change_of_the_class_touches_no_running_gang(story: Story, racks: Racks) -> None:
-    accelerator = racks.build(nodes=2)
-    job = story.apply(nodes=2, acceleratorType=accelerator)
-    running = job.wait_phase("Running")
-
-    story.api.patch(f"{CLASSES}/{accelerator}", {"spec": {"nodeSelector": {"no": "node"}}})
-    story.recorder.assert_quiet(2)
-    story.api.delete(f"{CLASSES}/{accelerator}")
-    story.recorder.assert_quiet(2)
-
-    assert job.now.status == running.status
-    racks.forget_class(accelerator)
-
-
-def test_a_restart_takes_the_changed_class(story: Story, racks: Racks) -> None:
-    accelerator = racks.build(nodes=2)
-    job = story.apply(nodes=2, acceleratorType=accelerator)
-    job.wait_phase("Running")
-    story.api.patch(f"{CLASSES}/{accelerator}", {"spec": {"tolerations": [{"key": "late"}]}})
-
-    job.oom_kill(1)
-    job.wait_phase("Running", attempt=2)
-
-    first, second = (each["class"] for each in job.now.attempts)
-    assert first.rpartition("/")[2] == "1"
-    assert second.rpartition("/")[2] == "2"
-    assert all(
-        {"key": "late", "operator": "Equal"} in pod.raw["spec"]["tolerations"]
-        or {"key": "late"} in pod.raw["spec"]["tolerations"]
-        for pod in job.pods()
-    )
 
 
 def test_log_lines_about_a_job_carry_its_name_and_attempt(story: Story) -> None:

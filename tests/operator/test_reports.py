@@ -39,28 +39,6 @@ def test_progress_comes_to_stand_on_the_resource(job: JobStory, rank_zero: Worke
     assert 0 <= progress["estimatedRemainingSeconds"] < 3600
 
 
-def test_many_reports_cost_few_writes(story: Story, job: JobStory, rank_zero: Worker) -> None:
-    before = len([w for w in story.recorder.writes() if w.uid == job.uid])
-    for epoch in range(1, 41):
-        rank_zero.trains_to(epoch)
-    job.wait(lambda job: (job.status.get("progress") or {}).get("epoch") == 40, "epoch 40")
-
-    writes = [w for w in story.recorder.writes() if w.uid == job.uid][before:]
-    assert len(writes) <= 2 + (writes[-1].at - writes[0].at) * 1.5
-
-
-def test_only_rank_zero_reports_progress(job: JobStory, rank_zero: Worker) -> None:
-    other = job.worker(1)
-    assert rank_zero.report(epoch=3).body["nextReportSeconds"] == 1.0
-    answer = other.report(epoch=50, step=5000)
-    assert answer.status == 200
-    assert answer.body["nextReportSeconds"] >= 5
-
-    told = job.wait(lambda job: job.status.get("progress"), "progress")
-
-    assert told.status["progress"]["epoch"] == 3
-
-
 def test_a_complete_checkpoint_is_acknowledged_once_it_stands_in_the_status(
     job: JobStory, rank_zero: Worker
 ) -> None:
@@ -78,31 +56,6 @@ def test_a_complete_checkpoint_is_acknowledged_once_it_stands_in_the_status(
         assert newest["attempt"] == 1
         assert answer.body["acknowledged"] == {key: saved[key] for key in ("epoch", "uri", "state")}
     assert [each["epoch"] for each in job.now.checkpoints] == [20, 15, 10], "retain is 3"
-
-
-def test_what_is_not_retained_may_be_deleted(rank_zero: Worker) -> None:
-    for epoch in (5, 10, 15):
-        assert rank_zero.saves(epoch).status == 200
-    assert rank_zero.report().body["delete"] == []
-
-    assert rank_zero.saves(20).body["delete"] == [f"{rank_zero.folder}/epoch-5"]
-
-
-def test_a_repeated_report_of_a_checkpoint_is_acknowledged_again(rank_zero: Worker) -> None:
-    first, again = rank_zero.saves(5), rank_zero.saves(5)
-
-    assert first.body["acknowledged"] == again.body["acknowledged"]
-
-
-def test_a_checkpoint_does_not_go_back(job: JobStory, rank_zero: Worker) -> None:
-    assert rank_zero.saves(10).status == 200
-
-    refusal = rank_zero.saves(5)
-
-    assert (refusal.status, refusal.body["reason"]) == (409, "OlderCheckpoint")
-    newest = job.now.newest_complete
-    assert newest
-    assert newest["epoch"] == 10
 
 
 def test_a_stale_attempt_is_refused(job: JobStory, rank_zero: Worker) -> None:
@@ -127,13 +80,6 @@ def test_nobody_reports_for_another_job(story: Story, rank_zero: Worker) -> None
     assert refusal.status == 403
     assert "other" in refusal.message
     assert not other.now.status.get("progress")
-
-
-def test_only_rank_zero_reports_a_complete_checkpoint(job: JobStory) -> None:
-    refusal = job.worker(1).saves(5)
-
-    assert refusal.status == 403
-    assert "rank 0" in refusal.message
 
 
 def test_a_token_is_needed_and_must_be_meant_for_us(story: Story, rank_zero: Worker) -> None:
@@ -198,53 +144,12 @@ def test_a_report_of_another_kind_is_refused(rank_zero: Worker) -> None:
     assert rank_zero.post(b"{}", path="/apis/elsewhere").status == 404
 
 
-def test_a_damaged_checkpoint_lets_the_next_attempt_start_from_the_one_before(
-    job: JobStory, rank_zero: Worker
-) -> None:
-    for epoch in (5, 10):
-        assert rank_zero.saves(epoch).status == 200
-    job.oom_kill(1)
-    job.wait_phase("Running", attempt=2)
-    resumed = job.worker()
-    assert resumed.resumes_from == 10
-    broken = {"epoch": 10, "uri": f"{rank_zero.folder}/epoch-10", "state": "Damaged"}
-
-    assert resumed.report(checkpoint=broken).status in (200, 409)
-
-    again = job.wait_phase("Running", attempt=3)
-    assert again.restored_from == {"epoch": 5, "uri": f"{rank_zero.folder}/epoch-5"}
-    assert again.attempts[1]["cause"] == "CheckpointDamaged"
-    assert again.status["failuresSinceCheckpoint"] == 1, "the kill counts, the damage does not"
-    assert {each["epoch"]: each["state"] for each in again.checkpoints} == {
-        10: "Damaged",
-        5: "Complete",
-    }
-
-
 def test_a_warm_start_begins_from_where_the_user_says(story: Story) -> None:
     job = story.apply(nodes=2, checkpoint={"restoreFrom": "s3://older/run/epoch-30", "retain": 3})
     running = job.wait_phase("Running")
 
     assert running.restored_from == {"uri": "s3://older/run/epoch-30"}
     assert job.worker().pod.env["STARGATE_RESUME_URI"] == "s3://older/run/epoch-30"
-
-
-def test_a_long_and_eventful_status_stays_below_8_kb(story: Story) -> None:
-    job = story.apply(nodes=1, restartPolicy={"maxRestarts": 100})
-    for attempt in range(1, 13):
-        job.wait_phase("Running", attempt=attempt)
-        rank_zero = job.worker()
-        metrics = [{"name": f"metric-{n}" + "x" * 40, "value": n / 7} for n in range(16)]
-        assert rank_zero.report(epoch=attempt, metrics=metrics).status == 200
-        assert rank_zero.saves(attempt).status == 200
-        log = f"attempt {attempt}: " + "out of memory! " * 100
-        job.kill(0, reason="OOMKilled", message=log)
-    last = job.wait_phase("Running", attempt=13)
-
-    assert last.restarts == 12
-    assert len(last.attempts) <= 10
-    for version in job.history:
-        assert len(json.dumps(version.status, separators=(",", ":"))) <= 8000
 
 
 def test_the_next_gang_is_told_of_a_renewed_ca(story: Story, tmp_path: Path) -> None:

@@ -1,0 +1,172 @@
+"""What workers report, from the handler on: what is written, acknowledged and refused."""
+
+import asyncio
+import json
+
+import pytest
+
+from tests.kit.api_server import faults
+from tests.kit.cluster import Cluster, JobStory
+from tests.kit.cluster.workers import Worker
+
+
+@pytest.fixture
+async def job(cluster: Cluster) -> JobStory:
+    """One that runs."""
+    await cluster.operated()
+    job = cluster.apply()
+    await job.wait_phase("Running")
+    return job
+
+
+@pytest.fixture
+async def rank_zero(job: JobStory) -> Worker:
+    return job.worker()
+
+
+async def told(job: JobStory, epoch: int) -> dict[str, object]:
+    def stands(found: object) -> bool:
+        del found
+        return bool((job.now.status.get("progress") or {}).get("epoch") == epoch)
+
+    return dict((await job.wait(stands, f"epoch {epoch}")).status["progress"])
+
+
+async def test_progress_is_written_to_the_job(job: JobStory, rank_zero: Worker) -> None:
+    for epoch in (10, 11):
+        await rank_zero.report(epoch=epoch)
+        await asyncio.sleep(60)
+    await rank_zero.report(epoch=12, step=1200, metrics=[{"name": "loss", "value": 0.25}])
+    progress = await told(job, 12)
+    assert progress["percent"] == 12.0
+    assert progress["epochs"] == 100
+    assert progress["step"] == 1200
+    assert progress["metrics"] == [{"name": "loss", "value": 0.25}]
+    assert progress["lastReportTime"]
+    assert progress["estimatedRemainingSeconds"] == pytest.approx(88 * 60, rel=0.05)
+
+
+async def test_many_reports_cost_few_writes(job: JobStory, rank_zero: Worker) -> None:
+    before = len(job.history)
+    for epoch in range(1, 41):
+        await rank_zero.report(epoch=epoch)
+        await asyncio.sleep(0.1)
+    await told(job, 40)
+    assert len(job.history) - before <= 5
+
+
+async def test_only_rank_zero_reports_progress(job: JobStory, rank_zero: Worker) -> None:
+    assert (await rank_zero.report(epoch=3)).body["nextReportSeconds"] == 1.0
+    answer = await job.worker(1).report(epoch=50, step=5000)
+    assert answer.status == 200
+    assert answer.body["nextReportSeconds"] >= 5
+    assert (await told(job, 3))["epoch"] == 3
+
+
+async def test_a_checkpoint_is_acknowledged_once_it_is_written(
+    job: JobStory, rank_zero: Worker
+) -> None:
+    for epoch in (5, 10, 15, 20):
+        assert "acknowledged" not in (await rank_zero.saves(epoch, "Writing")).body
+        answer = await rank_zero.saves(epoch)
+        saved, newest = rank_zero.checkpoint(epoch), job.now.newest_complete
+        assert newest, f"epoch {epoch} was acknowledged and is not in the status"
+        assert (newest["epoch"], newest["uri"]) == (epoch, saved["uri"])
+        assert newest["sizeBytes"] == saved["sizeBytes"]
+        assert answer.body["acknowledged"] == {key: saved[key] for key in ("epoch", "uri", "state")}
+    assert [each["epoch"] for each in job.now.checkpoints] == [20, 15, 10], "retain is 3"
+
+
+async def test_a_checkpoint_that_cannot_be_written_is_not_acknowledged(
+    cluster: Cluster, job: JobStory, rank_zero: Worker
+) -> None:
+    status = {"verb": "update", "resource": "stargatejobs/status"}
+    rule = cluster.server.strike(faults.broken(), **status)
+    with cluster.recorder.interrupted():
+        assert (await rank_zero.saves(5)).status == 503
+        assert not job.now.checkpoints
+        cluster.server.faults.remove(rule)
+        assert (await rank_zero.insists(5)).status == 200
+    assert job.now.newest_complete
+
+
+async def test_what_is_not_retained_may_be_deleted(rank_zero: Worker) -> None:
+    for epoch in (5, 10, 15):
+        assert (await rank_zero.saves(epoch)).status == 200
+    assert (await rank_zero.report()).body["delete"] == []
+    expired = rank_zero.checkpoint(5)["uri"]
+    assert (await rank_zero.saves(20)).body["delete"] == [expired]
+
+
+async def test_a_repeated_report_of_a_checkpoint_is_acknowledged_again(rank_zero: Worker) -> None:
+    first, again = await rank_zero.saves(5), await rank_zero.saves(5)
+    assert first.body["acknowledged"] == again.body["acknowledged"]
+
+
+async def test_a_checkpoint_does_not_go_back(job: JobStory, rank_zero: Worker) -> None:
+    assert (await rank_zero.saves(10)).status == 200
+    refusal = await rank_zero.saves(5)
+    assert (refusal.status, refusal.body["reason"]) == (409, "OlderCheckpoint")
+    assert job.now.newest_complete
+    assert job.now.newest_complete["epoch"] == 10
+
+
+async def test_a_damaged_checkpoint_is_not_resumed_from(job: JobStory, rank_zero: Worker) -> None:
+    for epoch in (5, 10):
+        assert (await rank_zero.saves(epoch)).status == 200
+    job.oom_kill(1)
+    await job.wait_phase("Running", attempt=2)
+    resumed = job.worker()
+    assert resumed.resumes_from == 10
+    place = rank_zero.checkpoint(10)["uri"]
+    answer = await resumed.report(checkpoint=rank_zero.checkpoint(10, "Damaged", place))
+    assert answer.status in (200, 409)
+    again = await job.wait_phase("Running", attempt=3)
+    assert again.restored_from == {"epoch": 5, "uri": rank_zero.checkpoint(5)["uri"]}
+    assert again.attempts[1]["cause"] == "CheckpointDamaged"
+    assert again.status["failuresSinceCheckpoint"] == 1, "the kill counts, the damage does not"
+    states = {each["epoch"]: each["state"] for each in again.checkpoints}
+    assert states == {10: "Damaged", 5: "Complete"}
+
+
+async def test_a_stale_attempt_is_refused(job: JobStory, rank_zero: Worker) -> None:
+    assert (await rank_zero.report()).status == 200
+    job.oom_kill(1)
+    await job.wait(lambda job: job.attempt == 2, "attempt 2")
+    await asyncio.sleep(0.1)
+    refusal = await rank_zero.saves(5)
+    assert (refusal.status, refusal.body["reason"]) == (409, "StaleAttempt")
+    assert not (await job.wait_phase("Running", attempt=2)).checkpoints
+
+
+async def test_only_rank_zero_reports_a_complete_checkpoint(job: JobStory) -> None:
+    refusal = await job.worker(1).saves(5)
+    assert refusal.status == 403
+    assert "rank 0" in refusal.message
+
+
+async def test_a_long_and_eventful_status_stays_below_8_kb(cluster: Cluster) -> None:
+    await cluster.operated()
+    job = cluster.apply(nodes=1, restartPolicy={"maxRestarts": 100})
+    for attempt in range(1, 13):
+        await job.wait_phase("Running", attempt=attempt)
+        rank_zero = job.worker()
+        metrics = [{"name": f"metric-{n}" + "x" * 40, "value": n / 7} for n in range(16)]
+        assert (await rank_zero.report(epoch=attempt, metrics=metrics)).status == 200
+        assert (await rank_zero.saves(attempt)).status == 200
+        log = f"attempt {attempt}: " + "out of memory! " * 100
+        job.kill(0, reason="OOMKilled", message=log)
+    last = await job.wait_phase("Running", attempt=13)
+    assert last.restarts == 12
+    assert len(last.attempts) <= 10
+    for version in job.history:
+        assert len(json.dumps(version.status, separators=(",", ":"))) <= 8000
+
+
+async def test_a_token_that_cannot_be_reviewed_is_tried_again_later(
+    cluster: Cluster, job: JobStory
+) -> None:
+    """It is the API server's trouble, and the worker must not give up."""
+    cluster.server.strike(faults.broken(), resource="tokenreviews", times=1)
+    assert (await job.worker().report(epoch=1)).status == 503
+    assert (await job.worker().report(epoch=1)).status == 200

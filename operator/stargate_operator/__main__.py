@@ -36,8 +36,8 @@ def _run(flags: list[str]) -> int | str:
 
 def _run_replica(settings: Settings) -> int | str:
     if settings.kubeconfig is not None:
-        os.environ["KUBECONFIG"] = str(settings.kubeconfig)  # kopf logs in by what it finds there
-    from stargate_operator.runtime.run import run  # kopf is slow to import, and --help needs none
+        os.environ["KUBECONFIG"] = str(settings.kubeconfig)  # kopf reads its login from it
+    from stargate_operator.runtime.run import run  # --help needs no kopf, which is slow to import
 
     try:
         return uvloop.run(run(settings))
@@ -47,8 +47,8 @@ def _run_replica(settings: Settings) -> int | str:
 
 def _explained(error: ValidationError) -> str:
     lines = [
-        f"  {'.'.join(map(str, each['loc'])) or 'settings'}: {each['msg']}"
-        for each in error.errors()
+        f"  {'.'.join(map(str, problem['loc'])) or 'settings'}: {problem['msg']}"
+        for problem in error.errors()
     ]
     return "stargate-operator: bad settings\n" + "\n".join(lines)
 

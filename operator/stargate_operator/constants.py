@@ -1,4 +1,5 @@
-"""Every name that others see: labels, reasons, ports, paths. Messages stand where they are said."""
+"""All names that others see: labels, reasons, ports, paths. A message stands in
+the code that uses it."""
 
 from stargate_feasibility import reasons as feasibility
 
@@ -20,17 +21,21 @@ TOKEN_DIRECTORY = "/var/run/secrets/stargate.dev"
 TOKEN_EXPIRATION_SECONDS = 43_200
 
 PEER_LOST_EXIT_CODE = 75
-"""EX_TEMPFAIL of sysexits.h: with it a worker says that it ends only because another one is gone."""
+"""EX_TEMPFAIL of sysexits.h. A worker exits with it if it ends only because another worker is gone."""
 
 KILL_GRACE_SECONDS = 2
-"""Grace of a restart's deletes: never 0 on a live node; a Python PID 1 ignores SIGTERM anyway."""
+"""Grace period of the deletes of a restart. It is never 0 on a live node. A Python process that is PID 1
+ignores SIGTERM anyway."""
 GIVEN_UP_GRACE_SECONDS = 0
-"""Of a pod on a lost node: no kubelet is there to say that it has ended, so its object goes at once."""
+"""Grace period of a pod on a lost node. No kubelet can say that it has ended,
+so its object goes at once."""
 KEPT_FAILED_PODS = 10
-"""The culprit's pod and at most nine other failed ones stay: `kubectl logs` still answers."""
+"""The culprit's pod and at most nine other failed pods stay, so that `kubectl logs` still answers."""
 
 
 class Conditions:
+    """Types of a job's conditions."""
+
     ACCEPTED = "Accepted"
     SCHEDULED = "Scheduled"
     READY = "Ready"
@@ -40,7 +45,8 @@ class Conditions:
 
 
 class Reasons(feasibility.Reasons):
-    """Reasons of conditions and events: one CamelCase word each, beside those of what cannot run."""
+    """Reasons of conditions and events, one CamelCase word each. Those of a job
+    that cannot run are inherited."""
 
     ACCEPTED = "Accepted"
 

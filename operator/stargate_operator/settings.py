@@ -1,4 +1,4 @@
-"""Every setting of the operator: a flag and a STARGATE_* variable each, listed by `--help`."""
+"""All settings of the operator. Each is a flag and a STARGATE_* variable; `--help` lists them."""
 
 import os
 import re
@@ -19,8 +19,8 @@ _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 def _namespaces(listed: str) -> str:
-    """As given, without what means nothing: blanks, and a name for the second time."""
-    names = list(dict.fromkeys(each.strip() for each in listed.split(",") if each.strip()))
+    """The names as given, without blanks and repeated names."""
+    names = list(dict.fromkeys(name.strip() for name in listed.split(",") if name.strip()))
     for name in names:
         if not _DNS_LABEL.fullmatch(name):
             raise ValueError(
@@ -31,7 +31,7 @@ def _namespaces(listed: str) -> str:
 
 
 class Settings(BaseSettings):
-    """How this replica runs. Flags win over variables."""
+    """The settings of one replica. A flag wins over a variable."""
 
     model_config = SettingsConfigDict(
         env_prefix="STARGATE_",

@@ -1,4 +1,4 @@
-"""The house itself: what no module of it can see from inside."""
+"""The source tree as a whole, which no single module can check."""
 
 import operator
 import subprocess
@@ -8,11 +8,11 @@ from pathlib import Path
 REPO = Path(__file__).parents[2]
 
 
-def test_the_source_root_is_no_package_of_that_name() -> None:
+def test_source_root_is_no_package() -> None:
     assert not (REPO / "operator" / "__init__.py").exists()
 
 
-def test_operator_is_the_standard_library_s() -> None:
+def test_import_operator_gives_the_standard_library() -> None:
     assert operator.itemgetter(0)("abc") == "a"
     assert not Path(operator.__file__).is_relative_to(REPO)
 

@@ -1,4 +1,4 @@
-"""What `make e2e` measured, as docs/recovery.md shows it."""
+"""The table in docs/recovery.md of the times that `make e2e` measured."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -27,7 +27,7 @@ def told(epoch: int, at: float, step: int | None = 1) -> dict[str, Any]:
     return {"epoch": epoch, "step": step, "lastReportTime": moment(at)}
 
 
-def test_training_again_is_the_first_step_that_the_next_attempt_tells_of() -> None:
+def test_training_resumes_at_the_first_reported_step() -> None:
     first: dict[str, Any] = {"number": 1, "start": moment(0), "worldSize": 2}
     ended = first | {"end": moment(12), "cause": "OOMKilled"}
     second = {"number": 2, "start": moment(13), "worldSize": 2}
@@ -46,22 +46,22 @@ def test_training_again_is_the_first_step_that_the_next_attempt_tells_of() -> No
     assert row.training == pytest.approx(7, abs=0.5)
 
 
-def test_a_row_is_a_fault() -> None:
+def test_each_fault_is_one_row() -> None:
     *_, row = table([ROW]).splitlines()
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     assert cells == ["out of memory", "plain", "OOMKilled", "0.4", "5.1", "1"]
 
 
-def test_only_what_is_between_the_marks_is_written() -> None:
+def test_only_text_between_the_marks_changes() -> None:
     page = f"before\n{BEGIN}\n\nold\n\n{END}\nafter"
     assert with_table(page, "new") == f"before\n{BEGIN}\n\nnew\n\n{END}\nafter"
 
 
-def test_a_page_without_marks_is_left_alone() -> None:
+def test_page_without_marks_is_not_changed() -> None:
     with pytest.raises(ValueError, match="marks"):
         with_table("nothing of the kind", "new")
 
 
-def test_the_page_has_its_marks() -> None:
+def test_page_has_its_marks() -> None:
     assert BEGIN in PAGE.read_text()
     assert END in PAGE.read_text()

@@ -1,4 +1,4 @@
-"""Settings that are wrong are refused in words; those that are right mean what they say."""
+"""Wrong settings are refused with a message; right ones have their effect."""
 
 import pytest
 from pydantic import ValidationError
@@ -12,7 +12,7 @@ def test_no_watched_namespace_means_all(empty: str) -> None:
     assert Settings(watch_namespaces=empty).scope == EVERYWHERE
 
 
-def test_watched_namespaces_are_separated_by_commas_and_each_counts_once() -> None:
+def test_repeated_watched_namespaces_count_once() -> None:
     scope = Settings(watch_namespaces="team-a, team-b,team-a,").scope
     assert scope == Scope(("team-a", "team-b"))
     assert "team-b" in scope
@@ -20,7 +20,7 @@ def test_watched_namespaces_are_separated_by_commas_and_each_counts_once() -> No
 
 
 @pytest.mark.parametrize("name", ["Team", "team_a", "-a", "a-", "a.b", "*", "a" * 64, "a b"])
-def test_what_cannot_be_a_namespace_is_refused_by_name(name: str) -> None:
+def test_bad_namespace_is_refused_by_name(name: str) -> None:
     with pytest.raises(ValidationError, match="cannot be a namespace") as refused:
         Settings(watch_namespaces=f"team-a,{name}")
     (error,) = refused.value.errors()

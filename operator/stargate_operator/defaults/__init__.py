@@ -1,1 +1,1 @@
-"""What an install brings: runtimes, classes and blocks that the leader applies from a folder."""
+"""The defaults of an install: runtimes, classes and blocks that the leader applies from a folder."""

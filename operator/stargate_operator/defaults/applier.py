@@ -1,8 +1,8 @@
-"""Applies the defaults and keeps to what they say, while this process leads.
+"""Applies the defaults from a folder while this process leads.
 
-It runs from a folder that may change under it (a mounted ConfigMap is swapped as a whole). A default
-that cannot be read or that the API server refuses stops no other: it is told once and tried again.
-What stands as it should is asked for once, and never written.
+The folder may change at any time (a mounted ConfigMap is replaced as a whole). A default that cannot be
+read, or that the API server refuses, does not stop the others: it is logged once and tried again. An
+object that is as its default says is read once and never written.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ State = Literal["standing", "left_alone", "failed"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one file's default; `what` is the object, or the file that states none."""
+    """The result for one file. `what` is the object, or the file if no default can be read from it."""
 
     what: str
     state: State
@@ -40,6 +40,8 @@ class Outcome:
 
 
 class DefaultsApplier:
+    """Applies the defaults of one folder, and looks for changed files every few seconds."""
+
     def __init__(
         self, client: Client, directory: Path, clock: Callable[[], float] = time.monotonic
     ) -> None:
@@ -56,38 +58,39 @@ class DefaultsApplier:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> None:
-        """At all of them where any file has changed, and now and then at those that failed."""
+        """Applies all defaults if any file has changed, and from time to time those that failed."""
         try:
             files = files_in(self._directory)
         except OSError as error:
             return self._note({"": Outcome(str(self._directory), "failed", str(error))})
         if files != self._files:
-            self._note(await self._bring(files, {}))
+            self._note(await self._apply_all(files, {}))
         elif self._failed and self._clock() >= self._again_at:
-            settled = {k: each for k, each in self._outcomes.items() if k not in self._failed}
-            self._note(await self._bring(files, settled))
+            failed = self._failed
+            settled = {name: known for name, known in self._outcomes.items() if name not in failed}
+            self._note(await self._apply_all(files, settled))
         self._files = files
         return None
 
     @property
     def _failed(self) -> set[str]:
-        return {name for name, each in self._outcomes.items() if each.state == "failed"}
+        return {name for name, outcome in self._outcomes.items() if outcome.state == "failed"}
 
-    async def _bring(
+    async def _apply_all(
         self, files: Mapping[str, bytes], settled: dict[str, Outcome]
     ) -> dict[str, Outcome]:
         outcomes = dict(settled)
         for name, raw in files.items():
             if name not in settled:
-                outcomes[name] = await self._bring_one(name, raw, outcomes)
+                outcomes[name] = await self._apply_file(name, raw, outcomes)
         return outcomes
 
-    async def _bring_one(self, name: str, raw: bytes, others: Mapping[str, Outcome]) -> Outcome:
+    async def _apply_file(self, name: str, raw: bytes, others: Mapping[str, Outcome]) -> Outcome:
         try:
             default = read(raw)
         except BadDefaultError as error:
             return Outcome(name, "failed", str(error))
-        twice = next((file for file, each in others.items() if each.what == str(default)), None)
+        twice = next((file for file, other in others.items() if other.what == str(default)), None)
         if twice is not None:
             return Outcome(name, "failed", f"{twice} states {default} too")
         try:
@@ -118,24 +121,24 @@ class DefaultsApplier:
             raise
 
     async def _apply(self, default: Default, live: Live | None) -> None:
-        """Fenced by the version that was judged, and never by force."""
+        """Applies without force, and only over the version that was judged."""
         body = default.body(live.metadata.resource_version if live else "")
         target = f"{default.path}?fieldManager={MANAGER}&fieldValidation=Strict"
         await self._client.patch(target, body, APPLY_PATCH)
 
     def _note(self, outcomes: dict[str, Outcome]) -> None:
         known = set(self._outcomes.values())
-        for each in outcomes.values():
-            if each not in known:
-                _tell(each)
+        for outcome in outcomes.values():
+            if outcome not in known:
+                _log_problem(outcome)
         self._outcomes = outcomes
         self._again_at = self._clock() + AGAIN_SECONDS
-        counts = Counter(each.state for each in outcomes.values())
-        metrics.defaults_stand({state: counts[state] for state in get_args(State)})
+        counts = Counter(outcome.state for outcome in outcomes.values())
+        metrics.defaults_by_state({state: counts[state] for state in get_args(State)})
 
 
 def files_in(directory: Path) -> dict[str, bytes]:
-    """What is hidden is a mounted volume's own: the data of this moment and of the one before."""
+    """The YAML files by name. Hidden entries belong to the mounted volume: its new and its old data."""
     return {
         path.name: path.read_bytes()
         for path in sorted(directory.iterdir())
@@ -144,11 +147,11 @@ def files_in(directory: Path) -> dict[str, bytes]:
 
 
 def _holds_a_field(error: ApiError) -> bool:
-    """Somebody does, and has set it otherwise."""
-    return error.conflict and any(each.reason == "FieldManagerConflict" for each in error.causes)
+    """True if another field manager holds a field of the default and has set it to another value."""
+    return error.conflict and any(cause.reason == "FieldManagerConflict" for cause in error.causes)
 
 
-def _tell(outcome: Outcome) -> None:
+def _log_problem(outcome: Outcome) -> None:
     if outcome.state == "failed":
         log.error("default not applied", default=outcome.what, why=outcome.why)
     elif outcome.state == "left_alone":

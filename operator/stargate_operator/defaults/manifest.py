@@ -1,4 +1,4 @@
-"""One default as its file states it: the whole of it, or why the file states none."""
+"""Reads one default from its file, or says why the file has none."""
 
 import re
 from collections.abc import Mapping
@@ -23,11 +23,13 @@ _NAME = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
 
 
 class BadDefaultError(ValueError):
-    """What is wrong with a file, in words for whoever wrote it."""
+    """The file states no default. The message tells its author what is wrong."""
 
 
 @dataclass(frozen=True)
 class Default:
+    """One object that an install applies: a runtime, a class or a block."""
+
     kind: str
     name: str
     spec: Json
@@ -40,7 +42,8 @@ class Default:
         return f"/apis/{API_VERSION}/{_PLURALS[self.kind]}/{self.name}"
 
     def body(self, resource_version: str = "") -> bytes:
-        """To apply. It carries its own spec along: by that an edit is told from a newer default."""
+        """The manifest to apply. An annotation has the spec, which tells a
+        later edit from a newer default."""
         installed = msgspec.json.encode(self.spec, order="deterministic").decode()
         fence = {"resourceVersion": resource_version} if resource_version else {}
         return msgspec.json.encode(
@@ -58,7 +61,7 @@ class Default:
 
 
 def read(raw: bytes) -> Default:
-    """Of one file; what the API server thinks of its spec, it says itself."""
+    """The default of one file. The API server checks the spec when it is applied."""
     stated = _only_object(raw)
     kind, meta, spec = stated.get("kind"), stated.get("metadata"), stated.get("spec")
     if stated.get("apiVersion") != API_VERSION or kind not in _PLURALS:
@@ -73,7 +76,7 @@ def read(raw: bytes) -> Default:
 
 def _only_object(raw: bytes) -> Json:
     try:
-        objects = [each for each in yaml.safe_load_all(raw) if each is not None]
+        objects = [stated for stated in yaml.safe_load_all(raw) if stated is not None]
         stated = msgspec.json.decode(msgspec.json.encode(objects))
     except (yaml.YAMLError, msgspec.MsgspecError, TypeError, ValueError) as error:
         raise BadDefaultError(f"it is no YAML of an object: {error}") from error
@@ -91,9 +94,9 @@ def _name(meta: object) -> str:
 
 
 def _without_nulls(value: Any) -> Any:
-    """As the API server keeps it: a field that is null is none."""
+    """The value as the API server keeps it, without the fields that are null."""
     if isinstance(value, dict):
-        return {key: _without_nulls(each) for key, each in value.items() if each is not None}
+        return {key: _without_nulls(child) for key, child in value.items() if child is not None}
     if isinstance(value, list):
-        return [_without_nulls(each) for each in value]
+        return [_without_nulls(child) for child in value]
     return value

@@ -1,4 +1,4 @@
-"""Whether a default is to be applied: never over what somebody edited, never over what is their own.
+"""Decides whether a default may be applied: never over an object that somebody edited or made.
 
 See docs/decisions/0035-edited-defaults-are-left-alone.md.
 """
@@ -22,6 +22,8 @@ class Live(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Ownership:
+    """The decision about one default, and why."""
+
     verdict: Literal["apply", "standing", "left_alone"]
     why: str = ""
 
@@ -45,18 +47,18 @@ def _decoded(said: str) -> object:
     try:
         return msgspec.json.decode(said)
     except msgspec.MsgspecError:
-        return said  # edited itself, so no spec is like it
+        return said  # somebody edited the annotation, so no spec equals it
 
 
 def first_change(installed: Any, live: Any, path: str = "spec") -> str | None:
-    """What of `installed` is no longer so. What somebody added to it is no change."""
+    """The path of the first field of `installed` that `live` has changed. Added fields do not count."""
     match installed, live:
         case dict(), dict():
             changes = (
                 first_change(value, live.get(key), f"{path}.{key}")
                 for key, value in installed.items()
             )
-            return next((each for each in changes if each), None)
+            return next((change for change in changes if change), None)
         case list(), list():
             kept = all(any(not first_change(one, other) for other in live) for one in installed)
             return None if kept else path

@@ -1,1 +1,1 @@
-"""Caches of what the cluster last told, and the watches that fill them."""
+"""Caches of the cluster's objects, and the watches that fill them."""

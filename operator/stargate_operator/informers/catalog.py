@@ -1,4 +1,4 @@
-"""The runtimes, accelerator classes and compute blocks as last known from the watches."""
+"""The runtimes, accelerator classes and compute blocks as the watches last showed them."""
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -7,7 +7,7 @@ from stargate_operator.informers.jobs import version_of
 from stargate_types import AcceleratorClass, ComputeBlock, StargateRuntime
 
 CLUSTER = "cluster"
-"""Name of the block over all nodes."""
+"""Name of the block that has all nodes."""
 
 
 T = TypeVar("T", StargateRuntime, AcceleratorClass, ComputeBlock)
@@ -35,9 +35,10 @@ class Catalog:
 
     @property
     def versions(self) -> frozenset[tuple[str, str]]:
-        """Of what blocks are counted by."""
+        """UIDs and versions of the blocks and classes: equal as long as blocks
+        are counted in the same way."""
         blocks = [block.metadata for block in self._blocks.values()]
-        classes = [each.metadata for each in self._classes.values()]
+        classes = [accelerator.metadata for accelerator in self._classes.values()]
         return frozenset((meta.uid, meta.resource_version) for meta in (*blocks, *classes))
 
     def put_runtime(self, body: Mapping[str, Any]) -> None:
@@ -47,7 +48,7 @@ class Catalog:
         _put(self._classes, AcceleratorClass, body)
 
     def put_block(self, body: Mapping[str, Any]) -> bool:
-        """Whether that may concern a job: a count of our own, written every few seconds, does not."""
+        """True if the change may concern a job. Our own counts, written every few seconds, do not."""
         before = self._blocks.get(body["metadata"]["uid"])
         _put(self._blocks, ComputeBlock, body)
         after = self._blocks[body["metadata"]["uid"]]
@@ -60,8 +61,8 @@ class Catalog:
             kind.pop(uid, None)
 
     def pue_in(self, name: str | None) -> float:
-        """Of the block that a gang was put into; else of the one over the whole cluster, which an
-        install brings. 1 assumes no overhead."""
+        """The PUE of the block that a gang was put into. Without one it is that of the block of the
+        whole cluster, which comes with an install. The default 1 assumes no overhead."""
         stated = {block.metadata.name: block.spec.pue for block in self._blocks.values()}
         return stated.get(name or CLUSTER) or stated.get(CLUSTER) or 1.0
 

@@ -1,7 +1,8 @@
-"""The pods that are not ours, as far as they hold a node: where, and what they requested.
+"""The pods of others that hold a node: their node and their requests.
 
-Only those that have a node and have not ended are followed; one that ends leaves the selection, and
-the watch tells that as a deletion. A cluster has tens of thousands of them, so a line is kept of each.
+The watch selects pods that have a node and have not ended. A pod that ends leaves the selection, which
+the watch shows as a deletion. A cluster has tens of thousands of them, so only a few fields of each are
+kept.
 
 See docs/decisions/0030-one-more-watch-for-foreign-pods.md.
 """
@@ -25,7 +26,7 @@ from stargate_operator.kube.transport import Jitter
 from stargate_operator.model.resources import Amounts
 
 Held = tuple[str, Amounts]
-"""A node, and what is requested of it."""
+"""A node, and the resources that a pod requests of it."""
 OnHeld = Callable[["Held | None", "Held | None"], None]
 
 _HOLDING = "spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed"
@@ -41,6 +42,8 @@ class WireForeignPod(msgspec.Struct, frozen=True, gc=False):
 
 
 class ForeignPod(msgspec.Struct, frozen=True, gc=False):
+    """A pod of others: its node and the resources that it holds there."""
+
     version: int
     node: str
     requests: Amounts
@@ -51,7 +54,7 @@ class ForeignPod(msgspec.Struct, frozen=True, gc=False):
 
 
 class ForeignPodStore:
-    """By UID."""
+    """The pods of others by UID. `on_change` gets what a pod held before and holds now."""
 
     def __init__(self, on_change: OnHeld) -> None:
         self._on_change = on_change
@@ -75,7 +78,8 @@ class ForeignPodStore:
             self._on_change(known.held, None)
 
     def keep_only(self, listed: set[str], version: int) -> None:
-        """After a full list at `version`: whatever it lacks and is no newer has vanished."""
+        """Takes a full list at `version`. A known pod that it lacks and that is
+        no newer has vanished."""
         gone = [
             uid for uid, pod in self._pods.items() if uid not in listed and pod.version <= version
         ]
@@ -88,10 +92,11 @@ class ForeignPodStore:
 
 
 class ForeignPods(Reflector[WireForeignPod]):
-    """Of all namespaces; `on_change` hears of what is held before and after.
+    """The informer of pods without a job's label, in all namespaces.
 
-    `outside` are the namespaces whose gangs are ours: then those are followed that carry a job's label
-    and are in no such namespace. Nobody runs them, or another operator does.
+    `outside` are the namespaces whose gangs are ours. If there are any, it follows instead the pods that
+    have a job's label and are in another namespace. Another operator runs these pods, or nobody does.
+    `on_change` gets what a pod held before and holds now.
     """
 
     def __init__(
@@ -104,7 +109,7 @@ class ForeignPods(Reflector[WireForeignPod]):
         jitter: Jitter = random.uniform,
     ) -> None:
         self._store = ForeignPodStore(on_change)
-        elsewhere = (f"metadata.namespace!={each}" for each in outside)
+        elsewhere = (f"metadata.namespace!={namespace}" for namespace in outside)
         super().__init__(
             client,
             self._store,

@@ -1,7 +1,8 @@
-"""What stands in the cluster of the jobs' gangs, as the API server last told us.
+"""The reflector that follows one kind of objects, and the informer of the jobs' pods, Services,
+PodGroups.
 
-One informer follows one kind: pods, and of Services and PodGroups the metadata, which is all that
-anybody asks about them (of nodes, see `kube/nodes.py`). It reads, and never writes. It must not
+A reflector follows one kind. `Informer` follows worker pods; `gang_object_informer.py`, `nodes.py`
+and `foreign_pods.py` follow the other kinds. A reflector reads, and never writes. It must not
 forget an object that exists, nor keep one that does not: a resume never skips versions, a relist
 reports what vanished, and what our own writes were answered is remembered, so that a pass sees its
 own effects. It never dies quietly either: what it does not expect ends the process.
@@ -15,13 +16,13 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 import msgspec
 import structlog
 
 from stargate_operator import constants
+from stargate_operator.informers.job_object_store import NamespacePart
 from stargate_operator.informers.pod_store import PodStore
 from stargate_operator.informers.pod_wire import WirePod, number, pod_of
 from stargate_operator.kube import errors
@@ -34,19 +35,18 @@ from stargate_operator.telemetry import metrics
 log = structlog.get_logger(__name__)
 
 PODS = "/api/v1/pods"
-SERVICES = "/api/v1/services"
 
 _PAGE = 500
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 15.0
-_PATIENCE = 3
-"""Refusals in a row before another way is tried: a relist, or pages instead of a streamed list."""
+_REFUSALS_BEFORE_RELIST = 3
+"""Refusals in a row before it tries something else: a relist, or pages instead of a streamed list."""
 _DEAD_AFTER = 2 * SILENCE
 _INITIAL_END = "k8s.io/initial-events-end"
 
 
 class WireObject(Protocol):
-    """An object as it came, decoded as far as is needed."""
+    """An object from the API server, decoded as far as is needed."""
 
     @property
     def metadata(self) -> ObjectMeta: ...
@@ -61,7 +61,7 @@ class _Event(msgspec.Struct, Generic[W], frozen=True, gc=False):
 
 
 class _Error(msgspec.Struct, frozen=True):
-    """An event whose object is none of the kind but a metav1.Status."""
+    """An event whose object is a metav1.Status instead of the kind."""
 
     type: str
     object: msgspec.Raw
@@ -78,7 +78,7 @@ class _List(msgspec.Struct, Generic[W], frozen=True):
 
 
 class Store(Protocol):
-    """What keeps the objects, and says what changed."""
+    """Keeps the objects and reports what changed."""
 
     def remove(self, uid: str) -> None: ...
 
@@ -91,13 +91,13 @@ _decode_error = msgspec.json.Decoder(_Error).decode
 
 
 def in_namespace(path: str, namespace: str | None) -> str:
-    """Where those of one namespace are; `path` is that of all."""
+    """The path of one namespace's objects; `path` is that of all namespaces."""
     root, _, plural = path.rpartition("/")
     return path if namespace is None else f"{root}/namespaces/{namespace}/{plural}"
 
 
 class Reflector(ABC, Generic[W]):
-    """Follows one kind, decoded as `wire`. What is kept of it, and where, is its subclasses'."""
+    """Follows one kind, decoded as `wire`. A subclass says what is kept of an object, and where."""
 
     def __init__(
         self,
@@ -123,7 +123,7 @@ class Reflector(ABC, Generic[W]):
         self._list_type = _List[wire]  # type: ignore[valid-type]
         self._path = path
         asked = {"labelSelector": selector, "fieldSelector": fields}
-        self._selected = {key: each for key, each in asked.items() if each}
+        self._selected = {key: chosen for key, chosen in asked.items() if chosen}
         self._version: int | None = None
         self._highest = 0
         self._can_stream_lists = True
@@ -132,19 +132,19 @@ class Reflector(ABC, Generic[W]):
 
     @abstractmethod
     def _keep(self, wire: W) -> None:
-        """Into the store."""
+        """Puts the object into the store."""
 
     @property
     def name(self) -> str:
-        """Of the watch, in metrics."""
+        """Name of the watch in the metrics."""
         return self._path.rpartition("/")[2]
 
     def alive(self, now: float) -> bool:
-        """Something, if only a bookmark, was heard lately."""
+        """True if an event arrived lately; a bookmark counts."""
         return now - self.last_heard < _DEAD_AFTER
 
     async def run(self) -> None:
-        """Follows the kind for ever; what it raises is a bug or the end of the process."""
+        """Follows the kind for ever. Whatever it raises is a bug or the end of the process."""
         metrics.watch_begins(self.name)
         while True:
             try:
@@ -168,13 +168,14 @@ class Reflector(ABC, Generic[W]):
             await self._list()
 
     def _judge(self, error: ApiError | msgspec.MsgspecError) -> None:
-        """A version that the server forgot or keeps failing at is given up; others are resumed."""
+        """Decides how to go on: relist from a version that the server forgot or
+        keeps refusing, else resume."""
         self._failures += 1
         self._refusals += not _says_nothing(error)
         expired = isinstance(error, ApiError) and error.gone
-        hopeless = self._refusals >= _PATIENCE
+        hopeless = self._refusals >= _REFUSALS_BEFORE_RELIST
         if self._version is None and (hopeless or _refuses_streamed_lists(error)):
-            self._can_stream_lists = False  # pages are always served
+            self._can_stream_lists = False  # every server serves pages
         if expired or hopeless:
             self._version = None
         if not expired:
@@ -183,21 +184,22 @@ class Reflector(ABC, Generic[W]):
             )
 
     def _pause(self) -> float:
-        """An orderly end is resumed at once: the server ends watches that fall behind in bursts."""
+        """Seconds until the next try. After an orderly end it resumes at once, because the server also
+        ends watches that fall behind in a burst of events."""
         if not self._failures:
             return self._jitter(0.0, 0.05)
         backoff: float = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(self._failures - 1, 10))
         return self._jitter(0.5, 1.0) * backoff
 
     async def refresh(self) -> None:
-        """Returns with all that was so when it was called: a watch may be behind, and cannot tell."""
+        """Reads a full list. The store is then at least as new as this call; a watch may be behind."""
         self._kept.keep_only(*await self._list_all())
 
     async def _list(self) -> None:
         self._complete(*await self._list_all())
 
     async def _list_all(self) -> tuple[set[str], int]:
-        """In pages, all of one version: a snapshot, like the streamed list."""
+        """Lists in pages, all of one version: a snapshot, like the streamed list."""
         listed: set[str] = set()
         query = {**self._selected, "limit": str(_PAGE)}
         while True:
@@ -232,7 +234,7 @@ class Reflector(ABC, Generic[W]):
             raise ApiError(0, "EndedEarly", "the initial list ended early")
 
     def _read(self, line: bytes) -> _Event[W]:
-        """In one go: to keep the object raw until its type is known would read every pod twice."""
+        """Decodes event and object in one step. To look at the type first would read every pod twice."""
         try:
             event = self._decode(line)
         except msgspec.ValidationError:
@@ -243,7 +245,7 @@ class Reflector(ABC, Generic[W]):
         return event
 
     def _apply(self, event: _Event[W], listed: set[str] | None) -> bool:
-        """Whether this ended the initial list."""
+        """Takes one event. True if it ended the initial list."""
         wire = event.object
         if event.type == "BOOKMARK":
             return self._bookmark(wire.metadata, listed)
@@ -272,7 +274,7 @@ class Reflector(ABC, Generic[W]):
 
     def _complete(self, listed: set[str], version: int) -> None:
         restored, self._highest = version < self._highest, version
-        if restored:  # a full list is never older than what was told before it
+        if restored:  # a full list is never older than the events before it
             log.error("the cluster's history went back; starting over", version=version)
             self._kept.clear_versions()
             raise ApiError(410, "Gone", "resource versions went back")
@@ -290,8 +292,10 @@ class Reflector(ABC, Generic[W]):
 
 
 class Informer(Reflector[WirePod]):
-    """Of pods that carry a job's label, or of the metadata of what else does, in one namespace or in
-    all. Those of several namespaces may share a store."""
+    """Follows the pods that carry a job's label, in one namespace or in all.
+
+    Informers of several namespaces may share a store.
+    """
 
     def __init__(
         self,
@@ -306,7 +310,7 @@ class Informer(Reflector[WirePod]):
         self._store = store
         super().__init__(
             client,
-            _Part(store, namespace),
+            NamespacePart(store, namespace),
             WirePod,
             path=in_namespace(path, namespace),
             clock=clock,
@@ -318,23 +322,6 @@ class Informer(Reflector[WirePod]):
         self._store.put(pod_of(wire))
 
 
-@dataclass(frozen=True)
-class _Part:
-    """Of a store, what one namespace's list speaks of."""
-
-    store: PodStore
-    namespace: str | None
-
-    def remove(self, uid: str) -> None:
-        self.store.remove(uid)
-
-    def keep_only(self, listed: set[str], version: int) -> None:
-        self.store.keep_only(listed, version, self.namespace)
-
-    def clear_versions(self) -> None:
-        self.store.clear_versions()
-
-
 def _raise_if_error(line: bytes) -> None:
     event = _decode_error(line)
     if event.type == "ERROR":
@@ -342,7 +329,7 @@ def _raise_if_error(line: bytes) -> None:
 
 
 def _says_nothing(error: ApiError | msgspec.MsgspecError) -> bool:
-    """A server that is away, or busy, does not speak against what it was asked for."""
+    """True if the error says nothing about the request: the server is away or busy."""
     if not isinstance(error, ApiError):
         return False
     return error.too_many or error.timed_out or error.unreachable

@@ -1,7 +1,7 @@
-"""The jobs as last known: from the watch, or newer from our own writes' answers.
+"""The newest known version of each job, from the watch or from the answers to our own writes.
 
-A status write is answered with the object as it stands now, and the watch tells of it later; taking
-whichever is newer lets a pass see what the pass before wrote.
+A status write is answered with the object as it is now, and the watch shows it later. The newer of both
+is kept, so that a pass sees what the pass before it wrote.
 """
 
 from collections.abc import Iterator, Mapping, Set
@@ -17,11 +17,11 @@ log = structlog.get_logger(__name__)
 
 
 _REMEMBER_GONE = 10_000
-"""Jobs that went lately: far more than a watch can be behind."""
+"""How many deleted jobs are remembered: far more than a watch can be behind."""
 
 
 class Jobs:
-    """The StargateJobs by UID. One that is gone stays gone, whatever late word of it comes."""
+    """The StargateJobs by UID. A deleted job stays deleted, also if an older event of it comes later."""
 
     def __init__(self) -> None:
         self._by_uid: dict[str, StargateJob] = {}
@@ -34,8 +34,8 @@ class Jobs:
         return self._by_uid.get(uid)
 
     def take(self, body: Mapping[str, Any]) -> bool:
-        """Whether it is news. An object that no model of this version can read is named, and stops no
-        other."""
+        """True if the job is new or newer. An object that this version cannot read is logged and does
+        not stop the others."""
         try:
             return self.put(StargateJob.model_validate(body))
         except ValidationError as error:
@@ -44,7 +44,7 @@ class Jobs:
             return False
 
     def put(self, job: StargateJob) -> bool:
-        """Whether it is news: an older version than the known one is none."""
+        """True if the job is new or newer than the known version."""
         if job.uid in self._gone:
             return False
         known = self._by_uid.get(job.uid)
@@ -60,8 +60,8 @@ class Jobs:
             del self._gone[next(iter(self._gone))]
 
     def keep_only(self, listed: Set[str], version: int, namespace: str | None = None) -> None:
-        """After a full list of a namespace, or of all, at `version`: whatever it lacks and is no newer
-        has gone."""
+        """Takes a full list of one namespace or of all, at `version`. A known job that it lacks and that
+        is no newer is gone."""
         for job in self:
             there = namespace in (None, job.metadata.namespace)
             if there and job.uid not in listed and version_of(job.metadata) <= version:
@@ -69,5 +69,6 @@ class Jobs:
 
 
 def version_of(meta: ObjectMeta) -> int:
-    """Comparable: Kubernetes promises so since 1.35, and etcd has always kept it."""
+    """The version as a number. Versions are comparable: Kubernetes promises it since 1.35, and it has
+    always been so with etcd."""
     return int(meta.resource_version or 0)

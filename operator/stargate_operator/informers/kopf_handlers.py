@@ -1,8 +1,8 @@
-"""kopf's part: it watches the custom resources, and each event wakes the reconcile it concerns.
+"""The handlers of kopf, which watches the custom resources. Each event wakes the jobs that it concerns.
 
-Event handlers only, and async ones: kopf runs others in threads, beside the loop that all else lives
-in. Any other kind of handler adds finalizers and keeps its state in annotations of
-the resource, so that a job could not be deleted while the operator is down.
+All handlers are event handlers and async. kopf runs other functions in threads, outside of the event
+loop that the rest runs in. Any other kind of handler adds finalizers and keeps its state in annotations
+of the resource, so that nobody could delete a job while the operator is down.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -19,15 +19,15 @@ from stargate_types import GROUP, VERSION
 _CATALOG = ("stargateruntimes", "acceleratorclasses", "computeblocks")
 
 _SERVER_TIMEOUT = 240
-"""Seconds after which the API server ends a watch; kopf goes on from where it was."""
+"""Seconds after which the API server ends a watch; kopf resumes it."""
 _CLIENT_TIMEOUT = 270
 _CONNECT_TIMEOUT = 10
 _SILENCE = 70
-"""Bookmarks come every minute."""
+"""Seconds without an event after which kopf reconnects. Bookmarks come every minute."""
 
 
 def watched(scope: Scope) -> frozenset[Watched]:
-    """What kopf is to watch: jobs namespace by namespace, and the catalog, which is in none."""
+    """The watches of kopf: jobs for each namespace, and the catalog, whose kinds have no namespace."""
     jobs = (("stargatejobs", namespace) for namespace in scope.parts)
     return frozenset((*jobs, *((kind, None) for kind in _CATALOG)))
 
@@ -56,8 +56,8 @@ def handlers(
     wake: Callable[[str], None],
     wake_all: Callable[[], None],
 ) -> dict[str, Handler]:
-    """By the plural of their kind. `wake` takes a job's UID; a change of the catalog may concern
-    every job."""
+    """The handlers of events by the plural of the kind. `wake` takes a job's UID; a change of the
+    catalog may concern all jobs."""
 
     def job_event(event: Mapping[str, Any]) -> None:
         uid = event["object"]["metadata"]["uid"]

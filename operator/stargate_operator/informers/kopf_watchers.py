@@ -1,7 +1,6 @@
-"""What kopf's watchers do, seen from inside of their streams.
+"""Observes the watchers of kopf from inside their streams, for the watchdog.
 
-A watcher of kopf can die while the process looks healthy, and its kind's events are then unheard for
-ever. The watchdog asks here.
+A watcher of kopf can die while the process looks healthy. Nobody sees its kind's events then.
 
 See docs/decisions/0032-each-namespace-is-watched-by-itself.md.
 """
@@ -15,19 +14,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 STARTING = 30.0
-
+"""Seconds that kopf has to start all watchers."""
 
 SILENT = 150.0
-"""Bookmarks come every minute and kopf reconnects after 70 s of silence."""
+"""Seconds without an event after which a watcher counts as dead. Bookmarks come every minute, and kopf
+reconnects after 70 s of silence."""
 
 
 Watched = tuple[str, str | None]
-"""A kind by its plural, and a namespace; None: of all of them, or of the cluster."""
+"""A kind's plural and a namespace. None stands for all namespaces, or for a kind without namespaces."""
 
 
 @dataclass
 class _Watcher:
-    """One life of a kopf watch stream. The task counts too: a generator outlives its dead reader."""
+    """One run of a kopf watch stream. Its task is kept too, because a generator
+    outlives its dead reader."""
 
     task: asyncio.Task[Any] | None
     heard_at: float
@@ -44,15 +45,16 @@ class _Watcher:
 
 @dataclass
 class KopfWatchers:
-    """What kopf's watchers are doing, seen from inside their streams.
+    """Says whether all wanted watchers of kopf are alive.
 
-    kopf shows neither its watchers nor what they heard. All of them read from `infinite_watch`, which
-    never ends by itself and yields bookmarks as well, so wrapping that one function shows when a
-    watcher started, heard, and why it died. `install` fails where a new kopf has no such function.
+    kopf shows neither its watchers nor their last events. All of them read from `infinite_watch`, which
+    never ends by itself and also yields bookmarks. `install` wraps that one function, which shows when a
+    watcher started, when its last event came, and why it died. It fails with a kopf that has no such
+    function.
     """
 
     wanted: frozenset[Watched]
-    """One watcher of each: that of one namespace can die alone."""
+    """There is one watcher for each, because the watcher of one namespace can die alone."""
     clock: Callable[[], float] = time.monotonic
     starting: float = STARTING
     silent: float = SILENT
@@ -60,7 +62,7 @@ class KopfWatchers:
     _since: float | None = None
 
     def install(self) -> Callable[[], None]:
-        """Call before kopf runs; returns how to undo it."""
+        """Wraps the function; call it before kopf runs. Returns the function that undoes it."""
         from kopf._cogs.clients import watching
 
         original: Any = watching.infinite_watch
@@ -93,17 +95,19 @@ class KopfWatchers:
 
     @property
     def listed(self) -> bool:
-        """All has been listed once: what is absent then is absent in the cluster."""
+        """True if all kinds have been listed once. An object that is absent
+        then is not in the cluster."""
         found = [self._watchers.get(each) for each in self.wanted]
         return all(watcher and watcher.listed for watcher in found)
 
     @property
     def _is_being_stopped(self) -> bool:
-        """kopf cancels all of them, and nothing else does: how that ends, its own end tells."""
-        return bool(self._watchers) and all(each.cancelled for each in self._watchers.values())
+        """Only kopf cancels its watchers, and then all of them. Its own end shows how that went."""
+        watchers = self._watchers.values()
+        return bool(watchers) and all(watcher.cancelled for watcher in watchers)
 
     def ages(self) -> dict[str, float]:
-        """Seconds since the last was heard, by kind; what is not watched ages too."""
+        """Seconds since the last event, by kind. They also count for a kind that is not watched yet."""
         now, ages = self.clock(), dict[str, float]()
         for kind, namespace in self.wanted:
             watcher = self._watchers.get((kind, namespace))

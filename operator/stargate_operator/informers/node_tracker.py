@@ -1,8 +1,8 @@
-"""Which nodes are not ready, since when, and whom that concerns.
+"""Keeps the nodes that are not ready, since when they are not, and the jobs that this concerns.
 
-Since when is by this process's own monotonic clock, from when it first saw it: what a node or another
-controller wrote of times may come from a clock that is wrong. A new operator therefore waits the
-whole time again.
+The time counts from when this process first saw it, by its own monotonic clock: a time that a node or
+another controller wrote may come from a clock that is wrong. So a new operator waits the whole time
+again.
 """
 
 from collections.abc import Callable, Iterable
@@ -22,27 +22,32 @@ _COUNT_SECONDS = 1.0
 _CLOCK_WAS_SET = 2.0
 _BACKSTOP_SECONDS = 300
 _REMEMBER_GONE_SECONDS = 3600.0
-"""A node that vanished: longer than anybody lets its pods stand."""
+"""How long a vanished node is remembered: longer than any of its pods is left in the API server."""
 
 
 @dataclass(frozen=True)
 class NodeLossTimes:
+    """When a silent node's pods are given up, and how long the job then avoids the node."""
+
     lost_after: timedelta
     avoided_for: timedelta
 
 
 @dataclass
 class _Unready:
-    """`since` as both clocks had it: by one it is measured, by the other it is told."""
+    """A node that is not ready. `since` is monotonic and measures; `shown_since` is UTC and is shown."""
 
     since: float
-    told_since: datetime
+    shown_since: datetime
     silent: bool
     gone: bool = False
 
 
 class NodeTracker:
-    """`clock` is UTC, `monotonic` in seconds; `every_pod` gives the pods of all jobs."""
+    """The nodes that are not ready, for all jobs.
+
+    `clock` is UTC, `monotonic` is in seconds; `every_pod` gives the pods of all jobs.
+    """
 
     def __init__(
         self,
@@ -63,12 +68,12 @@ class NodeTracker:
 
     @property
     def tolerated_seconds(self) -> int:
-        """How long a pod bears a node that is not ready: longer than we do. Kubernetes' own eviction
-        comes second, for when no operator is there to act."""
+        """How long a pod tolerates a node that is not ready: longer than the operator does. Kubernetes'
+        own eviction comes second, for the case that no operator runs."""
         return int(self._times.lost_after.total_seconds()) + _BACKSTOP_SECONDS
 
     def take(self, node: Node | None, gone: Node | None) -> bool:
-        """A node as it is now, or as it was when it went. Whether that is news to anybody."""
+        """Takes a node as it is now, or as it was when it was deleted. True if it may concern a job."""
         self._counted_at = float("-inf")
         if node is None:
             return gone is not None and self._unready_now(gone.name, silent=True, gone=True)
@@ -80,13 +85,13 @@ class NodeTracker:
         return returned
 
     def miss(self, names: Iterable[str]) -> None:
-        """Nodes that pods are said to be on; those that nobody knows have vanished before."""
+        """Takes the names of nodes that pods are on. A node that is not known has vanished earlier."""
         for name in names:
             if name and name not in self._ready and name not in self._unready:
                 self._unready_now(name, silent=True, gone=True)
 
     def about(self, pods: Iterable[Pod], avoided: Iterable[str]) -> NodeHealth:
-        """What the owner of these pods must know."""
+        """The health of the nodes of one job: those of its pods, and those that it avoids."""
         unready = self._unready_of(pods) if self._unready else {}
         return NodeHealth(
             unready=unready,
@@ -111,8 +116,8 @@ class NodeTracker:
         return True
 
     def _forget_long_gone(self, now: float) -> None:
-        for name, each in list(self._unready.items()):
-            if each.gone and now - each.since > _REMEMBER_GONE_SECONDS:
+        for name, node in list(self._unready.items()):
+            if node.gone and now - node.since > _REMEMBER_GONE_SECONDS:
                 del self._unready[name]
 
     def _unready_of(self, pods: Iterable[Pod]) -> dict[str, UnreadyNode]:
@@ -120,14 +125,14 @@ class NodeTracker:
         return {name: self._seen(name) for name in names}
 
     def _seen(self, name: str) -> UnreadyNode:
-        each = self._unready[name]
-        since = self._clock() - timedelta(seconds=self._monotonic() - each.since)
-        if abs((since - each.told_since).total_seconds()) > _CLOCK_WAS_SET:
-            each.told_since = since
-        return UnreadyNode(name, since=each.told_since, silent=each.silent)
+        node = self._unready[name]
+        since = self._clock() - timedelta(seconds=self._monotonic() - node.since)
+        if abs((since - node.shown_since).total_seconds()) > _CLOCK_WAS_SET:
+            node.shown_since = since
+        return UnreadyNode(name, since=node.shown_since, silent=node.silent)
 
     def _outage(self) -> bool:
-        """Whether more nodes that hold gangs are not ready than there are ready nodes."""
+        """True if the unready nodes that hold gangs are more than all ready nodes."""
         now, before = self._monotonic(), self._in_outage
         if now - self._counted_at > _COUNT_SECONDS:
             holding = {p.node for p in self._every_pod() if p.node in self._unready and p.alive}

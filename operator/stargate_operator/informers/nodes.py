@@ -1,7 +1,7 @@
-"""The cluster's nodes as they stand: of each, whether it is ready, what it has, and what it is called.
+"""The informer of the cluster's nodes: readiness, labels, taints and allocatable resources of each.
 
-A node's object is some ten kilobytes and is written every few minutes; what is kept of it is a line:
-equal labels, taints and capacities of thousands of nodes are one object each.
+A node's object has some ten kilobytes and is written every few minutes. Only a few fields of it are
+kept, and equal labels, taints and capacities of thousands of nodes are one object each.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def node_of(wire: WireNode) -> Node:
         resource_version=number(wire.metadata.resource_version),
         ready=said == "True",
         silent=said not in ("True", "False"),
-        labels=tuple(_label(*each) for each in (wire.metadata.labels or {}).items()),
+        labels=tuple(_label(*label) for label in (wire.metadata.labels or {}).items()),
         taints=_taints(wire.spec),
         allocatable=amounts(tuple((wire.status.allocatable or {}).items())),
     )
@@ -69,8 +69,8 @@ def _label(key: str, value: str) -> Label:
 
 
 def _taints(spec: _Spec) -> tuple[Taint, ...]:
-    found = [each for each in spec.taints or () if each.effect in KEEP_AWAY]
-    if spec.unschedulable and all(each.key != CORDON.key for each in found):
+    found = [taint for taint in spec.taints or () if taint.effect in KEEP_AWAY]
+    if spec.unschedulable and all(taint.key != CORDON.key for taint in found):
         found.append(CORDON)
     return _one(tuple(found))
 
@@ -81,7 +81,8 @@ def _one(taints: tuple[Taint, ...]) -> tuple[Taint, ...]:
 
 
 class NodeStore:
-    """The nodes by UID; `on_change` hears of those that come, go, or change in what is kept."""
+    """The nodes by UID. `on_change` is called when a node comes, goes, or
+    changes in a field that is kept."""
 
     def __init__(self, on_change: OnNode) -> None:
         self._on_change = on_change
@@ -101,7 +102,8 @@ class NodeStore:
             self._on_change(known, None)
 
     def keep_only(self, listed: set[str], version: int) -> None:
-        """After a full list at `version`: whatever it lacks and is no newer has vanished."""
+        """Takes a full list at `version`. A known node that it lacks and that
+        is no newer has vanished."""
         for node in list(self._nodes.values()):
             if node.uid not in listed and node.resource_version <= version:
                 self.remove(node.uid)
@@ -116,6 +118,8 @@ def _aged(node: Node, version: int) -> Node:
 
 
 class NodeInformer(Reflector[WireNode]):
+    """Follows all nodes of the cluster."""
+
     def __init__(
         self,
         client: Client,

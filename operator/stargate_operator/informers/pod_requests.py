@@ -1,7 +1,7 @@
-"""What a pod requests of its node, as the scheduler counts it.
+"""The resources that a pod requests of its node, as the scheduler counts them.
 
-Most pods of a cluster are alike in this, so equal requests are one object: tens of thousands of pods
-cost a pointer each.
+Most pods of a cluster have the same requests. Equal requests are one object, so each of tens of
+thousands of pods costs a pointer.
 """
 
 from __future__ import annotations
@@ -15,16 +15,20 @@ from stargate_operator.model.resources import Amounts, Stated, amounts
 
 
 class Resources(msgspec.Struct, frozen=True, gc=False):
+    """The stated requests of a container or a pod."""
+
     requests: dict[str, str | int] | None = None
 
 
 class Container(msgspec.Struct, rename="camel", frozen=True, gc=False):
+    """The part of a container that its requests depend on."""
+
     resources: Resources = Resources()
     restart_policy: str = ""
 
     @property
     def stays(self) -> bool:
-        """An init container that goes on beside those after it."""
+        """True for an init container that keeps running beside the containers after it."""
         return self.restart_policy == "Always"
 
 
@@ -39,9 +43,10 @@ class Asking(msgspec.Struct, rename="camel", frozen=True, gc=False):
 
 def requests_of(asking: Asking) -> Amounts:
     return _effective(
-        tuple(_stated(each.resources.requests) for each in asking.containers or ()),
+        tuple(_stated(container.resources.requests) for container in asking.containers or ()),
         tuple(
-            (_stated(each.resources.requests), each.stays) for each in asking.init_containers or ()
+            (_stated(container.resources.requests), container.stays)
+            for container in asking.init_containers or ()
         ),
         _stated(asking.overhead),
         _stated(asking.resources.requests) if asking.resources else (),
@@ -59,7 +64,7 @@ def _effective(
     overhead: Stated,
     whole_pod: Stated,
 ) -> Amounts:
-    """The most that the pod needs at any one time: init containers run one by one, before the rest."""
+    """The most that the pod needs at any time. Init containers run one by one, before the others."""
     staying: dict[str, int] = {}
     peak: dict[str, int] = {}
     for stated, stays in init:
@@ -71,10 +76,10 @@ def _effective(
     return _sum([stated_of_pod, amounts(overhead)])
 
 
-def _sum(each: Iterable[Amounts]) -> dict[str, int]:
+def _sum(addends: Iterable[Amounts]) -> dict[str, int]:
     found: dict[str, int] = {}
-    for one in each:
-        for name, number in one.items():
+    for addend in addends:
+        for name, number in addend.items():
             found[name] = found.get(name, 0) + number
     return found
 

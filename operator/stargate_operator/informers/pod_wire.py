@@ -1,6 +1,6 @@
-"""A worker pod on the wire, and as the rest of the operator sees it.
+"""Decodes a pod from the API server and makes the operator's own `Pod` of it.
 
-kopf's copy of a pod event costs 1.9 ms of CPU; decoding only the fields that decisions need costs a
+kopf's copy of a pod event costs 1.9 ms of CPU. To decode only the fields that decisions need costs a
 tenth of that.
 """
 
@@ -116,7 +116,8 @@ def pod_of(wire: WirePod) -> Pod:
 
 
 def _main_state(containers: list[_ContainerStatus] | None) -> _State:
-    """The worker's own; a cluster may have injected others, and the kubelet sorts them by name."""
+    """The state of the worker's container. A cluster may inject others, and the
+    kubelet sorts by name."""
     for container in containers or ():
         if container.name == constants.WORKER_CONTAINER:
             return container.state
@@ -150,5 +151,5 @@ def _epoch(time: datetime | None) -> float | None:
 
 
 def number(text: str | None) -> int:
-    """A label is anybody's to write: what is no number is no rank of ours."""
+    """The number in a label, or -1. Anybody can write labels, so the text may be anything."""
     return int(text) if text is not None and text.isdecimal() and len(text) < 19 else -1

@@ -1,9 +1,9 @@
-"""What a new leader reads anew before its first pass: all that its effects rest on, as it is now.
+"""Lists once more, for a new leader, everything that its effects depend on, before its first pass.
 
-A replica's watches are warm while it waits, and any of them may be behind without knowing it: kopf
-pauses for up to half a minute after errors, and a process that stood still wakes up with the view
-it had. Whoever led before wrote until its lease ended. These lists are consistent reads begun after
-that; the caches take what is newer, and the watches go on from where they were.
+A standby's watches run, but each may be behind without knowing it: kopf pauses for up to half a minute
+after errors, and a process that was stopped wakes up with its old view. The leader before wrote until
+its lease ended. These lists are consistent reads that begin after that. The caches take what is newer,
+and the watches go on from where they were.
 """
 
 import asyncio
@@ -40,14 +40,14 @@ class _List(msgspec.Struct):
     items: list[Body] = []
 
 
-async def catch_up(
+async def relist(
     client: Client,
     scope: Scope,
     jobs: Jobs,
     catalog: Catalog,
     reflectors: Iterable[Reflector[Any]],
 ) -> None:
-    """The catalogue first: a job is not to be told that its class is unknown."""
+    """The catalog comes first, so that no job reports a class as unknown that is only not read yet."""
     await asyncio.gather(
         _take_all(client, f"{_GROUP}/stargateruntimes", catalog.put_runtime),
         _take_all(client, f"{_GROUP}/acceleratorclasses", catalog.put_class),
@@ -69,12 +69,12 @@ async def _take_all(client: Client, path: str, take: Callable[[Mapping[str, Any]
     for body in (await _all(client, path))[0]:
         try:
             take(body)
-        except ValidationError as error:  # of another version; it stops no other
+        except ValidationError as error:  # an object of another version does not stop the others
             log.error("unreadable", path=path, name=body["metadata"]["name"], error=str(error))
 
 
 async def _all(client: Client, path: str) -> tuple[list[Body], int]:
-    """In pages, all of one version. Of a kind whose CRD is absent none; the watchdog says that it is."""
+    """Lists in pages, all of one version. A kind without CRD has no objects; the watchdog reports it."""
     found: list[Body] = []
     query = {"limit": _PAGE}
     while True:

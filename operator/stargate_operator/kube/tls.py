@@ -1,6 +1,6 @@
 """TLS over a plain TCP transport, for watches: pausing one of them pauses its socket.
 
-A wake-up of the loop for each event costs more than the event. A watch therefore reads in breaths, and
+A wake-up of the loop for each event costs more than the event. A watch therefore reads at intervals, and
 the loop's own TLS transport would go on reading its socket while it is paused.
 """
 

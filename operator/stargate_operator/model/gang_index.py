@@ -67,12 +67,11 @@ class AttemptPods:
 
 
 class GangIndex:
-    """The roll of a job's pods by attempt, kept up to date in O(1) for each change.
+    """The pods of one job by attempt, kept up to date in O(1) for each change.
 
-    Looking at a gang of thousands anew at each decision would cost more than all else together.
-    Labels and owner references are anybody's to write, in any namespace: a pod elsewhere, or one that
-    the job does not own, is none of its gang, and one whose name is not what its labels say is taken
-    for a remnant.
+    Anybody can write labels and owner references, in any namespace. So a pod in another namespace, or
+    one that the job does not own, is not part of the gang. A pod whose name does not agree with its
+    labels counts as a pod of a previous attempt.
     """
 
     def __init__(self, pods: Iterable[Pod] = (), world_size: int = 0) -> None:
@@ -110,8 +109,7 @@ class GangIndex:
         world_size: int,
         creating: frozenset[int] = frozenset(),
     ) -> tuple[Gang, PreviousPods]:
-        """The gang of `attempt` as it is now, and what remains of other attempts; `namespace` is the
-        job's."""
+        """The gang of `attempt` as it is now, and the pods of other attempts, in the job's namespace."""
         if world_size != self._world_size:
             self._size_up(world_size)
         pods_of_attempt = self._attempts.get((namespace, attempt)) or AttemptPods()
@@ -134,7 +132,7 @@ class GangIndex:
         return gang, self._previous_pods(namespace, attempt)
 
     def _size_up(self, world_size: int) -> None:
-        """Only a job whose size was not known yet, or changed, is mustered anew."""
+        """Counts all pods again for another size: the size was not known before, or it has changed."""
         everyone = [pod for each in self._attempts.values() for pod in each.ranks.values()]
         anew = GangIndex([*everyone, *self._misfits.values()], world_size)
         self._world_size, self._attempts, self._misfits = world_size, anew._attempts, anew._misfits
@@ -175,7 +173,7 @@ def observe_gang(
     world_size: int,
     creating: frozenset[int] = frozenset(),
 ) -> tuple[Gang, PreviousPods]:
-    """The gang and the remains among these pods."""
+    """The gang among these pods, and the pods of other attempts."""
     gang_index = GangIndex(pods, world_size)
     return gang_index.gang(
         namespace=namespace, attempt=attempt, world_size=world_size, creating=creating

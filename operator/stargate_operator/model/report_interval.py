@@ -6,7 +6,7 @@ Where silence is taken for a hang (spec.hang.reportTimeoutSeconds), every rank i
 within that time; admission refuses a timeout too short for a gang of that size.
 
 A gang starts all at once, so its ranks would report in bursts for ever. Each rank therefore has a
-slot of its own within the interval, and is told to come back at its slot: after the first answer
+slot of its own within the interval, and each answer names the time of that slot: after the first answer
 (0.5 to 1.5 intervals away) the reports of a gang arrive evenly. Jobs are offset against each other.
 """
 
@@ -40,7 +40,7 @@ def interval_seconds(world_size: int, report_timeout: float | None = None) -> fl
 
 
 def longest_wait(world_size: int, report_timeout: float | None = None) -> float:
-    """What a rank may be told to wait: to its slot from wherever it first reported."""
+    """The longest time that an answer may tell a rank to wait for its slot."""
     return 1.5 * interval_seconds(world_size, report_timeout)
 
 

@@ -40,7 +40,7 @@ class CheckpointReport:
 
 @dataclass(frozen=True, slots=True)
 class Reports:
-    """A job's reports that the status does not hold yet, and its pace.
+    """A job's reports that are not in its status yet, and its speed.
 
     `epoch_seconds` is seconds per epoch in the current attempt, None before it is known; `heartbeats` is
     its ranks' signs of life, live.

@@ -1,1 +1,1 @@
-"""Where gangs go, and which gang must give way. Pure."""
+"""Decides where gangs are placed and which gang must give way. Pure."""

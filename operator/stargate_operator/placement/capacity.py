@@ -1,4 +1,4 @@
-"""What nodes give to the workers of one class, counted: pure.
+"""Counts the capacity that nodes have for the workers of one accelerator class. Pure.
 
 See docs/decisions/0011-a-block-tells-groups-of-equal-nodes.md.
 """
@@ -17,14 +17,14 @@ from stargate_types.podparts import Toleration
 
 _GB = 1_000_000_000
 _CPU_GRAIN = 100
-"""Free CPUs are told in tenths: a status is not to be written for every small pod that comes or goes."""
+"""Free CPUs are rounded down to tenths, so that a small pod does not cause a write of the status."""
 
 UsageOf = Callable[[str], Amounts]
 
 
 @dataclass
 class Count:
-    """Of one class in one block."""
+    """The nodes and devices of one accelerator class in one block."""
 
     accelerator_class: AcceleratorClass
     nodes: int = 0
@@ -38,11 +38,11 @@ class Count:
 
     @property
     def supply(self) -> Supply:
-        """In full, as the operator itself decides by it."""
+        """The exact numbers, by which the operator decides."""
         return Supply(self.accelerator_class.spec.accelerator_type, self.free, self.machines)
 
     def capacity(self) -> AcceleratorCapacity:
-        """As a status tells it."""
+        """The numbers as a ComputeBlock's status has them."""
         spec = self.accelerator_class.spec
         return AcceleratorCapacity(
             accelerator_type=spec.accelerator_type,
@@ -58,7 +58,7 @@ class Count:
 
 
 def count(nodes: Iterable[Node], accelerator_class: AcceleratorClass, usage_of: UsageOf) -> Count:
-    """`nodes` are the block's."""
+    """Counts one class; `nodes` are the nodes of the block."""
     spec = accelerator_class.spec
     extras = amounts(tuple((spec.extra_resources or {}).items()))
     wanted = labels(spec.node_selector)
@@ -80,7 +80,7 @@ def labels(selector: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
 
 
 def has_labels(node: Node, wanted: Iterable[tuple[str, str]]) -> bool:
-    return all(each in node.labels for each in wanted)
+    return all(label in node.labels for label in wanted)
 
 
 def _has(allocatable: Amounts, extras: Amounts) -> bool:
@@ -105,7 +105,10 @@ def _take_usable(found: Count, node: Node, used: Amounts, device: str, extras: A
 
 def _kind(gives: Amounts, device: str, extras: Amounts, *, grain: int) -> Kind:
     devices, milli = gives[device], gives.get("cpu", 0)
-    bounds = [gives.get("pods", 0), *(gives.get(name, 0) // each for name, each in extras.items())]
+    bounds = [
+        gives.get("pods", 0),
+        *(gives.get(name, 0) // number for name, number in extras.items()),
+    ]
     workers = min(bounds)
     return Kind(
         devices,
@@ -116,7 +119,8 @@ def _kind(gives: Amounts, device: str, extras: Amounts, *, grain: int) -> Kind:
 
 
 class _Tolerance:
-    """Of a class. Few combinations of taints are about, so each is judged once."""
+    """The taints that a class tolerates. A cluster has few combinations of
+    taints, so each is judged once."""
 
     def __init__(self, spec: AcceleratorClassSpec) -> None:
         self._tolerations = spec.tolerations or []
@@ -125,11 +129,11 @@ class _Tolerance:
     def of(self, taints: tuple[Taint, ...]) -> bool:
         known = self._known.get(taints)
         if known is None:
-            known = self._known[taints] = all(self._bears(taint) for taint in taints)
+            known = self._known[taints] = all(self._tolerates(taint) for taint in taints)
         return known
 
-    def _bears(self, taint: Taint) -> bool:
-        return any(tolerates(each, taint) for each in self._tolerations)
+    def _tolerates(self, taint: Taint) -> bool:
+        return any(tolerates(toleration, taint) for toleration in self._tolerations)
 
 
 def tolerates(toleration: Toleration, taint: Taint) -> bool:

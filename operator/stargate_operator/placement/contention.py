@@ -1,8 +1,8 @@
-"""What gangs on the same hardware mean for each other where the scheduler knows no gangs.
+"""Compares gangs that want the same hardware, where the scheduler does not know gangs.
 
-While nodes are short, a gang that is partly scheduled yields to an older one that is so too, and to
-one that is whole; a gang that gives nodes back lets those that wait try again. Gangs that were put into
-compute blocks without a common node mean nothing for each other.
+While nodes are short, a partly scheduled gang yields to an older gang that is partly scheduled too, and
+to a gang that is whole. A gang that gives nodes back lets the waiting gangs try again. Gangs in compute
+blocks without a common node do not contend.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,9 @@ _HOLDING = frozenset({Phase.STARTING, Phase.RUNNING, Phase.RESTARTING})
 
 
 @dataclass(frozen=True)
-class _Standing:
+class _GangState:
+    """The facts about one gang that other gangs decide by."""
+
     age: Age
     key: str
     hardware: str
@@ -30,55 +32,55 @@ class _Standing:
     whole: bool
     holding: int
     where: Mapping[str, str] = field(default_factory=dict)
-    """Labels of the nodes of the place that it was put into."""
+    """Labels of the nodes of the place where the gang was put."""
 
     @property
     def holds(self) -> bool:
-        """Nodes, or a claim to them: a gang that restarts takes its own again."""
+        """True if it has nodes or a claim to them: a gang that restarts takes its own nodes again."""
         return self.holding > 0 or self.phase in _HOLDING
 
     @property
     def contest(self) -> tuple[bool, bool, bool]:
-        """What the others go by."""
+        """The facts whose change may change another gang's decision."""
         return self.partly, self.short, self.whole
 
 
 class GangContention:
-    """All jobs' gangs at a glance. `note` returns the jobs that must look again.
+    """Knows the state of all jobs' gangs. `note` returns the jobs that must decide again.
 
-    `jobs` are those known: one that no pass has been over yet may hold nodes too.
+    `jobs` are all known jobs: a job that had no pass yet may hold nodes too.
     """
 
     def __init__(self, jobs: Iterable[StargateJob] = ()) -> None:
         self._jobs = jobs
-        self._standings: dict[str, _Standing] = {}
+        self._gangs: dict[str, _GangState] = {}
         self._released: dict[str, tuple[str, datetime]] = {}
 
     def seen_by(self, job: StargateJob) -> Contention:
-        mine = self._standings.get(job.uid)
+        mine = self._gangs.get(job.uid)
         where = mine.where if mine else {}
         others = [
-            each
-            for uid, each in self._standings.items()
-            if uid != job.uid and each.hardware == _hardware(job)
-            if not _apart(each.where, where)
+            other
+            for uid, other in self._gangs.items()
+            if uid != job.uid and other.hardware == _hardware(job)
+            if not _apart(other.where, where)
         ]
-        partly = [each for each in others if each.partly and each.age < _age(job)]
-        older = min(partly, key=lambda each: (not each.short, each.age), default=None)
+        partly = [other for other in others if other.partly and other.age < _age(job)]
+        older = min(partly, key=lambda gang: (not gang.short, gang.age), default=None)
         return Contention(
             older=older.key if older else None,
             older_is_short=older.short if older else False,
-            whole=next((each.key for each in others if each.whole), None),
-            alone=not any(each.holds for each in others) and not self._unseen(job),
+            whole=next((other.key for other in others if other.whole), None),
+            alone=not any(other.holds for other in others) and not self._unseen(job),
             released_at=self._released_to(job),
         )
 
     def note(self, observed: Observed) -> list[str]:
-        """Called with what was observed after each pass."""
+        """Takes what a pass observed; called after each pass."""
         job = observed.job
-        before, after = self._standings.get(job.uid), _standing(observed)
-        self._standings[job.uid] = after
-        if before is None:  # nobody could wake it while the pass was on
+        before, after = self._gangs.get(job.uid), _state_of(observed)
+        self._gangs[job.uid] = after
+        if before is None:  # no other gang could wake it during its first pass
             return [*self._others(job.uid, after), job.uid]
         if _gave_back(before, after):
             self._released[job.uid] = (after.hardware, observed.now)
@@ -87,20 +89,20 @@ class GangContention:
         return self._others(job.uid, after)
 
     def gone(self, uid: str, now: datetime) -> list[str]:
-        left = self._standings.pop(uid, None)
+        left = self._gangs.pop(uid, None)
         if left is None:
             return []
         self._released.pop(uid, None)
         self._released[f"(deleted, {left.hardware})"] = (left.hardware, now)
         return self._others(uid, left)
 
-    def _others(self, uid: str, changed: _Standing) -> list[str]:
-        """Only who waits for such nodes has something to decide."""
+    def _others(self, uid: str, changed: _GangState) -> list[str]:
+        """The jobs that wait for the same hardware: only they have something to decide."""
         return [
             other
-            for other, each in self._standings.items()
-            if other != uid and each.hardware == changed.hardware
-            if each.partly or each.phase is Phase.QUEUED
+            for other, gang in self._gangs.items()
+            if other != uid and gang.hardware == changed.hardware
+            if gang.partly or gang.phase is Phase.QUEUED
         ]
 
     def _released_to(self, job: StargateJob) -> datetime | None:
@@ -112,17 +114,18 @@ class GangContention:
         return max(moments, default=None)
 
     def _unseen(self, job: StargateJob) -> bool:
-        """Just after a start: what another job's status says is not confirmed by its pods yet."""
+        """True just after a start: another job's status says that it has nodes,
+        and no pass has checked it."""
         return any(
-            other.uid not in self._standings and other.status.phase in _HOLDING
+            other.uid not in self._gangs and other.status.phase in _HOLDING
             for other in self._jobs
             if other.uid != job.uid and _hardware(other) == _hardware(job)
         )
 
 
-def _standing(observed: Observed) -> _Standing:
+def _state_of(observed: Observed) -> _GangState:
     gang = observed.gang
-    return _Standing(
+    return _GangState(
         age=_age(observed.job),
         key=observed.job.key,
         hardware=_hardware(observed.job),
@@ -142,12 +145,12 @@ def _where(blueprint: Blueprint | Refusal) -> Mapping[str, str]:
 
 
 def _apart(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
-    """No node has both."""
+    """True if no node can have the labels of both."""
     return any(key in other and other[key] != value for key, value in one.items())
 
 
-def _gave_back(before: _Standing, after: _Standing) -> bool:
-    """A gang that yields gives to the one it yields to, not to those that wait."""
+def _gave_back(before: _GangState, after: _GangState) -> bool:
+    """True if it gave nodes back to all. A gang that yields gives them to one other gang instead."""
     return before.holding > 0 and not after.holds and after.phase is not Phase.QUEUED
 
 

@@ -1,6 +1,6 @@
-"""The machines and who holds what of them, at this moment: the one place that counts them.
+"""Counts the nodes and the resources in use on them, for the whole operator.
 
-It is kept up to date by the watches and counts on demand: a count of 5,000 nodes takes some tens of
+The watches keep it up to date, and it counts on demand. A count of 5,000 nodes takes some tens of
 milliseconds, so equal questions within `FRESH` seconds get the same answer.
 """
 
@@ -19,6 +19,8 @@ _Asked = tuple[tuple[tuple[str, str], ...], str, int]
 
 
 class Fleet:
+    """All nodes of the cluster, and what pods hold of them. `clock` is monotonic."""
+
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._nodes: dict[str, Node] = {}
@@ -28,7 +30,7 @@ class Fleet:
 
     @property
     def changes(self) -> tuple[int, int]:
-        """Equal as long as nothing that is counted has changed."""
+        """A value that stays equal as long as nothing that is counted has changed."""
         return self._node_changes, self._usage.changes
 
     def node_changed(self, old: Node | None, new: Node | None) -> None:
@@ -39,13 +41,13 @@ class Fleet:
             self._nodes.pop(old.name, None)
 
     def pod_changed(self, old: Pod | None, new: Pod | None) -> None:
-        """Of our own gangs."""
+        """Takes a change of a pod of our own gangs."""
         before, after = _held(old), _held(new)
         if before != after:
             self.held(before, after)
 
     def held(self, before: tuple[str, Amounts] | None, after: tuple[str, Amounts] | None) -> None:
-        """A pod of anybody's takes a node's resources, or gives them back."""
+        """Takes what one pod, of whatever owner, held of a node before and holds now."""
         if before is not None:
             self._usage.release(*before)
         if after is not None:
@@ -59,7 +61,8 @@ class Fleet:
         domain: tuple[str, str] | None = None,
         fresh: float = FRESH,
     ) -> Count:
-        """`block` None is the whole cluster; the answer is at most `fresh` seconds old."""
+        """Counts one class in a block, or in the whole cluster if `block` is None. The answer is at most
+        `fresh` seconds old."""
         selector = labels(block.spec.node_selector) if block else ()
         selector += (domain,) if domain else ()
         meta = accelerator_class.metadata
@@ -72,9 +75,9 @@ class Fleet:
         return known[1]
 
     def domains(self, block: ComputeBlock, key: str) -> list[tuple[str, str]]:
-        """Of the block's nodes."""
+        """The values of the label `key` on the block's nodes, as (key, value)."""
         values = {node.label(key) for node in self._with(labels(block.spec.node_selector))}
-        return [(key, value) for value in sorted(each for each in values if each is not None)]
+        return [(key, value) for value in sorted(value for value in values if value is not None)]
 
     def _with(self, selector: tuple[tuple[str, str], ...]) -> Iterator[Node]:
         return (node for node in self._nodes.values() if has_labels(node, selector))

@@ -1,8 +1,8 @@
-"""Which compute block a gang is put into, and which topology domain inside it.
+"""Chooses the compute block of a gang, and the topology domain inside the block.
 
-Chosen once, when an attempt is resolved, and recorded in it: its own pods take the room that it was
-chosen for, so it must never be chosen again for them. Of the blocks that fit, the one is taken in
-which the least is left over: the large ones stay whole for large gangs.
+It chooses once, when an attempt is resolved, and the attempt records it. The attempt's own pods then
+take the room, so a second choice for them would be wrong. Among the blocks that fit it takes the one
+with the least room left over, so that large blocks stay free for large gangs.
 
 See docs/decisions/0028-a-place-is-chosen-once-an-attempt.md.
 See docs/decisions/0029-a-job-that-does-not-fit-keeps-its-pods.md.
@@ -27,7 +27,7 @@ from stargate_types.job import Placement
 from stargate_types.status import AttemptStatus, Phase
 
 _CAPACITY_IS_KNOWN_FOR = 30.0
-"""Seconds; what nodes there are changes seldom."""
+"""Seconds. The set of nodes changes seldom."""
 _NAMED_AT_MOST = 5
 
 
@@ -39,6 +39,8 @@ class Blocks(Protocol):
 
 
 class Placer:
+    """Places gangs into compute blocks, and says whether there is room for one."""
+
     def __init__(self, fleet: Fleet, catalog: Blocks, jobs: Iterable[StargateJob]) -> None:
         self._fleet = fleet
         self._catalog = catalog
@@ -119,7 +121,7 @@ class Placer:
         return self._in_one_domain(answer, block, need, blueprint, key)
 
     def _supply(self, block: ComputeBlock, blueprint: Blueprint) -> Supply | None:
-        """Of what somebody else counts, what they say; of the rest, what is so at this moment."""
+        """The block's free nodes: as its status says if others count it, else as counted now."""
         if block.spec.accounting == "External":
             return told_supply(block, blueprint.accelerator.spec.accelerator_type)
         counted = self._fleet.count(block, blueprint.accelerator)
@@ -148,7 +150,7 @@ class Placer:
         return _Offer(replace(answer, answer=worst, reasons=(reason,)), Place(block))
 
     def _arriving(self, block: ComputeBlock, job: StargateJob) -> int:
-        """Workers of other gangs that were put there and have no node yet."""
+        """Number of workers of other gangs that were put into the block and have no node yet."""
         return sum(
             max(
                 0,
@@ -189,13 +191,14 @@ def _is_starting_in(job: StargateJob, block: str) -> bool:
 
 
 def _refusal(answers: list[BlockAnswer], need: Need) -> Refusal:
-    """Its message stands in a condition, so it holds no number that moves with every pod."""
-    waiting = [each.block for each in answers if each.answer is Answer.NOT_NOW]
+    """Why no block is chosen. The message goes into a condition, so it has no
+    number that changes with every pod."""
+    waiting = [answer.block for answer in answers if answer.answer is Answer.NOT_NOW]
     never = [
-        f"{each.block}: {reason.message}"
-        for each in answers
-        if each.answer is Answer.NEVER
-        for reason in each.reasons
+        f"{answer.block}: {reason.message}"
+        for answer in answers
+        if answer.answer is Answer.NEVER
+        for reason in answer.reasons
         if reason.reason != Reasons.ANOTHER_BLOCK
     ]
     if not waiting:

@@ -1,10 +1,12 @@
-"""What the pods of everyone hold on each node: a running sum, O(1) for each change of a pod."""
+"""Sums up what all pods hold on each node, in constant time for each change of a pod."""
 
 from stargate_operator.model.pod import NOTHING
 from stargate_operator.model.resources import Amounts
 
 
 class Usage:
+    """The requests of all pods by node."""
+
     def __init__(self) -> None:
         self.changes = 0
         self._by_node: dict[str, dict[str, int]] = {}

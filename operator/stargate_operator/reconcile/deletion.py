@@ -1,4 +1,4 @@
-"""What is done for a job that is gone or going: its pods and companions are deleted at once.
+"""Deletes the pods and the other objects of a job that is deleted or being deleted.
 
 The garbage collector would do it too, at 20 deletes a second by default, and does it if no
 operator runs. Only objects with the job's UID as their controller are deleted, so

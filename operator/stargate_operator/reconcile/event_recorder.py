@@ -1,4 +1,5 @@
-"""Kubernetes events of what has been written: told once, in the background, never waited for."""
+"""Records Kubernetes events for written changes, once each, in the background;
+no pass waits for them."""
 
 import asyncio
 import itertools
@@ -38,7 +39,7 @@ class EventRecorder:
         self._numbers = itertools.count()
 
     def tell(self, job: StargateJob, event: JobEvent) -> None:
-        log.info("told", job=job.key, attempt=job.status.attempt, reason=event.reason)
+        log.info("event", job=job.key, attempt=job.status.attempt, reason=event.reason)
         try:
             self._queue_of(job).put_nowait((job.metadata.namespace, self._event(job, event), event))
         except asyncio.QueueFull:
@@ -54,7 +55,7 @@ class EventRecorder:
                 group.create_task(self._post(queue))
 
     def _queue_of(self, job: StargateJob) -> _Queue:
-        """One job's events always take the same one: they are told in their order."""
+        """One job's events always use the same queue, so that they are recorded in their order."""
         return self._queues[zlib.crc32(job.uid.encode()) % _AT_ONCE]
 
     async def _post(self, queue: _Queue) -> None:
@@ -62,9 +63,9 @@ class EventRecorder:
             namespace, body, event = await queue.get()
             try:
                 await self._client.create(f"/api/v1/namespaces/{namespace}/events", body)
-                metrics.event_told(event.type)
+                metrics.event_recorded(event.type)
             except (ApiError, NotLeading) as error:
-                log.warning("event not told", reason=event.reason, error=str(error))
+                log.warning("event not recorded", reason=event.reason, error=str(error))
 
     def _event(self, job: StargateJob, event: JobEvent) -> bytes:
         now = self._clock().astimezone(UTC)

@@ -12,11 +12,11 @@ import structlog
 
 from stargate_operator.constants import LABEL_JOB_UID, Reasons
 from stargate_operator.desired.gang_objects import Manifest, pod_group, pod_group_name, service
-from stargate_operator.informers.pod_store import Place
+from stargate_operator.informers.job_object_store import Place
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.errors import ApiError
 from stargate_operator.kube.meta import ObjectMeta, Partial
-from stargate_operator.model.pod import Pod
+from stargate_operator.model.gang_object import GangObject
 from stargate_types import StargateJob
 
 log = structlog.get_logger(__name__)
@@ -28,7 +28,7 @@ POD_GROUP: Final = "PodGroup"
 class Metas(Protocol):
     """The watched metadata of one kind."""
 
-    def of_job(self, job_uid: str) -> Mapping[Place, Pod]: ...
+    def of_job(self, job_uid: str) -> Mapping[Place, GangObject]: ...
 
     def seed(self, meta: ObjectMeta) -> None: ...
 
@@ -84,7 +84,7 @@ class GangObjects:
                 if meta.name != _name(kind, job):
                     await self._delete(kind, meta, job.uid)
 
-    async def _delete(self, kind: str, meta: Pod, job_uid: str) -> None:
+    async def _delete(self, kind: str, meta: GangObject, job_uid: str) -> None:
         if meta.owner_uid == job_uid and not meta.deleting:
             path = f"{self._path(kind, meta.namespace)}/{meta.name}"
             await self._client.delete(path, uid=meta.uid)
@@ -99,7 +99,7 @@ class GangObjects:
     def _has(self, kind: str, job: StargateJob) -> bool:
         return (job.metadata.namespace, _name(kind, job)) in self._of(kind, job.uid)
 
-    def _of(self, kind: str, job_uid: str) -> Mapping[Place, Pod]:
+    def _of(self, kind: str, job_uid: str) -> Mapping[Place, GangObject]:
         return self._watched[kind].of_job(job_uid)
 
     def _manifest(self, kind: str, job: StargateJob) -> Manifest:
@@ -115,7 +115,7 @@ class GangObjects:
 
 
 class NameTaken(Exception):  # noqa: N818 - reads as what it is where it is caught
-    """Another object has the companion's name."""
+    """Another object has the name of the gang's object."""
 
     def __init__(self, kind: str, found: ObjectMeta) -> None:
         ours = LABEL_JOB_UID in (found.labels or {})

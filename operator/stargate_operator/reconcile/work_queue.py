@@ -27,7 +27,7 @@ _RESYNC = 300.0
 
 
 class _JobLoop:
-    """One job's task, its alarm and the roll of its pods."""
+    """One job's task, its alarm and the index of its pods."""
 
     def __init__(
         self, uid: str, dependencies: Dependencies, *, finished: Callable[[str], None]
@@ -125,7 +125,7 @@ class WorkQueue:
     def pod_changed(self, uid: str, old: Pod | None, new: Pod | None) -> None:
         loop = self._loops.get(uid)
         if loop is None or self._dependencies is None:
-            return self.wake(uid)  # whose roll begins with what the informer holds by now
+            return self.wake(uid)  # the new index begins with the pods that the informer holds now
         if loop.gang_index.take(old, new):
             loop.alarm.now()
         else:

@@ -1,5 +1,5 @@
-"""What workers tell the operator, without any Kubernetes rights, and what it answers.
+"""The reports of workers, which need no Kubernetes rights, and the operator's answers.
 
-`server` speaks HTTP, `handler` decides on one report, `pending` holds what was reported until it
-stands in the job's status. Nothing here writes to the API server, save TokenReviews.
+`server` speaks HTTP, `handler` decides on one report, `pending` holds reports until they are in the
+job's status. Nothing here writes to the API server, except TokenReviews.
 """

@@ -1,10 +1,10 @@
-"""Who sends a report: a bearer token, reviewed once by the API server, gives the UID of its pod.
+"""Finds the pod that sends a report: the API server reviews the bearer token and names the pod's UID.
 
-The token is projected into the pod with audience stargate.dev and bound to the pod; the API server
-vouches for the pod's UID, so nobody reports for another. Reviews burden the API server, so
-the answers are kept by the token's SHA-256, concurrent reviews of one token are one, and few run at
-a time. Trouble with the API server is never taken for a bad token: the worker would give
-up. Tokens are never logged, nor put in a message.
+The token is projected into the pod with audience stargate.dev and is bound to the pod. The API server
+vouches for the pod's UID, so nobody can report for another pod. Reviews are a load on the API server, so
+the answers are kept by the token's SHA-256, concurrent reviews of one token are one request, and few run
+at a time. An error of the API server never counts as a bad token, because the worker would give up then.
+Tokens are never logged and never part of a message.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ KEPT_TOKENS = 20_000
 KEPT_REFUSALS = 2_000
 REFUSAL_SECONDS = 10.0
 OPAQUE_TOKEN_SECONDS = 600.0
-"""How long an accepted token without a readable expiry is believed."""
+"""How long an accepted token is trusted if its expiry cannot be read."""
 REVIEWS_AT_ONCE = 16
 REVIEW_TIMEOUT_SECONDS = 10.0
 RETRY_AFTER_SECONDS = 2
@@ -63,7 +63,7 @@ class _Claims(msgspec.Struct):
 
 
 class _Known(msgspec.Struct, frozen=True, gc=False):
-    """What a token was found to be: the UID of its pod, or why it is refused."""
+    """The result of a review: the UID of the token's pod, or why the token is refused."""
 
     pod_uid: str
     refusal: str
@@ -71,7 +71,8 @@ class _Known(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Recent:
-    """The entries used last, by token digest. Refusals have their own: a flood evicts no one."""
+    """The last used entries by token digest. Refusals have their own, so that a
+    flood of them evicts no accepted token."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -95,7 +96,10 @@ class _Recent:
 
 
 class TokenAuthenticator:
-    """`clock` gives seconds since the epoch, as a token's `exp` does."""
+    """Authenticates the senders of reports by TokenReviews, and remembers the results.
+
+    `clock` gives seconds since the epoch, as a token's `exp` does.
+    """
 
     def __init__(self, reviewer: Reviewer, clock: Callable[[], float]) -> None:
         self._reviewer = reviewer
@@ -106,7 +110,8 @@ class TokenAuthenticator:
         self._free = asyncio.Semaphore(REVIEWS_AT_ONCE)
 
     async def pod_uid(self, token: str) -> str:
-        """The UID of the pod that the token is bound to; a Refusal (401, or 503 on API trouble)."""
+        """The UID of the pod that the token is bound to. Raises ReportRefused: 401, or 503 if the API
+        server cannot answer."""
         key = hashlib.sha256(token.encode()).digest()
         known = self._remembered(key) or await self._reviewed(key, token)
         if known.refusal:
@@ -124,7 +129,8 @@ class TokenAuthenticator:
         return self._accepted.get(key, now) or self._refused.get(key, now)
 
     async def _reviewed(self, key: bytes, token: str) -> _Known:
-        """Shielded: who asked first may hang up without harm to the others."""
+        """Waits for the one review of this token. It is shielded, because the
+        first sender may hang up."""
         review = self._under_review.get(key)
         if review is None:
             review = self._under_review[key] = asyncio.create_task(self._review(key, token))
@@ -134,7 +140,7 @@ class TokenAuthenticator:
     def _conclude(self, key: bytes, review: asyncio.Task[_Known]) -> None:
         del self._under_review[key]
         if not review.cancelled():
-            review.exception()  # seen, even if everyone who asked has hung up
+            review.exception()  # retrieved, also if all senders have hung up
 
     async def _review(self, key: bytes, token: str) -> _Known:
         try:
@@ -168,7 +174,7 @@ def _ask(token: str) -> bytes:
 
 
 def _why_not(status: _ReviewStatus) -> str:
-    """Empty if the token is good. The server's own words may quote the token: kept back."""
+    """Why the token is refused, or nothing. The server's message is left out: it may quote the token."""
     if not status.authenticated:
         return f"the API server does not accept the token for audience {REPORT_AUDIENCE}"
     if REPORT_AUDIENCE not in status.audiences:
@@ -179,7 +185,7 @@ def _why_not(status: _ReviewStatus) -> str:
 
 
 def _believed_until(token: str, now: float) -> float:
-    """Never longer than the token itself says, whatever it says: the claim only shortens."""
+    """The time until which the token is trusted. The token's own claim can only shorten it."""
     try:
         payload = token.split(".")[1]
         claims = msgspec.json.decode(base64.urlsafe_b64decode(payload + "=="), type=_Claims)

@@ -1,8 +1,8 @@
-"""The serving certificate: two mounted files, picked up when they change, without a restart.
+"""The serving certificate: two mounted files that are read again when they change, without a restart.
 
-A changed pair is loaded into a context of its own and takes over only if it is whole: loading
-half of a rotation into the live context would leave it without a key. Connections ask for `context`
-each time, so the next handshake uses the new one.
+A changed pair is loaded into a new context, which is used only if the pair is complete: half of a
+rotation in the live context would leave it without a key. Each connection asks for `context`, so the
+next handshake uses the new one.
 """
 
 import asyncio
@@ -18,6 +18,8 @@ _Print = tuple[tuple[int, int, int], ...]
 
 
 class ServingCertificate:
+    """The TLS context of the report server, kept up to date with its files."""
+
     def __init__(self, certificate: Path, key: Path) -> None:
         """Raises OSError or ssl.SSLError if there is no usable pair to start with."""
         self._certificate = certificate
@@ -30,7 +32,8 @@ class ServingCertificate:
         return self._context
 
     def reload_if_changed(self) -> bool:
-        """What cannot be loaded leaves the old pair in place and is tried again."""
+        """Loads a changed pair. If it cannot be loaded, the old pair stays and
+        the next call tries again."""
         try:
             found = self._fingerprint()
             if found == self._seen:
@@ -49,7 +52,8 @@ class ServingCertificate:
             self.reload_if_changed()
 
     def _fingerprint(self) -> _Print:
-        """The inode too: a mounted Secret is swapped by a symlink, and mtimes may be equal."""
+        """Has the inode too: a mounted Secret is replaced by a symlink, and
+        modification times may be equal."""
         stats = (path.stat() for path in (self._certificate, self._key))
         return tuple((stat.st_mtime_ns, stat.st_ino, stat.st_size) for stat in stats)
 
@@ -57,7 +61,7 @@ class ServingCertificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
-        context.num_tickets = 0  # every report is its own connection, and few clients resume
+        context.num_tickets = 0  # each report has its own connection, and few clients resume
         context.set_alpn_protocols(["http/1.1"])
         context.load_cert_chain(self._certificate, self._key)
         return context

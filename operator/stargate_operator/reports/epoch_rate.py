@@ -1,4 +1,4 @@
-"""How fast an attempt trains, from the moments at which rank 0's epoch was first seen."""
+"""Measures how fast an attempt trains, from the times at which an epoch of rank 0 was first seen."""
 
 from collections import deque
 from datetime import datetime
@@ -9,9 +9,9 @@ _WINDOW = 16
 class EpochRate:
     """Seconds per epoch over the last epochs of one attempt.
 
-    Measured between moments at which the epoch changed: the first report comes at any time within
-    an epoch, so it counts only until two changes were seen. A window of several epochs keeps one
-    slow epoch (a checkpoint, a warm-up) from ruling the estimate.
+    It is measured between changes of the epoch. The first report may come at any time within an epoch,
+    so it counts only until two changes were seen. A window of several epochs limits the effect of one
+    slow epoch (a checkpoint, a warm-up).
     """
 
     def __init__(self) -> None:
@@ -38,6 +38,7 @@ class EpochRate:
         return self._changes[-1] if self._changes else self._first
 
     def _restart(self, epoch: int, at: datetime) -> None:
-        """Also when a trainer goes back within its attempt: older moments say nothing then."""
+        """Starts again, also when a trainer goes back within its attempt: older
+        times say nothing then."""
         self._first = (epoch, at)
         self._changes.clear()

@@ -1,4 +1,4 @@
-"""A report that is not taken, and why, in Kubernetes' own shape: any client can read it."""
+"""The refusals of a report as Kubernetes Status objects, which any client can read."""
 
 from http import HTTPStatus
 
@@ -6,9 +6,9 @@ import msgspec
 
 
 class ReportRefused(Exception):  # noqa: N818 - an answer, not an error of ours
-    """Raised where it can be explained; the server turns it into a metav1.Status.
+    """Refuses a report. The server turns it into a metav1.Status.
 
-    `message` goes to the worker: it must hold no secret and nothing of another job.
+    `message` goes to the worker, so it must contain no secret and nothing of another job.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class ReportRefused(Exception):  # noqa: N818 - an answer, not an error of ours
 
     @property
     def unavailable(self) -> bool:
-        """For reasons of ours: the same report may be taken later."""
+        """True if the reason is on our side, so that the same report may be accepted later."""
         return self.code == HTTPStatus.SERVICE_UNAVAILABLE
 
 
@@ -59,7 +59,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def as_status(refusal: ReportRefused) -> bytes:
-    """The metav1.Status that says it."""
+    """The refusal as the JSON of a metav1.Status."""
     return _encode(
         _Status(
             message=refusal.message,
@@ -83,7 +83,7 @@ def _causes(refusal: ReportRefused) -> tuple[_Cause, ...]:
 
 
 def unavailable(message: str, *, retry_after: int = 1) -> ReportRefused:
-    """The same report may well be taken in a moment."""
+    """The operator cannot take the report now; it may take the same report in a moment."""
     return ReportRefused(
         HTTPStatus.SERVICE_UNAVAILABLE, "ServiceUnavailable", message, retry_after=retry_after
     )
@@ -106,10 +106,11 @@ def conflict(reason: str, message: str) -> ReportRefused:
 
 
 def unreadable(message: str, *, field: str = "") -> ReportRefused:
-    """The body is not what the protocol says: its form is wrong."""
+    """The form of the body is not what the protocol says."""
     return ReportRefused(HTTPStatus.BAD_REQUEST, "BadRequest", message, field=field)
 
 
 def invalid(field: str, message: str) -> ReportRefused:
-    """The body is well formed, but a value cannot be true; the message says what would be right."""
+    """The form of the body is right, but a value cannot be true. The message
+    says what would be right."""
     return ReportRefused(HTTPStatus.BAD_REQUEST, "Invalid", f"{field}: {message}", field=field)

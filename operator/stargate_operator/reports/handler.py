@@ -1,8 +1,9 @@
-"""One report, from who sent it to what it is answered. Knows nothing of HTTP.
+"""Handles one report: authenticates the sender, checks the report, records it, answers. It knows no
+HTTP.
 
-The order is the point: what is cheap and says nothing comes first; nothing of a job is told to
-someone who is not one of its workers; the body is read only of a rank that may report. A complete
-checkpoint is acknowledged when it stands in the job's status, never before.
+The order of the checks is the design. Cheap checks that reveal nothing come first. A sender that is no
+worker of the job learns nothing about it. The body is read only if the rank may report. A complete
+checkpoint is acknowledged when it is in the job's status, never before.
 """
 
 from collections.abc import Awaitable, Callable
@@ -36,14 +37,15 @@ from stargate_operator.reports.protocol import (
     validate,
 )
 
-STANDING_TIMEOUT_SECONDS = 10.0
+WRITE_TIMEOUT_SECONDS = 10.0
+"""How long a complete checkpoint may take to be written into the job's status."""
 _NOT_SERVED_RETRY_SECONDS = 30
 _BEARER = "bearer "
 
 
 @dataclass(frozen=True)
 class Incoming:
-    """A report before its body is read. `authorization` is the header's value, or empty."""
+    """A report whose body is not read yet. `authorization` is the header's value, or empty."""
 
     namespace: str
     name: str
@@ -65,14 +67,14 @@ class ReportHandler:
         *,
         clock: Callable[[], datetime],
         listening: ListeningSince | None = None,
-        standing_timeout: float = STANDING_TIMEOUT_SECONDS,
+        write_timeout: float = WRITE_TIMEOUT_SECONDS,
     ) -> None:
         self._lookup = lookup
         self._pending = pending
         self._authenticator = authenticator
         self._clock = clock
         self._listening = listening
-        self._standing_timeout = standing_timeout
+        self._write_timeout = write_timeout
 
     async def close(self) -> None:
         await self._authenticator.close()
@@ -108,7 +110,8 @@ class ReportHandler:
             raise unavailable("this operator does not lead; another one takes the reports")
 
     def _need_to_serve(self, namespace: str) -> None:
-        """Nothing is wrong with the gang: it may outlive a change of what this operator watches."""
+        """Refuses as unavailable: the gang is fine and may outlive a change of
+        the watched namespaces."""
         if not self._lookup.serves(namespace):
             raise unavailable(
                 f"this operator runs no jobs of namespace {namespace!r} (watch-namespaces)",
@@ -116,7 +119,7 @@ class ReportHandler:
             )
 
     async def _identify(self, token: str) -> str:
-        """The pod's UID. While nobody can be identified, nobody is silent."""
+        """The pod's UID. While no sender can be identified, no rank counts as silent."""
         try:
             return await self._authenticator.pod_uid(token)
         except ReportRefused as refusal:
@@ -164,16 +167,20 @@ class ReportHandler:
         self._lookup.wake(pod.job_uid)
         if checkpoint.state == "Writing":
             return None
-        if not await self._pending.view(pod.job_uid, report, self._standing_timeout):
-            self._explain_not_standing(checkpoint, pod)
+        if not await self._pending.wait_until_written(pod.job_uid, report, self._write_timeout):
+            self._explain_not_written(checkpoint, pod)
         return _acknowledge(checkpoint)
 
     def _need_known(self, checkpoint: Checkpoint, pod: Pod, view: JobView) -> None:
-        stands = any(
+        written = any(
             (epoch, uri) == (checkpoint.epoch, checkpoint.uri) for epoch, uri, _ in view.checkpoints
         )
         restored = checkpoint.uri == view.restored_from
-        if stands or restored or self._pending.knows(pod.job_uid, checkpoint.epoch, checkpoint.uri):
+        if (
+            written
+            or restored
+            or self._pending.knows(pod.job_uid, checkpoint.epoch, checkpoint.uri)
+        ):
             return
         raise invalid(
             "checkpoint.uri",
@@ -181,8 +188,8 @@ class ReportHandler:
             " reported as Damaged",
         )
 
-    def _explain_not_standing(self, checkpoint: Checkpoint, pod: Pod) -> None:
-        """The attempt may have ended meanwhile; otherwise the same report is to come again."""
+    def _explain_not_written(self, checkpoint: Checkpoint, pod: Pod) -> None:
+        """Raises the reason: the attempt may have ended meanwhile; else the worker must report again."""
         self._current_view(pod)
         raise unavailable(
             f"the checkpoint of epoch {checkpoint.epoch} could not be written to the job's status"
@@ -190,7 +197,8 @@ class ReportHandler:
         )
 
     def _answer(self, pod: Pod, acknowledged: Acknowledged | None) -> Answer:
-        """From what stands now: a checkpoint that was waited for may have made others expire."""
+        """The answer from the status as it is now: the checkpoint just written
+        may have made others expire."""
         view = self._current_view(pod)
         interval = next_report_seconds(
             pod.job_uid,
@@ -218,7 +226,8 @@ def _token(authorization: str) -> str:
 
 
 def _own_job(pod: Pod, incoming: Incoming) -> None:
-    """Names no job but the one asked for: whose pod this is, is nobody else's business."""
+    """Refuses a pod of another job. The message names only the job of the
+    request, never the pod's job."""
     if (pod.namespace, pod.job_name) != (incoming.namespace, incoming.name):
         raise forbidden(
             f"the token's pod is no worker of StargateJob {incoming.namespace}/{incoming.name}"
@@ -226,19 +235,21 @@ def _own_job(pod: Pod, incoming: Incoming) -> None:
 
 
 def _owned(pod: Pod, view: JobView) -> bool:
-    """Labels and owner references are anybody's to write, those of a job elsewhere too."""
+    """True if the job owns the pod. Anybody can write labels and owner
+    references, so the names must agree too."""
     home = (view.namespace, view.name)
     return pod.owner_uid == pod.job_uid and (pod.namespace, pod.job_name) == home
 
 
 def _ranked(pod: Pod, view: JobView) -> None:
-    """Labels are anybody's to write, and what is kept of each rank takes room."""
+    """Refuses a rank that the gang does not have: anybody can write labels, and
+    each rank takes memory."""
     if not 0 <= pod.rank < view.world_size:
         raise forbidden(f"the gang has ranks 0 to {view.world_size - 1}, none is {pod.rank}")
 
 
 def _progress(report: Report, pod: Pod, at: datetime) -> ProgressReport:
-    """Rank 0 speaks for the gang; of the others only the step counts, as a sign of life."""
+    """Rank 0 reports for the whole gang. Of the other ranks only the step counts, as a sign of life."""
     leads = pod.rank == 0
     return ProgressReport(
         attempt=pod.attempt,

@@ -1,4 +1,5 @@
-"""What the report server asks of the rest of the operator; the reconciler's side implements it."""
+"""The questions that the report server asks the rest of the operator, as a port
+that `runtime` implements."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -6,19 +7,19 @@ from typing import Protocol
 from stargate_operator.model.pod import Pod
 
 CheckpointKey = tuple[int, str, str]
-"""Epoch, URI and state: what makes a report of a checkpoint the same report."""
+"""Epoch, URI and state. Two reports of a checkpoint with the same key are the same report."""
 
 
 @dataclass(frozen=True)
 class JobView:
-    """What is so of a job by its written status: nothing that is only planned, or only reported.
+    """A job as its written status shows it, without anything that is only planned or only reported.
 
     `stop`: the job is suspended, finished or being deleted, or the attempt is being ended.
-    `checkpoint_folder`: where the current attempt writes, as its workers were told it; empty if that
-    cannot be known now.
+    `checkpoint_folder`: the folder that the current attempt's workers got to write into; empty if it is
+    not known now.
     `restored_from`: the URI that the attempt started from.
     `checkpoints`: those in the status.
-    `report_timeout`: seconds of silence that are taken for a hang, if any are.
+    `report_timeout`: seconds of silence that count as a hang, or None if hangs are not looked for.
     """
 
     namespace: str
@@ -34,24 +35,26 @@ class JobView:
 
 
 class JobLookup(Protocol):
+    """The report server's access to jobs and pods."""
+
     def is_leader(self) -> bool:
-        """Whether this process may speak for the jobs now, and knows them: a job that is not listed
-        yet must not be told to its workers as gone."""
+        """True if this process leads and has listed all jobs. Before that, a worker could be told that
+        its job is gone because it is not listed yet."""
 
     def serves(self, namespace: str) -> bool:
-        """Whether this operator runs the jobs of that namespace."""
+        """True if this operator runs the jobs of that namespace."""
 
     def pod(self, pod_uid: str) -> Pod | None:
         """The pod as the informer knows it."""
 
     def is_gone(self, pod_uid: str) -> bool:
-        """Whether the pod was known, and its object was deleted not long ago."""
+        """True if the pod was known and was deleted a short time ago."""
 
     def view(self, job_uid: str) -> JobView | None:
-        """None: no such job, or no longer."""
+        """The job, or None if there is no such job (any more)."""
 
     def wake(self, job_uid: str) -> None:
-        """Has the job reconciled at once; called for what is waited for to stand in its status."""
+        """Reconciles the job at once, because somebody waits until its status is written."""
 
     def progressed(self, job_uid: str) -> None:
-        """Has the job reconciled in its turn; rank 0 has reported."""
+        """Reconciles the job soon, because rank 0 has reported."""

@@ -1,9 +1,9 @@
-"""Accepts TLS connections, few at a time.
+"""Accepts a limited number of TLS connections at a time.
 
-asyncio's own server takes every connection that comes and forgets those that never finish their
-handshake; one TLS connection costs 275 KiB here. This loop accepts only while there is room, so a
-gang that reports all at once waits in the kernel's backlog, and one address (a worker pod has its
-own) holds only so many. Loopback is no tenant and is not limited.
+asyncio's own server accepts every connection and forgets those that never finish their handshake, and
+one TLS connection costs 275 KiB here. This loop accepts only while there is a free slot, so the reports
+of a whole gang wait in the kernel's backlog. One address (each worker pod has its own) gets a limited
+number of slots. Loopback is not limited.
 """
 
 import asyncio
@@ -26,6 +26,8 @@ _RETRY_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Limits:
+    """How many connections may be open, and how long a handshake and a shutdown may take."""
+
     connections: int = 256
     connections_per_address: int = 32
     handshake_seconds: float = 5.0
@@ -36,7 +38,8 @@ DEFAULT_LIMITS = Limits()
 
 
 class Slot:
-    """A connection's place among those allowed; given back once, by whoever sees its end."""
+    """The slot of one connection among those allowed. `leave` gives it back; a
+    second call does nothing."""
 
     def __init__(self, give_back: Callable[[], None]) -> None:
         self._give_back: Callable[[], None] | None = give_back
@@ -51,9 +54,10 @@ Protocols = Callable[[Slot], asyncio.Protocol]
 
 
 class Listener:
-    """`protocols` makes a connection's protocol, which must `leave` its seat when that is lost.
+    """Accepts connections within `limits` and makes a protocol for each.
 
-    `tls` is asked for each connection, so that a new certificate counts from the next one on.
+    `protocols` makes the protocol, which must `leave` its slot when the connection is lost. `tls` is
+    called for each connection, so that a new certificate counts from the next connection on.
     """
 
     def __init__(
@@ -85,7 +89,7 @@ class Listener:
         return self._accepting is not None and not self._accepting.done()
 
     def start(self, host: str, port: int) -> None:
-        """`host` empty: every address, IPv4 and IPv6."""
+        """With an empty `host` it listens on all addresses, IPv4 and IPv6."""
         self._socket = listening = _listen(host, port)
         listening.setblocking(False)
         self._accepting = asyncio.create_task(self._accept_forever(listening))
@@ -103,7 +107,7 @@ class Listener:
             await self._room.acquire()
             try:
                 connection, address = await asyncio.get_running_loop().sock_accept(listening)
-            except OSError as error:  # out of descriptors, most likely
+            except OSError as error:  # most likely no file descriptors are left
                 self._room.release()
                 _log.warning("could not accept a connection", error=str(error))
                 await asyncio.sleep(_RETRY_SECONDS)
@@ -139,7 +143,7 @@ class Listener:
         return self._held[address] > self._limits.connections_per_address
 
     async def _shake_hands(self, connection: socket.socket, slot: Slot) -> None:
-        """A failed handshake is the client's affair; the protocol sees only what comes after."""
+        """Makes the protocol after the handshake. A failed handshake is only logged, at level debug."""
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: self._protocols(slot),

@@ -1,8 +1,7 @@
-"""Since when this process could hear every worker: silence before that says nothing about them.
+"""Keeps since when this process could receive every worker's report. Silence before that says nothing.
 
-It counts anew from when the process comes to lead, from a moment at which it could take nobody's
-report, and after it stood still or its clock was set: the reports of that time may still be on their
-way.
+The time starts again when the process begins to lead, when it could take nobody's report, and after the
+process was stopped or its clock was set: reports of that time may still be on their way.
 """
 
 import asyncio
@@ -11,11 +10,11 @@ from datetime import datetime
 
 _PERIOD = 0.5
 _STOOD_STILL = 2.0
-"""Seconds by which a look may be late, or the clock may differ from the monotonic one."""
+"""Seconds by which a look may be late, or by which the clock may differ from the monotonic clock."""
 
 
 class ListeningSince:
-    """`clock` gives the time in UTC, `monotonic` seconds that no one sets."""
+    """The time since when silence counts. `clock` is UTC; `monotonic` is in seconds and is never set."""
 
     def __init__(self, clock: Callable[[], datetime], monotonic: Callable[[], float]) -> None:
         self._clock = clock
@@ -34,7 +33,7 @@ class ListeningSince:
         return self._since
 
     def begin(self) -> None:
-        """From now on; whatever was not heard until now may have been said."""
+        """Counts silence from now on: reports may have been lost until now."""
         self._since = self._clock()
 
     def _look(self) -> None:

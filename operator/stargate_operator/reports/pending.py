@@ -1,8 +1,8 @@
-"""What workers reported and what of it is not yet written down.
+"""Holds the workers' reports that are not yet written into the jobs' statuses.
 
-Held in memory alone, by job UID: a report costs no write. The reconciler reads a snapshot (`of`),
-writes the job's status, and says what now stands (`mark_written`); only then is a checkpoint
-acknowledged. Reads no clock and does no I/O: times come with the reports.
+They are held in memory alone, so a report costs no write. The reconciler reads a snapshot (`of`), writes
+the job's status, and passes the written status to `mark_written`. Only then is a checkpoint
+acknowledged. This module reads no clock and does no I/O: times come with the reports.
 """
 
 import asyncio
@@ -17,26 +17,28 @@ from stargate_operator.reports.job_lookup import CheckpointKey
 from stargate_types.status import StargateJobStatus
 
 MAX_PENDING = 16
-"""Checkpoints of a job that wait for a status write; the oldest go first, none was acknowledged."""
+"""Most checkpoints of a job that wait for a status write. The oldest are dropped first; none of them
+was acknowledged."""
 MAX_EXPIRED = 10
-"""URIs of a job that its workers may delete; the oldest go first, and then nobody deletes them."""
+"""Most URIs of a job that its workers may delete. The oldest are dropped first;
+nobody deletes them then."""
 
 
 @dataclass(slots=True)
 class _JobReports:
-    """What the ledger holds of one job."""
+    """The reports of one job. `written` are the keys of the checkpoints in its status."""
 
     attempt: int = 0
     progress: ProgressReport | None = None
     rate: EpochRate = field(default_factory=EpochRate)
     heartbeats: Heartbeats = field(default_factory=Heartbeats)
     pending: dict[tuple[int, str], CheckpointReport] = field(default_factory=dict)
-    view: frozenset[CheckpointKey] = frozenset()
+    written: frozenset[CheckpointKey] = frozenset()
     waiters: dict[CheckpointKey, asyncio.Future[bool]] = field(default_factory=dict)
     expired: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_EXPIRED))
 
     def turn_to(self, attempt: int) -> None:
-        """Forgets what earlier attempts reported; nothing of theirs can come to stand any more."""
+        """Forgets the reports of earlier attempts, which can no longer be written."""
         if attempt <= self.attempt:
             return
         self.attempt = attempt
@@ -52,102 +54,106 @@ class _JobReports:
 
     def drop(self, report: CheckpointReport) -> None:
         del self.pending[report.epoch, report.uri]
-        self.resolve(report.key, stands=False)
+        self.resolve(report.key, written=False)
 
-    def resolve(self, key: CheckpointKey, *, stands: bool) -> None:
+    def resolve(self, key: CheckpointKey, *, written: bool) -> None:
         waiter = self.waiters.pop(key, None)
         if waiter is not None and not waiter.done():
-            waiter.set_result(stands)
+            waiter.set_result(written)
 
 
 class PendingReports:
+    """The reports that wait for a status write, by the job's UID."""
+
     def __init__(self) -> None:
-        self._pages: dict[str, _JobReports] = {}
+        self._jobs: dict[str, _JobReports] = {}
 
     def progress(self, job_uid: str, report: ProgressReport) -> None:
-        page = self._page(job_uid)
-        if report.attempt < page.attempt:
+        job = self._job(job_uid)
+        if report.attempt < job.attempt:
             return
-        page.turn_to(report.attempt)
-        page.heartbeats.beat(report.rank, report.at, report.step)
+        job.turn_to(report.attempt)
+        job.heartbeats.beat(report.rank, report.at, report.step)
         if report.rank == 0:
-            _advance(page, report)
+            _advance(job, report)
 
     def checkpoint(self, job_uid: str, report: CheckpointReport) -> None:
-        """Keeps it until it stands. A repeat keeps the time of the first report."""
-        page = self._page(job_uid)
-        if report.attempt < page.attempt or report.key in page.view:
+        """Keeps the checkpoint until it is written. A repeated report keeps the time of the first."""
+        job = self._job(job_uid)
+        if report.attempt < job.attempt or report.key in job.written:
             return
-        page.turn_to(report.attempt)
-        known = page.pending.get((report.epoch, report.uri))
+        job.turn_to(report.attempt)
+        known = job.pending.get((report.epoch, report.uri))
         if known is not None and (known.state == report.state or report.state == "Writing"):
             return
-        _make_room(page, report)
-        page.pending[report.epoch, report.uri] = report
+        _make_room(job, report)
+        job.pending[report.epoch, report.uri] = report
 
     def of(self, job_uid: str) -> Reports:
-        page = self._pages.get(job_uid)
-        if page is None:
+        job = self._jobs.get(job_uid)
+        if job is None:
             return Reports()
         return Reports(
-            progress=page.progress,
-            checkpoints=tuple(page.pending.values()),
-            epoch_seconds=page.rate.epoch_seconds,
-            heartbeats=page.heartbeats,
+            progress=job.progress,
+            checkpoints=tuple(job.pending.values()),
+            epoch_seconds=job.rate.epoch_seconds,
+            heartbeats=job.heartbeats,
         )
 
     def knows(self, job_uid: str, epoch: int, uri: str) -> bool:
-        """Whether a checkpoint, in whatever state, waits to be written down."""
-        page = self._pages.get(job_uid)
-        return page is not None and (epoch, uri) in page.pending
+        """True if a checkpoint, in whatever state, waits for a status write."""
+        job = self._jobs.get(job_uid)
+        return job is not None and (epoch, uri) in job.pending
 
     def expired(self, job_uid: str) -> tuple[str, ...]:
         """URIs of checkpoints that the written status no longer keeps: workers may delete them."""
-        page = self._pages.get(job_uid)
-        return tuple(page.expired) if page is not None else ()
+        job = self._jobs.get(job_uid)
+        return tuple(job.expired) if job is not None else ()
 
-    async def view(self, job_uid: str, report: CheckpointReport, timeout: float) -> bool:
-        """Waits until it stands in the job's status; False if it does not come to that in time."""
-        page = self._page(job_uid)
-        if report.key in page.view:
+    async def wait_until_written(
+        self, job_uid: str, report: CheckpointReport, timeout: float
+    ) -> bool:
+        """Waits until the checkpoint is in the job's status. False if that does not happen in time."""
+        job = self._job(job_uid)
+        if report.key in job.written:
             return True
-        if not page.awaits(report.key):
+        if not job.awaits(report.key):
             return False
-        waiter = page.waiters.get(report.key)
+        waiter = job.waiters.get(report.key)
         if waiter is None:
-            waiter = page.waiters[report.key] = asyncio.get_running_loop().create_future()
+            waiter = job.waiters[report.key] = asyncio.get_running_loop().create_future()
         await asyncio.wait((waiter,), timeout=timeout)
         return waiter.done() and waiter.result()
 
     def mark_written(
         self, job_uid: str, status: StargateJobStatus, *, before: StargateJobStatus | None = None
     ) -> None:
-        """Takes note of a status that was written. `before` is the status that it replaced."""
-        page = self._page(job_uid)
-        page.view = _keys(status)
+        """Notes the checkpoints in a written status. `before` is the status that it replaced."""
+        job = self._job(job_uid)
+        job.written = _keys(status)
         if before is not None:
-            page.expired.extend(dropped(before.checkpoints, status.checkpoints))
-        for report in [report for report in page.pending.values() if report.key in page.view]:
-            del page.pending[report.epoch, report.uri]
-        for key in page.view & page.waiters.keys():
-            page.resolve(key, stands=True)
-        page.turn_to(status.attempt)
+            job.expired.extend(dropped(before.checkpoints, status.checkpoints))
+        for report in [report for report in job.pending.values() if report.key in job.written]:
+            del job.pending[report.epoch, report.uri]
+        for key in job.written & job.waiters.keys():
+            job.resolve(key, written=True)
+        job.turn_to(status.attempt)
 
     def forget(self, job_uid: str) -> None:
-        page = self._pages.pop(job_uid, _JobReports())
-        for key in list(page.waiters):
-            page.resolve(key, stands=False)
+        job = self._jobs.pop(job_uid, _JobReports())
+        for key in list(job.waiters):
+            job.resolve(key, written=False)
 
-    def _page(self, job_uid: str) -> _JobReports:
-        page = self._pages.get(job_uid)
-        if page is None:
-            page = self._pages[job_uid] = _JobReports()
-        return page
+    def _job(self, job_uid: str) -> _JobReports:
+        job = self._jobs.get(job_uid)
+        if job is None:
+            job = self._jobs[job_uid] = _JobReports()
+        return job
 
 
-def _advance(page: _JobReports, report: ProgressReport) -> None:
-    """A report that leaves something out does not unsay it."""
-    before = page.progress
+def _advance(job: _JobReports, report: ProgressReport) -> None:
+    """Takes the newer values. A value that the report leaves out stays as it was."""
+    before = job.progress
     if before is not None:
         report = replace(
             report,
@@ -155,21 +161,23 @@ def _advance(page: _JobReports, report: ProgressReport) -> None:
             step=before.step if report.step is None else report.step,
             metrics=report.metrics or before.metrics,
         )
-    page.progress = report
+    job.progress = report
     if report.epoch is not None:
-        page.rate.saw(report.epoch, report.at)
+        job.rate.saw(report.epoch, report.at)
 
 
-def _make_room(page: _JobReports, report: CheckpointReport) -> None:
-    """Drops what the report supersedes; a rank that reports without end fills no memory."""
-    for other in [other for other in page.pending.values() if _superseded(other, report)]:
-        page.drop(other)
-    while len(page.pending) >= MAX_PENDING:
-        page.drop(next(iter(page.pending.values())))
+def _make_room(job: _JobReports, report: CheckpointReport) -> None:
+    """Drops the checkpoints that the report replaces, and the oldest, so that
+    no rank can fill the memory."""
+    for other in [other for other in job.pending.values() if _superseded(other, report)]:
+        job.drop(other)
+    while len(job.pending) >= MAX_PENDING:
+        job.drop(next(iter(job.pending.values())))
 
 
 def _superseded(other: CheckpointReport, report: CheckpointReport) -> bool:
-    """The same checkpoint in another state, or an unfinished one: one is written at a time."""
+    """True for the same checkpoint in another state, and for an unfinished one:
+    workers write one at a time."""
     same = (other.epoch, other.uri) == (report.epoch, report.uri)
     return same or (other.state == "Writing" and report.state != "Damaged")
 

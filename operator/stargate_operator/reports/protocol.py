@@ -1,8 +1,8 @@
-"""What goes over the wire between a worker and the operator, and what makes a report believable.
+"""The messages between a worker and the operator, and the checks of a report.
 
-A report is judged in two steps: its form (types and bounds, by msgspec, before anything is known of
-the job) and its sense (`validate`: against the job's epochs, the attempt's folder, what stands).
-Unknown fields are refused: a misspelt `epcoh` would otherwise be a silent heartbeat.
+A report is checked in two steps. msgspec checks its form (types and bounds) before the job is known.
+`validate` checks its sense against the job's epochs, the attempt's folder and the checkpoints in the
+status. Unknown fields are refused, because a misspelt `epcoh` would otherwise pass as a heartbeat.
 """
 
 import re
@@ -33,11 +33,15 @@ MetricName = Annotated[
 
 
 class Metric(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """One training metric, such as the loss."""
+
     name: MetricName
     value: float
 
 
 class Checkpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """A checkpoint as a worker reports it."""
+
     epoch: Whole
     uri: Uri
     state: CheckpointState
@@ -49,7 +53,7 @@ class Checkpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename
 
 
 class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """Everything is optional: an empty report says that the rank is alive."""
+    """One report of a worker. All fields are optional: an empty report says that the rank is alive."""
 
     epoch: Whole | None = None
     step: Whole | None = None
@@ -58,7 +62,7 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ca
 
 
 class Acknowledged(msgspec.Struct, frozen=True, rename="camel"):
-    """A checkpoint that stands in the job's status: it survives any crash of the operator."""
+    """A checkpoint that is in the job's status, so that it survives any crash of the operator."""
 
     epoch: int
     uri: str
@@ -66,9 +70,10 @@ class Acknowledged(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Answer(msgspec.Struct, frozen=True, rename="camel"):
-    """`stop`: the job or this attempt ends; save what is worth it and exit.
+    """The operator's answer to a report.
 
-    `delete`: checkpoints beyond what the job retains; told to rank 0. Workers delete no others.
+    `stop`: the job or this attempt ends; the worker should save and exit. `delete`: URIs of the
+    checkpoints that the job no longer keeps. Only rank 0 gets them, and workers delete no others.
     """
 
     attempt: int
@@ -122,7 +127,7 @@ def _no_json(body: bytes, said: str) -> ReportRefused:
 
 
 def validate(report: Report, rank: int, view: JobView) -> None:
-    """Raises a Refusal that names the first field that cannot be true of this job and rank."""
+    """Raises ReportRefused, which names the first field that cannot be true for this job and rank."""
     _possible_epoch("epoch", report.epoch, view)
     _distinct_names(report.metrics)
     if report.checkpoint is not None:
@@ -151,11 +156,12 @@ def _believable(checkpoint: Checkpoint, rank: int, view: JobView) -> None:
             " may report a checkpoint only as Damaged"
         )
     _inside_own_folder(checkpoint.uri, view)
-    _newer_than_what_stands(checkpoint, view)
+    _newer_than_written(checkpoint, view)
 
 
 def _inside_own_folder(uri: str, view: JobView) -> None:
-    """The URI holds the attempt, so that a straggler can overwrite nothing that counts."""
+    """The URI contains the attempt, so that a worker of an old attempt cannot
+    overwrite a checkpoint in use."""
     if not view.checkpoint_folder:
         raise unavailable("it is not known now where this attempt's checkpoints go", retry_after=5)
     folder = view.checkpoint_folder.rstrip("/") + "/"
@@ -164,8 +170,8 @@ def _inside_own_folder(uri: str, view: JobView) -> None:
         raise invalid("checkpoint.uri", f"must lie in this attempt's folder, {folder}")
 
 
-def _newer_than_what_stands(checkpoint: Checkpoint, view: JobView) -> None:
-    """What can be resumed from never goes back in epochs, and is not written again."""
+def _newer_than_written(checkpoint: Checkpoint, view: JobView) -> None:
+    """Complete checkpoints never go back in epochs, and none is written twice."""
     if checkpoint.key in view.checkpoints:
         return
     complete = [(epoch, uri) for epoch, uri, state in view.checkpoints if state == "Complete"]

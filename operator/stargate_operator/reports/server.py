@@ -1,8 +1,8 @@
-"""The HTTPS face of the intake: one path, one method, one answer per connection.
+"""The HTTPS server for reports: one path, one method, one answer per connection.
 
-aiohttp's low-level server, without an application: no router, no middleware, no access log. Every
-answer that is not a 200 is a metav1.Status, also where aiohttp itself refuses a request, and closes
-the connection: an idle TLS connection costs 275 KiB.
+It is aiohttp's low-level server without an application: no router, no middleware, no access log. Each
+answer closes the connection, because an idle TLS connection costs 275 KiB. Each answer other than 200 is
+a metav1.Status, also where aiohttp itself refuses a request.
 """
 
 import asyncio
@@ -26,7 +26,8 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Timeouts:
-    """Seconds that a client has: for its headers from the handshake on, and then for its body."""
+    """Seconds that a client has: first for its headers, counted from the
+    handshake, then for its body."""
 
     headers: float = 5.0
     body: float = 5.0
@@ -37,6 +38,8 @@ DEFAULT_TIMEOUTS = Timeouts()
 
 
 class ReportServer:
+    """Receives reports over HTTPS and passes them to the report handler."""
+
     def __init__(
         self,
         handler: ReportHandler,
@@ -53,7 +56,8 @@ class ReportServer:
         self._watching: asyncio.Task[None] | None = None
 
     def start(self, host: str, port: int) -> None:
-        """`host` empty: every address, IPv4 and IPv6. `port` 0: any free one."""
+        """With an empty `host` it listens on all addresses, IPv4 and IPv6; with
+        `port` 0 on any free port."""
         self._listener.start(host, port)
         self._watching = asyncio.create_task(self._certificate.watch())
 
@@ -63,11 +67,11 @@ class ReportServer:
 
     @property
     def connections(self) -> int:
-        """Open now, those in their handshake counted."""
+        """Number of open connections, with those in their handshake."""
         return self._listener.connections
 
     def problem(self) -> str | None:
-        """For the liveness probe: a server that accepts nobody leaves every job without progress."""
+        """A problem for the liveness probe: without connections no job gets any progress."""
         return None if self._listener.accepting else "the report server accepts no connections"
 
     async def close(self) -> None:
@@ -105,7 +109,7 @@ class ReportServer:
 
 
 class _Connection(web.RequestHandler):
-    """aiohttp's protocol, which also gives its seat back and refuses in Kubernetes' words."""
+    """aiohttp's protocol, which also gives its slot back and refuses with a metav1.Status."""
 
     def __init__(self, server: web.Server, slot: Slot, *, headers_seconds: float) -> None:
         super().__init__(
@@ -131,7 +135,8 @@ class _Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """What aiohttp's parser could not read. Strangers send noise: no line in the log."""
+        """Answers a request that aiohttp's parser cannot read. It is not
+        logged: strangers send noise."""
         del request, status, exc
         return _refused(unreadable(f"this is no HTTP request: {message or 'unreadable'}"))
 
@@ -189,7 +194,7 @@ async def _read(request: web.BaseRequest, seconds: float) -> bytes:
 
 
 async def _invite(request: web.BaseRequest) -> None:
-    """curl waits for this before it sends a body of more than 1 kB."""
+    """Answers `Expect: 100-continue`: curl waits for it before it sends a body of more than 1 kB."""
     if request.headers.get("Expect", "").lower() == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0

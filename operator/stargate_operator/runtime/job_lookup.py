@@ -1,4 +1,4 @@
-"""What the report server may ask of the rest, answered from what stands in the jobs' statuses."""
+"""Answers the report server's questions about jobs from the jobs' statuses and the informers' caches."""
 
 from collections.abc import Callable
 
@@ -12,6 +12,8 @@ from stargate_types import StargateJob
 
 
 class CachedJobLookup:
+    """The operator's `JobLookup`: it reads caches alone and never asks the API server."""
+
     def __init__(
         self,
         *,
@@ -82,4 +84,4 @@ def _restored_from(job: StargateJob) -> str:
 
 def _checkpoints(job: StargateJob) -> tuple[CheckpointKey, ...]:
     history = job.status.checkpoints.history if job.status.checkpoints else []
-    return tuple((each.epoch, each.uri, each.state) for each in history)
+    return tuple((entry.epoch, entry.uri, entry.state) for entry in history)

@@ -1,10 +1,9 @@
-"""One writer: a Lease held by us, renewed by us, and given up by us when in doubt.
+"""Leader election: only the replica that holds the Lease writes, and it stops when in doubt.
 
-Other loops let a connection error kill them, or go on leading for minutes while cut off. Here time
-is monotonic and counts from before a renewal was sent, any exception is a failed renewal, and the
-end of `run` is meant to end the process. It must never extend what it holds by anything but a
-renewal that the server answered. Followers judge a lease by how long they themselves saw it
-unchanged, never by the holder's clock.
+Other election loops die of a connection error, or go on leading for minutes while they are cut off. Here
+time is monotonic and counts from before a renewal was sent. Any exception is a failed renewal. The end
+of `run` is meant to end the process. Only a renewal that the server answered may extend the lease. A
+follower judges a lease by how long it has seen the lease unchanged, never by the holder's clock.
 """
 
 from __future__ import annotations
@@ -30,16 +29,16 @@ __all__ = ["LeaderElection", "LeaseLost", "NotLeading"]
 log = structlog.get_logger(__name__)
 
 Lease = dict[str, Any]
-"""Kept whole, so that a renewal writes back what others put there: labels, annotations."""
+"""The whole object, so that a renewal writes back the labels and annotations of others."""
 
 
 class LeaseLost(Exception):  # noqa: N818 - what happened, not what went wrong
-    """We no longer lead: somebody else does, or may soon."""
+    """This process no longer leads: another process does, or may soon."""
 
 
 @dataclass(frozen=True)
 class _Seen:
-    """A record of the lease and since when it has not changed."""
+    """The lease's spec, and since when it has not changed."""
 
     spec: dict[str, Any]
     since: float
@@ -53,6 +52,11 @@ class _Seen:
 
 
 class LeaderElection:
+    """Takes the lease, renews it, and says whether this process may write.
+
+    `guard` is asked before each write. `clock` is monotonic.
+    """
+
     def __init__(
         self,
         client: Client,
@@ -91,7 +95,7 @@ class LeaderElection:
 
     @property
     def margin(self) -> float:
-        """What must be left of the lease for a write to begin: no write may outlive the lease."""
+        """Seconds of the lease that must be left when a write begins, so that no write outlives it."""
         return self._duration - self._renew_deadline
 
     def guard(self) -> None:
@@ -100,10 +104,10 @@ class LeaderElection:
             raise NotLeading(f"{left:.1f} s of the lease are left, a write needs {self.margin:g} s")
 
     async def run(self, on_started_leading: Callable[[], Awaitable[None]]) -> None:
-        """Acquires, calls `on_started_leading` beside the renewals, and ends by raising.
+        """Acquires the lease, runs `on_started_leading` beside the renewals, and ends by raising.
 
-        LeaseLost, or whatever the callback raised. Whichever way it ends, the callback has ended
-        first. Call `release` once every writer has stopped.
+        It raises LeaseLost, or the error of the callback. In both cases the callback has ended first.
+        Call `release` once every writer has stopped.
         """
         await self._acquire()
         log.info("started leading", lease=self._name, identity=self.identity)
@@ -112,11 +116,11 @@ class LeaderElection:
         try:
             await _first_failure(started, renewing)
         finally:
-            await _stopped(started)  # renewing goes on while the writers finish
+            await _stopped(started)  # the lease is renewed while the writers finish
             await _stopped(renewing)
 
     async def release(self) -> None:
-        """Lets the next one lead at once. For a clean end only, after the last write."""
+        """Lets the next replica lead at once. Only for a clean end, after the last write."""
         lease, self._renewed_at = self._lease, None
         if lease is None or lease["spec"].get("holderIdentity") != self.identity:
             return
@@ -155,7 +159,8 @@ class LeaderElection:
             self._seen = _Seen(spec, self._clock())
 
     def _is_free(self) -> bool:
-        """Ours means that an earlier answer of our own got lost: identities are never reused."""
+        """A lease that we hold already is free: an answer to us was lost. No
+        other replica has our identity."""
         seen = self._seen
         assert seen is not None
         if seen.holder in ("", self.identity):
@@ -163,7 +168,7 @@ class LeaderElection:
         return self._clock() >= seen.expires_at(self._duration)
 
     def _until_next_try(self) -> float:
-        """A free lease is taken as soon as it is free, and not by all followers at once."""
+        """Seconds to the next try: as soon as the lease is free, but not at once for all followers."""
         wait = self._retry
         if self._seen is not None and self._seen.holder:
             left = self._seen.expires_at(self._duration) - self._clock()
@@ -178,7 +183,7 @@ class LeaderElection:
             self._lease = await (self._create(ours) if create else self._put(ours))
         except ApiError as error:
             if error.conflict or error.already_exists:
-                return False  # somebody was quicker
+                return False  # another replica was faster
             raise
         self._renewed_at = sent_at
         return True
@@ -193,7 +198,7 @@ class LeaderElection:
             except LeaseLost:
                 self._renewed_at = None
                 raise
-            except Exception as error:  # any failure is a failed renewal, and no more than that
+            except Exception as error:  # any error is one failed renewal; the deadline decides
                 log.warning("lease not renewed", error=str(error) or type(error).__name__)
                 pause = self._retry / 4
             self._check_deadline()
@@ -218,7 +223,7 @@ class LeaderElection:
         self._lease, self._renewed_at = renewed, sent_at
 
     async def _renew_over(self, sent_at: float) -> Lease:
-        """Somebody wrote the lease, or an answer of our own got lost: look who holds it now."""
+        """Another client wrote the lease, or an answer to us was lost. Reads who holds it now."""
         lease = await self._get()
         if lease is None:
             raise LeaseLost("the lease was deleted")
@@ -287,7 +292,7 @@ def _decode(raw: bytes) -> Lease:
 
 
 async def _first_failure(*tasks: asyncio.Future[None]) -> None:
-    """Returns never by itself: work that is done is no reason to stop renewing."""
+    """Raises the first error. A task that ends without an error does not stop the renewals."""
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
     for task in done:
         task.result()

@@ -1,4 +1,7 @@
-"""The report Service selects the leader's pod by a label: the leader takes it from every other first."""
+"""Moves the label by which the report Service selects the leader's pod.
+
+The leader removes it from all other pods before it sets it on its own.
+"""
 
 import msgspec
 import structlog
@@ -29,7 +32,7 @@ async def _take_from(client: Client, path: str) -> None:
     try:
         await client.patch(path, _label(None))
     except ApiError as error:
-        if not error.not_found:  # the old leader's pod is often on its way out just now
+        if not error.not_found:  # the old leader's pod is often being deleted at this moment
             raise
 
 

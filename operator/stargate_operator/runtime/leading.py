@@ -1,4 +1,4 @@
-"""What a replica does from the moment when it holds the lease until it loses it."""
+"""The work of a replica from the moment when it holds the lease until it loses it."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 
 from stargate_operator.defaults.applier import DefaultsApplier
-from stargate_operator.informers.relist import catch_up
+from stargate_operator.informers.relist import relist
 from stargate_operator.runtime.leader_label import take_label
 from stargate_operator.runtime.replica import Replica
 from stargate_operator.telemetry import metrics
@@ -18,18 +18,18 @@ log = structlog.get_logger(__name__)
 async def lead(replica: Replica) -> None:
     """From here on this process may write. It ends only with an error, which ends the process.
 
-    The order is the design. A pass acts on all that it sees, so each step makes true what a pass
-    rests on, and the first pass comes last.
+    The order is the design. A pass acts on everything that it sees. Each step here makes one thing true
+    that a pass relies on, so the first pass comes last.
     """
     # The watches of pod groups start only now, so they must be waited for with all the others.
     group_version = await replica.follow_pod_groups()
     await _all_synced(replica)
     # The watches of a standby may be behind without knowing it: read everything once more.
-    acted_on = [each for each in replica.informers if each not in replica.foreign_pods]
-    await catch_up(replica.client, replica.scope, replica.jobs, replica.catalog, acted_on)
-    # Only after the pods are known for certain can it be told which of their nodes have vanished.
+    acted_on = [informer for informer in replica.informers if informer not in replica.foreign_pods]
+    await relist(replica.client, replica.scope, replica.jobs, replica.catalog, acted_on)
+    # Nodes that have vanished can be named only after all pods are known for certain.
     replica.node_tracker.miss({pod.node for pod in replica.every_pod()})
-    # Workers are sent here by the label, so reports arrive from now on.
+    # The label sends the workers to this process, so reports arrive from now on.
     await _take_leader_label(replica)
     # A standby hears no reports. Silence must count from now, or a live gang looks hung.
     replica.listening.begin()
@@ -62,14 +62,14 @@ async def _until_a_part_fails(replica: Replica) -> None:
 
 
 def _duties(replica: Replica) -> list[Coroutine[Any, Any, None]]:
-    """The tasks of a leader beside the jobs."""
+    """The leader's tasks beside the jobs."""
     directory = replica.settings.defaults_directory
     defaults = [DefaultsApplier(replica.client, directory).run()] if directory else []
     return [replica.compute_blocks().run(), *defaults]
 
 
 async def _first_failure(*parts: asyncio.Future[None]) -> None:
-    """Raises what the first of them ended with."""
+    """Waits until the first of them ends, and raises its error."""
     done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
     for part in done:
         part.result()

@@ -1,4 +1,5 @@
-"""Structured logs: one line an event, JSON or console, with job and attempt where it is about one."""
+"""Structured logs: one line for each event, JSON or console, with job and
+attempt if it concerns a job."""
 
 import logging
 import sys
@@ -11,7 +12,7 @@ _LEVELS = {name: getattr(logging, name.upper()) for name in ("debug", "info", "w
 
 
 def set_up(*, form: Literal["auto", "json", "console"], level: str) -> None:
-    """kopf and aiohttp log through the standard library; their lines get the same shape."""
+    """Sets up all logs. kopf and aiohttp log through the standard library and get the same format."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,

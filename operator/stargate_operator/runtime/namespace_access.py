@@ -1,7 +1,7 @@
-"""Which of the namespaces that it was given the operator may watch: that is asked before it watches any.
+"""Finds out which of the configured namespaces the operator may watch, before it watches any.
 
-A namespace that is deleted takes the operator's Role with it. What is left of the others must not wait
-for it, and must not end with it again and again.
+A deleted namespace takes the operator's Role with it. The jobs of the other namespaces must neither wait
+for it nor make the process end again and again.
 
 See docs/decisions/0033-a-refused-namespace-is-left-out.md.
 """
@@ -19,7 +19,7 @@ from stargate_types import API_VERSION
 log = structlog.get_logger(__name__)
 
 ASK_AGAIN_SECONDS = 15.0
-_PATIENCE = 10.0
+_TIMEOUT_SECONDS = 10.0
 
 
 class NoNamespaceAccessError(Exception):
@@ -27,14 +27,14 @@ class NoNamespaceAccessError(Exception):
 
 
 class NamespaceAccessChanged(Exception):  # noqa: N818 - a state
-    """Another set of namespaces may be watched now: the process is to start anew."""
+    """Another set of namespaces may be watched now: the process must start again."""
 
 
 async def refused_of(client: Client, scope: Scope) -> tuple[str, ...]:
-    """The namespaces that refuse to be watched; an error, if all do."""
+    """The namespaces that the operator may not watch. Raises NoNamespaceAccessError if all refuse."""
     given = scope.namespaces or ()
-    answers = await asyncio.gather(*(_refusal(client, each) for each in given))
-    refusals = {each: why for each, why in zip(given, answers, strict=True) if why}
+    answers = await asyncio.gather(*(_refusal(client, namespace) for namespace in given))
+    refusals = {name: why for name, why in zip(given, answers, strict=True) if why}
     metrics.namespaces_refused(len(refusals))
     for namespace, why in refusals.items():
         log.error("a namespace refuses to be watched; it is left out", namespace=namespace, why=why)
@@ -47,8 +47,12 @@ async def refused_of(client: Client, scope: Scope) -> tuple[str, ...]:
 
 
 async def until_it_changes(client: Client, scope: Scope, refused: tuple[str, ...]) -> None:
-    """A watch that is open goes on for minutes without its rights, and then dies in silence. A single
-    refusal is not believed: an API server that is being upgraded may forbid anything for a moment."""
+    """Ends with NamespaceAccessChanged when other namespaces may be watched than before.
+
+    An open watch goes on for minutes without its rights and then dies silently, so this asks again and
+    again. One refusal is not enough: an API server that is being upgraded may forbid anything for a
+    moment.
+    """
     doubted: set[str] = set()
     while scope.namespaces:
         await asyncio.sleep(ASK_AGAIN_SECONDS)
@@ -67,10 +71,11 @@ async def until_it_changes(client: Client, scope: Scope, refused: tuple[str, ...
 
 
 async def _refusal(client: Client, namespace: str) -> str:
-    """The server's words, where it forbids. Whatever else is wrong says nothing about rights."""
+    """The server's message if it forbids the watch, else nothing. Other errors
+    say nothing about rights."""
     path = f"/apis/{API_VERSION}/namespaces/{namespace}/stargatejobs"
     try:
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(_TIMEOUT_SECONDS):
             await client.get_raw(path, query={"limit": "1"}, priority=True)
     except ApiError as error:
         return error.message if error.forbidden else ""

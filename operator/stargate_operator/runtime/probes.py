@@ -1,7 +1,7 @@
-"""Liveness, readiness and metrics over plain HTTP: what the kubelet and Prometheus ask.
+"""Liveness, readiness and metrics over plain HTTP, for the kubelet and Prometheus.
 
-A check says what is wrong, or None. A check that raises is a failed one: a broken watchdog must not
-look healthy.
+A check returns what is wrong, or None. A check that raises has failed: a broken watchdog must not look
+healthy.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +17,10 @@ _log = structlog.get_logger(__name__)
 
 
 class Probes:
-    """`liveness` failing has the process restarted; `readiness` failing only takes traffic away."""
+    """The HTTP server of the probes and the metrics.
+
+    The kubelet restarts a process whose `liveness` fails. A failing `readiness` only takes traffic away.
+    """
 
     def __init__(self, liveness: Sequence[Check] = (), readiness: Sequence[Check] = ()) -> None:
         app = web.Application()
@@ -27,13 +30,13 @@ class Probes:
         self._runner = web.AppRunner(app, access_log=None)
 
     async def start(self, host: str | None, port: int) -> None:
-        """`host` None: every address, IPv4 and IPv6."""
+        """With `host` None it listens on all addresses, IPv4 and IPv6."""
         await self._runner.setup()
         await web.TCPSite(self._runner, host, port).start()
 
     @property
     def port(self) -> int:
-        """The port in use, also where 0 was asked for."""
+        """The port in use, also if `start` was given 0."""
         return int(self._runner.addresses[0][1])
 
     async def close(self) -> None:

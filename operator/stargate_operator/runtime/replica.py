@@ -15,7 +15,12 @@ from stargate_operator.constants import FIELD_MANAGER
 from stargate_operator.desired.environment import ReportTarget
 from stargate_operator.informers.catalog import Catalog
 from stargate_operator.informers.foreign_pods import ForeignPods
-from stargate_operator.informers.informer import PODS, SERVICES, Informer, Reflector
+from stargate_operator.informers.gang_object_informer import (
+    SERVICES,
+    GangObjectInformer,
+    GangObjectStore,
+)
+from stargate_operator.informers.informer import Informer, Reflector
 from stargate_operator.informers.jobs import Jobs
 from stargate_operator.informers.kopf_handlers import Handler, handlers, watched
 from stargate_operator.informers.kopf_watchers import KopfWatchers
@@ -53,7 +58,7 @@ log = structlog.get_logger(__name__)
 
 
 class Replica:
-    """Everything that one process consists of."""
+    """All parts of one process."""
 
     def __init__(
         self,
@@ -62,7 +67,7 @@ class Replica:
         refused: tuple[str, ...] = (),
         ports: Ports = MACHINE,
     ) -> None:
-        """`refused`: namespaces of the settings that may not be watched."""
+        """`refused` are the namespaces of the settings that the operator may not watch."""
         self.settings = settings
         self.refused = refused
         self.ports = ports
@@ -112,11 +117,11 @@ class Replica:
         if scope.namespaces is not None:
             self.foreign_pods.append(self._foreign_pods(outside=scope.namespaces))
         self.pods = PodStore(self.wakeups.pod_changed, ports.monotonic)
-        self.services = PodStore(self.wakeups.gang_object_changed, ports.monotonic)
-        self.pod_groups: PodStore | None = None
+        self.services = GangObjectStore(self.wakeups.gang_object_changed, ports.monotonic)
+        self.pod_groups: GangObjectStore | None = None
         self.informers: list[Reflector[Any]] = [
-            *self._of_jobs(self.pods, PODS),
-            *self._of_jobs(self.services, SERVICES),
+            *self._pod_informers(),
+            *self._gang_object_informers(self.services, SERVICES),
             *self.foreign_pods,
             self.node_informer,
         ]
@@ -126,10 +131,23 @@ class Replica:
         self.watchers = KopfWatchers(watched(scope), ports.monotonic)
         self.leads_now = asyncio.Event()
 
-    def _of_jobs(self, store: PodStore, path: str) -> list[Informer]:
-        """What belongs to jobs, each namespace of the scope followed by itself and kept together."""
+    def _pod_informers(self) -> list[Informer]:
+        """One for each namespace of the scope. They share a store."""
         return [
             Informer(
+                self.client,
+                self.pods,
+                namespace=namespace,
+                clock=self.ports.monotonic,
+                jitter=self.ports.jitter,
+            )
+            for namespace in self.scope.parts
+        ]
+
+    def _gang_object_informers(self, store: GangObjectStore, path: str) -> list[GangObjectInformer]:
+        """One for each namespace of the scope. They share a store."""
+        return [
+            GangObjectInformer(
                 self.client,
                 store,
                 path=path,
@@ -186,10 +204,14 @@ class Replica:
         candidates = self.scope.namespaces or (self.settings.namespace,)
         found = await find_group_version(self.client, namespaces=candidates)
         if found is not None:
-            self.pod_groups = PodStore(self.wakeups.gang_object_changed, self.ports.monotonic)
-            reflectors = self._of_jobs(self.pod_groups, f"/apis/{found}/podgroups")
+            self.pod_groups = GangObjectStore(
+                self.wakeups.gang_object_changed, self.ports.monotonic
+            )
+            reflectors = self._gang_object_informers(self.pod_groups, f"/apis/{found}/podgroups")
             self.informers.extend(reflectors)
-            self._pod_group_tasks = [asyncio.create_task(each.run()) for each in reflectors]
+            self._pod_group_tasks = [
+                asyncio.create_task(reflector.run()) for reflector in reflectors
+            ]
         return found
 
     def dependencies(self, group_version: str | None) -> Dependencies:
@@ -218,7 +240,7 @@ class Replica:
         )
 
     def _report_target(self) -> ReportTarget:
-        """Read for each gang: a CA may be renewed while this process runs."""
+        """Read again for each gang, because the CA may be renewed while this process runs."""
         settings = self.settings
         return ReportTarget(settings.reports_url, ca_bundle=settings.reports_ca.read_text())
 
@@ -255,7 +277,8 @@ class Replica:
         )
 
     def _silence(self) -> str | None:
-        silent = [each for each in self.informers if not each.alive(self.ports.monotonic())]
+        now = self.ports.monotonic()
+        silent = [informer for informer in self.informers if not informer.alive(now)]
         return f"{len(silent)} of them have fallen silent" if silent else None
 
     def sources(self) -> Sources:
@@ -271,21 +294,22 @@ class Replica:
                 "events": lambda: self.event_recorder.waiting,
             },
             pods=self.pods.__len__,
-            foreign_pods=lambda: sum(len(each) for each in self.foreign_pods),
+            foreign_pods=lambda: sum(len(pods) for pods in self.foreign_pods),
             concurrency=lambda: self.client.limiter.limit,
             clock=self.ports.now,
             monotonic=self.ports.monotonic,
         )
 
     def event_handlers(self) -> dict[str, Handler]:
-        """Of the events of the custom resources, by the plural of their kind."""
+        """The handlers of events of the custom resources, by the plural of the kind."""
         queue = self.work_queue
         return handlers(self.jobs, self.catalog, wake=queue.wake, wake_all=queue.wake_all)
 
     def _watch_ages(self) -> dict[str, float]:
         ages, now = self.watchers.ages(), self.ports.monotonic()
-        for each in self.informers:
-            ages[each.name] = max(ages.get(each.name, 0.0), now - each.last_heard)
+        for informer in self.informers:
+            age = now - informer.last_heard
+            ages[informer.name] = max(ages.get(informer.name, 0.0), age)
         return ages
 
 

@@ -1,7 +1,7 @@
 """Starts one replica, runs it until its first part ends, and hands over.
 
-Whatever ends, ends the process: a replica that lost its lease, a watcher or a task must not go on half
-alive. Its supervisor starts it again in a second.
+The end of any part ends the process: a replica that lost its lease, a watcher or a task must not go on
+half alive. Its supervisor starts it again in a second.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 
 async def run(settings: Settings) -> int:
-    """The process's exit status: 0 if it was told to stop, 1 if it had to."""
+    """Runs one replica and returns the exit status: 0 after a signal, 1 after a fault."""
     endpoint = load_endpoint(settings.kubeconfig)
     async with Client(endpoint, user_agent=user_agent(settings)) as client:
         replica = Replica(settings, endpoint, await refused_of(client, settings.scope))
@@ -58,7 +58,7 @@ async def run(settings: Settings) -> int:
 
 
 def _not_ready(replica: Replica) -> str | None:
-    """A standby is ready too: its watches are warm, and the report Service selects the leader."""
+    """A standby is ready too: its watches have synced, and the report Service selects the leader."""
     waiting = [informer for informer in replica.informers if not informer.synced.is_set()]
     return "not all watches have synced" if waiting else None
 
@@ -70,18 +70,23 @@ async def until_one_ends(
     stop_signal: asyncio.Event,
     follow_resources: Callable[[asyncio.Event], Coroutine[Any, Any, None]],
 ) -> int:
-    """`follow_resources` watches the custom resources until the event that it is given is set. It is
-    kopf's part and comes last: when kopf ends, it cancels what was started after it."""
+    """Runs all parts until the first ends, and returns the exit status.
+
+    `follow_resources` watches the custom resources, by kopf, until its event is set. It starts last,
+    because kopf cancels at its end whatever was started after it.
+    """
     stop = asyncio.Event()
     replica.watchers.begin()
-    parts = [asyncio.create_task(each) for each in _endless(replica, watchdog)]
-    told = asyncio.create_task(stop_signal.wait())
+    parts = [asyncio.create_task(part) for part in _endless(replica, watchdog)]
+    signalled = asyncio.create_task(stop_signal.wait())
     watching = asyncio.create_task(follow_resources(stop), name="kopf")
     try:
-        done, _ = await asyncio.wait([*parts, told, watching], return_when=asyncio.FIRST_COMPLETED)
-        return _verdict(done, {told, watching})
+        done, _ = await asyncio.wait(
+            [*parts, signalled, watching], return_when=asyncio.FIRST_COMPLETED
+        )
+        return _verdict(done, {signalled, watching})
     finally:
-        await _hand_over(replica, [*parts, told])
+        await _hand_over(replica, [*parts, signalled])
         stop.set()
         await _cancelled([watching])
 
@@ -99,7 +104,8 @@ def _endless(replica: Replica, watchdog: Watchdog) -> list[Coroutine[Any, Any, A
 
 
 def _verdict(done: set[asyncio.Task[Any]], clean: set[asyncio.Task[Any]]) -> int:
-    """kopf too ends by itself on a signal, if that comes very early; any other end is a fault."""
+    """The exit status. kopf also ends by itself if a signal comes very early;
+    any other end is a fault."""
     for task in done:
         error = None if task.cancelled() else task.exception()
         if error is not None:
@@ -136,7 +142,7 @@ async def _run_kopf(replica: Replica, stop: asyncio.Event, stop_signal: asyncio.
         clusterwide=scope.namespaces is None,
         namespaces=scope.namespaces or (),
         standalone=True,
-        # kopf's own asks for the user's name, which a container's has not.
+        # kopf's default identity needs the user's name, and a container's user has none.
         identity=replica.settings.leader_identity,  # type: ignore[arg-type]  # a str by another name
         stop_flag=stop,
     )
@@ -145,8 +151,8 @@ async def _run_kopf(replica: Replica, stop: asyncio.Event, stop_signal: asyncio.
 
 
 def _take_signals_from_kopf(stop_signal: asyncio.Event) -> None:
-    """kopf has installed its handlers by now. With them it would lead on for five seconds more, waiting
-    for tasks of ours to end by themselves."""
+    """kopf has installed its signal handlers by now. With them this process would lead for five more
+    seconds, while kopf waits for our tasks to end by themselves."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop_signal.set)

@@ -1,12 +1,10 @@
-"""Says which change in the cluster wakes which job.
-
-It reads what changed and wakes; it decides nothing about a job.
-"""
+"""Wakes the jobs that a change in the cluster concerns. It decides nothing about a job."""
 
 import asyncio
 
 from stargate_operator.informers.jobs import Jobs
 from stargate_operator.informers.node_tracker import NodeTracker
+from stargate_operator.model.gang_object import GangObject
 from stargate_operator.model.node import Node
 from stargate_operator.model.pod import Pod
 from stargate_operator.placement.fleet import Fleet
@@ -16,7 +14,7 @@ _NODE_DELAY_SECONDS = 0.1
 
 
 class Wakeups:
-    """The callbacks of the caches. `old` is None for a new object, `new` for one that is gone."""
+    """The callbacks of the caches. `old` is None for a new object; `new` is None for a deleted one."""
 
     def __init__(
         self, *, work_queue: WorkQueue, fleet: Fleet, jobs: Jobs, node_tracker: NodeTracker
@@ -28,18 +26,19 @@ class Wakeups:
         self._changed_nodes: set[str] = set()
 
     def pod_changed(self, uid: str, old: Pod | None, new: Pod | None) -> None:
-        """A pod of the job `uid`. The fleet is told first: the job's next pass may ask it for room."""
+        """A pod of the job `uid`. The fleet comes first, because the job's next
+        pass may ask it for room."""
         self._fleet.pod_changed(old, new)
         self._work_queue.pod_changed(uid, old, new)
 
-    def gang_object_changed(self, uid: str, old: Pod | None, new: Pod | None) -> None:
+    def gang_object_changed(self, uid: str, old: GangObject | None, new: GangObject | None) -> None:
         """A Service or PodGroup of the job `uid`. Only its deletion concerns the job."""
         if new is None and old is not None:
             self._work_queue.wake(uid)
 
     def node_changed(self, old: Node | None, new: Node | None) -> None:
-        """Many nodes fail together, and finding the jobs on them takes a look at every pod. So the
-        changes of a moment are gathered, and the pods are looked at once."""
+        """Many nodes fail together, and to find the jobs on them takes a look at every pod. So changes
+        are collected for a moment and the pods are looked at once."""
         self._fleet.node_changed(old, new)
         changed = new or old
         if changed is None or not self._node_tracker.take(new, old):

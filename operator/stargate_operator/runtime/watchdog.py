@@ -1,8 +1,8 @@
-"""Notices what is dead or silent while the process looks healthy, and says so.
+"""Finds parts that are dead or silent while the process looks healthy.
 
-A watcher that died leaves its kind's events unheard for ever; kopf's own probes do not tell. The
-liveness endpoint asks `problems()`, and `run` ends by raising, which ends the process: restarting
-is the one repair that always works. It looks only; it never repairs anything itself.
+After a watcher has died nobody sees its kind's events, and kopf's own probes do not show it. The
+liveness endpoint asks `problems()`. `run` ends by raising, which ends the process, because a restart is
+the one repair that always works. The watchdog only looks; it never repairs anything itself.
 """
 
 from __future__ import annotations
@@ -21,16 +21,20 @@ _STARTING = 30.0
 
 @dataclass(frozen=True)
 class Check:
+    """One named question of the watchdog."""
+
     name: str
     ask: Callable[[], str | None]
-    """Nothing when healthy, else what is wrong, in words. It must neither block nor raise."""
+    """Returns None when healthy, else what is wrong. It must neither block nor raise."""
 
 
 class Unhealthy(Exception):  # noqa: N818 - a state
-    """What the checks said."""
+    """At least one check found a problem; the message has all of them."""
 
 
 class Watchdog:
+    """Asks all checks every `period` seconds and ends the process when one finds a problem."""
+
     def __init__(
         self,
         checks: list[Check],
@@ -43,7 +47,7 @@ class Watchdog:
         self._looked_at = clock()
 
     def problems(self) -> list[str]:
-        """As of now; for liveness. A watchdog that is itself stuck is a problem too."""
+        """The problems at this moment, for liveness. A watchdog that is stuck is a problem too."""
         late = self._clock() - self._looked_at
         stuck = [f"watchdog: has not looked for {late:.0f} s"] if late > self._allowed_lag else []
         return stuck + [f"{c.name}: {found}" for c in self._checks if (found := _ask(c))]
@@ -64,6 +68,6 @@ class Watchdog:
 def _ask(check: Check) -> str | None:
     try:
         return check.ask()
-    except Exception as error:  # a check that cannot tell is no proof of health
+    except Exception as error:  # a check that fails does not prove health
         log.exception("check failed", check=check.name)
         return f"{type(error).__name__}: {error}"

@@ -1,1 +1,1 @@
-"""Metrics: what is counted, and what is measured of all jobs. Nothing here decides."""
+"""Metrics: counters of events, and gauges over all jobs. Nothing here decides."""

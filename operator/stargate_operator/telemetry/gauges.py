@@ -1,6 +1,7 @@
-"""Gauges of what is so now: of all jobs, and of this process.
+"""Gauges of the present state: of all jobs, and of this process.
 
-Only the leader tells of jobs. The gauges of a standby stay at 0, so that sums over replicas are right.
+Only the leader reports on jobs. The job gauges of a standby stay at 0, so that sums over replicas are
+right.
 """
 
 import asyncio
@@ -24,24 +25,26 @@ _jobs = Gauge("stargate_jobs", "Jobs by phase.", ["phase"], registry=registry)
 _ranks = Gauge("stargate_ranks", "Ranks of jobs by phase.", ["phase"], registry=registry)
 _rank_seconds = Counter(
     "stargate_rank_seconds",
-    "Ranks times seconds by the phase of their job: where the machines' time goes.",
+    "Ranks times seconds by the phase of their job. It shows how the machines' time is used.",
     ["phase"],
     registry=registry,
 )
 _oldest_wait = Gauge(
     "stargate_oldest_wait_seconds",
-    "Longest that a job of the phase has been without a running gang.",
+    "Longest time that a job in the phase has been without a running gang.",
     ["phase"],
     registry=registry,
 )
 _unsaved_seconds = Gauge(
     "stargate_oldest_checkpoint_seconds",
-    "Longest that a running job has trained since its last complete checkpoint, or since it ran.",
+    "Longest time that a running job has trained since its last complete checkpoint, or since its"
+    " attempt ran.",
     registry=registry,
 )
 _unsaved_intervals = Gauge(
     "stargate_oldest_checkpoint_intervals",
-    "Longest since a running job's last complete checkpoint, in its checkpoint intervals at its pace.",
+    "Longest time since a running job's last complete checkpoint, in checkpoint intervals of that job at"
+    " its present speed.",
     registry=registry,
 )
 _longest_silence = Gauge(
@@ -51,7 +54,7 @@ _longest_silence = Gauge(
 )
 _most_failures = Gauge(
     "stargate_most_failures_since_checkpoint",
-    "Most counted failures that an unfinished job has had since its last complete checkpoint.",
+    "Most failures that an unfinished job has had since its last complete checkpoint.",
     registry=registry,
 )
 
@@ -61,7 +64,7 @@ for _phase in Phase:
 
 @dataclass(frozen=True)
 class Sources:
-    """Where the gauges are read."""
+    """The functions that the gauges are read from."""
 
     jobs: Iterable[StargateJob]
     reports_of: Callable[[str], Reports]
@@ -76,7 +79,8 @@ class Sources:
 
 
 async def keep_gauges(sources: Sources) -> None:
-    """A standby knows the same jobs as the leader, and says nothing of them."""
+    """Sets the gauges every few seconds. A standby knows the same jobs as the
+    leader but does not report on them."""
     looked, ranks = sources.monotonic(), dict[Phase, int]()
     while True:
         now = sources.monotonic()
@@ -88,7 +92,7 @@ async def keep_gauges(sources: Sources) -> None:
 
 def _of_jobs(sources: Sources) -> Survey:
     found = survey(sources.jobs, sources.reports_of, sources.clock())
-    jobs_stand(found)
+    jobs_surveyed(found)
     return found
 
 
@@ -102,7 +106,7 @@ def _of_process(sources: Sources) -> None:
         metrics.watch_age(watch, seconds)
 
 
-def jobs_stand(survey: Survey) -> None:
+def jobs_surveyed(survey: Survey) -> None:
     for phase in Phase:
         _jobs.labels(phase.value).set(survey.jobs[phase])
         _ranks.labels(phase.value).set(survey.ranks[phase])

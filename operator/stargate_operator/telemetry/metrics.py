@@ -1,9 +1,9 @@
-"""Everything the operator counts, and the one place that names it.
+"""The operator's counters and gauges, and the functions that record them.
 
-Others record through these functions alone. No label holds a job, pod, node or namespace:
-the number of series must not grow with the number of jobs. What an alert must know of single jobs is
-told as the worst of them; the alert's text says how to find it. What is told of jobs, the leader
-tells alone: a standby's gauges stay at 0, so that sums over replicas are right.
+Other modules record through these functions alone. No label names a job, pod, node or namespace: the
+number of series must not grow with the number of jobs. For alerts on single jobs a metric has the worst
+value of all jobs, and the alert's text says how to find the job. Only the leader reports on jobs: a
+standby's gauges stay at 0, so that sums over replicas are right.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from prometheus_client.process_collector import ProcessCollector
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
-# A series more for each counter, and nobody asks for it.
+# Without this each counter has one more series, which nobody uses.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 registry = CollectorRegistry(auto_describe=True)
 ProcessCollector(registry=registry)
@@ -41,13 +41,13 @@ _pass_seconds = Histogram(
 )
 _pass_lag = Histogram(
     "stargate_reconcile_lag_seconds",
-    "From when a pass was due to its begin.",
+    "Time from when a pass was due until it began.",
     buckets=_PASS_BUCKETS,
     registry=registry,
 )
 _queue_depth = Gauge(
     "stargate_queue_depth",
-    "What waits now: passes that are due, pods to create or delete, requests for a turn, events.",
+    "Waiting now: passes that are due, pods to create or delete, requests for their turn, events.",
     ["queue"],
     registry=registry,
 )
@@ -72,33 +72,33 @@ _api_requests = Counter(
 )
 _api_seconds = Histogram(
     "stargate_api_request_duration_seconds",
-    "Duration of a request to the API server by verb; of a watch, until it is answered.",
+    "Duration of a request to the API server by verb; for a watch, until the answer begins.",
     ["verb"],
     buckets=_API_BUCKETS,
     registry=registry,
 )
 _api_throttled = Counter(
-    "stargate_api_throttled", "Answers 429 of the API server.", registry=registry
+    "stargate_api_throttled", "Answers 429 from the API server.", registry=registry
 )
 _api_concurrency = Gauge(
     "stargate_api_concurrency_limit",
-    "Writes that may be in flight now; 429s lower it.",
+    "Writes that may be in flight now; answers 429 lower it.",
     registry=registry,
 )
 _reports = Counter(
-    "stargate_reports", "Reports of workers by the code answered.", ["code"], registry=registry
+    "stargate_reports", "Reports of workers by the code of the answer.", ["code"], registry=registry
 )
 _report_connections = Gauge(
     "stargate_report_connections", "Open connections of the report server.", registry=registry
 )
 _report_turned_away = Counter(
     "stargate_report_connections_turned_away",
-    "Connections closed because their address holds too many.",
+    "Connections closed because their address has too many open connections.",
     registry=registry,
 )
 _token_reviews = Counter(
     "stargate_token_reviews",
-    "TokenReviews: authenticated, refused, unavailable.",
+    "TokenReviews by outcome: authenticated, refused, unavailable.",
     ["outcome"],
     registry=registry,
 )
@@ -108,14 +108,14 @@ _start_time = Gauge(
 )
 _watch_age = Gauge(
     "stargate_watch_age_seconds",
-    "Since something, if only a bookmark, was last heard of a watch; bookmarks come every minute.",
+    "Time since the last event of a watch. Bookmarks count, and they come every minute.",
     ["watch"],
     registry=registry,
 )
 _informer_pods = Gauge("stargate_informer_pods", "Pods in the informer.", registry=registry)
 _unready_nodes = Gauge(
     "stargate_nodes_not_ready",
-    "Nodes that are not ready, and those that vanished within the hour.",
+    "Nodes that are not ready, and nodes that vanished within the last hour.",
     registry=registry,
 )
 _namespaces_refused = Gauge(
@@ -125,14 +125,14 @@ _namespaces_refused = Gauge(
 )
 _defaults = Gauge(
     "stargate_defaults",
-    "The install's defaults: standing as brought, left alone because somebody edited or made the"
+    "Defaults of the install: standing as installed, left_alone because somebody edited or made the"
     " object, failed.",
     ["state"],
     registry=registry,
 )
 _blocks_written = Counter(
     "stargate_compute_block_writes",
-    "Status writes of compute blocks: written, refused by a conflict or an error.",
+    "Status writes of compute blocks: written, or refused because of a conflict or an error.",
     ["outcome"],
     registry=registry,
 )
@@ -143,7 +143,7 @@ _block_seconds = Histogram(
     registry=registry,
 )
 _foreign_pods = Gauge(
-    "stargate_foreign_pods", "Pods of others that hold a node, as counted.", registry=registry
+    "stargate_foreign_pods", "Pods of others that hold a node.", registry=registry
 )
 _pods_given_up = Counter(
     "stargate_pods_given_up",
@@ -152,7 +152,7 @@ _pods_given_up = Counter(
 )
 _watch_restarts = Counter(
     "stargate_watch_restarts",
-    "Watches that ended and began anew.",
+    "Watches that ended and began again.",
     ["watch"],
     registry=registry,
 )
@@ -199,12 +199,13 @@ def pods_deleted(count: int = 1) -> None:
     _pods_deleted.inc(count)
 
 
-def event_told(type_: Literal["Normal", "Warning"]) -> None:
+def event_recorded(type_: Literal["Normal", "Warning"]) -> None:
     _events.labels(type_).inc()
 
 
 def api_answered(verb: str, code: int, seconds: float) -> None:
-    """Once per request: the children are kept, because finding them costs more than counting."""
+    """Counts one request. The labelled counters are kept, because a look-up
+    costs more than the count."""
     counter = _request_codes.get((verb, code))
     if counter is None:
         counter = _request_codes[verb, code] = _api_requests.labels(_known(verb), str(code))
@@ -260,7 +261,7 @@ def namespaces_refused(count: int) -> None:
     _namespaces_refused.set(count)
 
 
-def defaults_stand(counts: Mapping[str, int]) -> None:
+def defaults_by_state(counts: Mapping[str, int]) -> None:
     for state, count in counts.items():
         _defaults.labels(state).set(count)
 
@@ -290,7 +291,7 @@ def watch_age(watch: str, seconds: float) -> None:
 
 
 def watch_begins(watch: str) -> None:
-    """At 0 until it begins anew."""
+    """Creates the series, at 0 until the watch begins again."""
     _watch_restarts.labels(watch)
 
 
@@ -303,5 +304,5 @@ def exposition() -> bytes:
 
 
 def value(name: str, labels: Mapping[str, str] | None = None) -> float:
-    """What a sample stands at; 0 if it was never recorded. For tests and summaries."""
+    """The value of a sample, or 0 if it was never recorded. For tests and summaries."""
     return registry.get_sample_value(name, dict(labels or {})) or 0.0

@@ -1,4 +1,5 @@
-"""Counts what each status write tells: attempts that ended, gangs that came to run, training lost."""
+"""Counts what a status write changes: ended attempts, gangs that began to run,
+lost training, reports."""
 
 from datetime import datetime
 
@@ -12,29 +13,29 @@ _GANG_BUCKETS = (1, 2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 450, 600)
 _LAG_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _report_lag = Histogram(
     "stargate_report_lag_seconds",
-    "From a report of rank 0 to the status that tells of it.",
+    "Time from a report of rank 0 until the status has it.",
     buckets=_LAG_BUCKETS,
     registry=registry,
 )
 _lost_rank_seconds = Counter(
     "stargate_lost_rank_seconds",
-    "Ranks times seconds of training that are trained again, counted when an attempt ends.",
+    "Ranks times seconds of training that must be repeated, counted when an attempt ends.",
     registry=registry,
 )
 _regained_rank_seconds = Counter(
     "stargate_regained_rank_seconds",
-    "Of the lost ones, those that a save at the last moment kept after all.",
+    "Lost rank seconds that a late checkpoint saved after all.",
     registry=registry,
 )
 _gang_start = Histogram(
     "stargate_gang_start_seconds",
-    "From an attempt's start to every rank running.",
+    "Time from the start of an attempt until all ranks run.",
     buckets=_GANG_BUCKETS,
     registry=registry,
 )
 _gang_restart = Histogram(
     "stargate_gang_restart_seconds",
-    "From a failure to every rank of the next attempt running.",
+    "Time from a failure until all ranks of the next attempt run.",
     buckets=_GANG_BUCKETS,
     registry=registry,
 )
@@ -43,20 +44,20 @@ _attempts = Counter(
 )
 
 for _cause in Cause:
-    _attempts.labels(_cause.value)  # at 0: the first of a cause is an increase too
+    _attempts.labels(_cause.value)  # starts at 0, so that the first of a cause is an increase too
 
 
 def count(before: StargateJobStatus, after: StargateJobStatus, now: datetime) -> None:
-    """Of one status write: attempts that ended, gangs that came to run, what was told and lost."""
-    ended = {each.number for each in before.attempts if each.end}
-    ran = {each.number for each in before.attempts if each.running}
+    """Counts one status write, from the status before and after it."""
+    ended = {attempt.number for attempt in before.attempts if attempt.end}
+    ran = {attempt.number for attempt in before.attempts if attempt.running}
     for attempt in after.attempts:
         if attempt.cause and attempt.number not in ended:
             attempt_ended(attempt.cause)
         if attempt.running and attempt.number not in ran:
             _ran(attempt, after.attempts)
-    _told(before, after, now)
-    _lost(before, after)
+    _count_report(before, after, now)
+    _count_lost(before, after)
 
 
 def _ran(attempt: AttemptStatus, attempts: list[AttemptStatus]) -> None:
@@ -67,18 +68,19 @@ def _ran(attempt: AttemptStatus, attempts: list[AttemptStatus]) -> None:
             gang_restarted((attempt.running - previous.end).total_seconds())
 
 
-def _told(before: StargateJobStatus, after: StargateJobStatus, now: datetime) -> None:
+def _count_report(before: StargateJobStatus, after: StargateJobStatus, now: datetime) -> None:
     reported = after.progress.last_report_time if after.progress else None
     if reported and (before.progress is None or before.progress.last_report_time != reported):
         reports_written(max(0.0, (now - reported).total_seconds()))
 
 
-def _lost(before: StargateJobStatus, after: StargateJobStatus) -> None:
-    """Of the last attempt's size: a gang that changes its size ends an attempt first."""
-    stood = before.goodput.lost_seconds if before.goodput else 0.0
-    stands = after.goodput.lost_seconds if after.goodput else 0.0
-    if stands != stood and before.attempts:
-        training_lost((stands - stood) * before.attempts[-1].world_size)
+def _count_lost(before: StargateJobStatus, after: StargateJobStatus) -> None:
+    """The size is that of the last attempt, because a gang ends its attempt
+    before it changes its size."""
+    lost_before = before.goodput.lost_seconds if before.goodput else 0.0
+    lost_after = after.goodput.lost_seconds if after.goodput else 0.0
+    if lost_after != lost_before and before.attempts:
+        training_lost((lost_after - lost_before) * before.attempts[-1].world_size)
 
 
 def reports_written(lag: float) -> None:
@@ -86,7 +88,7 @@ def reports_written(lag: float) -> None:
 
 
 def training_lost(rank_seconds: float) -> None:
-    """Negative, where a save came after all."""
+    """Counts lost training. A negative number means that a late checkpoint saved it after all."""
     if rank_seconds > 0:
         _lost_rank_seconds.inc(rank_seconds)
     else:

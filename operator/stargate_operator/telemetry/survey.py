@@ -1,7 +1,7 @@
-"""How all jobs stand at one moment, in as many numbers as there are phases: what the gauges tell.
+"""Summarizes all jobs at one moment, for the gauges.
 
-Jobs are counted, and of what ages the worst is kept. Looks at jobs alone, never at their pods, and
-reads no clock.
+It counts jobs and keeps the worst value of each duration, so the number of values does not grow with the
+number of jobs. It looks at jobs alone, never at their pods, and reads no clock.
 """
 
 from collections import Counter
@@ -17,14 +17,18 @@ from stargate_types import StargateJob
 from stargate_types.status import AttemptStatus, Phase, StargateJobStatus
 
 WAITING: Final = (Phase.PENDING, Phase.QUEUED, Phase.STARTING, Phase.RESTARTING)
-"""Phases of a job that wants to run and does not."""
+"""Phases of a job that should run and does not."""
 
 
 @dataclass
 class Survey:
-    """`waits`: the longest that a job of the phase has been without a running gang. `unsaved…`: the
-    longest that a running job has trained since its last complete checkpoint; `silence`: since its
-    last report. `failures`: the most since a checkpoint. All in seconds but the intervals."""
+    """The counts of all jobs, and the worst values.
+
+    `waits`: the longest time that a job in the phase has been without a running gang. `unsaved…`: the
+    longest time that a running job has trained since its last complete checkpoint. `silence`: the
+    longest time since a running job's last report. `failures`: the most failures since a checkpoint.
+    Times are in seconds, and in checkpoint intervals for `unsaved_intervals`.
+    """
 
     jobs: Counter[Phase] = field(default_factory=Counter)
     ranks: Counter[Phase] = field(default_factory=Counter)
@@ -55,7 +59,7 @@ def survey(
 
 
 def _waits(status: StargateJobStatus, now: datetime) -> float:
-    """Since it ceased to be ready, through any number of attempts; not the time it was suspended."""
+    """Seconds since the job was last ready, over any number of attempts, without suspended time."""
     unready = [c.last_transition_time for c in status.conditions if c.type == Conditions.READY]
     resumed = [status.start_time] if status.start_time else []
     since = max([*unready, *resumed], default=now)
@@ -73,10 +77,10 @@ def _look_at_training(found: Survey, job: StargateJob, reports: Reports, now: da
 
 
 def _saved_or_ran(status: StargateJobStatus, now: datetime) -> datetime:
-    """What is trained after it is lost with the attempt."""
+    """The time after which training is lost if the attempt ends: the last checkpoint, or the start."""
     attempt: AttemptStatus = status.attempts[-1]
     complete = checkpoints.complete(status.checkpoints)
-    saved = [each.time for each in complete if each.attempt == attempt.number]
+    saved = [checkpoint.time for checkpoint in complete if checkpoint.attempt == attempt.number]
     return max([attempt.running or now, *saved])
 
 

@@ -259,8 +259,9 @@ class Recorder:
             )
             watches.add_done_callback(lambda _: ended.set())
             await ended.wait()
-            await connector.close(abort_ssl=True)
-            watches.cancel()
+            aborted = connector.close(abort_ssl=True)
+            watches.cancel()  # before any of them sees that the connector is closed
+            await aborted
             with contextlib.suppress(asyncio.CancelledError):
                 await watches
 

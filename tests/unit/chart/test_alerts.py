@@ -65,16 +65,16 @@ def promtool(*arguments: str) -> str:
     return done.stdout
 
 
-def test_the_rules_are_rules() -> None:
+def test_promtool_accepts_the_rules() -> None:
     assert f"{len(SHIPPED)} rules found" in promtool("check", "rules", str(RULES))
 
 
-def test_every_alert_has_a_course() -> None:
+def test_every_alert_has_a_test_course() -> None:
     assert COURSES.keys() == SHIPPED.keys()
 
 
 @pytest.mark.parametrize("name", COURSES)
-def test_it_is_quiet_before_its_cause_and_fires_after(name: str, tmp_path: Path) -> None:
+def test_alert_fires_only_after_its_cause(name: str, tmp_path: Path) -> None:
     course = COURSES[name]
     firing = f'count(ALERTS{{alertname="{name}", alertstate="firing"}}) or vector(0)'
     expected = [
@@ -98,7 +98,7 @@ def test_it_is_quiet_before_its_cause_and_fires_after(name: str, tmp_path: Path)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_it_says_what_is_wrong_what_to_do_and_how_bad_it_is(name: str) -> None:
+def test_alert_names_problem_action_and_severity(name: str) -> None:
     rule = SHIPPED[name]
     assert rule["labels"]["severity"] in ("info", "warning", "critical")
     assert rule["annotations"]["summary"].endswith(".")
@@ -106,7 +106,7 @@ def test_it_says_what_is_wrong_what_to_do_and_how_bad_it_is(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_its_expression_ends_in_its_threshold_which_the_chart_may_replace(name: str) -> None:
+def test_alert_expression_ends_in_its_threshold(name: str) -> None:
     *_, comparison, threshold = SHIPPED[name]["expr"].split()
     assert comparison in ("<", ">")
     float(threshold)

@@ -1,4 +1,4 @@
-"""The report server's certificate, from wherever it comes, is one that workers trust."""
+"""Workers trust the report server's certificate, from each of its sources."""
 
 import base64
 import socket
@@ -26,7 +26,7 @@ def files(folder: Path) -> dict[str, Path]:
     return found
 
 
-def test_workers_trust_it_as_strictly_as_python_can(tmp_path: Path) -> None:
+def test_workers_trust_the_certificate_in_strict_mode(tmp_path: Path) -> None:
     """Python 3.13 checks this strictly by itself."""
     found = files(tmp_path)
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -41,7 +41,7 @@ def test_workers_trust_it_as_strictly_as_python_can(tmp_path: Path) -> None:
     serving.join()
 
 
-def test_it_is_ecdsa_and_for_the_report_service_alone(tmp_path: Path) -> None:
+def test_certificate_is_ecdsa_for_the_report_service_alone(tmp_path: Path) -> None:
     leaf = x509.load_pem_x509_certificate(files(tmp_path)["tls.crt"].read_bytes())
     assert isinstance(leaf.public_key(), ec.EllipticCurvePublicKey)
     names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -52,7 +52,7 @@ def test_it_is_ecdsa_and_for_the_report_service_alone(tmp_path: Path) -> None:
     }
 
 
-def test_it_says_until_when_it_holds(tmp_path: Path) -> None:
+def test_certificate_annotation_has_its_expiry(tmp_path: Path) -> None:
     secret = rendered().one("Secret", SECRET)
     until = datetime.fromisoformat(secret["metadata"]["annotations"]["stargate.dev/not-after"])
     leaf = x509.load_pem_x509_certificate(files(tmp_path)["tls.crt"].read_bytes())
@@ -60,19 +60,19 @@ def test_it_says_until_when_it_holds(tmp_path: Path) -> None:
     assert until.replace(tzinfo=UTC) > datetime.now(UTC) + timedelta(days=3640)
 
 
-def test_it_outlives_its_release() -> None:
+def test_certificate_outlives_its_release() -> None:
     annotations = rendered().one("Secret", SECRET)["metadata"]["annotations"]
     assert annotations["helm.sh/resource-policy"] == "keep"
 
 
-def test_the_key_of_its_ca_is_nowhere() -> None:
+def test_ca_key_is_not_kept() -> None:
     assert set(rendered().one("Secret", SECRET)["data"]) == {"ca.crt", "tls.crt", "tls.key"}
 
 
 THEIRS = "certificate: {existingSecret: theirs}"
 
 
-def test_a_secret_of_theirs_is_mounted_and_none_is_made() -> None:
+def test_existing_secret_is_mounted_and_none_is_made() -> None:
     found = rendered(THEIRS)
     assert not found.of("Secret")
     mounted = found.pod["spec"]["volumes"][0]["secret"]["secretName"]
@@ -80,7 +80,7 @@ def test_a_secret_of_theirs_is_mounted_and_none_is_made() -> None:
     assert found.of("Pod")[0]["spec"]["volumes"][0]["secret"]["secretName"] == "theirs"
 
 
-def test_cert_manager_issues_it_from_a_ca_that_keeps_its_key() -> None:
+def test_cert_manager_issues_the_certificate_from_its_ca() -> None:
     found = rendered(EVERYTHING)
     assert not found.of("Secret")
     leaf, ca = found.one("Certificate")["spec"], found.one("Certificate", "stargate-operator-ca")
@@ -98,7 +98,7 @@ def test_cert_manager_issues_it_from_a_ca_that_keeps_its_key() -> None:
 
 
 @pytest.mark.parametrize("kind", ["Issuer", "ClusterIssuer"])
-def test_or_from_an_issuer_of_theirs(kind: str) -> None:
+def test_cert_manager_issues_from_a_named_issuer(kind: str) -> None:
     reference = f"{{kind: {kind}, name: ours}}"
     found = rendered(f"certificate: {{certManager: {{enabled: true, issuerRef: {reference}}}}}")
     assert found.one("Certificate")["spec"]["issuerRef"] == {"kind": kind, "name": "ours"}

@@ -1,4 +1,4 @@
-"""The chart's Deployment and Services fit what the operator expects of its surroundings."""
+"""The chart's Deployment and Services fit the defaults of the operator."""
 
 import re
 from typing import Any
@@ -29,7 +29,7 @@ def test_workers_find_the_leader_under_the_default_report_url() -> None:
     assert service["spec"]["selector"][LABEL_LEADER] == "true"
 
 
-def test_in_another_namespace_they_find_it_there() -> None:
+def test_workers_find_the_leader_in_another_namespace() -> None:
     found = rendered("", "--namespace", "elsewhere").container["env"]
     assert {
         "name": "STARGATE_REPORTS_URL",
@@ -37,7 +37,7 @@ def test_in_another_namespace_they_find_it_there() -> None:
     } in found
 
 
-def test_every_replica_s_metrics_are_found_whether_or_not_it_is_ready() -> None:
+def test_metrics_service_selects_unready_replicas_too() -> None:
     spec = rendered().one("Service", "stargate-operator-metrics")["spec"]
     assert spec["clusterIP"] == "None"
     assert spec["publishNotReadyAddresses"]
@@ -45,7 +45,7 @@ def test_every_replica_s_metrics_are_found_whether_or_not_it_is_ready() -> None:
 
 
 @both
-def test_the_services_and_the_budget_select_the_operator_s_pods_alone(values: str) -> None:
+def test_services_and_budget_select_only_operator_pods(values: str) -> None:
     objects = rendered(values)
     labels = objects.pod["metadata"]["labels"].items()
     (test_pod,) = objects.of("Pod")
@@ -57,12 +57,12 @@ def test_the_services_and_the_budget_select_the_operator_s_pods_alone(values: st
         assert not stated <= test_pod["metadata"]["labels"].items()
 
 
-def test_it_listens_on_its_default_ports() -> None:
+def test_operator_listens_on_its_default_ports() -> None:
     ports = {each["name"]: each["containerPort"] for each in rendered().container["ports"]}
     assert ports == {"reports": SETTINGS.reports_port, "probes": SETTINGS.probes_port}
 
 
-def test_its_certificate_is_where_it_looks() -> None:
+def test_certificate_is_mounted_at_its_default_path() -> None:
     mount = rendered().container["volumeMounts"][0]["mountPath"]
     files = (SETTINGS.reports_certificate, SETTINGS.reports_key, SETTINGS.reports_ca)
     assert {str(each.parent) for each in files} == {mount}
@@ -71,7 +71,7 @@ def test_its_certificate_is_where_it_looks() -> None:
 
 
 @both
-def test_every_pod_is_restricted_and_writes_nowhere(values: str) -> None:
+def test_every_pod_is_restricted_and_read_only(values: str) -> None:
     objects = rendered(values)
     for pod in (objects.pod["spec"], objects.of("Pod")[0]["spec"]):
         assert pod["securityContext"]["runAsNonRoot"]
@@ -84,7 +84,7 @@ def test_every_pod_is_restricted_and_writes_nowhere(values: str) -> None:
         assert container["resources"]["limits"]["memory"]
 
 
-def test_a_setting_reaches_the_operator_under_its_own_name() -> None:
+def test_value_reaches_the_operator_as_its_setting() -> None:
     values = environment(EVERYTHING)
     assert values["STARGATE_NODE_LOST_SECONDS"] == "60"
     assert values["STARGATE_LEASE_RETRY_SECONDS"] == "1.5"
@@ -99,29 +99,29 @@ def test_no_variable_is_stated_twice(values: str) -> None:
     assert len(names) == len(set(names))
 
 
-def test_it_is_told_which_namespaces_it_watches() -> None:
+def test_watched_namespaces_reach_the_operator() -> None:
     assert environment(EVERYTHING)["STARGATE_WATCH_NAMESPACES"] == "team-a,team-b"
     assert "STARGATE_WATCH_NAMESPACES" not in environment("")
 
 
-def test_what_it_reads_anew_when_it_changes_starts_no_pod_anew() -> None:
+def test_changed_defaults_restart_no_pod() -> None:
     assert rendered().pod == rendered("defaults: {computeBlocks: {cluster: {pue: 1.3}}}").pod
 
 
-def test_without_defaults_there_is_nothing_to_mount() -> None:
+def test_without_defaults_nothing_is_mounted() -> None:
     objects = rendered("defaults: {enabled: false}")
     assert not objects.of("ConfigMap")
     assert [each["name"] for each in objects.pod["spec"]["volumes"]] == ["tls"]
     assert not [each for each in objects.container["env"] if "DEFAULTS" in each["name"]]
 
 
-def test_a_rollout_never_takes_a_replica_before_its_successor_is_warm() -> None:
+def test_rollout_keeps_all_replicas_until_new_ones_are_ready() -> None:
     rolling = rendered().one("Deployment")["spec"]["strategy"]["rollingUpdate"]
     assert rolling == {"maxSurge": 1, "maxUnavailable": 0}
     assert rendered().one("PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
 
 
-def test_replicas_of_one_revision_are_spread_over_nodes_as_far_as_there_are_some() -> None:
+def test_replicas_of_a_revision_prefer_separate_nodes() -> None:
     (spread,) = rendered().pod["spec"]["topologySpreadConstraints"]
     selected = spread["labelSelector"]["matchLabels"].items()
     assert selected <= rendered().pod["metadata"]["labels"].items()
@@ -130,7 +130,7 @@ def test_replicas_of_one_revision_are_spread_over_nodes_as_far_as_there_are_some
     assert spread["matchLabelKeys"] == ["pod-template-hash"]
 
 
-def test_what_a_site_says_of_its_pods_is_theirs() -> None:
+def test_site_values_of_pods_are_rendered() -> None:
     pod = rendered(EVERYTHING).pod
     assert pod["metadata"]["labels"]["example.com/team"] == "platform"
     assert pod["metadata"]["annotations"]["example.com/team"] == "platform"
@@ -141,7 +141,7 @@ def test_what_a_site_says_of_its_pods_is_theirs() -> None:
     assert {"name": "HTTPS_PROXY", "value": "http://proxy:3128"} in spec["containers"][0]["env"]
 
 
-def test_no_label_of_a_site_s_takes_the_pods_from_their_services() -> None:
+def test_site_labels_do_not_break_service_selectors() -> None:
     labels = rendered("podLabels: {app.kubernetes.io/name: other}").pod["metadata"]["labels"]
     assert labels["app.kubernetes.io/name"] == "stargate-operator"
 
@@ -150,7 +150,7 @@ def image(values: str) -> str:
     return str(rendered(values).container["image"])
 
 
-def test_the_image_is_this_version_s_unless_another_is_named() -> None:
+def test_image_has_this_version_by_default() -> None:
     assert re.fullmatch(r"ghcr\.io/stargate-dev/operator:\d+\.\d+\.\d+", image(""))
     assert image("image: {tag: v2}") == "ghcr.io/stargate-dev/operator:v2"
     digest = f"sha256:{'a' * 64}"
@@ -162,7 +162,7 @@ def probe(name: str) -> Json:
     return dict(rendered().container[name])
 
 
-def test_the_kubelet_asks_where_the_operator_answers() -> None:
+def test_kubelet_probes_use_the_operator_s_paths() -> None:
     paths = {each: probe(each)["httpGet"]["path"] for each in PROBES}
     assert paths == PROBES
     assert {probe(each)["httpGet"]["port"] for each in PROBES} == {"probes"}

@@ -1,4 +1,4 @@
-"""What the chart brings for a Prometheus Operator and Grafana, each only where it is asked for."""
+"""The chart's objects for a Prometheus Operator and Grafana, which are off by default."""
 
 import json
 from typing import Any
@@ -21,12 +21,12 @@ def rendered(template: str, part: str, **values: Any) -> Json:
 
 
 @pytest.mark.parametrize("part", ["servicemonitor", "prometheusrule", "dashboard"])
-def test_without_being_asked_it_brings_nothing_that_needs_their_crds(part: str) -> None:
+def test_monitoring_objects_are_off_by_default(part: str) -> None:
     with pytest.raises(HelmError, match="could not find template"):
         chart.template(f"{part}.yaml")
 
 
-def test_every_replica_is_scraped() -> None:
+def test_service_monitor_scrapes_every_replica() -> None:
     monitor = rendered("servicemonitor.yaml", "serviceMonitor", interval="10s", labels={"a": "b"})
     services = yaml.safe_load_all(chart.template("service.yaml"))
     (service,) = [s for s in services if s["metadata"]["name"].endswith("-metrics")]
@@ -39,7 +39,7 @@ def test_every_replica_is_scraped() -> None:
     assert endpoint["interval"] == "10s"
 
 
-def test_an_alert_s_threshold_patience_and_severity_are_values() -> None:
+def test_alert_threshold_duration_and_severity_are_values() -> None:
     shipped = alerts(rule_file())["StargateGangStuck"]
     own = {"threshold": 60, "for": "5s", "severity": "page"}
     changed = alerts(rule_file({"StargateGangStuck": own}))["StargateGangStuck"]
@@ -48,27 +48,27 @@ def test_an_alert_s_threshold_patience_and_severity_are_values() -> None:
     assert changed["annotations"] == shipped["annotations"]
 
 
-def test_an_alert_can_be_left_out() -> None:
+def test_alert_can_be_disabled() -> None:
     left = alerts(rule_file({"StargateJobQueuedLong": {"enabled": False}}))
     assert alerts(rule_file()).keys() - left.keys() == {"StargateJobQueuedLong"}
 
 
-def test_an_override_of_no_alert_is_refused() -> None:
+def test_override_of_an_unknown_alert_is_refused() -> None:
     with pytest.raises(HelmError, match="there is no alert StargateGangStruck"):
         rule_file({"StargateGangStruck": {"enabled": False}})
 
 
-def test_grafana_s_sidecar_finds_the_dashboard_as_it_lies_in_the_chart() -> None:
+def test_grafana_sidecar_finds_the_chart_s_dashboard() -> None:
     found = rendered("dashboard.yaml", "dashboard", labels={"team": "ml"})
     assert found["metadata"]["labels"].items() >= {"grafana_dashboard": "1", "team": "ml"}.items()
     assert found["data"]["stargate.json"].rstrip() == dashboard.FILE.read_text().rstrip()
 
 
-def test_the_dashboard_is_the_one_that_is_written_down() -> None:
+def test_dashboard_file_is_up_to_date() -> None:
     assert dashboard.FILE.read_text() == dashboard.text(), "run `make manifests`"
 
 
-def test_its_panels_cover_no_other_and_leave_no_hole() -> None:
+def test_dashboard_panels_neither_overlap_nor_leave_gaps() -> None:
     cells: set[tuple[int, int]] = set()
     for panel in json.loads(dashboard.text())["panels"]:
         at = panel["gridPos"]

@@ -1,4 +1,4 @@
-"""What Helm says after an install is short and true."""
+"""The notes that Helm prints after an install are short and true."""
 
 import re
 import textwrap
@@ -23,19 +23,19 @@ def job(said: str) -> StargateJob:
     return StargateJob.model_validate(yaml.safe_load(textwrap.dedent(manifest[1])))
 
 
-def test_they_fit_a_screen() -> None:
+def test_notes_fit_a_screen() -> None:
     lines = notes().splitlines()
     assert len(lines) < 45
     assert max(map(len, lines)) <= 120
 
 
-def test_what_they_name_is_there() -> None:
+def test_notes_name_existing_objects() -> None:
     assert "rollout status deployment/stargate-operator" in notes()
     assert "helm -n stargate-system test stargate-operator" in notes()
     assert rendered().one("Deployment")["metadata"]["namespace"] == chart.NAMESPACE
 
 
-def test_the_job_runs_on_what_the_chart_brings() -> None:
+def test_job_in_the_notes_uses_the_chart_s_defaults() -> None:
     spec = job(notes()).spec
     defaults = rendered().one("ConfigMap", "stargate-operator-defaults")["data"].values()
     brought = [yaml.safe_load(text)["spec"] for text in defaults]
@@ -44,13 +44,13 @@ def test_the_job_runs_on_what_the_chart_brings() -> None:
     assert spec.dataset_path.partition("://")[0] in schemes
 
 
-def test_the_job_lies_where_its_operator_looks() -> None:
+def test_job_in_the_notes_is_in_a_watched_namespace() -> None:
     said = notes(EVERYTHING)
     assert "runs the jobs of team-a, team-b." in said
     assert "kubectl -n team-a apply -f -" in said
 
 
-def test_a_certificate_of_the_chart_s_own_comes_with_a_warning() -> None:
+def test_self_signed_certificate_comes_with_a_warning() -> None:
     assert "certificate.existingSecret" in notes()
     assert "certificate.existingSecret" not in notes("certificate: {existingSecret: theirs}")
 
@@ -58,6 +58,6 @@ def test_a_certificate_of_the_chart_s_own_comes_with_a_warning() -> None:
 @pytest.mark.parametrize(
     "values", ["defaults: {enabled: false}", "defaults: {acceleratorClasses: null}"]
 )
-def test_they_promise_nothing_that_was_left_out(values: str) -> None:
+def test_notes_name_no_disabled_part(values: str) -> None:
     assert "have the resource" in notes()
     assert "have the resource" not in notes(values)

@@ -17,11 +17,11 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return found
 
 
-def test_it_renders_as_the_folder_does_the_crds_too(archive: Path) -> None:
+def test_package_renders_like_the_folder(archive: Path) -> None:
     text = chart.helm("template", chart.NAME, str(archive), *chart.on(chart.NAMESPACE))
     found = [each for each in yaml.load_all(text, yaml.CSafeLoader) if each]
     assert {f"{each['kind']}/{each['metadata']['name']}" for each in found} == rendered().names
 
 
-def test_helm_finds_nothing_wrong_with_it() -> None:
+def test_helm_lint_accepts_the_chart() -> None:
     assert "0 chart(s) failed" in chart.helm("lint", "--strict", str(chart.CHART))

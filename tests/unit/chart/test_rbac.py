@@ -1,4 +1,4 @@
-"""The shipped rules, word by word: a right more is a hole, a right less an operator that fails."""
+"""The chart's RBAC rules, each listed: one more is a security hole, one less makes the operator fail."""
 
 from collections.abc import Iterator
 
@@ -75,7 +75,7 @@ def table(role: Json) -> dict[str, str]:
     return rows
 
 
-def test_the_chart_holds_these_and_no_other() -> None:
+def test_chart_has_only_these_roles() -> None:
     found = {name for name in rendered().names if name.partition("/")[0] in KINDS}
     assert found == {
         "ClusterRole/stargate-catalog-reader",
@@ -109,7 +109,7 @@ def test_with_watched_namespaces_it_writes_in_them_and_nowhere_else() -> None:
     assert table(found.one("Role")) == OWN_NAMESPACE
 
 
-def test_in_each_of_them_the_role_is_the_operator_s() -> None:
+def test_each_watched_namespace_binds_the_operator_s_role() -> None:
     bindings = rendered(EVERYTHING).of("RoleBinding")[1:]
     assert [each["metadata"]["namespace"] for each in bindings] == ["team-a", "team-b"]
     for each in bindings:
@@ -118,24 +118,24 @@ def test_in_each_of_them_the_role_is_the_operator_s() -> None:
         assert each["subjects"] == [OPERATOR]
 
 
-def test_without_defaults_it_only_reads_the_catalogue() -> None:
+def test_without_defaults_the_operator_only_reads_the_catalog() -> None:
     found = table(rendered("defaults: {enabled: false}").one("ClusterRole"))
     assert {found[each] for each in CATALOG} == {"list watch"}
 
 
-def test_it_holds_the_lease_that_it_is_told_to_and_no_other() -> None:
+def test_operator_has_rights_to_one_lease_only() -> None:
     found = table(rendered("settings: {leaseName: other}").one("Role"))
     assert found["coordination.k8s.io/leases/other"] == "get update"
     assert "coordination.k8s.io/leases/stargate-operator" not in found
 
 
-def test_who_brings_roles_of_their_own_gets_none() -> None:
+def test_no_role_is_made_when_rbac_is_off() -> None:
     found = rendered("rbac: {create: false}\nserviceAccount: {create: false, name: mine}")
     assert not [name for name in found.names if name.partition("/")[0] in KINDS]
     assert found.pod["spec"]["serviceAccountName"] == "mine"
 
 
-def test_the_catalog_is_there_for_everybody_to_read() -> None:
+def test_everybody_may_read_the_catalog() -> None:
     assert table(rendered().one("ClusterRole", "stargate-catalog-reader")) == CATALOG
 
 
@@ -144,7 +144,7 @@ def test_people_s_rights_in_their_namespace() -> None:
     assert table(rendered().one("ClusterRole", "stargate-reader")) == READER
 
 
-def test_who_may_edit_or_view_a_namespace_has_them_without_a_binding() -> None:
+def test_edit_and_view_roles_include_the_jobs() -> None:
     def joins(role: str) -> set[str]:
         labels = rendered().one("ClusterRole", role)["metadata"]["labels"]
         return {key.rpartition("-")[2] for key, value in labels.items() if value == "true"}
@@ -175,7 +175,7 @@ def test_who_holds_which_role() -> None:
 
 
 @pytest.mark.parametrize("values", ["", EVERYTHING], ids=["defaults", "everything"])
-def test_no_rule_speaks_of_secrets_or_of_everything(values: str) -> None:
+def test_no_rule_names_secrets_or_wildcards(values: str) -> None:
     named = {
         word
         for role in roles(rendered(values))

@@ -1,4 +1,4 @@
-"""docs/rights.md has each rule of the chart, once, and none more."""
+"""docs/rights.md has each rule of the chart once, and no other."""
 
 import re
 
@@ -36,5 +36,5 @@ def of_a_team() -> Json:
     ],
     ids=["the cluster's", "a team's", "its own namespace's"],
 )
-def test_the_page_tells_each_rule_once(places: tuple[str, ...], role: Json) -> None:
+def test_page_lists_each_rule_once(places: tuple[str, ...], role: Json) -> None:
     assert sorted(told(*places)) == sorted(granted([role]))

@@ -1,4 +1,4 @@
-"""What may be left out is, and what the chart holds beside its pods fits them."""
+"""Each switch of the chart removes its objects, and the objects beside the pods fit the pods."""
 
 from pathlib import Path
 
@@ -20,27 +20,27 @@ SWITCHES = {
 
 
 @pytest.mark.parametrize("switch", SWITCHES)
-def test_a_switch_takes_its_own_kind_out_and_no_other(switch: str) -> None:
+def test_switch_removes_only_its_own_kind(switch: str) -> None:
     left = rendered(f"{switch}: {{enabled: false}}").names
     gone = {name.partition("/")[0] for name in rendered().names - left}
     assert gone == SWITCHES[switch]
     assert left <= rendered().names
 
 
-def test_a_network_policy_is_asked_for() -> None:
+def test_network_policy_is_off_by_default() -> None:
     assert not rendered().of("NetworkPolicy")
     assert rendered("networkPolicy: {enabled: true}").of("NetworkPolicy")
 
 
 @pytest.mark.parametrize("path", sorted((REPO / "crds").glob("*.yaml")), ids=lambda path: path.stem)
-def test_the_crds_are_those_of_the_repository_and_outlive_the_release(path: Path) -> None:
+def test_crds_equal_the_repository_s_and_outlive_the_release(path: Path) -> None:
     stated = yaml.load(path.read_text(), yaml.CSafeLoader)
     shipped = rendered().one("CustomResourceDefinition", stated["metadata"]["name"])
     assert shipped["spec"] == stated["spec"]
     assert shipped["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
 
 
-def test_reports_come_from_everywhere_and_metrics_go_to_whom_the_site_names() -> None:
+def test_network_policy_opens_reports_to_all_and_metrics_to_some() -> None:
     reports, metrics = rendered(EVERYTHING).one("NetworkPolicy")["spec"]["ingress"]
     assert reports == {"ports": [{"port": "reports"}]}
     assert metrics["ports"] == [{"port": "probes"}]
@@ -50,7 +50,7 @@ def test_reports_come_from_everywhere_and_metrics_go_to_whom_the_site_names() ->
     assert test_pod["podSelector"]["matchLabels"] == pod["metadata"]["labels"]
 
 
-def test_it_talks_to_dns_and_the_api_server_alone() -> None:
+def test_egress_is_dns_and_the_api_server_alone() -> None:
     names, server = rendered(EVERYTHING).one("NetworkPolicy")["spec"]["egress"]
     assert {each["port"] for each in names["ports"]} == {53}
     assert {each["port"] for each in server["ports"]} == {443, 6443}
@@ -60,7 +60,7 @@ def test_it_talks_to_dns_and_the_api_server_alone() -> None:
     ] == ["Ingress"]
 
 
-def test_the_policies_know_the_operator_by_the_name_that_it_has() -> None:
+def test_policies_name_the_operator_s_service_account() -> None:
     found = rendered("serviceAccount: {name: other}", "--namespace", "elsewhere")
     for policy in found.of("ValidatingAdmissionPolicy"):
         conditions = " ".join(each["expression"] for each in policy["spec"]["matchConditions"])
@@ -68,14 +68,14 @@ def test_the_policies_know_the_operator_by_the_name_that_it_has() -> None:
         assert policy["spec"]["failurePolicy"] == "Fail"
 
 
-def test_every_policy_is_bound_and_denies() -> None:
+def test_every_admission_policy_is_bound_and_denies() -> None:
     policies = {each["metadata"]["name"] for each in rendered().of("ValidatingAdmissionPolicy")}
     bindings = rendered().of("ValidatingAdmissionPolicyBinding")
     assert {each["spec"]["policyName"] for each in bindings} == policies
     assert {tuple(each["spec"]["validationActions"]) for each in bindings} == {("Deny",)}
 
 
-def test_the_helm_test_asks_where_the_services_are() -> None:
+def test_helm_test_uses_the_services_addresses() -> None:
     (pod,) = rendered().of("Pod")
     assert pod["metadata"]["annotations"]["helm.sh/hook"] == "test"
     assert not pod["spec"]["automountServiceAccountToken"]

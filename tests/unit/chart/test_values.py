@@ -1,4 +1,4 @@
-"""A wrong value is refused before anything is rendered, in words that name it."""
+"""A wrong value is refused by name before anything is rendered."""
 
 import json
 from typing import Any
@@ -58,13 +58,13 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("values", REFUSED)
-def test_a_wrong_value_is_refused_by_name(values: str) -> None:
+def test_wrong_value_is_refused_by_name(values: str) -> None:
     with pytest.raises(HelmError) as refusal:
         chart.template(values=values)
     assert REFUSED[values] in str(refusal.value)
 
 
-def test_every_value_of_the_chart_is_known_to_the_schema() -> None:
+def test_schema_has_every_value() -> None:
     assert unknown("", VALUES, SCHEMA) == []
 
 
@@ -81,7 +81,7 @@ def unknown(path: str, values: dict[str, Any], schema: dict[str, Any]) -> list[s
     return found
 
 
-def test_every_setting_is_a_value_or_the_chart_s_own() -> None:
+def test_every_setting_is_a_value_or_set_by_the_chart() -> None:
     known = set(SCHEMA["properties"]["settings"]["properties"])
     named = {chart_reference.camel(each) for each in set(Settings.model_fields)}
     ours = {chart_reference.camel(each) for each in chart_reference.OF_THE_CHART}
@@ -89,7 +89,7 @@ def test_every_setting_is_a_value_or_the_chart_s_own() -> None:
     assert not known & ours
 
 
-def test_what_the_chart_says_of_its_values_is_up_to_date() -> None:
+def test_chart_reference_is_up_to_date() -> None:
     said = chart_reference.README.read_text()
     assert said == chart_reference.readme(said, chart_reference.VALUES.read_text()), OUTDATED
     schema = chart_reference.SCHEMA.read_text()
@@ -106,7 +106,7 @@ def test_every_value_is_described() -> None:
     assert all(each.description for each in described)
 
 
-def test_a_value_without_a_comment_is_found() -> None:
+def test_value_without_a_comment_is_reported() -> None:
     with pytest.raises(AssertionError, match=r"a\.c has no comment"):
         list(chart_reference.documented("a:\n  # -- Said.\n  b: 1\n  c: 2\n"))
 
@@ -119,7 +119,7 @@ MODELS: dict[str, type[StargateRuntime | AcceleratorClass | ComputeBlock]] = {
 
 
 @pytest.mark.parametrize("values", ["", EVERYTHING], ids=["defaults", "everything"])
-def test_the_defaults_are_of_our_own_types(values: str) -> None:
+def test_defaults_are_valid_objects(values: str) -> None:
     data = rendered(values).one("ConfigMap", "stargate-operator-defaults")["data"]
     objects = [yaml.safe_load(text) for text in data.values()]
     for each in objects:
@@ -135,7 +135,7 @@ def test_the_default_runtime_names_the_trainer_of_this_version() -> None:
     assert runtime["spec"]["image"] == f"ghcr.io/stargate-dev/trainer:{version}"
 
 
-def test_a_default_is_taken_out_by_null() -> None:
+def test_null_removes_a_default() -> None:
     values = "defaults: {runtimes: {default: null, ours: {image: x}}}"
     data = rendered(values).one("ConfigMap", "stargate-operator-defaults")["data"]
     assert [name for name in data if "runtime" in name] == ["stargateruntime.ours.yaml"]

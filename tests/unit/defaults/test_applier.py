@@ -1,4 +1,4 @@
-"""Defaults are brought once, kept to their files, and left alone where somebody had a hand in them."""
+"""Defaults are applied once, follow their files, and are left alone where somebody changed them."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
         yield Stage(server, Folder(tmp_path), client)
 
 
-async def test_they_are_applied_once_and_then_nothing_is_asked(stage: Stage) -> None:
+async def test_defaults_are_applied_once_and_then_left(stage: Stage) -> None:
     stage.folder.holds(a=text("a"), b=text("b", kind="ComputeBlock", spec={"pue": 1.2}))
     assert await stage.look() == [
         "default applied: AcceleratorClass a",
@@ -62,7 +62,7 @@ async def test_they_are_applied_once_and_then_nothing_is_asked(stage: Stage) -> 
     assert (stage.counted("standing"), stage.counted("failed")) == (2, 0)
 
 
-async def test_another_leader_that_finds_them_standing_writes_nothing(stage: Stage) -> None:
+async def test_next_leader_writes_no_applied_default(stage: Stage) -> None:
     stage.folder.holds(a=text("a"))
     await stage.look()
     stage.starts_to_lead()
@@ -71,7 +71,7 @@ async def test_another_leader_that_finds_them_standing_writes_nothing(stage: Sta
     assert stage.counted("standing") == 1
 
 
-async def test_a_newer_file_is_followed(stage: Stage) -> None:
+async def test_newer_file_is_applied(stage: Stage) -> None:
     stage.folder.holds(a=text("a"))
     await stage.look()
     stage.folder.holds(a=text("a", spec=NEWER))
@@ -79,7 +79,7 @@ async def test_a_newer_file_is_followed(stage: Stage) -> None:
     assert stage.server.objects["a"]["spec"] == NEWER
 
 
-async def test_an_edited_one_is_left_alone_over_restarts_and_newer_files(stage: Stage) -> None:
+async def test_edited_default_is_left_alone_for_good(stage: Stage) -> None:
     stage.folder.holds(a=text("a"))
     await stage.look()
     stage.server.edit("a", resourceName="nvidia.com/gpu")
@@ -91,20 +91,20 @@ async def test_an_edited_one_is_left_alone_over_restarts_and_newer_files(stage: 
     assert (stage.counted("standing"), stage.counted("left_alone")) == (0, 1)
 
 
-async def test_one_s_own_of_that_name_is_left_alone(stage: Stage) -> None:
+async def test_foreign_object_of_the_same_name_is_left_alone(stage: Stage) -> None:
     stage.server.own("a")
     stage.folder.holds(a=text("a"))
     assert await stage.look() == ["default left alone: AcceleratorClass a"]
     assert stage.server.applied == []
 
 
-async def test_a_field_that_somebody_else_has_set_is_theirs(stage: Stage) -> None:
+async def test_field_of_another_manager_is_left_alone(stage: Stage) -> None:
     stage.folder.holds(a=text("a"))
     stage.server.refusals["a"] = (409, "conflict with kubectl")
     assert await stage.look() == ["default left alone: AcceleratorClass a"]
 
 
-async def test_one_that_somebody_deleted_comes_back_with_the_next_leader(stage: Stage) -> None:
+async def test_deleted_default_returns_with_the_next_leader(stage: Stage) -> None:
     stage.folder.holds(a=text("a"))
     await stage.look()
     del stage.server.objects["a"]
@@ -113,7 +113,7 @@ async def test_one_that_somebody_deleted_comes_back_with_the_next_leader(stage: 
     assert await stage.look() == ["default applied: AcceleratorClass a"]
 
 
-async def test_one_that_is_no_longer_brought_stays(stage: Stage) -> None:
+async def test_object_of_a_removed_file_stays(stage: Stage) -> None:
     stage.folder.holds(a=text("a"), b=text("b"))
     await stage.look()
     stage.folder.holds(a=text("a"))
@@ -122,7 +122,7 @@ async def test_one_that_is_no_longer_brought_stays(stage: Stage) -> None:
     assert stage.counted("standing") == 1
 
 
-async def test_what_fails_stops_no_other_is_told_once_and_tried_again(stage: Stage) -> None:
+async def test_failed_default_is_logged_once_and_retried(stage: Stage) -> None:
     stage.server.refusals["b"] = (422, "spec.resourceName: no")
     stage.folder.holds(a=text("a"), b=text("b"), c="{", d=text("d"))
     said = await stage.look()
@@ -143,14 +143,14 @@ async def test_what_fails_stops_no_other_is_told_once_and_tried_again(stage: Sta
     assert (stage.counted("standing"), stage.counted("failed")) == (3, 1)
 
 
-async def test_one_object_in_two_files_is_taken_from_the_first(stage: Stage) -> None:
+async def test_object_in_two_files_is_taken_from_the_first(stage: Stage) -> None:
     stage.folder.holds(a=text("a"), b=text("a", spec=NEWER))
     said = await stage.look()
     assert said == ["default applied: AcceleratorClass a", "default not applied: b.yaml"]
     assert stage.server.objects["a"]["spec"] == SILICON
 
 
-async def test_a_folder_that_is_not_there_is_waited_for(tmp_path: Path, stage: Stage) -> None:
+async def test_missing_folder_is_tried_again(tmp_path: Path, stage: Stage) -> None:
     stage.folder = Folder(tmp_path / "later")
     stage.starts_to_lead()
     assert await stage.look() == [f"default not applied: {tmp_path / 'later'}"]
@@ -161,7 +161,7 @@ async def test_a_folder_that_is_not_there_is_waited_for(tmp_path: Path, stage: S
     assert await stage.look() == ["default applied: AcceleratorClass a"]
 
 
-def test_of_a_mounted_config_map_the_files_are_read_and_not_its_inner_workings(
+def test_hidden_entries_of_a_mounted_config_map_are_ignored(
     tmp_path: Path,
 ) -> None:
     data = tmp_path / "..2026_03_01"

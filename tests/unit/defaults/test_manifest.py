@@ -1,4 +1,4 @@
-"""A file states one object that an install may bring, or says what is wrong with it."""
+"""A file has one object that an install may apply, or is refused with the reason."""
 
 import json
 
@@ -15,14 +15,14 @@ def test_a_default_is_its_kind_its_name_and_its_spec() -> None:
     assert default.spec == SILICON
 
 
-def test_its_body_carries_the_spec_along() -> None:
+def test_body_has_the_spec_as_annotation() -> None:
     body = json.loads(read(text().encode()).body())
     assert "resourceVersion" not in body["metadata"]
     installed = body["metadata"]["annotations"]["stargate.dev/installed-spec"]
     assert json.loads(installed) == body["spec"] == SILICON
 
 
-def test_a_field_that_is_null_is_none() -> None:
+def test_null_field_is_left_out() -> None:
     default = read(text(spec={"a": None, "b": [{"c": None, "d": 1}]}).encode())
     assert default.spec == {"b": [{"d": 1}]}
 
@@ -45,7 +45,7 @@ def test_a_field_that_is_null_is_none() -> None:
         (text(metadata=None), "must be a name"),
     ],
 )
-def test_what_is_wrong_is_said(content: str, why: str) -> None:
+def test_bad_file_is_refused_with_its_reason(content: str, why: str) -> None:
     with pytest.raises(BadDefaultError, match=why):
         read(content.encode())
 

@@ -1,4 +1,4 @@
-"""A default is applied over nothing and over its own older self, never over what somebody edited."""
+"""A default is applied if it is missing or unedited, never over an object that somebody edited."""
 
 import json
 from typing import Any
@@ -23,19 +23,19 @@ def judged(wanted: Any, found: Live | None) -> Ownership:
     return judge(Default("StargateRuntime", "default", wanted), found)
 
 
-def test_what_is_not_there_is_applied() -> None:
+def test_missing_default_is_applied() -> None:
     assert judged(OLD, None).verdict == "apply"
 
 
-def test_what_stands_is_left_as_it_is() -> None:
+def test_equal_object_is_not_written() -> None:
     assert judged(OLD, live(OLD)) == Ownership("standing")
 
 
-def test_what_the_server_adds_is_no_edit() -> None:
+def test_field_added_by_the_server_is_no_edit() -> None:
     assert judged(OLD, live({**OLD, "podSecurity": "Restricted"})).verdict == "standing"
 
 
-def test_a_newer_default_follows_an_unedited_one() -> None:
+def test_newer_default_replaces_an_unedited_one() -> None:
     assert judged(NEW, live(OLD)).verdict == "apply"
 
 
@@ -52,26 +52,24 @@ def test_a_newer_default_follows_an_unedited_one() -> None:
     ],
 )
 @pytest.mark.parametrize("wanted", [OLD, NEW])
-def test_what_somebody_changed_or_removed_is_left_alone(
-    wanted: Any, edited: Any, field: str
-) -> None:
+def test_changed_or_removed_field_is_left_alone(wanted: Any, edited: Any, field: str) -> None:
     assert judged(wanted, live(edited)) == Ownership("left_alone", f"somebody changed {field}")
 
 
-def test_what_somebody_added_keeps_no_newer_default_away() -> None:
+def test_added_field_does_not_block_a_newer_default() -> None:
     added = {**OLD, "env": [{"name": "MINE", "value": "1"}, *OLD["env"]], "cpu": "4"}
     assert judged(OLD, live(added)).verdict == "standing"
     assert judged(NEW, live(added)).verdict == "apply"
 
 
 @pytest.mark.parametrize("spec", [OLD, NEW, {}])
-def test_what_somebody_made_is_theirs_whatever_it_says(spec: Any) -> None:
+def test_object_without_annotation_is_left_alone(spec: Any) -> None:
     assert judged(OLD, live(spec, installed=None)) == Ownership(
         "left_alone", "somebody else made it"
     )
 
 
-def test_an_annotation_that_nobody_can_read_is_an_edit() -> None:
+def test_unreadable_annotation_is_an_edit() -> None:
     meta = ObjectMeta(name="default", annotations={INSTALLED_SPEC: "{"})
     assert judged(NEW, Live(meta, OLD)).verdict == "left_alone"
 

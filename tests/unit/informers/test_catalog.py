@@ -1,4 +1,4 @@
-"""The catalogue takes what is newer, and says what concerns the jobs."""
+"""The catalog takes newer versions and says which changes concern jobs."""
 
 from typing import Any
 
@@ -15,33 +15,33 @@ def body(block: ComputeBlock, version: int = 1, counted: bool = False) -> dict[s
     return found
 
 
-def test_a_count_of_our_own_concerns_no_job() -> None:
+def test_count_of_our_own_concerns_no_job() -> None:
     catalog = Catalog()
     assert catalog.put_block(body(compute_block()))
     assert not catalog.put_block(body(compute_block(), 2, counted=True))
     assert catalog.blocks[0].status.observed_time == NOW
 
 
-def test_what_is_stated_anew_does() -> None:
+def test_changed_spec_of_a_block_concerns_jobs() -> None:
     catalog = Catalog()
     catalog.put_block(body(compute_block()))
     assert catalog.put_block(body(compute_block(pue=1.3), 2))
 
 
-def test_and_so_does_what_somebody_else_counts() -> None:
+def test_external_count_of_a_block_concerns_jobs() -> None:
     catalog = Catalog()
     catalog.put_block(body(compute_block(accounting="External")))
     assert catalog.put_block(body(compute_block(accounting="External"), 2, counted=True))
 
 
-def test_a_late_word_changes_nothing() -> None:
+def test_older_version_is_ignored() -> None:
     catalog = Catalog()
     catalog.put_block(body(compute_block(), 7, counted=True))
     assert not catalog.put_block(body(compute_block(pue=2), 5))
     assert catalog.blocks[0].spec.pue is None
 
 
-def test_energy_goes_by_the_gang_s_own_block_else_by_the_whole_cluster_s() -> None:
+def test_pue_is_the_block_s_or_else_the_cluster_s() -> None:
     catalog = Catalog()
     assert catalog.pue_in(None) == 1.0
     catalog.put_block(body(compute_block(pue=1.4)))

@@ -1,4 +1,4 @@
-"""Other people's pods: where they are and what they hold, and no more."""
+"""The informer of the pods of others, which keeps their node and their requests."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -22,7 +22,7 @@ def pod(name: str, version: int, cpu: str = "1", node: str = "n1") -> dict[str, 
 END = {"resourceVersion": "9", "annotations": {"k8s.io/initial-events-end": "true"}}
 
 
-async def test_what_is_held_is_told_when_it_begins_changes_and_ends() -> None:
+async def test_held_resources_are_reported_from_start_to_end() -> None:
     async def session(request: Request) -> None:
         await request.start_stream()
         await request.send_line({"type": "ADDED", "object": pod("a", 5)})
@@ -49,7 +49,7 @@ async def test_what_is_held_is_told_when_it_begins_changes_and_ends() -> None:
     assert fields == "spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed"
 
 
-async def test_gangs_of_other_namespaces_are_foreign_too() -> None:
+async def test_gangs_of_other_namespaces_are_foreign_pods() -> None:
     def hang(request: Request) -> Awaitable[None]:
         return request.hang()
 

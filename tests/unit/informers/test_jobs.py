@@ -1,4 +1,4 @@
-"""The jobs as last known: newer wins, and what is gone stays gone."""
+"""The cache of jobs: the newer version wins, and a deleted job stays deleted."""
 
 from stargate_operator.informers.jobs import Jobs
 from stargate_types import StargateJob
@@ -10,7 +10,7 @@ def version(of: StargateJob, number: int) -> StargateJob:
     return of.model_copy(update={"metadata": meta})
 
 
-def test_a_late_word_about_a_job_that_is_gone_does_not_bring_it_back() -> None:
+def test_late_event_does_not_revive_a_deleted_job() -> None:
     jobs = Jobs()
     jobs.put(version(job(), 5))
     jobs.remove(job().uid)
@@ -19,7 +19,7 @@ def test_a_late_word_about_a_job_that_is_gone_does_not_bring_it_back() -> None:
     assert jobs.get(job().uid) is None
 
 
-def test_what_a_full_list_lacks_is_gone_unless_it_is_newer() -> None:
+def test_job_missing_in_a_list_is_gone_unless_newer() -> None:
     jobs = Jobs()
     jobs.put(version(job(), 5))
     jobs.keep_only({job().uid}, 9)
@@ -30,7 +30,7 @@ def test_what_a_full_list_lacks_is_gone_unless_it_is_newer() -> None:
     assert jobs.get(job().uid) is None
 
 
-def test_a_job_that_nobody_can_read_stops_no_other() -> None:
+def test_unreadable_job_does_not_stop_the_others() -> None:
     jobs = Jobs()
     unreadable = {"metadata": {"namespace": "team", "name": "odd", "uid": "u"}, "spec": 7}
     assert not jobs.take(unreadable)

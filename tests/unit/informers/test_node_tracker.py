@@ -1,4 +1,4 @@
-"""Which nodes are not ready, since when, and whom it concerns."""
+"""The node tracker: nodes that are not ready, since when, and the jobs that this concerns."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -40,7 +40,7 @@ class World:
         return list(self.node_tracker.about(self.pods, ()).lost(self.now()))
 
 
-def test_a_node_is_lost_when_it_has_not_been_ready_for_the_time() -> None:
+def test_unready_node_is_lost_after_the_time() -> None:
     world = World()
     world.falls_silent(2)
     for passed, lost in ((0, []), (29, []), (30, ["node-2"])):
@@ -48,7 +48,7 @@ def test_a_node_is_lost_when_it_has_not_been_ready_for_the_time() -> None:
         assert world.lost() == lost
 
 
-def test_only_nodes_that_hold_live_pods_concern_a_job() -> None:
+def test_only_nodes_with_live_pods_concern_a_job() -> None:
     world = World()
     world.falls_silent(2, 5)
     assert set(world.node_tracker.about(world.pods, ()).unready) == {"node-2"}
@@ -56,7 +56,7 @@ def test_only_nodes_that_hold_live_pods_concern_a_job() -> None:
     assert world.node_tracker.concerned({"node-5"}) == set()
 
 
-def test_a_node_that_comes_back_begins_anew() -> None:
+def test_node_that_comes_back_starts_its_time_again() -> None:
     world = World()
     world.falls_silent(2)
     world.passed = 29
@@ -66,7 +66,7 @@ def test_a_node_that_comes_back_begins_anew() -> None:
     assert not world.lost()
 
 
-def test_what_it_says_meanwhile_does_not_begin_it_anew() -> None:
+def test_other_changes_do_not_restart_a_node_s_time() -> None:
     world = World()
     world.falls_silent(2)
     world.passed = 29
@@ -76,7 +76,7 @@ def test_what_it_says_meanwhile_does_not_begin_it_anew() -> None:
     assert not world.node_tracker.about(world.pods, ()).unready["node-2"].silent
 
 
-def test_a_vanished_node_is_lost_and_one_of_its_name_takes_its_place() -> None:
+def test_new_node_of_the_same_name_replaces_a_lost_one() -> None:
     world = World()
     assert world.node_tracker.take(None, node("node-2"))
     world.passed = 31
@@ -85,21 +85,21 @@ def test_a_vanished_node_is_lost_and_one_of_its_name_takes_its_place() -> None:
     assert not world.lost()
 
 
-def test_a_node_that_was_gone_before_we_came_is_found_by_its_pods() -> None:
+def test_node_gone_before_the_start_is_found_by_its_pods() -> None:
     world = World(pods=[*gang(4), gang(9)[8]])
     world.node_tracker.miss({pod.node for pod in world.pods})
     world.passed = 31
     assert world.lost() == ["node-8"]
 
 
-def test_a_clock_that_was_set_loses_no_node() -> None:
+def test_changed_clock_loses_no_node() -> None:
     world = World()
     world.falls_silent(2)
     world.set_by = 3600
     assert not world.lost()
 
 
-def test_the_moment_that_is_told_does_not_waver() -> None:
+def test_shown_time_of_an_unready_node_stays_equal() -> None:
     world = World()
     world.falls_silent(2)
     told = set()
@@ -109,7 +109,7 @@ def test_the_moment_that_is_told_does_not_waver() -> None:
     assert len(told) == 1
 
 
-def test_more_silent_nodes_with_gangs_than_ready_ones_are_an_outage() -> None:
+def test_more_silent_gang_nodes_than_ready_nodes_are_an_outage() -> None:
     world = World(pods=list(gang(8)))
     world.falls_silent(0, 1, 2, 3)
     world.passed = 60
@@ -122,19 +122,19 @@ def test_more_silent_nodes_with_gangs_than_ready_ones_are_an_outage() -> None:
     assert len(world.lost()) == 4
 
 
-def test_dead_nodes_that_hold_nothing_make_no_outage() -> None:
+def test_dead_nodes_without_pods_make_no_outage() -> None:
     world = World(pods=gang(4)[:1])
     world.falls_silent(0, 2, 3, 4, 5, 6)
     world.passed = 60
     assert world.lost() == ["node-0"]
 
 
-def test_an_avoided_node_that_is_ready_again_is_told() -> None:
+def test_avoided_node_that_is_ready_again_is_reported() -> None:
     world = World()
     world.falls_silent(5)
     node_health = world.node_tracker.about(world.pods, ["node-5", "node-6", "unheard-of"])
     assert node_health.ready_again == {"node-6"}
 
 
-def test_pods_bear_a_node_longer_than_we_do() -> None:
+def test_pods_tolerate_an_unready_node_longer_than_the_operator() -> None:
     assert World().node_tracker.tolerated_seconds == 330

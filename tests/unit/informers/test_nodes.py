@@ -1,4 +1,4 @@
-"""What is kept of a node, and who hears of it."""
+"""The node informer: the fields that it keeps, and the changes that it reports."""
 
 import asyncio
 from contextlib import suppress
@@ -34,14 +34,12 @@ def read(name: str, version: int, ready: str | None = "True") -> Node:
         (None, False, True),
     ],
 )
-def test_a_node_is_ready_or_says_that_it_is_not_or_says_nothing(
-    said: str | None, ready: bool, silent: bool
-) -> None:
+def test_node_is_ready_unready_or_silent(said: str | None, ready: bool, silent: bool) -> None:
     found = read("a", 1, said)
     assert (found.ready, found.silent) == (ready, silent)
 
 
-def test_only_what_changes_is_told() -> None:
+def test_only_changed_nodes_are_reported() -> None:
     told: list[tuple[bool, bool]] = []
     store = NodeStore(lambda old, new: told.append((old is not None, new is not None)))
     store.put(read("a", 5))
@@ -54,7 +52,7 @@ def test_only_what_changes_is_told() -> None:
     assert told[1:] == [(True, True), (True, False)]
 
 
-def test_after_a_list_what_it_lacks_is_gone() -> None:
+def test_node_missing_in_a_list_is_gone() -> None:
     gone: list[str] = []
     store = NodeStore(lambda old, new: gone.append(old.name) if old and not new else None)
     for name, version in (("a", 5), ("b", 6), ("c", 20)):
@@ -85,7 +83,7 @@ async def test_the_informer_follows_nodes_without_a_selector() -> None:
             await running
 
 
-def test_what_a_node_has_and_is_called_is_kept_and_shared() -> None:
+def test_equal_labels_and_capacities_of_nodes_are_shared() -> None:
     def read_with(name: str) -> Node:
         body = wire(name, 1)
         body["metadata"]["labels"] = {"zone": "a", "kubernetes.io/hostname": name}
@@ -104,14 +102,14 @@ def test_what_a_node_has_and_is_called_is_kept_and_shared() -> None:
     assert one.labels[0] is other.labels[0]
 
 
-def test_a_cordon_is_a_taint_before_a_controller_says_so() -> None:
+def test_cordoned_node_is_tainted_at_once() -> None:
     body = wire("a", 1)
     body["spec"] = {"unschedulable": True}
     [taint] = node_of(msgspec.convert(body, WireNode)).taints
     assert (taint.key, taint.effect) == ("node.kubernetes.io/unschedulable", "NoSchedule")
 
 
-def test_a_change_of_labels_or_capacity_is_told() -> None:
+def test_changed_labels_or_capacity_are_reported() -> None:
     told: list[Node | None] = []
     store = NodeStore(lambda _, new: told.append(new))
     body = wire("a", 1)

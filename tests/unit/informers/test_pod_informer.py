@@ -1,4 +1,4 @@
-"""The informer against an API server that does what API servers do."""
+"""The informer of pods, with an API server that fails in the usual ways."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client_module, "_FIRST_PAUSE", 0.001)
 
 
-async def test_the_list_is_streamed_and_then_followed() -> None:
+async def test_list_is_streamed_and_then_watched() -> None:
     async with following(says(*INITIAL, event("ADDED", pod("c", 11)), end=False)) as f:
         await f.informer.synced.wait()
         await eventually(lambda: f.names == {"a", "b", "c"})
@@ -113,7 +113,7 @@ async def test_the_list_is_streamed_and_then_followed() -> None:
     assert 240 <= int(query["timeoutSeconds"]) <= 480
 
 
-async def test_a_closed_watch_goes_on_from_the_last_version_without_a_list() -> None:
+async def test_closed_watch_resumes_without_a_list() -> None:
     async with following(
         says(*INITIAL, event("MODIFIED", pod("a", 12)), bookmark(15)),
         says(event("DELETED", pod("b", 16))),
@@ -126,7 +126,7 @@ async def test_a_closed_watch_goes_on_from_the_last_version_without_a_list() -> 
 
 
 @pytest.mark.parametrize("gone", [says(error(410)), refuses(410, "Expired")])
-async def test_what_vanished_while_nobody_watched_is_reported_after_a_410(gone: Session) -> None:
+async def test_pods_vanished_before_a_410_are_reported(gone: Session) -> None:
     relisted = says(event("ADDED", pod("b", 20)), bookmark(30, initial_end=True), end=False)
     async with following(says(*INITIAL), gone, relisted) as f:
         await eventually(lambda: f.names == {"b"})
@@ -168,14 +168,14 @@ async def test_without_streamed_lists_it_lists_in_pages(code: int) -> None:
         Request.reset,
     ],
 )
-async def test_a_fault_is_survived_from_where_it_was(fault: Session) -> None:
+async def test_watch_resumes_after_a_fault(fault: Session) -> None:
     async with following(says(*INITIAL), fault, says(event("ADDED", pod("c", 11)), end=False)) as f:
         await eventually(lambda: f.names == {"a", "b", "c"})
         assert f.informer.relists == 1
         assert f.query(len(f.api.requests) - 1)["resourceVersion"] == "10"
 
 
-async def test_a_server_that_is_away_for_long_costs_no_list() -> None:
+async def test_unreachable_server_causes_no_relist() -> None:
     async with following(
         says(*INITIAL), *[Request.reset] * 5, says(event("ADDED", pod("c", 11)), end=False)
     ) as f:
@@ -183,7 +183,7 @@ async def test_a_server_that_is_away_for_long_costs_no_list() -> None:
         assert f.informer.relists == 1
 
 
-async def test_a_version_that_keeps_failing_is_given_up() -> None:
+async def test_version_that_keeps_failing_causes_a_relist() -> None:
     async with following(
         says(*INITIAL),
         *[refuses(504, "Timeout")] * 3,
@@ -193,7 +193,7 @@ async def test_a_version_that_keeps_failing_is_given_up() -> None:
         assert f.informer.relists == 2
 
 
-async def test_silence_ends_a_watch(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_silent_watch_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     silent = Client.stream
     monkeypatch.setattr(
         Client, "stream", lambda self, path, *, query: silent(self, path, query=query, idle=0.1)
@@ -203,7 +203,7 @@ async def test_silence_ends_a_watch(monkeypatch: pytest.MonkeyPatch) -> None:
         assert f.query(1)["resourceVersion"] == "10"
 
 
-async def test_a_restored_cluster_is_believed() -> None:
+async def test_restored_cluster_is_accepted() -> None:
     back_in_time = says(event("ADDED", pod("a", 2)), bookmark(4, initial_end=True))
     async with following(
         says(*INITIAL),
@@ -217,7 +217,7 @@ async def test_a_restored_cluster_is_believed() -> None:
         assert known.resource_version == 2
 
 
-async def test_what_one_namespace_s_list_lacks_has_vanished_there_alone() -> None:
+async def test_list_of_a_namespace_removes_pods_there_alone() -> None:
     relisted = says(bookmark(30, initial_end=True), end=False)
     async with following(says(*INITIAL), says(error(410)), relisted) as f:
         await f.informer.synced.wait()
@@ -228,7 +228,7 @@ async def test_what_one_namespace_s_list_lacks_has_vanished_there_alone() -> Non
         await eventually(lambda: f.informer.relists == 2 and f.names == {"c"})
 
 
-async def test_an_unexpected_exception_ends_it() -> None:
+async def test_unexpected_exception_ends_the_informer() -> None:
     def broken(*_: object) -> None:
         raise KeyError("a bug")
 
@@ -242,7 +242,7 @@ async def test_an_unexpected_exception_ends_it() -> None:
                 await informer.run()
 
 
-async def test_it_is_alive_as_long_as_it_hears_something() -> None:
+async def test_informer_is_alive_while_events_arrive() -> None:
     async with following(says(*INITIAL, end=False)) as f:
         await f.informer.synced.wait()
         heard = f.informer.last_heard

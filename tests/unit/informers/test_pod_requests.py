@@ -1,4 +1,4 @@
-"""What a pod requests of its node, as the scheduler counts it."""
+"""The requests of a pod, as the scheduler counts them."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ def init(cpu: str, *, stays: bool = False) -> dict[str, Any]:
     return {**container, "restartPolicy": "Always"} if stays else container
 
 
-def test_containers_add_up() -> None:
+def test_requests_of_containers_are_added() -> None:
     found = asked([{"cpu": "500m", DEVICE: "2"}, {"cpu": "1", "memory": "1G"}])
     assert found == {"cpu": 1500, DEVICE: 2, "memory": 1_000_000_000}
 
@@ -19,26 +19,26 @@ def test_init_containers_run_one_by_one_before_the_rest() -> None:
     assert asked([{"cpu": "1"}], initContainers=[init("3"), init("2")])["cpu"] == 3000
 
 
-def test_one_that_stays_counts_beside_all_that_follow() -> None:
+def test_sidecar_counts_beside_all_later_containers() -> None:
     staying = [init("1", stays=True), init("3")]
     assert asked([{"cpu": "2"}], initContainers=staying)["cpu"] == 4000
     assert asked([{"cpu": "5"}], initContainers=staying)["cpu"] == 6000
 
 
-def test_overhead_comes_on_top() -> None:
+def test_overhead_is_added() -> None:
     assert asked([{"cpu": "1"}], overhead={"cpu": "250m"})["cpu"] == 1250
 
 
-def test_what_the_pod_states_as_a_whole_counts_instead() -> None:
+def test_requests_of_the_whole_pod_replace_its_containers() -> None:
     found = asked([{"cpu": "1", DEVICE: "1"}], resources={"requests": {"cpu": "4"}})
     assert found == {"cpu": 4000, DEVICE: 1}
 
 
-def test_a_fraction_counts_as_the_next_whole() -> None:
+def test_fraction_is_rounded_up() -> None:
     assert asked([{"memory": "1500m"}])["memory"] == 2
 
 
-def test_what_bounds_no_gang_is_not_kept() -> None:
+def test_resources_that_limit_no_gang_are_not_kept() -> None:
     assert asked([{"ephemeral-storage": "1G"}]) == {}
 
 

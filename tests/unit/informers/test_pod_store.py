@@ -1,4 +1,4 @@
-"""What is remembered of the pods, whatever the order in which it is told."""
+"""The store of pods, with events in any order."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Watched(PodStore):
         self.told.append((job_uid, old.uid if old else None, new.uid if new else None))
 
 
-def test_a_pod_is_read_as_far_as_decisions_need_it() -> None:
+def test_pod_has_all_fields_that_decisions_need() -> None:
     read = wire()
     assert (read.job_uid, read.job_name, read.attempt, read.rank) == ("job-1", "train", 2, 17)
     assert (read.owner_uid, read.node, read.resource_version) == ("job-1", "n1", 1000)
@@ -84,7 +84,7 @@ def test_a_pod_is_read_as_far_as_decisions_need_it() -> None:
     assert not read.terminal
 
 
-def test_the_workers_own_end_counts_not_a_sidecars() -> None:
+def test_end_of_the_worker_counts_not_of_a_sidecar() -> None:
     end = {"exitCode": 137, "reason": "OOMKilled", "finishedAt": "2026-01-01T00:01:00Z"}
     read = wire(
         {
@@ -101,7 +101,7 @@ def test_the_workers_own_end_counts_not_a_sidecars() -> None:
     assert read.terminal
 
 
-def test_conditions_become_answers() -> None:
+def test_conditions_become_fields_of_the_pod() -> None:
     at = "2026-01-01T00:00:10Z"
     read = wire(
         {
@@ -122,7 +122,7 @@ def test_conditions_become_answers() -> None:
     assert (unscheduled.scheduled_at, unscheduled.unschedulable_message) == (None, "0/3 nodes")
 
 
-def test_only_a_faulty_wait_is_a_fault() -> None:
+def test_only_a_faulty_waiting_reason_is_kept() -> None:
     pulling = wire(
         {"containerStatuses": [running("worker", waiting={"reason": "PodInitializing"})]}
     )
@@ -136,7 +136,7 @@ def test_only_a_faulty_wait_is_a_fault() -> None:
     assert stuck.waiting_reason == "ErrImagePull"
 
 
-def test_labels_that_are_no_numbers_are_nobodys_rank() -> None:
+def test_label_without_a_number_is_no_rank() -> None:
     read = wire(labels={"stargate.dev/job-uid": "j", "stargate.dev/rank": "x" * 40})
     assert (read.rank, read.attempt) == (-1, -1)
 
@@ -151,7 +151,7 @@ def test_versions_never_go_back() -> None:
     assert len(store.told) == 1
 
 
-def test_a_seed_after_the_pods_end_does_not_raise_the_dead() -> None:
+def test_seed_does_not_revive_a_deleted_pod() -> None:
     store = Watched()
     store.remove("uid-a")
     store.put(pod("a"))
@@ -202,7 +202,7 @@ def test_a_seed_of_a_deleted_pod_is_not_kept() -> None:
     assert store.by_uid("uid-a") is None
 
 
-def test_the_dead_are_forgotten_after_a_while() -> None:
+def test_deleted_pods_are_forgotten_after_minutes() -> None:
     store = Watched()
     for n in range(100):
         store.remove(f"old-{n}")
@@ -211,7 +211,7 @@ def test_the_dead_are_forgotten_after_a_while() -> None:
     assert store._gone == {"new"}
 
 
-def test_a_successor_under_the_same_name_ends_its_predecessor() -> None:
+def test_new_pod_of_the_same_name_removes_the_old() -> None:
     store = Watched()
     store.put(pod("a", "old", 1))
     store.put(pod("a", "new", 9))
@@ -221,7 +221,7 @@ def test_a_successor_under_the_same_name_ends_its_predecessor() -> None:
     assert store.told == [("job", None, "old"), ("job", "old", None), ("job", None, "new")]
 
 
-def test_what_we_delete_is_deleting_even_if_older_news_arrives() -> None:
+def test_deleted_pod_stays_deleting_after_an_older_event() -> None:
     store = Watched()
     store.put(pod("a", version=1))
     store.mark_deleting("uid-a")
@@ -236,7 +236,7 @@ def test_what_we_delete_is_deleting_even_if_older_news_arrives() -> None:
     assert store.job_uids() == frozenset()
 
 
-def test_a_list_ends_what_it_lacks_but_not_what_is_newer_than_it() -> None:
+def test_pod_missing_in_a_list_is_gone_unless_newer() -> None:
     store = Watched()
     for name, version in (("listed", 5), ("vanished", 6), ("just-created", 11)):
         store.put(pod(name, version=version))
@@ -244,7 +244,7 @@ def test_a_list_ends_what_it_lacks_but_not_what_is_newer_than_it() -> None:
     assert {p.name for p in store.of_job("job").values()} == {"listed", "just-created"}
 
 
-def test_a_pod_that_changes_its_job_is_gone_for_the_old_one() -> None:
+def test_pod_with_another_job_is_gone_for_the_old() -> None:
     store = Watched()
     store.put(pod("a", version=1))
     store.put(pod("a", version=2, job_uid="other"))
@@ -252,7 +252,7 @@ def test_a_pod_that_changes_its_job_is_gone_for_the_old_one() -> None:
     assert store.told[1:] == [("job", "uid-a", None), ("other", None, "uid-a")]
 
 
-def test_a_namesake_in_another_namespace_ends_nobody() -> None:
+def test_same_name_in_another_namespace_removes_no_pod() -> None:
     """Labels are anybody's to write, in any namespace."""
     store = Watched()
     store.put(pod("a", "genuine", 1))

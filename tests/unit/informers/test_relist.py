@@ -1,11 +1,11 @@
-"""What a new leader reads anew, from an API server that pages and lacks a CRD."""
+"""The relist of a new leader, from an API server with pages and without one CRD."""
 
 from typing import Any
 from urllib.parse import parse_qs
 
 from stargate_operator.informers.catalog import Catalog
 from stargate_operator.informers.jobs import Jobs
-from stargate_operator.informers.relist import catch_up
+from stargate_operator.informers.relist import relist
 from stargate_operator.kube.client import Client
 from stargate_operator.model.scope import EVERYWHERE, Scope
 from stargate_types import StargateJob
@@ -49,10 +49,10 @@ class Server:
 
 async def read(server: Server, jobs: Jobs, scope: Scope = EVERYWHERE) -> None:
     async with fake_api(server) as api, Client(api.endpoint(), user_agent="t") as client:
-        await catch_up(client, scope, jobs, Catalog(), ())
+        await relist(client, scope, jobs, Catalog(), ())
 
 
-async def test_it_knows_every_job_that_is_and_none_that_went() -> None:
+async def test_relist_finds_all_jobs_and_forgets_deleted_ones() -> None:
     jobs = Jobs()
     jobs.put(known(job(), "went", 5))
     jobs.put(known(job(), "newer", 11))
@@ -62,7 +62,7 @@ async def test_it_knows_every_job_that_is_and_none_that_went() -> None:
     assert versions == {"newer": "11", "changed": "9", "unheard-of": "9"}
 
 
-async def test_only_the_namespaces_of_its_scope_are_asked_for_jobs() -> None:
+async def test_relist_asks_only_the_namespaces_of_its_scope() -> None:
     server = Server("one")
     await read(server, Jobs(), Scope(("team",)))
     asked = [path for path in server.paths if path.endswith("/stargatejobs")]

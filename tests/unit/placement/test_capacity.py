@@ -1,4 +1,4 @@
-"""What is free, of whom, and which nodes do not count."""
+"""The count of free capacity, and the nodes that do not count."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def test_an_empty_fleet_is_all_free() -> None:
     assert found.histogram == found.machines == [everything]
 
 
-def test_half_used_nodes_are_told_by_the_histogram() -> None:
+def test_histogram_shows_half_used_nodes() -> None:
     fleet = GivenFleet(machine("a"), machine("b"), machine("c"))
     fleet.runs("a", devices="2", memory="100G", cpu="3950m")
     fleet.runs("b", devices="8")
@@ -48,7 +48,7 @@ def test_half_used_nodes_are_told_by_the_histogram() -> None:
         ("tainted", {"taints": (TAINT,)}),
     ],
 )
-def test_a_node_that_takes_no_worker_is_out(what: str, trouble: dict[str, Any]) -> None:
+def test_node_that_takes_no_worker_is_unavailable(what: str, trouble: dict[str, Any]) -> None:
     found = told(GivenFleet(machine("a"), machine("b", **trouble)))
     assert (found.nodes, found.free_nodes, found.unavailable_nodes) == (1, 1, 1), what
     assert sum(each.nodes for each in found.machines) == 2, "it may come back"
@@ -65,17 +65,17 @@ def test_a_node_that_takes_no_worker_is_out(what: str, trouble: dict[str, Any]) 
         (Toleration(operator="Exists"), True),
     ],
 )
-def test_a_taint_that_the_class_tolerates_is_none(toleration: Toleration, usable: bool) -> None:
+def test_tolerated_taint_is_ignored(toleration: Toleration, usable: bool) -> None:
     found = told(GivenFleet(machine(taints=(TAINT,))), tolerations=[toleration])
     assert (found.nodes == 1) is usable
 
 
-def test_a_taint_that_only_prefers_keeps_nobody_away() -> None:
+def test_prefer_no_schedule_taint_is_ignored() -> None:
     prefers = {"key": "team", "effect": "PreferNoSchedule"}
     assert told(GivenFleet(machine(taints=(prefers,)))).nodes == 1
 
 
-def test_only_nodes_that_the_class_selects_and_that_have_its_devices_count() -> None:
+def test_only_selected_nodes_with_devices_count() -> None:
     fleet = GivenFleet(
         machine("a", labels={"gpu": "v2"}),
         machine("b", labels={"gpu": "v1"}),
@@ -90,7 +90,7 @@ def test_only_the_block_s_nodes_count() -> None:
     assert fleet.count(block, accelerator_class()).nodes == 1
 
 
-def test_what_a_class_asks_beside_its_devices_bounds_the_workers() -> None:
+def test_extra_resources_limit_the_workers() -> None:
     fleet = GivenFleet(
         machine("a", has={"rdma/hca": "2"}),
         machine("b", has={"rdma/hca": "2"}),
@@ -108,7 +108,7 @@ def test_a_node_full_of_pods_takes_no_worker() -> None:
     assert [each.workers for each in told(fleet).histogram] == [0]
 
 
-def test_a_pod_that_ends_gives_back_what_it_held() -> None:
+def test_ended_pod_gives_its_resources_back() -> None:
     fleet = GivenFleet(machine("a"))
     held = ("a", {"stargate.dev/silicon-v2": 8})
     fleet.held(None, held)
@@ -122,7 +122,7 @@ def test_more_requests_than_a_node_has_leave_nothing() -> None:
     assert told(fleet).free_gpu_equivalents == 0
 
 
-def test_a_fleet_of_great_variety_is_told_coarsely_and_never_too_well() -> None:
+def test_varied_fleet_is_reported_coarsely_and_never_too_large() -> None:
     fleet = GivenFleet(*(machine(f"n{i}", memory=f"{200 + i}G") for i in range(300)))
     for i in range(300):
         fleet.runs(f"n{i}", devices=str(i % 8), memory=f"{i % 97}G", cpu=f"{i * 7}m")

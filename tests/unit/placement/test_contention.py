@@ -1,4 +1,4 @@
-"""What gangs on the same hardware mean for each other: who is there, who waits, who gave back."""
+"""Gangs that contend for the same hardware: who has nodes, who waits, who gave nodes back."""
 
 from collections.abc import Iterable
 
@@ -40,7 +40,7 @@ HALF = starting_gang(4, pod(0).scheduled(), pod(1).scheduled(), pod(2).unschedul
 OLDER, YOUNGER = named("older", born=-20), named("younger", born=-10)
 
 
-def test_the_older_half_scheduled_gang_is_one_to_yield_to() -> None:
+def test_younger_gang_yields_to_an_older_partly_scheduled_one() -> None:
     contention = GangContention()
     contention.note(seen(OLDER.starting(), HALF))
     contention.note(seen(YOUNGER.starting(), HALF))
@@ -49,7 +49,7 @@ def test_the_older_half_scheduled_gang_is_one_to_yield_to() -> None:
     assert contention.seen_by(OLDER).older is None
 
 
-def test_a_whole_gang_is_one_to_yield_to_whoever_is_older() -> None:
+def test_gang_yields_to_a_whole_one_of_any_age() -> None:
     contention = GangContention()
     contention.note(seen(OLDER.starting(), HALF))
     assert OLDER.uid in contention.note(seen(YOUNGER.running(), gang(4)))
@@ -64,7 +64,7 @@ def test_a_finished_gang_holds_nothing() -> None:
     assert (found.whole, found.alone) == (None, True)
 
 
-def test_gangs_on_other_hardware_are_no_rivals() -> None:
+def test_gangs_on_other_hardware_do_not_contend() -> None:
     contention, other = GangContention(), named("other", born=-30, hardware="another")
     contention.note(seen(other.starting(), HALF))
     assert other.uid not in contention.note(seen(OLDER.running(), gang(4)))
@@ -75,7 +75,7 @@ def test_gangs_on_other_hardware_are_no_rivals() -> None:
     assert contention.seen_by(YOUNGER).released_at is None
 
 
-def test_gangs_in_blocks_without_a_common_node_are_no_rivals() -> None:
+def test_gangs_in_separate_blocks_do_not_contend() -> None:
     contention = GangContention()
     contention.note(seen(OLDER.starting(), HALF, row="a"))
     contention.note(seen(YOUNGER.starting(), HALF, row="b"))
@@ -84,14 +84,14 @@ def test_gangs_in_blocks_without_a_common_node_are_no_rivals() -> None:
     assert contention.seen_by(YOUNGER).older == OLDER.key
 
 
-def test_one_that_may_run_anywhere_is_a_rival_of_one_in_a_block() -> None:
+def test_gang_without_block_contends_with_one_in_a_block() -> None:
     contention = GangContention()
     contention.note(seen(OLDER.starting(), HALF))
     contention.note(seen(YOUNGER.starting(), HALF, row="b"))
     assert contention.seen_by(YOUNGER).older == OLDER.key
 
 
-def test_who_waits_is_woken_when_nodes_are_given_back() -> None:
+def test_waiting_gang_is_woken_when_nodes_are_given_back() -> None:
     contention = GangContention()
     contention.note(seen(OLDER.running(), gang(4)))
     contention.note(seen(YOUNGER.queued()))
@@ -101,7 +101,7 @@ def test_who_waits_is_woken_when_nodes_are_given_back() -> None:
     assert contention.seen_by(YOUNGER).alone
 
 
-def test_a_gang_that_yields_gives_to_nobody_that_waits() -> None:
+def test_yielding_gang_wakes_no_waiting_gang() -> None:
     contention = GangContention()
     contention.note(seen(OLDER.starting(), HALF))
     contention.note(seen(OLDER.queued()))
@@ -118,14 +118,14 @@ def test_a_gang_that_restarts_has_not_given_back() -> None:
     assert (found.alone, found.released_at) == (False, None)
 
 
-def test_a_job_seen_for_the_first_time_is_looked_at_again() -> None:
+def test_job_seen_first_is_looked_at_again() -> None:
     """What changed while its first pass was on could not wake it."""
     contention = GangContention()
     assert contention.note(seen(YOUNGER.queued())) == [YOUNGER.uid]
     assert contention.note(seen(YOUNGER.queued())) == []
 
 
-def test_after_a_start_a_job_that_no_pass_was_over_may_hold_nodes() -> None:
+def test_job_without_a_pass_may_hold_nodes() -> None:
     contention = GangContention([OLDER.running(), YOUNGER.queued()])
     assert not contention.seen_by(YOUNGER).alone
     contention.note(seen(OLDER.succeeded()))

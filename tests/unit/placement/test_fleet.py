@@ -1,4 +1,4 @@
-"""The fleet follows what the watches tell."""
+"""The fleet follows the events of the watches."""
 
 from stargate_types import AcceleratorClass
 from tests.kit.builders import accelerator_class, compute_block, pod
@@ -13,7 +13,7 @@ def free(fleet: GivenFleet) -> int:
     return fleet.count(None, CLASS).free_nodes
 
 
-def test_our_own_pods_count_from_when_they_have_a_node_until_they_end() -> None:
+def test_pods_count_from_their_node_until_their_end() -> None:
     fleet = GivenFleet(machine("node-0"))
     waiting = pod(0)
     bound = waiting.scheduled().but(requests=WORKER)
@@ -27,7 +27,7 @@ def test_our_own_pods_count_from_when_they_have_a_node_until_they_end() -> None:
     assert free(fleet) == 1
 
 
-def test_one_that_is_being_deleted_still_holds_its_node() -> None:
+def test_pod_being_deleted_still_holds_its_node() -> None:
     fleet = GivenFleet(machine("node-0"))
     bound = pod(0).running().but(requests=WORKER)
     fleet.pod_changed(None, bound)
@@ -37,7 +37,7 @@ def test_one_that_is_being_deleted_still_holds_its_node() -> None:
     assert free(fleet) == 1
 
 
-def test_a_node_s_changes_are_followed() -> None:
+def test_changes_of_a_node_are_counted() -> None:
     fleet = GivenFleet(machine("a"))
     fleet.node_changed(machine("a"), machine("a", cordoned=True))
     assert free(fleet) == 0
@@ -45,7 +45,7 @@ def test_a_node_s_changes_are_followed() -> None:
     assert fleet.count(None, CLASS, fresh=0).unavailable == 0
 
 
-def test_what_changes_nothing_is_no_change() -> None:
+def test_equal_pod_is_no_change() -> None:
     fleet = GivenFleet(machine("a"))
     bound = pod(0).scheduled().but(requests=WORKER)
     fleet.pod_changed(None, bound)

@@ -1,4 +1,4 @@
-"""Which block a gang is put into."""
+"""The choice of a gang's block."""
 
 from typing import Any
 
@@ -58,34 +58,34 @@ def refusal(found: Blueprint | Refusal) -> Refusal:
 FLEET = {"a": 2, "b": 4}
 
 
-def test_a_job_that_asks_for_no_place_gets_none() -> None:
+def test_job_without_placement_gets_no_block() -> None:
     found = placed(job(nodes=9), machines(FLEET), row("a"))
     assert isinstance(found, Blueprint)
     assert found.place is None
 
 
-def test_the_block_that_is_asked_for() -> None:
+def test_job_gets_the_block_that_it_names() -> None:
     found = placed(asking(compute_block="b"), machines(FLEET), row("a"), row("b"))
     assert where(found) == "b"
     assert isinstance(found, Blueprint)
     assert found.block_id == "b/b-uid/1"
 
 
-def test_the_smallest_that_fits_keeps_the_large_ones_whole() -> None:
+def test_smallest_block_that_fits_is_chosen() -> None:
     blocks = (row("a", max_latency_ms=2), row("b", max_latency_ms=1))
     assert where(placed(asking(max_latency_ms=5), machines(FLEET), *blocks)) == "a"
     assert where(placed(asking(3, max_latency_ms=5), machines(FLEET), *blocks)) == "b"
     assert where(placed(asking(max_latency_ms=1), machines(FLEET), *blocks)) == "b"
 
 
-def test_a_block_that_does_not_exist_is_named_with_those_that_do() -> None:
+def test_unknown_block_is_refused_with_the_known_ones() -> None:
     found = refusal(placed(asking(compute_block="raw-a"), machines(FLEET), row("row-a"), row("b")))
     assert found.reason == "ComputeBlockNotFound"
     assert "'raw-a'; did you mean 'row-a'? there are b, row-a" in found.message
     assert not found.waits
 
 
-def test_a_full_block_is_waited_for() -> None:
+def test_job_waits_for_a_full_block() -> None:
     fleet = machines(FLEET)
     fleet.runs("a-0", devices="1")
     found = refusal(placed(asking(compute_block="a"), fleet, row("a"), row("b")))
@@ -93,7 +93,7 @@ def test_a_full_block_is_waited_for() -> None:
     assert found.message == "waits for room for 2 workers in ComputeBlock a"
 
 
-def test_what_can_never_fit_is_said_block_by_block() -> None:
+def test_message_names_each_block_that_never_fits() -> None:
     blocks = row("a", max_latency_ms=8), row("b", max_latency_ms=1)
     found = refusal(placed(asking(5, max_latency_ms=5), machines(FLEET), *blocks))
     assert (found.reason, found.waits) == ("NoBlockFits", False)
@@ -101,7 +101,7 @@ def test_what_can_never_fit_is_said_block_by_block() -> None:
     assert "b: spec.resourceAllocation.nodes: 5 workers, and room for 4" in found.message
 
 
-def test_gangs_on_their_way_into_a_block_take_its_room() -> None:
+def test_starting_gangs_take_the_room_of_their_block() -> None:
     coming = job("other", nodes=3).having(
         phase=Phase.STARTING,
         attempts=[attempt(nodes=3).model_copy(update={"block": "b/b-uid/1"})],
@@ -115,7 +115,7 @@ def test_gangs_on_their_way_into_a_block_take_its_room() -> None:
     assert refusal(placed(asking(3, compute_block="b"), fleet, *blocks, others=(coming,))).waits
 
 
-def test_an_attempt_stays_where_it_was_put() -> None:
+def test_attempt_keeps_its_block() -> None:
     """Its own pods have taken the room meanwhile."""
     fleet = machines({"b": 2})
     for name in ("b-0", "b-1"):
@@ -138,7 +138,7 @@ def test_one_topology_domain_holds_all_ranks() -> None:
     assert found.domain == "rack=b1"
 
 
-def test_room_in_the_block_but_in_no_one_domain_is_waited_for_or_never_comes() -> None:
+def test_message_says_if_no_domain_ever_has_room() -> None:
     fleet = machines({"b": 4})
     for name in ("b-0", "b-1"):
         fleet.runs(name, devices="1")
@@ -148,7 +148,7 @@ def test_room_in_the_block_but_in_no_one_domain_is_waited_for_or_never_comes() -
     assert "no one rack has room for 3 workers" in never.message
 
 
-def test_of_a_block_that_somebody_else_counts_their_numbers_hold() -> None:
+def test_external_block_is_judged_by_its_status() -> None:
     capacity = AcceleratorCapacity(
         accelerator_type="stargate_silicon_v2",
         nodes=4,
@@ -169,14 +169,14 @@ def never(wanted: GivenJob, fleet: GivenFleet) -> str:
     return placer.assess(wanted, blueprint(wanted), short_of_nodes=True).never_fits
 
 
-def test_what_no_node_could_ever_hold_is_said_whatever_else_runs() -> None:
+def test_gang_that_no_node_can_hold_never_fits() -> None:
     fleet = machines({"a": 2}, memory="240G")
     assert "256G > 240G allocatable" in never(job(nodes=1), fleet)
     assert "3 workers, and room for 2" in never(job(nodes=3), machines({"a": 2}))
     assert never(job(nodes=2), machines({"a": 2})) == ""
 
 
-def test_there_is_room_when_all_ranks_would_find_a_node() -> None:
+def test_room_is_found_when_all_ranks_fit() -> None:
     def has_room(nodes: int) -> bool:
         fleet, wanted = machines({"a": 3}), job(nodes=nodes).queued()
         fleet.runs("a-0", devices="1")

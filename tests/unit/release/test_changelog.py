@@ -43,12 +43,12 @@ def test_notes_are_the_section_of_their_version() -> None:
     ],
     ids=["missing", "undated", "unreleased", "empty"],
 )
-def test_a_version_that_is_not_told_is_not_released(given: str, words: str) -> None:
+def test_version_without_notes_is_not_released(given: str, words: str) -> None:
     with pytest.raises(ReleaseError, match=words):
         changelog.notes(given, "0.2.0")
 
 
-def test_ours_tells_of_this_version_first() -> None:
+def test_changelog_begins_with_this_version() -> None:
     told = [each for each in sections((REPO / "CHANGELOG.md").read_text()) if each.text]
     assert told[0].version in (version.current(), "Unreleased")
     assert version.current() in [each.version for each in told]

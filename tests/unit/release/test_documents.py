@@ -1,4 +1,4 @@
-"""What the documents say of tests, values, commands and each other is so."""
+"""The tests, values, commands and links that the documents name exist."""
 
 import ast
 import re
@@ -34,7 +34,7 @@ def functions_in(path: str) -> frozenset[str]:
 
 
 @pytest.mark.parametrize(("path", "name"), sorted(set(TEST.findall(SECURITY))))
-def test_what_shows_a_claim_about_security_exists(path: str, name: str) -> None:
+def test_every_test_of_a_security_claim_exists(path: str, name: str) -> None:
     assert name in functions_in(path)
 
 
@@ -51,11 +51,11 @@ def claims() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("row", [*claims()], ids=lambda row: row.split("|")[1].strip()[:60])
-def test_every_claim_about_security_is_shown(row: str) -> None:
+def test_every_security_claim_has_a_test(row: str) -> None:
     assert TEST.search(row.rstrip(" |").rpartition("|")[2])
 
 
-def test_there_are_claims() -> None:
+def test_page_has_security_claims() -> None:
     assert len([*claims()]) > 30
 
 
@@ -69,7 +69,7 @@ def anchors(document: Path) -> set[str]:
     [*DOCS.rglob("*.md"), *REPO.glob("*.md"), *REPO.glob(".github/*.md")],
     ids=lambda path: str(path.relative_to(REPO)),
 )
-def test_every_link_leads_somewhere(document: Path) -> None:
+def test_every_link_has_a_target(document: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", document.read_text()):
         path, _, anchor = target.partition("#")
         if "://" in path:
@@ -94,7 +94,7 @@ def stated(key: str) -> Any:
 @pytest.mark.parametrize(
     "text", [INSTALL, UPGRADE, SECURITY], ids=["install", "upgrade", "security"]
 )
-def test_every_value_that_is_set_is_one_of_the_chart_s(text: str) -> None:
+def test_every_value_in_the_documents_exists(text: str) -> None:
     for key in re.findall(r"--set '?([\w.]+)=", text):
         stated(key)
 
@@ -123,7 +123,7 @@ def test_the_job_that_is_shown_runs_on_what_the_values_state() -> None:
     }
 
 
-def test_every_target_of_make_that_is_named_exists() -> None:
+def test_every_make_target_in_the_documents_exists() -> None:
     targets = set(re.findall(r"^([a-z][a-z0-9-]*):", (REPO / "Makefile").read_text(), re.M))
     for document in [*DOCS.glob("*.md"), REPO / "README.md", REPO / "CONTRIBUTING.md"]:
         named = set(re.findall(r"`(?:\w+=\S+ )*make ([a-z][a-z0-9-]+)", document.read_text()))

@@ -1,4 +1,4 @@
-"""One version: pyproject.toml states it, and whatever repeats it says the same."""
+"""pyproject.toml states the version, and all other places have the same version."""
 
 import re
 import shutil
@@ -32,11 +32,11 @@ def released(tree: Path, number: str) -> Path:
     return tree
 
 
-def test_nothing_lags() -> None:
+def test_all_places_have_the_same_version() -> None:
     assert [*version.lagging()] == [], "run `make manifests`"
 
 
-def test_what_lags_is_named(tree: Path) -> None:
+def test_place_with_another_version_is_named(tree: Path) -> None:
     released(tree, "7.8.9")
     late = [*version.lagging(tree)]
     assert len(late) == len(PLACES)
@@ -45,7 +45,7 @@ def test_what_lags_is_named(tree: Path) -> None:
         assert "7.8.9" in line
 
 
-def test_it_is_written_wherever_it_is_repeated_and_nothing_else_is(tree: Path) -> None:
+def test_version_is_written_to_its_places_only(tree: Path) -> None:
     before = {place.path: (tree / place.path).read_text() for place in PLACES}
     version.write(released(tree, "7.8.9"))
     assert [*version.lagging(tree)] == []
@@ -53,7 +53,7 @@ def test_it_is_written_wherever_it_is_repeated_and_nothing_else_is(tree: Path) -
     assert {path: (tree / path).read_text() for path in before} == before
 
 
-def test_a_place_that_has_lost_its_version_is_named() -> None:
+def test_place_without_a_version_is_named() -> None:
     with pytest.raises(ReleaseError, match=r"docs/x\.md"):
         Place("docs/x.md", "^VERSION=").with_version("nothing here", "1.2.3")
 
@@ -64,7 +64,7 @@ def test_a_version_that_is_read_differently_elsewhere_is_refused(tree: Path, for
         version.current(released(tree, form))
 
 
-def test_every_image_of_ours_that_is_named_anywhere_has_it() -> None:
+def test_every_named_image_has_the_version() -> None:
     tracked = subprocess.run(
         ["git", "ls-files", "-z", "--", *SHIPPED],
         cwd=REPO,
@@ -78,7 +78,7 @@ def test_every_image_of_ours_that_is_named_anywhere_has_it() -> None:
         if (REPO / path).suffix in {".md", ".yaml", ".yml", ".tpl", ".txt"}
         for number in OURS.findall((REPO / path).read_text())
     }
-    assert found, "the catalogue names the trainer"
+    assert found, "the catalog names the trainer"
     assert {number for _, number in found} == {version.current()}, found
 
 
@@ -93,7 +93,7 @@ def test_everything_names_the_same_repository() -> None:
     assert set(found) == {"github.com/stargate-dev/stargate-operator"}
 
 
-def test_the_lock_has_it() -> None:
+def test_lock_file_has_the_version() -> None:
     locked = re.search(
         r'^name = "stargate-operator"\nversion = "(.*)"$', (REPO / "uv.lock").read_text(), re.M
     )
@@ -101,11 +101,11 @@ def test_the_lock_has_it() -> None:
     assert locked[1] == version.current()
 
 
-def test_a_tag_of_another_version_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_tag_of_another_version_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "v99.0.0"]) == 1
     assert f"tag v{version.current()}" in capsys.readouterr().err
 
 
-def test_it_is_printed_for_the_workflow(capsys: pytest.CaptureFixture[str]) -> None:
+def test_version_is_printed_for_the_workflow(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["version"]) == 0
     assert capsys.readouterr().out == f"{version.current()}\n"

@@ -1,4 +1,4 @@
-"""The workflows of GitHub Actions: what they call exists, and they may do no more than they need."""
+"""The workflows of GitHub Actions call only what exists and have only the rights that they need."""
 
 import re
 import shlex
@@ -58,7 +58,7 @@ def targets() -> set[str]:
     return set(re.findall(r"^([a-z][a-z0-9-]*):", (REPO / "Makefile").read_text(), re.M))
 
 
-def test_there_is_one_for_changes_and_one_for_releases() -> None:
+def test_workflows_exist_for_changes_and_releases() -> None:
     assert [path.stem for path in FILES] == ["ci", "release"]
 
 
@@ -67,13 +67,13 @@ def test_each_script_is_bash(workflow: Json) -> None:
         subprocess.run(["bash", "-n"], input=script, text=True, check=True)
 
 
-def test_no_script_holds_what_somebody_else_wrote(workflow: Json) -> None:
+def test_no_script_contains_untrusted_input(workflow: Json) -> None:
     """A name of a tag or a branch is anybody's words: they come as variables, never as code."""
     for script in scripts(workflow):
         assert "${{" not in script
 
 
-def test_what_a_script_calls_exists(workflow: Json) -> None:
+def test_every_command_of_a_script_exists(workflow: Json) -> None:
     ours = {path.name for path in REPO.iterdir() if path.is_dir() and path.name != ".run"}
     for script in scripts(workflow):
         said = words(script)
@@ -104,7 +104,7 @@ def test_one_action_has_one_version() -> None:
     assert len({line.partition("@")[0] for line in used}) == len(used), used
 
 
-def test_a_job_may_write_what_it_must_and_nothing_else(file: Path, workflow: Json) -> None:
+def test_job_has_only_the_write_rights_it_needs(file: Path, workflow: Json) -> None:
     assert workflow["permissions"] == {"contents": "read"}
     found = {}
     for name, job in workflow["jobs"].items():
@@ -116,14 +116,14 @@ def test_a_job_may_write_what_it_must_and_nothing_else(file: Path, workflow: Jso
     assert found == RIGHTS[file.stem]
 
 
-def test_no_checkout_leaves_its_token_behind(workflow: Json) -> None:
+def test_no_checkout_keeps_its_token(workflow: Json) -> None:
     for job in workflow["jobs"].values():
         for step in job.get("steps", ()):
             if step.get("uses", "").startswith("actions/checkout@"):
                 assert step["with"]["persist-credentials"] is False
 
 
-def test_each_job_waits_for_one_that_exists_and_ends_in_time(workflow: Json) -> None:
+def test_each_job_needs_existing_jobs_and_has_a_timeout(workflow: Json) -> None:
     for name, job in workflow["jobs"].items():
         needs = job.get("needs", [])
         for needed in [needs] if isinstance(needs, str) else needs:
@@ -145,7 +145,7 @@ def test_nothing_is_published_before_the_tests_and_all_that_is_built_have_succee
     assert before(jobs, "github") == set(jobs) - {"github"}
 
 
-def test_what_is_downloaded_was_uploaded_by_a_job_before() -> None:
+def test_every_download_was_uploaded_before() -> None:
     jobs = yaml.safe_load((FOLDER / "release.yml").read_text())["jobs"]
     uploaded = {
         step["with"]["name"].partition("-")[0]: name

@@ -1,4 +1,4 @@
-"""A report server on loopback: real TLS, the real intake, a fake board and a fake API server."""
+"""A report server on loopback: real TLS, the real handler, a fake job lookup and a fake API server."""
 
 import ssl
 from collections.abc import AsyncIterator
@@ -80,7 +80,7 @@ async def serving(folder: Path, **settings: Any) -> AsyncIterator[Site]:
         lookup.pending,
         TokenAuthenticator(reviewer, clock=lambda: 1_000_000.0),
         clock=lambda: datetime.now(UTC),
-        standing_timeout=0.2,
+        write_timeout=0.2,
     )
     server = ReportServer(handler, ServingCertificate(*files), **settings)
     server.start("localhost", 0)

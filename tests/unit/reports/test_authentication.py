@@ -37,7 +37,7 @@ async def test_a_token_is_reviewed_once() -> None:
     ("exp", "believed"),
     [(NOW + 60, 60), (NOW + 10 * 86_400, 43_200), (NOW + 43_199, 43_199)],
 )
-async def test_a_token_is_believed_until_it_expires(exp: float, believed: float) -> None:
+async def test_token_is_trusted_until_it_expires(exp: float, believed: float) -> None:
     reviewer, clock = Reviewer(), Clock()
     authenticator = TokenAuthenticator(reviewer, clock)
     await authenticator.pod_uid(token("p1", exp=exp))
@@ -50,7 +50,7 @@ async def test_a_token_is_believed_until_it_expires(exp: float, believed: float)
 
 
 @pytest.mark.parametrize("opaque", ["opaque", "a.!.c", "a.e30.c", "a.bm8ganNvbg.c", "ä.ö.ü"])
-async def test_a_token_without_a_readable_expiry_is_believed_for_minutes(opaque: str) -> None:
+async def test_token_without_readable_expiry_is_trusted_for_minutes(opaque: str) -> None:
     reviewer, clock = Reviewer(answer=lambda _: vouch(token("p1"))), Clock()
     authenticator = TokenAuthenticator(reviewer, clock)
     await authenticator.pod_uid(opaque)
@@ -69,7 +69,7 @@ async def test_a_token_without_a_readable_expiry_is_believed_for_minutes(opaque:
         ({"user": {"extra": {authentication.POD_UID: []}}}, "not bound to a pod"),
     ],
 )
-async def test_a_bad_token_is_refused_and_asked_again_only_later(
+async def test_bad_token_is_refused_and_reviewed_again_later(
     change: dict[str, object], why: str
 ) -> None:
     reviewer, clock = Reviewer(answer=lambda t: vouch(t) | change), Clock()
@@ -93,7 +93,7 @@ async def test_a_bad_token_is_refused_and_asked_again_only_later(
         OSError("unreachable"),
     ],
 )
-async def test_trouble_with_the_api_is_no_bad_token(trouble: Exception) -> None:
+async def test_error_of_the_api_server_is_no_bad_token(trouble: Exception) -> None:
     reviewer = Reviewer(trouble=trouble)
     authenticator = TokenAuthenticator(reviewer, Clock())
     said = await refused(authenticator, token("p1"))
@@ -103,7 +103,7 @@ async def test_trouble_with_the_api_is_no_bad_token(trouble: Exception) -> None:
     assert await authenticator.pod_uid(token("p1")) == "p1"
 
 
-async def test_a_review_that_takes_too_long_is_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_slow_review_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(authentication, "REVIEW_TIMEOUT_SECONDS", 0.01)
     assert (
         await refused(TokenAuthenticator(Reviewer(seconds=5), Clock()), token("p1"))
@@ -128,7 +128,7 @@ async def test_few_reviews_run_at_a_time() -> None:
     assert reviewer.most_at_once == authentication.REVIEWS_AT_ONCE
 
 
-async def test_trouble_that_nobody_waits_for_any_more_is_no_noise() -> None:
+async def test_error_after_all_hung_up_is_not_logged() -> None:
     authenticator = TokenAuthenticator(Reviewer(seconds=0.01, trouble=OSError()), Clock())
     asking = asyncio.create_task(authenticator.pod_uid(token("p1")))
     await asyncio.sleep(0)

@@ -36,7 +36,7 @@ async def test_half_a_rotation_leaves_the_old_pair_in_place(site: Site, tmp_path
     assert await served(site, site.trust) == 2
 
 
-def test_a_mounted_secrets_symlink_swap_is_seen(tmp_path: Path) -> None:
+def test_replaced_symlink_of_a_mounted_secret_is_noticed(tmp_path: Path) -> None:
     for serial in (1, 2):
         (tmp_path / str(serial)).mkdir()
         certificate(tmp_path / str(serial), serial=serial)
@@ -58,12 +58,12 @@ def test_files_that_vanish_leave_the_old_pair_in_place(tmp_path: Path) -> None:
     assert serving.context is before
 
 
-def test_there_is_no_start_without_a_certificate(tmp_path: Path) -> None:
+def test_server_does_not_start_without_a_certificate(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"tls\.crt"):
         ServingCertificate(tmp_path / "tls.crt", tmp_path / "tls.key")
 
 
-async def test_changes_are_watched_for(tmp_path: Path) -> None:
+async def test_changed_certificate_is_reloaded(tmp_path: Path) -> None:
     serving = ServingCertificate(*certificate(tmp_path))
     before = serving.context
     watching = asyncio.create_task(serving.watch(poll_seconds=0.01))

@@ -1,4 +1,4 @@
-"""Since when a silence would have been noticed."""
+"""The time since when silence of a worker counts."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,27 +28,27 @@ def listening() -> tuple[ListeningSince, Clocks]:
     return ListeningSince(clocks.now, clocks.monotonic), clocks
 
 
-def test_a_process_that_looks_often_has_heard_all_along() -> None:
+def test_regular_looks_keep_the_time() -> None:
     found, clocks = listening()
     for _ in range(100):
         clocks.pass_(1)
         assert found.since == at(0)
 
 
-def test_it_counts_anew_from_when_it_is_told_to() -> None:
+def test_begin_starts_the_time_again() -> None:
     found, clocks = listening()
     clocks.pass_(1)
     found.begin()
     assert found.since == at(1)
 
 
-def test_a_process_that_stood_still_heard_nothing_meanwhile() -> None:
+def test_stopped_process_starts_the_time_again() -> None:
     found, clocks = listening()
     clocks.pass_(30)
     assert found.since == at(30)
 
 
-def test_a_clock_that_was_set_makes_no_silence() -> None:
+def test_changed_clock_starts_the_time_again() -> None:
     for jump in (3600.0, -3600.0):
         found, clocks = listening()
         clocks.pass_(1)

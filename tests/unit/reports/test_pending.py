@@ -18,28 +18,28 @@ def epochs(pending: PendingReports) -> list[tuple[int, str]]:
     return [(report.epoch, report.state) for report in pending.of(JOB).checkpoints]
 
 
-def test_a_job_that_reported_nothing_has_nothing() -> None:
+def test_job_without_reports_has_none_pending() -> None:
     reports = PendingReports().of(JOB)
     assert (reports.progress, reports.checkpoints, reports.epoch_seconds) == (None, (), None)
 
 
-def test_rank_0_speaks_for_the_gang() -> None:
+def test_progress_is_that_of_rank_0() -> None:
     pending = told(progress(3), progress(None, rank=5, step=900))
     assert pending.of(JOB).progress == progress(3)
     assert pending.of(JOB).heartbeats.steps([5]) == (900, 900)
 
 
-def test_what_a_report_leaves_out_stays_said() -> None:
+def test_values_left_out_stay_as_reported_before() -> None:
     pending = told(progress(3, step=10, metrics=(("loss", 0.5),)), progress(None, 2, step=11))
     assert pending.of(JOB).progress == progress(3, 2, step=11, metrics=(("loss", 0.5),))
 
 
-def test_an_older_attempt_is_not_heard_any_more() -> None:
+def test_report_of_an_older_attempt_is_ignored() -> None:
     pending = told(progress(3, attempt=2), progress(7, attempt=1))
     assert pending.of(JOB).progress == progress(3, attempt=2)
 
 
-def test_a_newer_attempt_starts_from_nothing() -> None:
+def test_newer_attempt_starts_without_reports() -> None:
     pending = told(progress(7), progress(None, rank=3), checkpoint(5))
     pending.mark_written(JOB, status(attempt=2))
     assert pending.of(JOB).progress is None
@@ -65,26 +65,26 @@ def test_epoch_rate_of_an_attempt(seen: list[tuple[int, float]], rate: float | N
     assert pending.of(JOB).epoch_seconds == rate
 
 
-def test_a_checkpoint_is_pending_until_it_stands() -> None:
+def test_checkpoint_is_pending_until_written() -> None:
     pending = told(checkpoint(5))
     assert epochs(pending) == [(5, "Complete")]
     pending.mark_written(JOB, status(checkpoint(5)))
     assert not epochs(pending)
 
 
-def test_it_stands_in_the_history_too() -> None:
+def test_checkpoint_in_the_history_is_written() -> None:
     pending = told(checkpoint(5))
     pending.mark_written(JOB, status(checkpoint(10), checkpoint(5)))
     assert not epochs(pending)
 
 
-def test_standing_in_another_state_is_not_standing() -> None:
+def test_checkpoint_written_in_another_state_stays_pending() -> None:
     pending = told(checkpoint(5))
     pending.mark_written(JOB, status(checkpoint(5, "Writing")))
     assert epochs(pending) == [(5, "Complete")]
 
 
-def test_a_repeat_keeps_the_first_time() -> None:
+def test_repeated_report_keeps_the_first_time() -> None:
     pending = told(checkpoint(5, seconds=1), checkpoint(5, seconds=9))
     assert [report.at for report in pending.of(JOB).checkpoints] == [at(1)]
 
@@ -103,33 +103,35 @@ def test_a_repeat_keeps_the_first_time() -> None:
         ),
     ],
 )
-def test_what_supersedes_what(reports: list[object], left: list[tuple[int, str]]) -> None:
+def test_newer_report_replaces_a_pending_one(
+    reports: list[object], left: list[tuple[int, str]]
+) -> None:
     assert epochs(told(*reports)) == left
 
 
-def test_a_rank_that_reports_without_end_fills_no_memory() -> None:
+def test_pending_checkpoints_are_limited() -> None:
     pending = told(*(checkpoint(epoch) for epoch in range(1000)))
     assert len(pending.of(JOB).checkpoints) == MAX_PENDING
 
 
-async def test_waiting_ends_when_it_stands() -> None:
+async def test_waiting_ends_when_the_checkpoint_is_written() -> None:
     pending = told(checkpoint(5))
-    first = asyncio.create_task(pending.view(JOB, checkpoint(5), 5))
-    second = asyncio.create_task(pending.view(JOB, checkpoint(5), 5))
+    first = asyncio.create_task(pending.wait_until_written(JOB, checkpoint(5), 5))
+    second = asyncio.create_task(pending.wait_until_written(JOB, checkpoint(5), 5))
     await asyncio.sleep(0)
     pending.mark_written(JOB, status(checkpoint(5)))
     assert all(await asyncio.gather(first, second))
-    assert await pending.view(JOB, checkpoint(5), 0)
+    assert await pending.wait_until_written(JOB, checkpoint(5), 0)
 
 
-async def test_waiting_ends_in_time() -> None:
-    assert not await told(checkpoint(5)).view(JOB, checkpoint(5), 0.01)
+async def test_waiting_ends_after_the_timeout() -> None:
+    assert not await told(checkpoint(5)).wait_until_written(JOB, checkpoint(5), 0.01)
 
 
-async def test_one_who_hangs_up_harms_no_other() -> None:
+async def test_cancelled_waiter_does_not_end_the_others() -> None:
     pending = told(checkpoint(5))
-    first = asyncio.create_task(pending.view(JOB, checkpoint(5), 5))
-    second = asyncio.create_task(pending.view(JOB, checkpoint(5), 5))
+    first = asyncio.create_task(pending.wait_until_written(JOB, checkpoint(5), 5))
+    second = asyncio.create_task(pending.wait_until_written(JOB, checkpoint(5), 5))
     await asyncio.sleep(0)
     first.cancel()
     await asyncio.sleep(0)
@@ -137,25 +139,25 @@ async def test_one_who_hangs_up_harms_no_other() -> None:
     assert await second
 
 
-async def test_waiting_ends_at_once_when_the_attempt_does() -> None:
+async def test_waiting_ends_when_the_attempt_ends() -> None:
     pending = told(checkpoint(5))
-    waiting = asyncio.create_task(pending.view(JOB, checkpoint(5), 5))
+    waiting = asyncio.create_task(pending.wait_until_written(JOB, checkpoint(5), 5))
     await asyncio.sleep(0)
     pending.mark_written(JOB, status(attempt=2))
     assert not await asyncio.wait_for(waiting, 1)
 
 
-async def test_a_last_save_that_made_it_into_the_next_attempt_stands() -> None:
+async def test_late_checkpoint_written_after_the_attempt_is_acknowledged() -> None:
     pending = told(checkpoint(5))
-    waiting = asyncio.create_task(pending.view(JOB, checkpoint(5), 5))
+    waiting = asyncio.create_task(pending.wait_until_written(JOB, checkpoint(5), 5))
     await asyncio.sleep(0)
     pending.mark_written(JOB, status(checkpoint(5), attempt=2))
     assert await waiting
 
 
-async def test_a_forgotten_job_keeps_nobody_waiting() -> None:
+async def test_forgotten_job_ends_all_waiting() -> None:
     pending = told(checkpoint(5))
-    waiting = asyncio.create_task(pending.view(JOB, checkpoint(5), 5))
+    waiting = asyncio.create_task(pending.wait_until_written(JOB, checkpoint(5), 5))
     await asyncio.sleep(0)
     pending.forget(JOB)
     pending.forget(JOB)
@@ -163,12 +165,12 @@ async def test_a_forgotten_job_keeps_nobody_waiting() -> None:
     assert not epochs(pending)
 
 
-async def test_what_stood_at_the_start_stands() -> None:
+async def test_checkpoint_written_before_the_start_counts() -> None:
     pending = PendingReports()
     pending.mark_written(JOB, status(checkpoint(5)))
     pending.checkpoint(JOB, checkpoint(5))
     assert not epochs(pending)
-    assert await pending.view(JOB, checkpoint(5), 0)
+    assert await pending.wait_until_written(JOB, checkpoint(5), 0)
 
 
 def test_checkpoints_dropped_by_written_statuses_are_expired() -> None:

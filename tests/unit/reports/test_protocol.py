@@ -69,9 +69,7 @@ def checkpoint(**fields: object) -> bytes:
         (b'{"checkpoint":{"uri":"\xff"}}', "", "UTF-8"),
     ],
 )
-def test_what_cannot_be_true_is_refused_by_name_of_the_field(
-    body: bytes, field: str, hint: str
-) -> None:
+def test_impossible_value_is_refused_with_its_field(body: bytes, field: str, hint: str) -> None:
     said = refused(body)
     assert said.code == 400
     assert said.reason in ("BadRequest", "Invalid")
@@ -86,14 +84,14 @@ def test_only_rank_0_completes_a_checkpoint() -> None:
     assert "rank 7" in said.message
 
 
-def test_where_the_folder_is_not_known_the_checkpoint_is_to_come_again() -> None:
+def test_checkpoint_without_known_folder_must_be_reported_again() -> None:
     report = protocol.decode(checkpoint())
     with pytest.raises(ReportRefused) as caught:
         protocol.validate(report, 0, view(checkpoint_folder=""))
     assert caught.value.code == 503
 
 
-def test_any_rank_may_say_that_one_is_damaged_wherever_it_lies() -> None:
+def test_any_rank_may_report_a_damaged_checkpoint() -> None:
     body = checkpoint(state="Damaged", uri="s3://bucket/train/materia/attempt-0/epoch-40")
     protocol.validate(protocol.decode(body), 7, view())
 
@@ -103,12 +101,12 @@ def test_a_complete_checkpoint_does_not_go_back() -> None:
     assert (said.code, said.reason) == (409, "OlderCheckpoint")
 
 
-def test_a_damaged_one_does_not_count_as_standing() -> None:
+def test_damaged_checkpoint_does_not_count_as_written() -> None:
     body = checkpoint(epoch=39, uri=f"{FOLDER}/epoch-39")
     protocol.validate(protocol.decode(body), 0, view((40, COMPLETE_40[1], "Damaged")))
 
 
-def test_what_stands_complete_is_not_written_again() -> None:
+def test_complete_checkpoint_is_not_written_again() -> None:
     body = checkpoint(epoch=41, uri=COMPLETE_40[1], state="Writing")
     assert refused(body, stands=(COMPLETE_40,)).reason == "AlreadyComplete"
 
@@ -127,7 +125,7 @@ def test_an_empty_report_is_a_sign_of_life() -> None:
     protocol.validate(protocol.decode(b"{}"), 3, view())
 
 
-def test_a_refusal_is_a_status_that_kubernetes_clients_read() -> None:
+def test_refusal_is_a_kubernetes_status() -> None:
     said = msgspec.json.decode(errors.as_status(refused(b'{"epoch":-1}')))
     assert (said["kind"], said["apiVersion"], said["status"]) == ("Status", "v1", "Failure")
     assert (said["code"], said["reason"]) == (400, "BadRequest")

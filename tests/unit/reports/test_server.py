@@ -34,14 +34,14 @@ async def test_progress_is_taken_at_once(site: Site) -> None:
     assert not site.lookup.woken
 
 
-async def test_other_ranks_show_that_they_live(site: Site) -> None:
+async def test_report_of_another_rank_is_a_sign_of_life(site: Site) -> None:
     said = await site.report({"epoch": 3, "step": 7}, rank=2)
     assert 5 <= said.body["nextReportSeconds"] <= 15
     assert site.lookup.pending.of("job-uid").progress is None
     assert site.lookup.pending.of("job-uid").heartbeats.steps([2]) == (7, 7)
 
 
-async def test_a_complete_checkpoint_is_acknowledged_once_it_stands(site: Site) -> None:
+async def test_complete_checkpoint_is_acknowledged_when_written(site: Site) -> None:
     said = await site.report(COMPLETE)
     assert (said.code, said.body["acknowledged"]) == (200, STOOD)
     assert site.lookup.woken == ["job-uid"]
@@ -49,14 +49,14 @@ async def test_a_complete_checkpoint_is_acknowledged_once_it_stands(site: Site) 
     assert (5, URI, "Complete") in site.lookup.job.checkpoints
 
 
-async def test_a_repeat_of_what_stands_is_acknowledged_at_once(site: Site) -> None:
+async def test_repeated_written_checkpoint_is_acknowledged_at_once(site: Site) -> None:
     site.lookup.job = view((5, URI, "Complete"))
     said = await site.report(COMPLETE)
     assert said.body["acknowledged"] == STOOD
     assert not site.lookup.woken
 
 
-async def test_what_does_not_come_to_stand_is_not_acknowledged(site: Site) -> None:
+async def test_checkpoint_not_written_is_not_acknowledged(site: Site) -> None:
     site.lookup.stuck = True
     said = await site.report(COMPLETE)
     assert (said.code, said.reason) == (503, "ServiceUnavailable")
@@ -66,7 +66,7 @@ async def test_what_does_not_come_to_stand_is_not_acknowledged(site: Site) -> No
     assert (await site.report(COMPLETE)).body["acknowledged"] == STOOD
 
 
-async def test_an_attempt_that_ends_meanwhile_is_told_so(site: Site) -> None:
+async def test_attempt_that_ends_meanwhile_gets_a_conflict(site: Site) -> None:
     site.lookup.stuck = True
     waiting = asyncio.create_task(site.report(COMPLETE))
     await asyncio.sleep(0.1)
@@ -80,23 +80,23 @@ async def test_writing_is_noted_and_not_acknowledged(site: Site) -> None:
     assert "acknowledged" not in said.body
 
 
-async def test_any_rank_reports_damage_of_what_stands(site: Site) -> None:
+async def test_any_rank_reports_damage_of_a_written_checkpoint(site: Site) -> None:
     site.lookup.job = view((5, URI, "Complete"))
     said = await site.report(other("Damaged"), rank=3)
     assert said.body["acknowledged"] == STOOD | {"state": "Damaged"}
 
 
-async def test_damage_of_what_does_not_stand_is_refused(site: Site) -> None:
+async def test_damage_of_an_unknown_checkpoint_is_refused(site: Site) -> None:
     said = await site.report(other("Damaged"), rank=3)
     assert (said.code, said.reason) == (400, "Invalid")
     assert said.body["details"]["causes"][0]["field"] == "checkpoint.uri"
 
 
-async def test_another_rank_completes_nothing(site: Site) -> None:
+async def test_other_rank_cannot_report_a_complete_checkpoint(site: Site) -> None:
     assert (await site.report(COMPLETE, rank=1)).code == 403
 
 
-async def test_rank_0_alone_is_told_what_to_delete(site: Site) -> None:
+async def test_only_rank_0_gets_checkpoints_to_delete(site: Site) -> None:
     site.lookup.job = view(stop=True)
     site.lookup.expire(checkpoint(5, uri="s3://old"))
     said = [(await site.report(rank=rank)).body for rank in (0, 1)]
@@ -104,18 +104,18 @@ async def test_rank_0_alone_is_told_what_to_delete(site: Site) -> None:
     assert [body["stop"] for body in said] == [True, True]
 
 
-async def test_an_evicted_ranks_last_save_counts(site: Site) -> None:
+async def test_last_checkpoint_of_an_evicted_rank_counts(site: Site) -> None:
     site.lookup.with_pods(pod(0, deleting=True))
     assert (await site.report(COMPLETE)).body["acknowledged"] == STOOD
 
 
-async def test_who_does_not_lead_takes_nothing(site: Site) -> None:
+async def test_standby_takes_no_reports(site: Site) -> None:
     site.lookup.leads = False
     said = await site.report()
     assert (said.code, said.body["details"]["retryAfterSeconds"]) == (503, 1)
 
 
-async def test_who_loses_the_lease_while_a_report_comes_in_takes_nothing(site: Site) -> None:
+async def test_leader_that_loses_its_lease_takes_no_report(site: Site) -> None:
     async def slowly() -> AsyncIterator[bytes]:
         yield b'{"epoch":'
         await asyncio.sleep(0.2)
@@ -128,7 +128,7 @@ async def test_who_loses_the_lease_while_a_report_comes_in_takes_nothing(site: S
     assert site.lookup.pending.of(JOB).progress is None
 
 
-async def test_a_job_whose_namespace_is_not_watched_is_told_so_and_goes_on(site: Site) -> None:
+async def test_job_in_an_unwatched_namespace_goes_on(site: Site) -> None:
     site.lookup.scope = Scope(("somewhere-else",))
     answer = await site.report()
     assert answer.code == 503, "anything else would end a gang that trains"
@@ -137,7 +137,7 @@ async def test_a_job_whose_namespace_is_not_watched_is_told_so_and_goes_on(site:
 
 
 @pytest.mark.parametrize("authorization", [None, "", "Bearer", "Bearer ", "Basic eDp5"])
-async def test_without_a_token_nobody_reports(site: Site, authorization: str | None) -> None:
+async def test_report_without_a_token_is_refused(site: Site, authorization: str | None) -> None:
     headers = {} if authorization is None else {"Authorization": authorization}
     said = await site.report(headers=headers)
     assert (said.code, said.headers["WWW-Authenticate"]) == (401, "Bearer")
@@ -155,20 +155,20 @@ async def test_a_bad_token_is_refused_and_never_logged(
     assert "s3cret" not in caplog.text + shown.out + shown.err + json.dumps(said.body)
 
 
-async def test_a_pod_not_yet_seen_comes_again(site: Site) -> None:
+async def test_unknown_pod_must_report_again(site: Site) -> None:
     site.lookup.pods.clear()
     said = await site.report()
     assert (said.code, said.headers["Retry-After"]) == (503, "1")
 
 
 @pytest.mark.parametrize("asked", [{"name": "other"}, {"namespace": "other"}])
-async def test_nobody_reports_for_another_job(site: Site, asked: dict[str, Any]) -> None:
+async def test_report_for_another_job_is_refused(site: Site, asked: dict[str, Any]) -> None:
     said = await site.report(**asked)
     assert said.code == 403
     assert "job-uid" not in said.body["message"]
 
 
-async def test_a_job_that_is_gone(site: Site) -> None:
+async def test_report_for_a_deleted_job_is_refused(site: Site) -> None:
     site.lookup.job = None
     assert (await site.report()).reason == "NotFound"
 
@@ -180,7 +180,7 @@ async def test_an_old_attempt_is_refused(site: Site) -> None:
     assert not site.lookup.pending.of("job-uid").checkpoints
 
 
-async def test_an_attempt_that_the_board_does_not_see_yet_comes_again(site: Site) -> None:
+async def test_report_of_a_future_attempt_must_come_again(site: Site) -> None:
     site.lookup.with_pods(pod(0, attempt=2))
     assert (await site.report(attempt=2)).code == 503
 
@@ -202,7 +202,9 @@ async def test_bad_values_name_their_field(site: Site) -> None:
         ({"data": b"x" * 65537, "json": None}, 413),
     ],
 )
-async def test_what_is_no_report(site: Site, request_: dict[str, Any], code: int) -> None:
+async def test_body_that_is_no_report_is_refused(
+    site: Site, request_: dict[str, Any], code: int
+) -> None:
     authorized = {
         "Authorization": f"Bearer {token('pod-1-0')}",
         "Content-Type": "application/json",
@@ -233,7 +235,7 @@ async def test_curl_is_invited_to_send_its_body(site: Site) -> None:
     assert (await site.report({"step": 1}, expect100=True)).code == 200
 
 
-async def test_a_fault_of_ours_is_a_status_too(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_internal_error_is_a_status(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(site.lookup, "view", lambda _: 1 / 0)
     assert (await site.report()).reason == "InternalError"
 
@@ -274,12 +276,12 @@ async def test_slow_headers_are_not_waited_for(impatient: Site) -> None:
     assert await raw(impatient, b"POST / HTTP/1.1\r\nHost:") == b""
 
 
-async def test_who_does_not_shake_hands_is_cut_off(impatient: Site) -> None:
+async def test_connection_without_handshake_is_closed(impatient: Site) -> None:
     assert await raw(impatient, b"", tls=False) == b""
     await settled(impatient)
 
 
-async def test_silent_connections_keep_nobody_out_for_long(impatient: Site) -> None:
+async def test_silent_connections_block_others_only_briefly(impatient: Site) -> None:
     silent = [await asyncio.open_connection("localhost", impatient.server.port) for _ in range(9)]
     assert (await asyncio.wait_for(impatient.report(), 5)).code == 200
     assert impatient.server.connections <= 3
@@ -288,7 +290,7 @@ async def test_silent_connections_keep_nobody_out_for_long(impatient: Site) -> N
     await settled(impatient)
 
 
-async def test_one_address_holds_only_so_many(
+async def test_connections_per_address_are_limited(
     crowded: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listener, "_LOOPBACK", ())
@@ -301,7 +303,7 @@ async def test_one_address_holds_only_so_many(
     assert (await crowded.report()).code == 200
 
 
-async def test_every_seat_is_given_back(site: Site) -> None:
+async def test_every_slot_is_given_back(site: Site) -> None:
     assert site.server.problem() is None
     await asyncio.gather(*(site.report(rank=rank) for rank in [0, 1, 2, 3] * 10))
     await settled(site)
@@ -323,7 +325,7 @@ async def test_old_tls_is_refused(site: Site) -> None:
         await asyncio.open_connection("localhost", site.server.port, ssl=old)
 
 
-async def test_closing_ends_what_is_open(impatient: Site) -> None:
+async def test_close_ends_open_connections(impatient: Site) -> None:
     _, writer = await asyncio.open_connection("localhost", impatient.server.port)
     await asyncio.wait_for(impatient.server.close(), 3)
     assert impatient.server.connections == 0
@@ -331,7 +333,7 @@ async def test_closing_ends_what_is_open(impatient: Site) -> None:
     writer.close()
 
 
-async def test_a_worker_whose_pod_was_given_up_is_told_that_its_attempt_is_over(
+async def test_worker_of_a_given_up_pod_gets_a_conflict(
     site: Site,
 ) -> None:
     """It may run on behind a cut, with a token that was reviewed before."""
@@ -342,7 +344,7 @@ async def test_a_worker_whose_pod_was_given_up_is_told_that_its_attempt_is_over(
     assert (said.code, said.reason) == (409, "StaleAttempt")
 
 
-async def test_a_rank_beyond_the_gang_is_none(site: Site) -> None:
+async def test_rank_beyond_the_gang_is_refused(site: Site) -> None:
     site.lookup.with_pods(pod(4))
     said = await site.report({"step": 1}, rank=4)
     assert said.code == 403
@@ -354,9 +356,7 @@ async def test_a_rank_beyond_the_gang_is_none(site: Site) -> None:
     [{"namespace": "elsewhere"}, {"job_name": "other"}, {"owner_uid": ""}, {"owner_uid": "other"}],
     ids=str,
 )
-async def test_a_pod_that_only_claims_to_be_a_worker_reports_nothing(
-    site: Site, forged: dict[str, str]
-) -> None:
+async def test_pod_not_owned_by_the_job_is_refused(site: Site, forged: dict[str, str]) -> None:
     """Labels and owner references are anybody's to write, in any namespace."""
     claims = msgspec.structs.replace(pod(), uid="forged", **forged)
     site.lookup.with_pods(claims)

@@ -1,4 +1,4 @@
-"""One writer, on a lease kept by a server that can be cut off, slow or tampered with."""
+"""The leader election, with a server that can be cut off, slow or changed by others."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ async def stop(*tasks: asyncio.Task[None]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def test_it_leads_renews_and_hands_over_at_a_clean_end() -> None:
+async def test_leader_renews_and_releases_the_lease_at_a_clean_end() -> None:
     async with served() as (server, api), Client(api.endpoint(), user_agent="t") as client:
         first, second = candidate(client, "a"), candidate(client, "b")
         with pytest.raises(NotLeading):
@@ -114,7 +114,7 @@ async def test_it_leads_renews_and_hands_over_at_a_clean_end() -> None:
         await stop(waiting)
 
 
-async def test_a_killed_leader_is_followed_after_the_lease_and_not_before() -> None:
+async def test_killed_leader_is_replaced_only_after_its_lease() -> None:
     async with served() as (server, api), Client(api.endpoint(), user_agent="t") as client:
         first, second = candidate(client, "a"), candidate(client, "b")
         running = leads(first)
@@ -131,7 +131,7 @@ async def test_a_killed_leader_is_followed_after_the_lease_and_not_before() -> N
 
 
 @pytest.mark.parametrize("fault", [Request.reset, Request.hang, lambda r: r.status(500, "Oops")])
-async def test_cut_off_it_stops_writing_before_the_lease_ends(fault: Any) -> None:
+async def test_leader_cut_off_stops_writing_before_its_lease_ends(fault: Any) -> None:
     async with served() as (server, api), Client(api.endpoint(), user_agent="t") as client:
         election = candidate(client)
         running = leads(election)
@@ -145,7 +145,7 @@ async def test_cut_off_it_stops_writing_before_the_lease_ends(fault: Any) -> Non
             election.guard()
 
 
-async def test_one_failed_renewal_is_no_loss() -> None:
+async def test_one_failed_renewal_does_not_lose_the_lease() -> None:
     async with served() as (server, api), Client(api.endpoint(), user_agent="t") as client:
         election = candidate(client)
         running = leads(election)
@@ -158,7 +158,7 @@ async def test_one_failed_renewal_is_no_loss() -> None:
         await stop(running)
 
 
-async def test_an_own_answer_that_got_lost_is_no_loss() -> None:
+async def test_lost_answer_to_a_renewal_does_not_lose_the_lease() -> None:
     async with served() as (server, api), Client(api.endpoint(), user_agent="t") as client:
         election = candidate(client)
         running = leads(election)
@@ -171,7 +171,7 @@ async def test_an_own_answer_that_got_lost_is_no_loss() -> None:
         await stop(running)
 
 
-async def test_an_annotation_by_somebody_is_kept_and_is_no_loss() -> None:
+async def test_annotation_of_others_stays_and_loses_no_lease() -> None:
     async with served() as (server, api), Client(api.endpoint(), user_agent="t") as client:
         election = candidate(client)
         running = leads(election)
@@ -186,7 +186,7 @@ async def test_an_annotation_by_somebody_is_kept_and_is_no_loss() -> None:
         await stop(running)
 
 
-async def test_a_lease_taken_by_another_is_lost_at_once() -> None:
+async def test_lease_taken_by_another_is_lost_at_once() -> None:
     async with served() as (server, api), Client(api.endpoint(), user_agent="t") as client:
         election = candidate(client)
         running = leads(election)
@@ -199,7 +199,7 @@ async def test_a_lease_taken_by_another_is_lost_at_once() -> None:
         assert server.holder == "thief"
 
 
-async def test_of_many_followers_one_leads() -> None:
+async def test_only_one_of_many_followers_leads() -> None:
     async with served() as (_, api), Client(api.endpoint(), user_agent="t") as client:
         everybody = [candidate(client, f"c{n}") for n in range(10)]
         running = [leads(each) for each in everybody]
@@ -210,7 +210,7 @@ async def test_of_many_followers_one_leads() -> None:
         await stop(*running)
 
 
-async def test_what_the_callback_raises_ends_it() -> None:
+async def test_error_of_the_callback_ends_the_election() -> None:
     async def broken() -> None:
         raise KeyError("a bug")
 
@@ -219,7 +219,7 @@ async def test_what_the_callback_raises_ends_it() -> None:
             await candidate(client).run(broken)
 
 
-async def test_the_callback_has_ended_before_run_does() -> None:
+async def test_callback_ends_before_run_ends() -> None:
     ended = asyncio.Event()
 
     async def writers() -> None:
@@ -238,7 +238,7 @@ async def test_the_callback_has_ended_before_run_does() -> None:
         assert ended.is_set()
 
 
-async def test_the_lease_counts_from_before_the_request_was_sent() -> None:
+async def test_lease_counts_from_before_its_request_was_sent() -> None:
     now = 100.0
 
     async def slow(request: Request) -> None:

@@ -1,4 +1,4 @@
-"""The leader's label: taken from every other pod first, whatever has become of that pod."""
+"""The leader's label is removed from all other pods first, also if such a pod is gone."""
 
 from typing import Any
 
@@ -37,13 +37,13 @@ async def take(pods: Pods) -> None:
         await take_label(client, namespace="stargate-system", pod_name="new")
 
 
-async def test_one_pod_has_it() -> None:
+async def test_only_one_pod_has_the_leader_label() -> None:
     pods = Pods("old", "older")
     await take(pods)
     assert pods.leaders == ["new"]
 
 
-async def test_a_pod_that_goes_meanwhile_keeps_nobody_from_leading() -> None:
+async def test_pod_deleted_meanwhile_does_not_stop_the_leader() -> None:
     pods = Pods("old", "older", going="old")
     await take(pods)
     assert pods.leaders == ["old", "new"]

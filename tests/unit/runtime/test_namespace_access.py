@@ -1,4 +1,4 @@
-"""Which namespaces may be watched is asked of the API server, in its own words."""
+"""The API server says which namespaces the operator may watch."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -33,7 +33,7 @@ async def cluster(**codes: int) -> AsyncIterator[tuple[Client, dict[str, int]]]:
         yield client, codes
 
 
-async def test_a_namespace_that_forbids_it_is_left_out_and_counted() -> None:
+async def test_forbidden_namespace_is_left_out_and_counted() -> None:
     async with cluster(team_b=403) as (client, _):
         refused = await refused_of(client, TEAMS)
     assert TEAMS.without(refused) == Scope(("team-a",))
@@ -41,18 +41,18 @@ async def test_a_namespace_that_forbids_it_is_left_out_and_counted() -> None:
 
 
 @pytest.mark.parametrize("code", [404, 429, 500, 503])
-async def test_other_trouble_says_nothing_about_rights(code: int) -> None:
+async def test_other_errors_do_not_count_as_forbidden(code: int) -> None:
     async with cluster(team_b=code) as (client, _):
         assert await refused_of(client, TEAMS) == ()
 
 
-async def test_where_every_namespace_forbids_it_the_server_s_words_are_told() -> None:
+async def test_error_has_the_server_message_if_all_forbid() -> None:
     async with cluster(team_a=403, team_b=403) as (client, _):
         with pytest.raises(NoNamespaceAccessError, match=r"team-a, team-b.*no, team_a"):
             await refused_of(client, TEAMS)
 
 
-async def test_the_whole_cluster_is_asked_nothing() -> None:
+async def test_cluster_wide_scope_asks_nothing() -> None:
     async with cluster() as (client, codes):
         assert await refused_of(client, EVERYWHERE) == ()
         assert EVERYWHERE.without(()) == EVERYWHERE
@@ -74,7 +74,7 @@ async def looking(client: Client, *refused: str) -> AsyncIterator[asyncio.Task[N
 
 
 @pytest.mark.usefixtures("quick")
-async def test_a_namespace_that_is_back_begins_the_process_anew() -> None:
+async def test_namespace_that_is_back_restarts_the_process() -> None:
     async with cluster(team_b=403) as (client, codes), looking(client, "team-b") as task:
         await asyncio.sleep(0.1)
         assert not task.done()
@@ -84,7 +84,7 @@ async def test_a_namespace_that_is_back_begins_the_process_anew() -> None:
 
 
 @pytest.mark.usefixtures("quick")
-async def test_a_namespace_that_refuses_twice_begins_the_process_anew() -> None:
+async def test_namespace_that_refuses_twice_restarts_the_process() -> None:
     async with cluster() as (client, codes), looking(client) as task:
         await asyncio.sleep(0.1)
         assert not task.done()
@@ -94,7 +94,7 @@ async def test_a_namespace_that_refuses_twice_begins_the_process_anew() -> None:
 
 
 @pytest.mark.usefixtures("quick")
-async def test_a_single_refusal_is_not_believed() -> None:
+async def test_single_refusal_restarts_nothing() -> None:
     forbidding = iter([403])
 
     async def handler(request: Request) -> None:

@@ -36,7 +36,7 @@ async def get(url: str) -> tuple[int, str]:
         return answer.status, await answer.text()
 
 
-async def test_liveness_is_what_the_watchdogs_say(url: str, watchdog: Watchdog) -> None:
+async def test_liveness_reports_the_problems_of_its_checks(url: str, watchdog: Watchdog) -> None:
     assert await get(f"{url}/healthz") == (200, "ok\n")
     watchdog.wrong = "the watcher of stargatejobs is dead"
     assert await get(f"{url}/healthz") == (503, "the watcher of stargatejobs is dead\n")
@@ -68,7 +68,7 @@ async def test_a_probe_that_passed_warns_once_when_it_fails(url: str, watchdog: 
     assert [line["log_level"] for line in lines] == ["info", "warning"]
 
 
-async def test_a_check_that_raises_has_failed(url: str) -> None:
+async def test_check_that_raises_counts_as_failed(url: str) -> None:
     code, text = await get(f"{url}/readyz")
     assert code == 503
     assert "ZeroDivisionError" in text
@@ -84,26 +84,26 @@ async def test_metrics_are_served(url: str) -> None:
 
 
 def test_jobs_are_shown_in_every_phase() -> None:
-    gauges.jobs_stand(Survey(jobs=Counter({Phase.RUNNING: 3})))
+    gauges.jobs_surveyed(Survey(jobs=Counter({Phase.RUNNING: 3})))
     assert metrics.value("stargate_jobs", {"phase": "Running"}) == 3
-    gauges.jobs_stand(Survey())
+    gauges.jobs_surveyed(Survey())
     assert metrics.value("stargate_jobs", {"phase": "Running"}) == 0
 
 
-def test_labels_stay_few() -> None:
+def test_metrics_have_few_labels() -> None:
     metrics.api_answered("BREW", 429, 0.1)
     labels = {"verb": "other", "code": "429"}
     assert metrics.value("stargate_api_requests_total", labels) >= 1
     assert metrics.value("stargate_api_throttled_total") >= 1
 
 
-def test_every_function_records_something() -> None:
+def test_every_metrics_function_records_a_sample() -> None:
     metrics.pass_done(0.1)
     metrics.status_skipped()
     metrics.status_conflicted()
     metrics.pods_created(2)
     metrics.pods_deleted()
-    metrics.event_told("Normal")
+    metrics.event_recorded("Normal")
     metrics.api_concurrency(32)
     metrics.report_turned_away()
     status_counters.gang_started(20)

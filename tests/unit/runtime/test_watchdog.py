@@ -1,4 +1,4 @@
-"""A watcher that is dead, silent or was never there is found, with the real kopf."""
+"""The watchdog finds a watcher that is dead, silent or was never started, with the real kopf."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ async def verdict(
         return said.decode().strip()
 
 
-async def test_healthy_watchers_are_no_problem() -> None:
+async def test_healthy_watchers_report_no_problem() -> None:
     assert await verdict(Cluster(), silent=1.0) == "healthy"
 
 
@@ -145,28 +145,28 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_a_dead_watcher_is_found_at_once_and_named(fault: str) -> None:
+async def test_dead_watcher_is_named_at_once(fault: str) -> None:
     said = await verdict(Cluster(FAULTS[fault]))
     assert said.startswith("kopf watchers: stargatejobs watcher is dead (")
 
 
-async def test_a_watcher_that_dies_in_one_namespace_is_found_and_named() -> None:
+async def test_watcher_that_dies_in_one_namespace_is_named() -> None:
     cluster = Cluster(refused(403), ("stargatejobs",), faulty="/namespaces/beta/stargatejobs")
     said = await verdict(cluster, "stargatejobs@alpha", "stargatejobs@beta")
     assert said.startswith("kopf watchers: stargatejobs in beta watcher is dead (")
 
 
-async def test_a_silent_watcher_is_found() -> None:
+async def test_silent_watcher_is_reported() -> None:
     said = await verdict(Cluster(after_a_bookmark()), silent=1.0)
     assert said == "kopf watchers: stargatejobs watcher has been silent for 1 s"
 
 
-async def test_a_kind_that_is_never_watched_is_found() -> None:
+async def test_kind_that_is_never_watched_is_reported() -> None:
     said = await verdict(Cluster(kinds=("stargatejobs",)), starting=3.0)
     assert said == "kopf watchers: computeblocks not watched after 3 s"
 
 
-async def test_kopf_s_own_end_is_no_death_of_a_watcher(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_end_of_kopf_reports_no_dead_watcher(monkeypatch: pytest.MonkeyPatch) -> None:
     async def endless(**_: Any) -> AsyncIterator[Any]:
         yield watching.Bookmark.LISTED
         await asyncio.Event().wait()
@@ -190,7 +190,7 @@ async def test_kopf_s_own_end_is_no_death_of_a_watcher(monkeypatch: pytest.Monke
     undo()
 
 
-def test_what_is_not_watched_ages_from_the_start() -> None:
+def test_kind_not_watched_ages_from_the_start() -> None:
     clock = Clock()
     watchers = KopfWatchers(frozenset({("computeblocks", None)}), clock=clock)
     undo = watchers.install()
@@ -199,19 +199,19 @@ def test_what_is_not_watched_ages_from_the_start() -> None:
     assert watchers.ages() == {"computeblocks": 25.0}
 
 
-def test_it_says_what_is_wrong_and_with_what() -> None:
+def test_watchdog_names_the_check_and_its_problem() -> None:
     watchdog = Watchdog([Check("pods", lambda: None), Check("lease", lambda: "lost")])
     assert watchdog.problems() == ["lease: lost"]
 
 
-def test_a_check_that_fails_is_no_proof_of_health() -> None:
+def test_check_that_raises_is_a_problem() -> None:
     def broken() -> str | None:
         raise KeyError("x")
 
     assert Watchdog([Check("pods", broken)]).problems() == ["pods: KeyError: 'x'"]
 
 
-async def test_a_watchdog_that_no_longer_looks_is_a_problem_itself() -> None:
+async def test_watchdog_that_stops_looking_is_a_problem() -> None:
     clock = Clock()
     watchdog = Watchdog([], period=5.0, clock=clock)
     assert watchdog.problems() == []
@@ -219,11 +219,11 @@ async def test_a_watchdog_that_no_longer_looks_is_a_problem_itself() -> None:
     assert watchdog.problems() == ["watchdog: has not looked for 100 s"]
 
 
-async def test_its_end_names_every_problem() -> None:
+async def test_watchdog_ends_with_all_problems_named() -> None:
     checks = [Check("pods", lambda: "silent"), Check("lease", lambda: "lost")]
     with pytest.raises(Unhealthy, match="pods: silent; lease: lost"):
         await Watchdog(checks).run()
 
 
-def test_not_installed_is_not_healthy() -> None:
+def test_watchers_not_installed_are_a_problem() -> None:
     assert KopfWatchers(frozenset((kind, None) for kind in KINDS)).problem() == "not installed"

@@ -1,4 +1,4 @@
-"""What a status write adds to the counters, and who tells of the jobs."""
+"""The counters of a status write, and the gauges that only the leader sets."""
 
 import asyncio
 from collections.abc import Iterator
@@ -42,12 +42,12 @@ async def looked(found: Sources) -> None:
 @pytest.fixture(autouse=True)
 def fast(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(gauges, "_GAUGE_SECONDS", 0.01)
-    gauges.jobs_stand(Survey())
+    gauges.jobs_surveyed(Survey())
     yield
-    gauges.jobs_stand(Survey())
+    gauges.jobs_surveyed(Survey())
 
 
-async def test_the_leader_tells_of_the_jobs_and_where_their_time_goes() -> None:
+async def test_leader_reports_jobs_and_rank_seconds() -> None:
     before = metrics.value("stargate_rank_seconds_total", {"phase": "Running"})
     await looked(sources(job(nodes=4).running(), leads=True))
     assert metrics.value("stargate_jobs", {"phase": "Running"}) == 1
@@ -55,7 +55,7 @@ async def test_the_leader_tells_of_the_jobs_and_where_their_time_goes() -> None:
     assert 0.01 < spent < 4
 
 
-async def test_a_standby_tells_of_itself_alone() -> None:
+async def test_standby_reports_only_its_process() -> None:
     before = metrics.value("stargate_rank_seconds_total", {"phase": "Running"})
     await looked(sources(job(nodes=4).running(), leads=False))
     assert metrics.value("stargate_jobs", {"phase": "Running"}) == 0
@@ -65,7 +65,7 @@ async def test_a_standby_tells_of_itself_alone() -> None:
     assert metrics.value("stargate_queue_depth", {"queue": "events"}) == 7
 
 
-def test_lost_training_counts_for_every_rank_and_what_a_late_save_kept_apart() -> None:
+def test_lost_and_regained_training_are_counted_by_rank() -> None:
     lost, regained = metrics.value(LOST), metrics.value(REGAINED)
     ran = job(nodes=4).running().status
     failed = ran.model_copy(update={"goodput": Goodput(lost_seconds=30)})
@@ -76,7 +76,7 @@ def test_lost_training_counts_for_every_rank_and_what_a_late_save_kept_apart() -
     assert metrics.value(REGAINED) - regained == 80
 
 
-def test_a_report_s_lag_counts_once_when_the_status_tells_of_it() -> None:
+def test_report_lag_counts_once_when_written() -> None:
     def told(seconds: float) -> Progress:
         return Progress(epoch=3, epochs=9, percent=33.3, last_report_time=at(seconds))
 

@@ -1,4 +1,4 @@
-"""Of all jobs together: how many, and the worst of what an alert must know of one."""
+"""The survey of all jobs: their counts, and the worst values for the alerts."""
 
 from collections.abc import Callable
 
@@ -27,7 +27,7 @@ def test_jobs_and_their_ranks_are_counted_by_phase() -> None:
     assert found.ranks == {Phase.RUNNING: 6, Phase.QUEUED: 8}
 
 
-def test_the_longest_wait_counts_through_all_attempts_since_the_gang_last_ran() -> None:
+def test_longest_wait_counts_over_all_attempts() -> None:
     found = of(
         unready(-900, job().starting().having(start_time=at(-5000))),
         unready(-40, job().starting(3)),
@@ -35,47 +35,47 @@ def test_the_longest_wait_counts_through_all_attempts_since_the_gang_last_ran() 
     assert found.waits == {Phase.STARTING: 900}
 
 
-def test_the_time_that_a_job_was_suspended_is_no_wait() -> None:
+def test_suspended_time_is_no_wait() -> None:
     resumed = unready(-86_400, job().starting(2).having(start_time=at(-30)))
     assert of(resumed).waits == {Phase.STARTING: 30}
 
 
 @pytest.mark.parametrize("phase", [Phase.RUNNING, Phase.SUSPENDED, Phase.FAILED])
-def test_who_runs_or_shall_not_run_does_not_wait(phase: Phase) -> None:
+def test_running_suspended_and_ended_jobs_do_not_wait(phase: Phase) -> None:
     found = unready(-900, job().running().having(phase=phase))
     assert of(found).waits == {}
 
 
-def test_what_a_failure_now_would_cost() -> None:
+def test_unsaved_seconds_count_from_the_last_checkpoint() -> None:
     saved = job().running(since=-500).saved(5)
     assert of(saved).unsaved_seconds == 50
     assert of(saved, job().running(since=-500)).unsaved_seconds == 500
 
 
-def test_a_checkpoint_of_the_attempt_before_saves_nothing_of_this_one() -> None:
+def test_checkpoint_of_an_older_attempt_does_not_count() -> None:
     again = job().running(2, since=-500).saved(5, attempt=1)
     assert of(again).unsaved_seconds == 500
 
 
 @pytest.mark.parametrize("state", ["Writing", "Damaged"])
-def test_nor_does_one_that_is_not_complete(state: str) -> None:
+def test_incomplete_checkpoint_does_not_count(state: str) -> None:
     entry = checkpoint(5).model_copy(update={"state": state})
     found = job().running(since=-500).having(checkpoints=Checkpoints(latest=entry, history=[entry]))
     assert of(found).unsaved_seconds == 500
 
 
-def test_how_many_intervals_that_is_goes_by_the_job_s_own_pace() -> None:
+def test_unsaved_intervals_use_the_job_s_own_speed() -> None:
     found = of(job().running(since=-500).saved(5), reports=Reports(epoch_seconds=2.0))
     assert found.unsaved_intervals == 5
     assert of(job().running(since=-500)).unsaved_intervals == 0
 
 
-def test_silence_is_that_of_gangs_that_have_spoken() -> None:
+def test_silence_counts_after_the_first_report() -> None:
     spoken = Reports(heartbeats=heartbeats((0, -70), (3, -12)))
     assert of(job().running(), reports=spoken).silence == 12
     assert of(job().running()).silence == 0
 
 
-def test_failures_count_while_the_job_may_go_on() -> None:
+def test_failures_count_until_the_job_ends() -> None:
     failed = job().failed().unforgiven(10)
     assert of(job().running().unforgiven(3), job().restarting().unforgiven(4), failed).failures == 4

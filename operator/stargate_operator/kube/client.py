@@ -50,6 +50,11 @@ _LONGEST_PAUSE = 5.0
 
 
 class Client:
+    """The client of one API server. Reads, fenced writes and watches go through it.
+
+    `guard` raises where this process must not write any more. `in_flight`: the most writes at once.
+    """
+
     def __init__(
         self,
         endpoint: Endpoint,

@@ -29,6 +29,8 @@ _MAX_TYPES = 64
 
 
 class ComputeBlockWriter:
+    """Writes what is free into the status of each ComputeBlock, every `seconds`."""
+
     def __init__(
         self,
         client: Client,

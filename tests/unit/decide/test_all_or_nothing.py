@@ -14,7 +14,7 @@ def half(last: float = -5, attempt: int = 1) -> list[Pod]:
     return starting_gang(4, *got, two.unschedulable(), three.unschedulable())
 
 
-def test_the_younger_of_two_half_scheduled_gangs_yields_at_once() -> None:
+def test_the_younger_half_scheduled_gang_yields_at_once() -> None:
     plan = planned(job().starting(), half(), older="team-b/older")
     assert (plan.phase, plan.reason, plan.next_attempt) == (Phase.QUEUED, "Yielded", True)
     assert plan.ending is not None
@@ -33,11 +33,11 @@ def test_no_gang_yields_under_native_gangs() -> None:
 @pytest.mark.parametrize(
     "pods", [starting_gang(4), gang(4)], ids=["without any node", "with all nodes"]
 )
-def test_a_gang_that_is_not_partly_scheduled_has_nothing_to_yield(pods: list[Pod]) -> None:
+def test_a_gang_not_partly_scheduled_yields_nothing(pods: list[Pod]) -> None:
     assert planned(job().starting(), pods, older="team-b/older").ending is None
 
 
-def test_the_start_timeout_counts_from_the_last_rank_that_got_a_node() -> None:
+def test_the_start_timeout_counts_from_the_last_node() -> None:
     early = planned(job(start_timeout=60).starting(), half(last=-59))
     assert (early.ending, early.wake_at) == (None, at(1))
     plan = planned(job(start_timeout=60).starting(), half(last=-60))

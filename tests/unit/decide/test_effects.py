@@ -27,7 +27,7 @@ def test_a_starting_gang_gets_its_missing_ranks() -> None:
     assert effects(observed(job().starting(), without(starting_gang(4), 1, 3))).create == (1, 3)
 
 
-def test_a_rank_deleted_by_hand_while_starting_is_made_again() -> None:
+def test_a_rank_deleted_while_starting_is_made_again() -> None:
     assert effects(observed(job().starting(), without(gang(4), 2))).create == (2,)
 
 
@@ -56,19 +56,19 @@ def test_a_running_gang_gets_no_new_ranks() -> None:
     ],
     ids=["new", "restarting", "queued", "suspended", "succeeded", "failed"],
 )
-def test_nothing_is_created_before_or_after_a_gang_may_start(given: GivenJob) -> None:
+def test_nothing_is_created_unless_a_gang_may_start(given: GivenJob) -> None:
     found = effects(observed(given, missing_gang_objects=("Service",)))
     assert (found.create, found.gang_objects) == ((), ())
 
 
-def test_nothing_is_created_for_a_job_that_is_being_deleted() -> None:
+def test_nothing_is_created_for_a_terminating_job() -> None:
     given = job().starting()
     meta = given.metadata.model_copy(update={"deletion_timestamp": at(-1)})
     going = given.model_copy(update={"metadata": meta})
     assert effects(observed(going, missing_gang_objects=("Service",))).create == ()
 
 
-def test_nothing_is_created_while_a_pod_of_an_earlier_attempt_is_alive() -> None:
+def test_nothing_is_created_while_old_pods_are_alive() -> None:
     old = pod(3, attempt=1).running().deleted()
     found = effects(observed(job().starting(2), [old], missing_gang_objects=("Service",)))
     assert (found.create, found.gang_objects) == ((), ())
@@ -98,7 +98,7 @@ def test_gang_objects_exist_as_long_as_the_gang(given: GivenJob, made: bool) -> 
     assert bool(found.gang_objects) is made
 
 
-def test_a_restart_deletes_the_old_gang_with_a_grace_of_two_seconds() -> None:
+def test_a_restart_kills_the_old_gang_within_seconds() -> None:
     old = gang(4, pod(2).oom_killed())
     found = effects(observed(job().restarting(Cause.OOM_KILLED), old)).delete
     assert [(each.pod.rank, each.grace) for each in found] == [(0, 2), (1, 2), (3, 2)]

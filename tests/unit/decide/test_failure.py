@@ -24,7 +24,7 @@ def ending(plan: Plan) -> tuple[Cause, int | None]:
     return plan.ending.cause, plan.ending.rank
 
 
-def test_an_oom_killed_rank_restarts_the_gang_from_the_last_checkpoint() -> None:
+def test_an_oom_killed_rank_restarts_from_the_checkpoint() -> None:
     given = job(nodes=4).running().saved(5)
     plan = planned(given, gang(4, pod(2).oom_killed()))
     assert (plan.phase, plan.reason, plan.next_attempt) == (Phase.RESTARTING, "OOMKilled", True)
@@ -97,7 +97,7 @@ def test_without_checkpoint_the_next_attempt_starts_fresh() -> None:
     assert begun.checkpoints.restored_from is None
 
 
-def test_a_rank_that_vanished_from_a_running_gang_was_deleted() -> None:
+def test_a_vanished_rank_of_a_running_gang_was_deleted() -> None:
     plan = planned(job().running(), without(gang(4), 2))
     assert ending(plan) == (Cause.DELETED, 2)
     assert plan.next_attempt

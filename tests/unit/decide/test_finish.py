@@ -25,7 +25,7 @@ def test_success_counts_without_an_observed_run() -> None:
     assert planned(job().starting(), DONE).phase is Phase.SUCCEEDED
 
 
-def test_the_pods_of_an_earlier_attempt_do_not_complete_the_next() -> None:
+def test_pods_of_earlier_attempts_complete_nothing() -> None:
     assert planned(job().restarting(), DONE).phase is not Phase.SUCCEEDED
 
 
@@ -88,5 +88,5 @@ def test_a_finished_job_is_deleted_after_its_ttl(
     assert plan.wake_at == (None if wakes is None else at(wakes))
 
 
-def test_a_job_that_is_not_finished_has_no_time_to_live() -> None:
+def test_an_unfinished_job_has_no_time_to_live() -> None:
     assert not planned(job(ttl_seconds_after_finished=0).running(), gang(4)).delete_job

@@ -55,7 +55,7 @@ def test_silence_counts_from_when_all_ranks_ran() -> None:
     assert "no rank has reported since all of them ran" in message(planned(hanging(90), gang(4)))
 
 
-def test_a_gang_that_is_not_whole_yet_does_not_hang() -> None:
+def test_an_incomplete_gang_does_not_hang() -> None:
     given = job().starting().hangs_after(10)
     assert planned(given, starting_gang(4)).ending is None
     assert planned(given, gang(4)).phase is Phase.RUNNING
@@ -121,7 +121,7 @@ def test_a_node_that_is_not_ready_explains_the_silence() -> None:
     assert (plan.phase, plan.ending) == (Phase.RUNNING, None)
 
 
-def test_a_failed_rank_comes_before_the_silence_of_the_rest() -> None:
+def test_a_failed_rank_comes_before_a_hang() -> None:
     plan = planned(hanging(), gang(4, pod(1).oom_killed()))
     assert plan.reason == "OOMKilled"
 

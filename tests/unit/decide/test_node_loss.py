@@ -50,7 +50,7 @@ def test_several_lost_ranks_are_named_in_one_message() -> None:
 
 
 @pytest.mark.parametrize(("since", "lost"), [(0, False), (-29.9, False), (-30, True)])
-def test_a_node_that_may_come_back_in_time_is_waited_for(since: float, lost: bool) -> None:
+def test_a_gang_waits_for_an_unready_node(since: float, lost: bool) -> None:
     plan = planned(job().running(), gang(4), node_health=unready("node-1", since=since))
     assert plan.next_attempt is lost
     if not lost:
@@ -77,7 +77,7 @@ def test_ready_says_which_nodes_are_silent() -> None:
     assert "like most of the cluster" in ready(unready("node-1", outage=True))
 
 
-def test_a_starting_gang_does_not_wait_for_a_lost_node() -> None:
+def test_a_starting_gang_restarts_after_a_lost_node() -> None:
     given = starting_gang(4, pod(2).scheduled())
     assert ending(planned(job().starting(), given, node_health=LOST)) == (
         Cause.NODE_LOST,
@@ -130,7 +130,7 @@ def test_only_pods_on_the_lost_node_are_given_up() -> None:
     assert {each.pod.rank: each.grace for each in found} == {0: 2, 1: 2, 2: 0, 3: 2}
 
 
-def test_a_pod_stuck_on_a_lost_node_is_given_up() -> None:
+def test_a_stuck_pod_of_a_lost_node_is_dropped() -> None:
     [found] = deletes(job().restarting(), pod(2).running().deleted())
     assert (found.pod.rank, found.grace) == (2, 0)
 

@@ -140,7 +140,7 @@ def test_no_message_holds_a_number_of_pods(given: GivenJob) -> None:
     assert planned(given, [*old_few]).message == planned(given, [*old_more]).message
 
 
-def test_a_queued_gang_waits_while_an_older_one_is_not_whole() -> None:
+def test_a_queued_gang_waits_for_an_older_one() -> None:
     plan = planned(job().queued(ended=-5000), older="team-b/older")
     assert (plan.phase, plan.reason) == (Phase.QUEUED, "Queued")
     assert "team-b/older" in plan.message

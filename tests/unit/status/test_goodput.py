@@ -116,7 +116,7 @@ def kwh(status: StargateJobStatus) -> float:
     return status.energy.kwh
 
 
-def test_an_hour_of_four_nodes_of_eight_devices_of_500_watts_is_16_kwh() -> None:
+def test_energy_is_watts_by_devices_by_time() -> None:
     status = described(drawing(Phase.RUNNING, 4), gang(4))
     assert status.energy == Energy(kwh=16.0, pue=1.0, estimated=True)
 

@@ -1,7 +1,7 @@
 """Generates the CustomResourceDefinitions from the models.
 
-`python -m stargate_types.crd crds/` writes one file for each kind; `make manifests` calls it. `openapi.py`
-makes the schema of a kind.
+`python -m stargate_types.crd crds/` writes one file for each kind; `make manifests` calls it. The schema
+of a kind comes from `openapi.py`.
 """
 
 import sys

@@ -30,6 +30,7 @@ async def test_a_gang_runs_whose_create_was_done_but_never_answered(cluster: Clu
         await asyncio.sleep(1)
         watch.release()
     assert (await job.wait_phase("Running", seconds=10)).attempt == 1
+    assert "PodsRefused" not in str([each.status for each in job.history])
 
 
 FAULTS = {

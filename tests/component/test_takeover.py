@@ -141,14 +141,16 @@ async def test_a_leader_that_stood_still_sends_nothing_that_was_queued(cluster: 
 
 
 async def test_a_standby_that_is_behind_acts_on_what_is(cluster: Cluster) -> None:
+    """It has heard of the failure, and of nothing that the leader did about it."""
     leader, standby = await pair(cluster)
     job = cluster.apply(nodes=3)
     await job.wait_phase("Running")
     behind = [each for each in cluster.server.watches if each.agent.endswith(standby.name)]
     assert len(behind) >= 8
+    job.oom_kill(1)
+    await asyncio.sleep(0.006)
     for watch in behind:
         watch.hold()
-    job.oom_kill(1)
     await job.wait_phase("Running", attempt=2)
     with cluster.recorder.interrupted():
         leader.kill()

@@ -34,7 +34,7 @@ KEPT_FAILED_PODS = 10
 
 
 class Conditions:
-    """Types of a job's conditions."""
+    """The types of the conditions in a job's status."""
 
     ACCEPTED = "Accepted"
     SCHEDULED = "Scheduled"

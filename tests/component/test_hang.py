@@ -48,7 +48,7 @@ async def test_a_gang_that_never_reports_is_restarted(cluster: Cluster) -> None:
     job = await running(cluster, reportTimeoutSeconds=60)
     ended = ending(await job.wait(lambda job: job.attempt == 2, "attempt 2"))
     assert ended["cause"] == "Hang"
-    assert "none has since all of them ran" in ended["message"]
+    assert "no rank has reported since all of them ran" in ended["message"]
 
 
 async def test_a_job_that_hangs_in_each_attempt_fails(cluster: Cluster) -> None:

@@ -1,10 +1,10 @@
 """All or nothing: a gang that got only some of its nodes gives them back.
 
-Two gangs that are each half scheduled would wait for each other for ever, so the younger yields at
-once; one that comes too late, when another has taken what it lacks, yields at once too; and none
-stays partly scheduled past its start timeout. A gang that has run before keeps what it has until
-then: it waits for a lost node, which may be back in a minute. The nodes go back by ending the
-attempt, never by re-using its pods' names: a worker on a cut-off node may still run under them.
+Two gangs that are both half scheduled would wait for each other for ever, so the younger one yields at
+once. A gang also yields at once if another gang is whole and has taken the nodes that it lacks. No gang
+stays partly scheduled past its start timeout. A gang that has run before keeps its nodes until then: it
+may wait for a lost node, which can be back in a minute. The nodes are given back by ending the attempt.
+The names of its pods are never used again: a worker on a cut-off node may still run under them.
 
 See docs/decisions/0001-giving-back-ends-the-attempt.md.
 See docs/decisions/0002-yield-only-when-nodes-are-short.md.
@@ -19,7 +19,8 @@ from stargate_types.status import Cause, Phase
 
 
 def start_timeout_at(observed: Observed) -> datetime | None:
-    """When the gang must be whole, or gives back: counted from the last rank that got a node."""
+    """The time at which a gang that is not whole gives its nodes back, counted from the last rank
+    that got a node."""
     if not observed.starting or not observed.gang.partly_scheduled or observed.attempt is None:
         return None
     last = datetime.fromtimestamp(observed.gang.last_scheduled_at, UTC)
@@ -31,9 +32,9 @@ def all_or_nothing(observed: Observed) -> Plan | None:
     due = start_timeout_at(observed)
     if due is None:
         return None
-    rival = _rival(observed)
-    if rival is not None:
-        return _give_back(observed, Cause.YIELDED, f"to {rival}")
+    stronger = _stronger(observed)
+    if stronger is not None:
+        return _give_back(observed, Cause.YIELDED, f"to {stronger}")
     if observed.now < due:
         return None
     timeout = observed.job.spec.scheduling.start_timeout_seconds
@@ -44,8 +45,9 @@ def all_or_nothing(observed: Observed) -> Plan | None:
     )
 
 
-def _rival(observed: Observed) -> str | None:
-    """Every gang is partly scheduled for a moment; only while nodes are short is that a contest."""
+def _stronger(observed: Observed) -> str | None:
+    """The job to yield to. Every gang is partly scheduled for a moment, so it matters only while
+    nodes are short."""
     others, short = observed.contention, observed.gang.short_of_nodes
     if observed.cluster.native_gangs:
         return None

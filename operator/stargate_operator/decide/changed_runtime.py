@@ -1,5 +1,7 @@
-"""A gang is made from one runtime, class and compute block: if one of them changed before all its
-pods were made, and nobody remembers the old one, the attempt begins anew from the new one.
+"""All pods of a gang are made from one runtime, class and compute block.
+
+If one of these changes before all pods are made, and the operator does not remember the old one, a new
+attempt begins from the new one.
 
 See docs/decisions/0003-one-attempt-one-runtime.md.
 """

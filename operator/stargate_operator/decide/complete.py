@@ -1,6 +1,6 @@
 """The job has succeeded when every rank has.
 
-Not once its attempt was ended: workers that are told to stop may save and exit with 0.
+An attempt that was ended cannot complete: workers that are told to stop may save and exit with 0.
 
 See docs/decisions/0016-an-early-end-exits-with-143.md.
 """

@@ -1,8 +1,8 @@
-"""Which failed rank ended an attempt, and why.
+"""Finds the failed rank that ended an attempt, and the cause.
 
-One dead rank makes the others crash, so the first to finish is the one to blame. A container's
-finishedAt has whole seconds: within one second the graver cause wins, because it explains the rest. A
-worker that exits with 75 says that it is not the one.
+One dead rank makes the others crash, so the rank that finished first is the culprit. A container's
+finishedAt has whole seconds: within one second the graver cause wins, because it explains the others. A
+worker that exits with 75 says that another rank failed before it.
 """
 
 import signal
@@ -43,14 +43,14 @@ _BY_STATUS_REASON = {
 }
 
 _NEVER_STARTED = frozenset({"StartError", "ContainerCannotRun"})
-"""The container's command does not exist, or cannot be run: no process of the user's ever was."""
+"""The container's command does not exist or cannot be run, so no process of the user has run."""
 
 _SIGNAL_CODES = range(129, 193)
 """128 + the signal, as shells say it. 255 is no signal but what exit(-1) comes out as."""
 
 
 def cause_of(pod: Pod) -> Cause:
-    """Why a failed pod failed."""
+    """The cause of a failed pod's failure."""
     if pod.terminated is not None and pod.terminated.reason == "OOMKilled":
         return Cause.OOM_KILLED
     outside = _BY_DISRUPTION.get(pod.disruption) or _BY_STATUS_REASON.get(pod.status_reason)
@@ -72,12 +72,12 @@ def gravity(cause: Cause) -> int:
 
 
 def explains_itself(cause: Cause) -> bool:
-    """Whether the cause is certain at once: no other rank's failure can have brought it about."""
+    """True if the cause is certain at once: no other rank's failure can have caused it."""
     return cause not in (Cause.SIGNAL, Cause.EXIT)
 
 
 def first_failure(pods: Iterable[Pod], now: datetime) -> Ending | None:
-    """The ending that the earliest of these failed pods explains; None where there is none."""
+    """How the attempt ended, by the first of these pods to fail. None if there are no pods."""
     latest = now.timestamp()
     first = min(pods, key=lambda pod: _order(pod, latest), default=None)
     return _ending(first, now) if first else None
@@ -91,7 +91,7 @@ def _order(pod: Pod, latest: float) -> tuple[bool, int, int, int]:
 
 
 def precedes(one: Ending, other: Ending) -> bool:
-    """Whether it explains the other: that is an echo, or was later, or is less grave and of the same
+    """True if `one` explains `other`: the other is an echo, was later, or is less grave in the same
     second."""
     return _rank_of(one) < _rank_of(other)
 
@@ -102,7 +102,8 @@ def _rank_of(ending: Ending) -> tuple[bool, int, int]:
 
 
 def _is_echo(cause: Cause, exit_code: int | None) -> bool:
-    """The worker itself says that another one failed first, whatever the clocks of the nodes say."""
+    """The worker itself says that another one failed first. That counts more than the clocks of
+    the nodes."""
     return cause is Cause.EXIT and exit_code == PEER_LOST_EXIT_CODE
 
 

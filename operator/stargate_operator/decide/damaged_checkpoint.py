@@ -16,8 +16,8 @@ def damaged_checkpoint(observed: Observed) -> Plan | None:
     restored = standing and standing.restored_from
     if not restored or observed.ended:
         return None
-    damaged = [each for each in observed.reports.checkpoints if each.state == "Damaged"]
-    if not any(each.uri == restored.uri for each in damaged):
+    damaged = [report for report in observed.reports.checkpoints if report.state == "Damaged"]
+    if not any(report.uri == restored.uri for report in damaged):
         return None
     message = f"the checkpoint {restored.uri} is damaged"
     warm_start = restored.uri == observed.job.spec.checkpoint.restore_from

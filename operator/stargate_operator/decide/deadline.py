@@ -1,4 +1,5 @@
-"""activeDeadlineSeconds: the job fails when active for longer, counted anew on resume."""
+"""A job fails when it is active for longer than activeDeadlineSeconds, counted from its start or
+resume."""
 
 from datetime import datetime, timedelta
 
@@ -20,7 +21,7 @@ def deadline(observed: Observed) -> Plan | None:
     if due is None or observed.now < due:
         return None
     limit = observed.job.spec.active_deadline_seconds
-    message = f"active for longer than spec.activeDeadlineSeconds, {limit} s"
+    message = f"the job was active for longer than spec.activeDeadlineSeconds ({limit} s)"
     return Plan(
         Phase.FAILED,
         reason=Reasons.DEADLINE_EXCEEDED,

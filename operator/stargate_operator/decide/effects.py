@@ -1,7 +1,7 @@
-"""What must be created and deleted, given a status that already says why.
+"""The objects to create and delete, given a status that already says why.
 
-Effects follow from what stands on the resource alone, so a new operator finishes what a dead one
-began.
+Effects follow from the written status and from the objects that exist, and from nothing else. So a new
+operator finishes what a dead one began.
 """
 
 from collections.abc import Iterable, Iterator
@@ -22,7 +22,7 @@ from stargate_types.status import Cause, Phase
 
 @dataclass(frozen=True)
 class PodDeletion:
-    """A pod to delete. `grace` in seconds; None for the pod's own."""
+    """A pod to delete. `grace` is its grace period in seconds; None leaves the pod's own."""
 
     pod: Pod
     grace: int | None
@@ -30,24 +30,32 @@ class PodDeletion:
 
 @dataclass(frozen=True)
 class Effects:
+    """The work that is left to do. The reconciler hands it to the pod control in each pass.
+
+    `create` are ranks whose pods are missing, and `gang_objects` kinds of missing gang objects.
+    """
+
     create: tuple[int, ...] = ()
     gang_objects: tuple[str, ...] = ()
     delete: tuple[PodDeletion, ...] = ()
 
 
 def effects(observed: Observed) -> Effects:
-    """`observed.job.status` is the status as just written, and `observed.gang` its attempt's."""
+    """The effects of a pass. `observed.job.status` must be the written status, and `observed.gang`
+    the gang of its attempt."""
     phase = observed.phase
     if phase is None or phase is Phase.SUCCEEDED:
-        return Effects(delete=_doom(observed, observed.previous_pods.alive, KILL_GRACE_SECONDS))
+        return Effects(
+            delete=_deletions(observed, observed.previous_pods.alive, KILL_GRACE_SECONDS)
+        )
     if phase in (Phase.SUSPENDED, Phase.FAILED):
         held = (*observed.gang.live_pods, *observed.previous_pods.alive)
-        return Effects(delete=_doom(observed, held, _last_grace(observed)))
+        return Effects(delete=_deletions(observed, held, _last_grace(observed)))
     return Effects(
         create=_ranks_to_create(observed),
         gang_objects=_gang_objects(observed),
         delete=(
-            *_doom(observed, observed.previous_pods.alive, KILL_GRACE_SECONDS),
+            *_deletions(observed, observed.previous_pods.alive, KILL_GRACE_SECONDS),
             *_prune(observed),
         ),
     )
@@ -78,7 +86,7 @@ def _may_create(observed: Observed) -> bool:
 
 
 def _prune(observed: Observed) -> tuple[PodDeletion, ...]:
-    """Of failed pods keep the last attempt's culprit and a few more: they hold logs, not nodes."""
+    """Deletes finished pods, but keeps the culprit of the last attempt and a few more for their logs."""
     previous = observed.previous
     number, culprit = (previous.number, previous.rank) if previous else (0, None)
     kept = sorted(
@@ -87,17 +95,20 @@ def _prune(observed: Observed) -> tuple[PodDeletion, ...]:
     )[:KEPT_FAILED_PODS]
     names = {pod.name for pod in kept}
     surplus = [pod for pod in observed.previous_pods.failed if pod.name not in names]
-    return _doom(observed, (*surplus, *observed.previous_pods.succeeded), KILL_GRACE_SECONDS)
+    return _deletions(observed, (*surplus, *observed.previous_pods.succeeded), KILL_GRACE_SECONDS)
 
 
-def _doom(observed: Observed, pods: Iterable[Pod], grace: int | None) -> tuple[PodDeletion, ...]:
+def _deletions(
+    observed: Observed, pods: Iterable[Pod], grace: int | None
+) -> tuple[PodDeletion, ...]:
     return tuple(deletion_of(pods, grace, node_health=observed.node_health, now=observed.now))
 
 
 def deletion_of(
     pods: Iterable[Pod], grace: int | None, *, node_health: NodeHealth, now: datetime
 ) -> Iterator[PodDeletion]:
-    """A pod that is going already needs no second word, unless nobody is there to hear the first."""
+    """A pod that is being deleted needs no second delete, unless its node is lost: nobody obeys
+    the first."""
     for pod in pods:
         if node_health.gives_up(pod, now):
             yield PodDeletion(pod, GIVEN_UP_GRACE_SECONDS)

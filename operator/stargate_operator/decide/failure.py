@@ -1,7 +1,7 @@
 """A failed or vanished rank ends the attempt: the whole gang starts again from its last checkpoint.
 
-Out-of-memory kills, evictions and lost nodes act at once. Any other exit may be the echo of an
-earlier one that is not reported yet, so the policy waits a moment for it before it names a culprit.
+Out-of-memory kills, evictions and lost nodes end it at once. Any other exit may follow from an earlier
+one that is not reported yet, so the policy waits a moment before it names a culprit.
 """
 
 from datetime import timedelta
@@ -25,7 +25,7 @@ def failure(observed: Observed) -> Plan | None:
 
 
 def end_attempt(observed: Observed, ending: Ending) -> Plan:
-    """Another attempt, or the end of the job where `maxRestarts` is used up."""
+    """Ends the attempt. Another one follows, unless `maxRestarts` is used up: then the job fails."""
     allowed = observed.job.spec.restart_policy.max_restarts
     failures = observed.failures + ending.counted
     if ending.counted and failures > allowed:
@@ -46,7 +46,7 @@ def end_attempt(observed: Observed, ending: Ending) -> Plan:
 
 
 def _failed(observed: Observed) -> tuple[Pod, ...]:
-    """A rank deleted by hand before the gang ran is made again, whatever became of its container."""
+    """The failed pods that count. Before the gang ran, a pod deleted by hand is only made again."""
     failed = observed.gang.failed
     if observed.has_run or not failed:
         return failed
@@ -62,13 +62,14 @@ def _settling(observed: Observed, failed: tuple[Pod, ...]) -> Plan | None:
     return Plan(
         Phase.RESTARTING if observed.has_run else Phase.STARTING,
         reason=Reasons.GANG_FAILED,
-        message="a rank failed; finding out which was the first",
+        message="a rank has failed; waiting a moment to learn which rank failed first",
         wake_at=until,
     )
 
 
 def _vanished(observed: Observed) -> Ending | None:
-    """Once the gang has run, a rank without a pod was deleted; before, it is made again."""
+    """A rank without a pod, once the gang has run: somebody deleted its pod. Before, it is made
+    again."""
     absent = observed.gang.absent_ranks
     if not observed.has_run or not absent:
         return None

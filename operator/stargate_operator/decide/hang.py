@@ -1,10 +1,10 @@
-"""A gang whose pods run and that reports nothing for `spec.hang.reportTimeoutSeconds` hangs.
+"""A gang hangs if its pods run and none of them reports for `spec.hang.reportTimeoutSeconds`.
 
-Training is synchronous: a rank that is stuck stops all, so what counts is the silence of the whole
-gang, and one rank whose reports are lost on their way is no hang while the others go on. Silence
-counts only while the workers could be heard: from the later of the moment when all ranks ran and
-that from which this operator could hear them, and not while a rank is in its grace or its node is
-not ready, which explains the silence better.
+Training is synchronous, so one stuck rank stops all ranks. Only the silence of the whole gang counts:
+if the reports of one rank are lost on their way while the others report, the gang does not hang.
+Silence counts only while the workers could be heard: after all ranks ran, and after this operator began
+to listen. It does not count while a pod is in its grace period or a node is not ready, because that
+explains the silence better.
 
 See docs/decisions/0009-what-counts-as-a-hang.md.
 See docs/decisions/0018-signs-of-life-come-from-the-loop.md.
@@ -20,7 +20,7 @@ from stargate_types.status import Cause
 
 
 def hang_at(observed: Observed) -> datetime | None:
-    """When the silence becomes a hang, if nobody breaks it; None where none can be judged."""
+    """The time at which the silence becomes a hang. None if a hang cannot be judged now."""
     timeout = observed.job.report_timeout
     if timeout is None or not _is_judged(observed):
         return None
@@ -58,14 +58,14 @@ def _silent_since(observed: Observed) -> datetime:
 
 
 def _message(observed: Observed, first: list[int]) -> str:
-    """Nothing that moves with time: it comes to stand in conditions."""
+    """It holds nothing that changes with time, because it becomes the message of a condition."""
     timeout = observed.job.report_timeout
     said = f"no rank has reported for {timeout} s (spec.hang.reportTimeoutSeconds)"
     return f"{said}; the last epoch known is {_last_epoch(observed)}; {_who(observed, first)}"
 
 
 def _last_epoch(observed: Observed) -> int:
-    """Completed epochs: what this attempt reported last, or began from."""
+    """The completed epochs that this attempt reported last, or began from."""
     told, standing = observed.reports.progress, observed.job.status.progress
     if told is not None and told.epoch is not None:
         return told.epoch
@@ -88,15 +88,18 @@ def _nobody(observed: Observed) -> str:
     assert observed.attempt is not None
     assert observed.attempt.running is not None
     if observed.listening.since <= observed.attempt.running:
-        return "none has since all of them ran: can they reach the report server?"
+        return (
+            "no rank has reported since all of them ran:"
+            " check that the workers can reach the report server"
+        )
     return (
-        f"none has since {observed.listening.since:%Y-%m-%dT%H:%M:%SZ}, when the operator"
-        " began to listen, so which fell silent first is not known"
+        f"no rank has reported since {observed.listening.since:%Y-%m-%dT%H:%M:%SZ}, when the operator"
+        " began to listen, so the first rank to fall silent is not known"
     )
 
 
 def _where(observed: Observed, ranks: list[int]) -> str:
-    """The node where it is one rank's, and how far they had come."""
+    """The node, if it is one rank, and the step that these ranks reached."""
     pod = observed.gang.ranks.get(ranks[0]) if len(ranks) == 1 else None
     node = f" on {pod.node}" if pod and pod.node else ""
     heartbeats = observed.reports.heartbeats

@@ -1,7 +1,8 @@
-"""A rank whose node is lost ends the attempt: its pod would be shown as running for ever.
+"""A rank whose node is lost ends the attempt: otherwise its pod would be shown as running for ever.
 
-Also while the gang starts, where any other missing rank is made again: the name may still be borne by
-a worker on the cut-off node. What becomes of the pods on that node, see `cluster.py`.
+This holds while the gang starts, too. Any other missing rank is made again then, but a worker on the
+cut-off node may still run under the name of this one. `model/node_health.py` says what becomes of the
+pods on a lost node.
 """
 
 from stargate_operator.decide.failure import end_attempt
@@ -34,7 +35,7 @@ def node_loss(observed: Observed) -> Plan | None:
 def _message(observed: Observed, first: Pod, pods: list[Pod]) -> str:
     node = observed.lost_nodes[first.node]
     others = [pod.rank for pod in pods if pod is not first]
-    more = f"; so were ranks {interval_string(others)}" if others else ""
+    more = f"; also lost: rank {interval_string(others)}" if others else ""
     return (
         f"rank {first.rank} was lost with its node {node.name}, which {_how(node)} for"
         f" {observed.node_health.lost_after.total_seconds():g} s{more}"

@@ -1,7 +1,7 @@
 """A gang that finds no room takes back a node that it avoids, once that is ready again.
 
-A lost node is avoided because it may fail again, but a gang that needs every node would otherwise
-wait for nothing. Pods cannot be told of another node, so the attempt begins anew; nothing was lost.
+A lost node is avoided because it may fail again, but a gang that needs every node would otherwise wait
+for ever. A pod's affinity cannot be changed, so a new attempt begins; no training is lost.
 """
 
 from datetime import datetime, timedelta
@@ -11,11 +11,11 @@ from stargate_operator.decide.plan import Ending, Plan
 from stargate_types.status import Cause, Phase
 
 SETTLING = timedelta(seconds=10)
-"""From the attempt's start: nodes that were just given back by others are not missed."""
+"""Counted from the attempt's start, so that nodes which others just gave back are found first."""
 
 
 def node_return_at(observed: Observed) -> datetime | None:
-    """When the gang has waited for other nodes long enough."""
+    """The time until which the gang waits for other nodes. None if there is no node to take back."""
     if not observed.starting or not observed.gang.short_of_nodes or observed.attempt is None:
         return None
     return observed.attempt.start + SETTLING if observed.node_health.ready_again else None
@@ -26,7 +26,7 @@ def node_return(observed: Observed) -> Plan | None:
     if due is None or observed.now < due:
         return None
     names = ", ".join(sorted(observed.node_health.ready_again))
-    message = f"begins anew with {names}: avoided since it was lost, ready again, and needed"
+    message = f"starts again with {names}: lost and avoided before, ready again now, and needed"
     return Plan(
         Phase.RESTARTING,
         reason=Cause.NODE_RETURNED,

@@ -1,6 +1,6 @@
-"""All that a decision may look at, gathered before it, as one immutable value.
+"""All facts that a decision may use, gathered before it, as one immutable value.
 
-Nothing in here reads a clock or does I/O: `now` is handed in with the rest.
+This module reads no clock and does no I/O: `now` is one of the facts.
 """
 
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from stargate_types.status import AttemptStatus, Checkpoints, Phase
 
 @dataclass(frozen=True)
 class Trouble:
-    """What the API server said when it refused to create something for the gang."""
+    """The answer of the API server when it refused to create an object for the gang."""
 
     reason: str
     message: str
@@ -28,13 +28,13 @@ class Trouble:
 
 @dataclass(frozen=True)
 class Contention:
-    """What the other gangs on the same hardware mean for this one, where the cluster has no native
-    PodGroups.
+    """The other gangs on the same hardware, as far as they matter for this one. They matter only in a
+    cluster without native PodGroups.
 
-    `older` is an older job whose gang is only partly scheduled, and `older_is_short` whether that is
-    for want of nodes, not because the scheduler is at it; `whole` is a job whose gang has all its
-    nodes; `alone` says that no other gang has pods; `released_at` is the last moment when any other
-    gang gave nodes back.
+    `older` is an older job whose gang is only partly scheduled. `older_is_short` says that it lacks
+    nodes, and does not only wait for the scheduler. `whole` is a job whose gang has all its nodes.
+    `alone` says that no other gang has pods. `released_at` is the last time when another gang gave
+    nodes back.
     """
 
     older: str | None = None
@@ -105,6 +105,7 @@ class Observed:
 
     @property
     def phase(self) -> Phase | None:
+        """The phase in the written status; None for a job that no pass has looked at."""
         return self.job.status.phase
 
     @property
@@ -132,8 +133,8 @@ class Observed:
 
     @property
     def ever_ran(self) -> bool:
-        """A gang of this job or an earlier one of it has been whole."""
-        return any(each.running for each in self.job.status.attempts)
+        """Every rank of some attempt of this job has been running at one moment."""
+        return any(attempt.running for attempt in self.job.status.attempts)
 
     @property
     def ended(self) -> bool:
@@ -141,12 +142,13 @@ class Observed:
 
     @cached_property
     def lost_nodes(self) -> dict[str, UnreadyNode]:
-        """Nodes that hold live pods of the job and are given up, the longest lost first."""
+        """Nodes that hold live pods of the job and are given up. The one lost for longest comes
+        first."""
         return self.node_health.lost(self.now)
 
     @cached_property
     def saved(self) -> Checkpoints | None:
-        """The checkpoints on record, with those that the workers reported since."""
+        """The checkpoints in the status, and those that the workers have reported since."""
         return checkpoints.record(
             self.job.status.checkpoints,
             self.reports.checkpoints,
@@ -155,7 +157,7 @@ class Observed:
 
     @property
     def failures(self) -> int:
-        """Counted failures before this moment; a newer complete checkpoint forgives them all."""
+        """Counted failures until now. A newer complete checkpoint sets them to zero."""
         status = self.job.status
         if checkpoints.advanced(status.checkpoints, self.saved):
             return 0

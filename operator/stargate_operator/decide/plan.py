@@ -1,8 +1,8 @@
-"""A plan is data: what should be so of the job, and why.
+"""A plan is data: the phase that the job should have, and why.
 
-It says only what changes the job's life (its phase, the end of an attempt, the start of the next).
-The status is written from it first; what must then be created or deleted follows from that status
-(`decide/effects.py`), so that a crash in between loses nothing.
+It holds only what changes the job's life: its phase, the end of an attempt, the start of the next. The
+status is written from it first. The objects to create or delete then follow from that status
+(`decide/effects.py`), so a crash in between loses nothing.
 """
 
 from dataclasses import dataclass
@@ -38,13 +38,14 @@ NOT_FAILURES = frozenset(
         Cause.NODE_RETURNED,
     }
 )
-"""Causes after which nothing was lost: `status.restarts` does not count them."""
+"""Causes that lose no training: `status.restarts` does not count them."""
 
 
 @dataclass(frozen=True)
 class Ending:
-    """How the current attempt ended. `rank`, `node`, `exit_code` and `log` (its last lines) are its
-    first failed rank's. Log lines stand in the attempt's message alone, hence apart."""
+    """How the current attempt ended. `rank`, `node`, `exit_code` and `log` (the last lines) belong
+    to the first rank that failed. `log` is apart from `message`, because only the attempt may show
+    log lines."""
 
     cause: Cause
     at: datetime
@@ -65,8 +66,8 @@ class Ending:
 
 @dataclass(frozen=True)
 class Plan:
-    """What the first policy that spoke wants. `message` holds no numbers that move with every pod:
-    it comes to stand in conditions."""
+    """The decision of a pass, made by the first policy that has one. `message` becomes the message of a
+    condition, so it holds no numbers that change with every pod."""
 
     phase: Phase
     reason: str

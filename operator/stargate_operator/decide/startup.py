@@ -1,4 +1,4 @@
-"""Bring the gang up: accept the job, wait for the old gang and for room, create, run."""
+"""Brings the gang up: accepts the job, waits for the old gang and for room, creates the pods, runs."""
 
 from datetime import datetime, timedelta
 
@@ -10,9 +10,10 @@ from stargate_operator.model.blueprint import Refusal
 from stargate_types.status import Cause, Phase
 
 _LOOK_AGAIN = timedelta(seconds=10)
-"""For room: what others take and give back wakes nobody."""
-_PATIENCE = timedelta(seconds=30)
-"""Before a gang that gave its nodes back goes by what looks free: a scheduler may know better."""
+"""How often a gang looks for room: no event wakes it when others take or give back nodes."""
+_TRUST_SCHEDULER = timedelta(seconds=30)
+"""A gang that gave its nodes back waits so long before it trusts the count of free nodes: the scheduler
+may know better."""
 _BACK_OFF_STEP = timedelta(seconds=10)
 _BACK_OFF_CAP = timedelta(seconds=300)
 
@@ -58,7 +59,7 @@ def _old_gang(observed: Observed) -> Plan | None:
     return Plan(
         _waiting_phase(observed),
         reason=Reasons.WAITING_FOR_OLD_GANG,
-        message="pods of an earlier attempt are still going",
+        message="waiting until the pods of an earlier attempt are gone",
     )
 
 
@@ -76,14 +77,14 @@ def _not_yet(observed: Observed) -> Plan | None:
     return Plan(
         _waiting_phase(observed),
         reason=Reasons.QUEUED if queued else Reasons.BACKING_OFF,
-        message=f"tries again at {due:%Y-%m-%dT%H:%M:%SZ}"
+        message=f"the gang tries again at {due:%Y-%m-%dT%H:%M:%SZ}"
         + (", or as soon as enough nodes are free" if queued else ""),
         wake_at=min(due, observed.now + _LOOK_AGAIN) if queued else due,
     )
 
 
 def _queued(observed: Observed) -> bool:
-    """The attempt before gave its nodes back for want of others."""
+    """The previous attempt gave its nodes back because it did not get all of them."""
     previous = observed.previous
     return previous is not None and previous.cause in (Cause.YIELDED, Cause.START_TIMEOUT)
 
@@ -102,7 +103,7 @@ def _not_before(observed: Observed) -> datetime | None:
     released = others.released_at is not None and others.released_at > previous.end
     if released or (others.alone and previous.cause is Cause.YIELDED):
         return None
-    if observed.placement.has_room and observed.now >= previous.end + _PATIENCE:
+    if observed.placement.has_room and observed.now >= previous.end + _TRUST_SCHEDULER:
         return None
     return previous.end + timedelta(seconds=observed.job.spec.scheduling.start_timeout_seconds)
 
@@ -138,11 +139,11 @@ def _start(observed: Observed) -> Plan:
 
 
 def _never_fits(observed: Observed) -> Plan:
-    """Its pods stay: a cluster that grows by itself needs to see them."""
+    """The pods stay: an autoscaler adds nodes only for pods that it sees."""
     phase = Phase.STARTING if observed.gang.scheduled else Phase.QUEUED
     message, due = observed.placement.never_fits, start_timeout_at(observed)
     return Plan(phase, reason=Reasons.NEVER_FITS, message=message, wake_at=due)
 
 
 def _soonest(*times: datetime | None) -> datetime | None:
-    return min((each for each in times if each is not None), default=None)
+    return min((time for time in times if time is not None), default=None)

@@ -1,7 +1,7 @@
 """A suspended job holds no pods; a resumed one goes on from its last complete checkpoint.
 
-The attempt stays current while its workers save within their grace, so that a last checkpoint
-counts; the next attempt begins on resume.
+The attempt stays the current one while its workers save within their grace period, so that a last
+checkpoint counts. The next attempt begins when the job is resumed.
 """
 
 from stargate_operator.constants import Reasons
@@ -22,7 +22,9 @@ def _suspend(observed: Observed) -> Plan:
     return Plan(
         Phase.SUSPENDED,
         reason=Reasons.SUSPENDING if held else Reasons.SUSPENDED,
-        message="its pods are still going" if held else "the job holds no pods",
+        message="waiting until the pods are gone"
+        if held
+        else "the job holds no pods; set spec.suspend to false to resume it",
         ending=Ending(Cause.SUSPENDED, observed.now, "suspended") if running else None,
     )
 

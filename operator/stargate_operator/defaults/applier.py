@@ -40,7 +40,10 @@ class Outcome:
 
 
 class DefaultsApplier:
-    """Applies the defaults of one folder, and looks for changed files every few seconds."""
+    """Applies the manifests of a folder to the cluster, and again when the folder changes.
+
+    Only the leader runs it. `clock` is monotonic, in seconds.
+    """
 
     def __init__(
         self, client: Client, directory: Path, clock: Callable[[], float] = time.monotonic

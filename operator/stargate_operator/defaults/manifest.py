@@ -28,7 +28,7 @@ class BadDefaultError(ValueError):
 
 @dataclass(frozen=True)
 class Default:
-    """One object that an install applies: a runtime, a class or a block."""
+    """One runtime, class or block that an install brings, as its manifest states it."""
 
     kind: str
     name: str

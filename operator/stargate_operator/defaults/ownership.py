@@ -22,7 +22,10 @@ class Live(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Ownership:
-    """The decision about one default, and why."""
+    """Whether a default is applied to the cluster, and why.
+
+    `standing`: the cluster has it already. `left_alone`: the object belongs to somebody else.
+    """
 
     verdict: Literal["apply", "standing", "left_alone"]
     why: str = ""

@@ -37,12 +37,14 @@ class _Spec(Asking, rename="camel", frozen=True, gc=False):
 
 
 class WireForeignPod(msgspec.Struct, frozen=True, gc=False):
+    """A pod as it comes from the API server, decoded as far as its requests and its node."""
+
     metadata: ObjectMeta
     spec: _Spec = _Spec()
 
 
 class ForeignPod(msgspec.Struct, frozen=True, gc=False):
-    """A pod of others: its node and the resources that it holds there."""
+    """A pod that is not ours, and what it holds of its node. `version`: its resourceVersion."""
 
     version: int
     node: str

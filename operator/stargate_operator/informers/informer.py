@@ -1,11 +1,11 @@
 """The reflector that follows one kind of objects, and the informer of the jobs' pods, Services,
 PodGroups.
 
-One informer follows one kind. Of Services and PodGroups it keeps only the metadata, because nobody asks
-for more. It reads and never writes. It must neither forget an object that exists nor keep one that does
-not: a resume never skips versions, and a relist reports what vanished. The answers to our own writes are
-kept too, so that a pass sees its own effects. An informer never dies silently: an unexpected error ends
-the process.
+A reflector follows one kind. `Informer` follows worker pods; `gang_object_informer.py`, `nodes.py`
+and `foreign_pods.py` follow the other kinds. A reflector reads, and never writes. It must not
+forget an object that exists, nor keep one that does not: a resume never skips versions, a relist
+reports what vanished, and what our own writes were answered is remembered, so that a pass sees its
+own effects. It never dies quietly either: what it does not expect ends the process.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 import msgspec
 import structlog
 
 from stargate_operator import constants
+from stargate_operator.informers.job_object_store import NamespacePart
 from stargate_operator.informers.pod_store import PodStore
 from stargate_operator.informers.pod_wire import WirePod, number, pod_of
 from stargate_operator.kube import errors
@@ -35,7 +35,6 @@ from stargate_operator.telemetry import metrics
 log = structlog.get_logger(__name__)
 
 PODS = "/api/v1/pods"
-SERVICES = "/api/v1/services"
 
 _PAGE = 500
 _FIRST_PAUSE = 0.2
@@ -293,9 +292,9 @@ class Reflector(ABC, Generic[W]):
 
 
 class Informer(Reflector[WirePod]):
-    """The informer of objects with a job's label, in one namespace or in all.
+    """Follows the pods that carry a job's label, in one namespace or in all.
 
-    Of kinds other than pods it keeps the metadata. Informers of several namespaces may share a store.
+    Informers of several namespaces may share a store.
     """
 
     def __init__(
@@ -311,7 +310,7 @@ class Informer(Reflector[WirePod]):
         self._store = store
         super().__init__(
             client,
-            _Part(store, namespace),
+            NamespacePart(store, namespace),
             WirePod,
             path=in_namespace(path, namespace),
             clock=clock,
@@ -321,23 +320,6 @@ class Informer(Reflector[WirePod]):
 
     def _keep(self, wire: WirePod) -> None:
         self._store.put(pod_of(wire))
-
-
-@dataclass(frozen=True)
-class _Part:
-    """The part of a store that one namespace's list covers."""
-
-    store: PodStore
-    namespace: str | None
-
-    def remove(self, uid: str) -> None:
-        self.store.remove(uid)
-
-    def keep_only(self, listed: set[str], version: int) -> None:
-        self.store.keep_only(listed, version, self.namespace)
-
-    def clear_versions(self) -> None:
-        self.store.clear_versions()
 
 
 def _raise_if_error(line: bytes) -> None:

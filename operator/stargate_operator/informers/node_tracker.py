@@ -27,7 +27,8 @@ _REMEMBER_GONE_SECONDS = 3600.0
 
 @dataclass(frozen=True)
 class NodeLossTimes:
-    """When a silent node's pods are given up, and how long the job then avoids the node."""
+    """`lost_after`: how long a node is not ready until its pods are taken for gone. `avoided_for`: how
+    long later attempts avoid it."""
 
     lost_after: timedelta
     avoided_for: timedelta

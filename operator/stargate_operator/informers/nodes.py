@@ -44,6 +44,8 @@ class _Spec(msgspec.Struct, frozen=True, gc=False):
 
 
 class WireNode(msgspec.Struct, frozen=True, gc=False):
+    """A node as it comes from the API server, decoded as far as `Node` needs it."""
+
     metadata: ObjectMeta
     spec: _Spec = _Spec()
     status: _Status = _Status()
@@ -118,7 +120,7 @@ def _aged(node: Node, version: int) -> Node:
 
 
 class NodeInformer(Reflector[WireNode]):
-    """Follows all nodes of the cluster."""
+    """Follows the nodes of the cluster. `on_change` is told of each change."""
 
     def __init__(
         self,

@@ -15,13 +15,13 @@ from stargate_operator.model.resources import Amounts, Stated, amounts
 
 
 class Resources(msgspec.Struct, frozen=True, gc=False):
-    """The stated requests of a container or a pod."""
+    """`resources` of a container: its requests, as quantities."""
 
     requests: dict[str, str | int] | None = None
 
 
 class Container(msgspec.Struct, rename="camel", frozen=True, gc=False):
-    """The part of a container that its requests depend on."""
+    """A container, or an init container, as far as it matters for a pod's requests."""
 
     resources: Resources = Resources()
     restart_policy: str = ""

@@ -71,6 +71,8 @@ class _Status(msgspec.Struct, rename="camel", frozen=True, gc=False):
 
 
 class WirePod(msgspec.Struct, frozen=True, gc=False):
+    """A worker pod as it comes from the API server, decoded as far as `Pod` needs it."""
+
     metadata: ObjectMeta
     spec: _Spec = _Spec()
     status: _Status = _Status()

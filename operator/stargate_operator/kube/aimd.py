@@ -16,6 +16,11 @@ _DECREASE_EVERY = 1.0
 
 
 class Limiter:
+    """Limits the writes in flight. A 429 halves the limit; successes raise it again, up to `ceiling`.
+
+    `clock` is monotonic, in seconds.
+    """
+
     def __init__(self, ceiling: int, clock: Callable[[], float]) -> None:
         self._ceiling = ceiling
         self._clock = clock

@@ -21,8 +21,10 @@ import msgspec
 from stargate_operator.kube import errors
 from stargate_operator.kube.aimd import Limiter
 from stargate_operator.kube.config import Endpoint
+from stargate_operator.kube.delete_options import delete_options
 from stargate_operator.kube.errors import ApiError
-from stargate_operator.kube.http1 import ConnectionPool, Garbled
+from stargate_operator.kube.framing import Garbled
+from stargate_operator.kube.http1 import ConnectionPool
 from stargate_operator.kube.meta import ObjectMeta, Partial
 from stargate_operator.kube.transport import Answer, Jitter, Transport
 
@@ -48,6 +50,11 @@ _LONGEST_PAUSE = 5.0
 
 
 class Client:
+    """The client of one API server. Reads, fenced writes and watches go through it.
+
+    `guard` raises where this process must not write any more. `in_flight`: the most writes at once.
+    """
+
     def __init__(
         self,
         endpoint: Endpoint,
@@ -131,7 +138,7 @@ class Client:
         propagation: str | None = None,
     ) -> None:
         """Returns once the server took it on, or where this object is gone already."""
-        body = _delete_options(uid=uid, grace=grace, propagation=propagation)
+        body = delete_options(uid=uid, grace=grace, propagation=propagation)
         try:
             await self._write("DELETE", path, body, accept=_METADATA)
         except ApiError as error:
@@ -298,30 +305,6 @@ def _target(path: str, query: Query | None = None) -> str:
 
 def _bounded(path: str) -> str:
     return f"{_target(path)}{'&' if '?' in path else '?'}timeout={WRITE_TIMEOUT:g}s"
-
-
-class _Preconditions(msgspec.Struct):
-    uid: str
-
-
-class _DeleteOptions(msgspec.Struct, rename="camel", omit_defaults=True):
-    api_version: str
-    kind: str
-    grace_period_seconds: int | None = None
-    propagation_policy: str | None = None
-    preconditions: _Preconditions | None = None
-
-
-def _delete_options(*, uid: str | None, grace: int | None, propagation: str | None) -> bytes:
-    return msgspec.json.encode(
-        _DeleteOptions(
-            api_version="v1",
-            kind="DeleteOptions",
-            grace_period_seconds=grace,
-            propagation_policy=propagation,
-            preconditions=_Preconditions(uid) if uid is not None else None,
-        )
-    )
 
 
 def _is_another(error: ApiError) -> bool:

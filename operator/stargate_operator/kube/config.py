@@ -30,6 +30,8 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True)
 class Endpoint:
+    """Where the API server is, and how to authenticate to it. `server` is its URL."""
+
     server: str
     ssl: ssl.SSLContext | None = field(repr=False)
     authorization: Callable[[], str | None] = field(repr=False)

@@ -43,6 +43,11 @@ _decode_status = msgspec.json.Decoder(_Status).decode
 
 
 class ApiError(Exception):
+    """The API server refused a request, or could not be asked; then `status` is 0.
+
+    `reason` is the CamelCase word of the server's Status. `retry_after` is in seconds.
+    """
+
     def __init__(
         self,
         status: int,

@@ -8,6 +8,8 @@ import msgspec
 
 
 class OwnerReference(msgspec.Struct, rename="camel", frozen=True, gc=False):
+    """An owner of an object."""
+
     kind: str = ""
     name: str = ""
     uid: str = ""
@@ -15,6 +17,8 @@ class OwnerReference(msgspec.Struct, rename="camel", frozen=True, gc=False):
 
 
 class ObjectMeta(msgspec.Struct, rename="camel", frozen=True, gc=False):
+    """The fields of an object's metadata that the operator reads."""
+
     name: str = ""
     namespace: str = ""
     uid: str = ""

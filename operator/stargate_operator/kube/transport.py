@@ -12,6 +12,8 @@ Jitter = Callable[[float, float], float]
 
 
 class Answer(NamedTuple):
+    """The whole answer to one request."""
+
     status: int
     head: bytes
     """The header block in lower case: enough for the two headers anybody asks for."""
@@ -37,6 +39,8 @@ class Stream(Protocol):
 
 
 class Transport(Protocol):
+    """Sends requests to one server. `kube/http1.py` implements it."""
+
     async def request(
         self, request: bytes, timeout: float, *, fence: Callable[[], None] | None = None
     ) -> Answer:

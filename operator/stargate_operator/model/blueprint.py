@@ -32,6 +32,8 @@ class Place:
 
 @dataclass(frozen=True)
 class Blueprint(Resolution):
+    """What one attempt's manifests are made from. `place` is None where the job asks for no block."""
+
     place: Place | None = None
 
     def at(self, place: Place) -> Self:

@@ -109,7 +109,7 @@ class GangIndex:
         world_size: int,
         creating: frozenset[int] = frozenset(),
     ) -> tuple[Gang, PreviousPods]:
-        """The gang of `attempt` as it is now, and the pods of other attempts. `namespace` is the job's."""
+        """The gang of `attempt` as it is now, and the pods of other attempts, in the job's namespace."""
         if world_size != self._world_size:
             self._size_up(world_size)
         pods_of_attempt = self._attempts.get((namespace, attempt)) or AttemptPods()

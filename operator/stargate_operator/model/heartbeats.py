@@ -14,6 +14,11 @@ _UNSAID = -1
 
 
 class Heartbeats:
+    """When each rank of one attempt was last heard of, and at which step.
+
+    Arrays by rank, so that the reports of thousands of ranks take little memory.
+    """
+
     def __init__(self) -> None:
         self._heard = array("d")
         self._gap = array("f")

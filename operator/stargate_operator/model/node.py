@@ -11,6 +11,8 @@ Label = tuple[str, str]
 
 
 class Taint(msgspec.Struct, frozen=True, gc=False):
+    """A taint that keeps pods off a node."""
+
     key: str
     effect: str
     value: str = ""

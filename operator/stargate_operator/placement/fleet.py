@@ -19,7 +19,10 @@ _Asked = tuple[tuple[tuple[str, str], ...], str, int]
 
 
 class Fleet:
-    """All nodes of the cluster, and what pods hold of them. `clock` is monotonic."""
+    """The nodes of the cluster and what pods hold of them. Answers what is free.
+
+    The informers feed it. `clock` is monotonic, in seconds.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock

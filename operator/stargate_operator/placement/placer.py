@@ -39,7 +39,7 @@ class Blocks(Protocol):
 
 
 class Placer:
-    """Places gangs into compute blocks, and says whether there is room for one."""
+    """Chooses the compute block and the topology domain of a job's next attempt."""
 
     def __init__(self, fleet: Fleet, catalog: Blocks, jobs: Iterable[StargateJob]) -> None:
         self._fleet = fleet

@@ -5,7 +5,7 @@ from stargate_operator.model.resources import Amounts
 
 
 class Usage:
-    """The requests of all pods by node."""
+    """What the pods hold of each node: thousandths of a CPU, bytes, whole devices."""
 
     def __init__(self) -> None:
         self.changes = 0

@@ -1,8 +1,8 @@
-"""When a job's next pass is due: level-triggered, coalesced, and patient under churn.
+"""The time at which a job's next pass is due. Many wake-ups become one pass.
 
-A thousand pod events a second must not cost a thousand passes. What cannot wait (a failure, a new
-spec, the last pod of an old gang gone) is due at once; the rest within half a second of the pass
-before.
+A thousand pod events in a second must not cost a thousand passes. A change that cannot wait makes a pass
+due at once: a failure, a new spec, the last pod of an old gang. Any other change makes it due half a
+second after the last pass.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ ROUTINE_INTERVAL = 0.5
 
 
 class Alarm:
-    """`clock` is monotonic, in seconds."""
+    """The alarm of one job's loop in the work queue. `clock` is monotonic, in seconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -30,7 +30,7 @@ class Alarm:
         self.at(self._clock() + max(0.0, seconds))
 
     def at(self, moment: float) -> None:
-        """The sooner of this and what was due before."""
+        """Makes a pass due at this time, unless one is due sooner."""
         if self._due is None or moment < self._due:
             self._due = moment
             self._rung.set()
@@ -44,8 +44,7 @@ class Alarm:
         return left is not None and left <= 0
 
     async def wait(self) -> float:
-        """Until it is due; then nothing is due any more until it is rung again. Returns how late
-        that is, in seconds."""
+        """Waits until a pass is due, and clears the alarm. Returns by how many seconds it is late."""
         while (left := self._left()) is None or left > 0:
             self._rung.clear()
             try:

@@ -1,7 +1,7 @@
-"""One effect over many items, a bounded number at a time, that can be stopped between items.
+"""Applies one effect to many items, a bounded number at a time. It can be stopped between two items.
 
-Creating or deleting a gang takes seconds, and a job's passes must go on meanwhile: its status must
-stay true, and a suspension or a failure must stop the creation at once.
+Creating or deleting a gang takes seconds, and the job's passes must go on meanwhile: the status
+must stay true, and a suspension or a failure must stop the creation at once.
 """
 
 import asyncio
@@ -17,7 +17,8 @@ T = TypeVar("T", bound=Hashable)
 
 
 class Batch(Generic[T]):
-    """`effect` handles the errors it expects; any other is logged, and the next pass tries again."""
+    """The pod control has one for creates and one for deletes. `effect` handles the errors that it
+    expects; any other error is logged, and the next pass tries again."""
 
     def __init__(
         self, effect: Callable[[T], Awaitable[None]], *, width: int, done: Callable[[], None]
@@ -31,14 +32,14 @@ class Batch(Generic[T]):
 
     @property
     def items(self) -> frozenset[T]:
-        """Waiting or under way."""
+        """The items that wait or are under way."""
         return frozenset(self._items)
 
     def __len__(self) -> int:
         return len(self._items)
 
     def add(self, items: Iterable[T]) -> None:
-        """Items that are waiting or under way already are not taken twice."""
+        """Adds items. An item that waits or is under way already is not added again."""
         fresh = [item for item in items if item not in self._items]
         self._items.update(fresh)
         self._waiting.extend(fresh)
@@ -48,12 +49,12 @@ class Batch(Generic[T]):
             worker.add_done_callback(self._workers.discard)
 
     def clear(self) -> None:
-        """Gives up what has not begun."""
+        """Drops the items that have not begun."""
         self._items.difference_update(self._waiting)
         self._waiting.clear()
 
     async def stop(self) -> None:
-        """Gives up what has not begun, and waits for what has."""
+        """Drops the items that have not begun, and waits for those that have."""
         self.clear()
         if self._workers:
             await asyncio.gather(*self._workers)

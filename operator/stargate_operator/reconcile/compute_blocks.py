@@ -29,6 +29,8 @@ _MAX_TYPES = 64
 
 
 class ComputeBlockWriter:
+    """Writes what is free into the status of each ComputeBlock, every `seconds`."""
+
     def __init__(
         self,
         client: Client,
@@ -51,7 +53,7 @@ class ComputeBlockWriter:
             await asyncio.sleep(self._seconds)
 
     async def look(self) -> None:
-        """Counts anew where anything changed since the last time; what failed is tried again."""
+        """Counts again if anything has changed since the last time. A failed write is tried again."""
         standing = (self._fleet.changes, self._catalog.versions)
         if standing == self._counted:
             return
@@ -59,7 +61,7 @@ class ComputeBlockWriter:
         self._counted = standing if all(written) else None
 
     def _ours(self) -> list[ComputeBlock]:
-        return [each for each in self._catalog.blocks if each.spec.accounting == "Operator"]
+        return [block for block in self._catalog.blocks if block.spec.accounting == "Operator"]
 
     async def _bring_up_to_date(self, block: ComputeBlock) -> bool:
         started = time.monotonic()

@@ -1,7 +1,8 @@
 """Deletes the pods and the other objects of a job that is deleted or being deleted.
 
-The garbage collector would do it too, at 20 deletes a second by default; it stays the backstop. Only
-what carries the job's UID as its controller is touched, so `--cascade=orphan` leaves the pods alone.
+The garbage collector would do it too, at 20 deletes a second by default, and does it if no
+operator runs. Only objects with the job's UID as their controller are deleted, so
+`--cascade=orphan` leaves the pods.
 """
 
 from collections.abc import Callable
@@ -22,7 +23,7 @@ _ORPHAN_FINALIZER = "orphan"
 
 
 class JobDeletion:
-    """Of one job, by its UID."""
+    """Deletes what is left of one job. The reconciler calls `go_on` until nothing is left."""
 
     def __init__(
         self,
@@ -48,7 +49,8 @@ class JobDeletion:
         self._confirmed = False
 
     async def go_on(self, job: StargateJob | None) -> datetime | None:
-        """When to look again; None once nothing of the job is left to us. `job` is as last seen."""
+        """Returns when to look again, or None if nothing is left to delete. `job` is as it was
+        last seen."""
         await self._pod_control.stop_creating()
         if job is None and not self._confirmed:
             return await self._confirm()
@@ -62,14 +64,13 @@ class JobDeletion:
         return now + _LOOK_AGAIN if left else None
 
     async def _confirm(self) -> datetime | None:
-        """Pods of a job that this process never saw: gone while no operator ran, or not listed yet."""
-        strays = {(each.namespace, each.job_name) for each in self._left()}
+        """For pods of a job that this process never saw: it was deleted while no operator ran, or is not
+        listed yet."""
+        strays = {(pod.namespace, pod.job_name) for pod in self._left()}
         if not strays:
             return None
-        for (
-            namespace,
-            name,
-        ) in strays:  # more than one: somebody has made up pods of a job elsewhere
+        # There is more than one if somebody has forged pods of this job in another namespace.
+        for namespace, name in strays:
             found = await self._status_writer.find(namespace, name)
             if found is not None and found.uid == self._uid:
                 self._jobs.put(found)

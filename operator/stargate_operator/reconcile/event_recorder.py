@@ -28,7 +28,8 @@ _MESSAGE_LIMIT = 1024
 
 
 class EventRecorder:
-    """`instance` names this process in the events that it tells."""
+    """Records the events that the reconcilers hand to it. `instance` names this process in each
+    event."""
 
     def __init__(self, client: Client, *, instance: str, clock: Callable[[], datetime]) -> None:
         self._client = client

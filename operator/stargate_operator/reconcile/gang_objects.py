@@ -1,6 +1,7 @@
-"""What stands beside a gang's pods: the headless Service and, where the cluster has them, a PodGroup.
+"""Creates and deletes the objects that a gang needs beside its pods: a headless Service and, if the
+cluster serves the kind, a PodGroup.
 
-Both are watched by their metadata alone, so that one deleted by hand is made again.
+The operator watches the metadata of both, so that one deleted by hand is made again.
 """
 
 from collections.abc import Mapping
@@ -11,11 +12,11 @@ import structlog
 
 from stargate_operator.constants import LABEL_JOB_UID, Reasons
 from stargate_operator.desired.gang_objects import Manifest, pod_group, pod_group_name, service
-from stargate_operator.informers.pod_store import Place
+from stargate_operator.informers.job_object_store import Place
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.errors import ApiError
 from stargate_operator.kube.meta import ObjectMeta, Partial
-from stargate_operator.model.pod import Pod
+from stargate_operator.model.gang_object import GangObject
 from stargate_types import StargateJob
 
 log = structlog.get_logger(__name__)
@@ -27,13 +28,16 @@ POD_GROUP: Final = "PodGroup"
 class Metas(Protocol):
     """The watched metadata of one kind."""
 
-    def of_job(self, job_uid: str) -> Mapping[Place, Pod]: ...
+    def of_job(self, job_uid: str) -> Mapping[Place, GangObject]: ...
 
     def seed(self, meta: ObjectMeta) -> None: ...
 
 
 class GangObjects:
-    """`group_version` is the API version of PodGroup, None where the cluster does not serve it."""
+    """The reconciler asks it for missing objects in each pass, and lets it create them before the pods.
+
+    `group_version` is the API version of PodGroup, None if the cluster does not serve it.
+    """
 
     def __init__(
         self,
@@ -68,19 +72,19 @@ class GangObjects:
             await self._exists(kind, job)
 
     async def delete(self, job_uid: str) -> None:
-        """All of a job that is gone."""
+        """Deletes all of them, for a job that is gone."""
         for kind in self._watched:
             for meta in list(self._of(kind, job_uid).values()):
                 await self._delete(kind, meta, job_uid)
 
     async def prune(self, job: StargateJob) -> None:
-        """The PodGroups of earlier attempts."""
+        """Deletes the PodGroups of earlier attempts."""
         for kind in self._watched:
             for meta in list(self._of(kind, job.uid).values()):
                 if meta.name != _name(kind, job):
                     await self._delete(kind, meta, job.uid)
 
-    async def _delete(self, kind: str, meta: Pod, job_uid: str) -> None:
+    async def _delete(self, kind: str, meta: GangObject, job_uid: str) -> None:
         if meta.owner_uid == job_uid and not meta.deleting:
             path = f"{self._path(kind, meta.namespace)}/{meta.name}"
             await self._client.delete(path, uid=meta.uid)
@@ -95,7 +99,7 @@ class GangObjects:
     def _has(self, kind: str, job: StargateJob) -> bool:
         return (job.metadata.namespace, _name(kind, job)) in self._of(kind, job.uid)
 
-    def _of(self, kind: str, job_uid: str) -> Mapping[Place, Pod]:
+    def _of(self, kind: str, job_uid: str) -> Mapping[Place, GangObject]:
         return self._watched[kind].of_job(job_uid)
 
     def _manifest(self, kind: str, job: StargateJob) -> Manifest:
@@ -117,7 +121,7 @@ class NameTaken(Exception):  # noqa: N818 - reads as what it is where it is caug
         ours = LABEL_JOB_UID in (found.labels or {})
         self.reason = Reasons.WAITING_FOR_OLD_GANG if ours else Reasons.NAME_TAKEN
         self.message = (
-            f"the {kind} {found.name} of an earlier job of this name is still there"
+            f"waiting until the {kind} {found.name} of an earlier job of this name is gone"
             if ours
             else f"there is a {kind} {found.name} already; delete it or rename the job"
         )

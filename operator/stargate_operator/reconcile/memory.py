@@ -1,8 +1,8 @@
-"""What the operator remembers of a job between two passes.
+"""The reconciler's memory of one job between two passes.
 
-Nothing in here may be needed after a crash: what must survive stands in the job's status. It spares
-work (the attempt's blueprint), measures moments that no resource holds (when a failure was first
-seen), and holds what the API server answered last.
+Nothing here may be needed after a crash: whatever must survive is in the job's status. The memory saves
+work (the attempt's blueprint), keeps times that no resource holds (when a failure was first seen), and
+keeps the last refusal of the API server.
 """
 
 from dataclasses import dataclass
@@ -20,6 +20,8 @@ _LAST_RETRY = timedelta(seconds=30)
 
 @dataclass
 class Memory:
+    """The memory of one job's reconciler. The pod control notes refusals in it."""
+
     blueprint: Blueprint | None = None
     blueprint_attempt: int = 0
     failed_since: datetime | None = None
@@ -46,16 +48,18 @@ class Memory:
             self.failed_since, self.failed_attempt = now, gang.attempt
 
     def note_timeout(self, job: StargateJob, now: datetime) -> None:
-        """Under a new timeout silence counts once the ranks were due under the old one."""
+        """After a change of the timeout, silence counts only when all ranks were due under the old
+        one."""
         if self.report_timeout_seen and job.report_timeout != self.report_timeout:
             told = longest_wait(job.current_world_size, self.report_timeout)
             self.timeout_counts_from = now + timedelta(seconds=told)
         self.report_timeout, self.report_timeout_seen = job.report_timeout, True
 
     def refused(self, reason: str, message: str, now: datetime) -> None:
-        """Each round of refusals doubles the wait: a quota is no reason for a hot loop."""
+        """Notes a refusal of the API server. Each round of refusals doubles the wait until the
+        next try."""
         if self.trouble is not None and now < self.trouble.retry_at:
-            return  # others of the same round, which were on their way already
+            return  # This request belongs to the same round: it was already on its way.
         self.refusals += 1
         wait = min(_LAST_RETRY, _FIRST_RETRY * 2 ** min(self.refusals - 1, 6))
         self.trouble = Trouble(reason=reason, message=message, retry_at=now + wait)

@@ -24,7 +24,8 @@ from stargate_types import StargateJob
 
 @dataclass(frozen=True)
 class ClusterView:
-    """What a job's pass sees beside the job itself."""
+    """The parts of the cluster that a pass sees beside the job itself. The reconciler builds one
+    each time."""
 
     catalog: Catalog
     contention: Contention
@@ -32,7 +33,7 @@ class ClusterView:
     missing_gang_objects: tuple[str, ...]
     heard_since: datetime
     node_health: Callable[[Iterable[Pod], Iterable[str]], NodeHealth]
-    """Of these pods, and of the nodes of these names that the job avoids."""
+    """Called with the gang's pods and the names of the nodes that the job avoids."""
     placer: Placer
 
 
@@ -74,13 +75,13 @@ def observe(
 
 
 def _block(job: StargateJob) -> str | None:
-    """Name of the block that the current attempt was put into."""
+    """Name of the block that the current attempt is in."""
     attempt = job.current_attempt
     return attempt.block.partition("/")[0] if attempt and attempt.block else None
 
 
 def _blueprint(job: StargateJob, memory: Memory, catalog: Catalog) -> Blueprint | Refusal:
-    """The attempt's own, while it is remembered: a later edit never touches a gang."""
+    """The attempt's own blueprint while it is remembered, so that a later edit never changes a gang."""
     remembered = memory.blueprint_of(job.status.attempt)
     if remembered is not None:
         return remembered

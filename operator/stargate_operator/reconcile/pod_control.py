@@ -1,7 +1,7 @@
-"""The effects of a pass on the cluster: create and delete, nothing else.
+"""Creates and deletes the pods of a job, and does nothing else.
 
-A name is deterministic, so creating is idempotent after a crash: "already exists" is success only
-where the object's controller is our job.
+A pod's name is deterministic, so a create can be repeated after a crash: "already exists" is a success
+if the controller of the existing pod is our job.
 """
 
 from collections.abc import Callable, Iterable
@@ -29,7 +29,7 @@ IN_FLIGHT = 32
 
 
 class Seeds(Protocol):
-    """The informer, told of what our own writes were answered."""
+    """The pod store, which takes the answers to our own writes before the watch brings them."""
 
     def seed(self, meta: ObjectMeta) -> None: ...
 
@@ -37,7 +37,8 @@ class Seeds(Protocol):
 
 
 class PodControl:
-    """Creates and deletes the pods of one job, in the background, a bounded number at a time."""
+    """Creates and deletes the pods of one job in the background, a bounded number at a time. The
+    reconciler calls it with the effects of each pass."""
 
     def __init__(
         self,
@@ -59,16 +60,16 @@ class PodControl:
         self._deleter: Batch[_Target] = Batch(self._delete, width=IN_FLIGHT, done=wake)
 
     def creating(self, attempt: int) -> frozenset[int]:
-        """Ranks of `attempt` whose creation is waiting or under way."""
+        """The ranks of `attempt` whose pods wait to be created or are being created."""
         return self._creator.items if attempt == self._stamped_attempt else frozenset()
 
     @property
     def waiting(self) -> int:
-        """Pods whose creation or deletion is waiting or under way."""
+        """Number of pods that wait to be created or deleted, or are being so."""
         return len(self._creator) + len(self._deleter)
 
     async def turn_to(self, attempt: int) -> None:
-        """Before anything is deleted: no create of another attempt may still be under way."""
+        """Stops the creates of any other attempt. Called before any delete."""
         if attempt != self._stamped_attempt:
             await self.stop_creating()
 
@@ -86,8 +87,7 @@ class PodControl:
 
     def delete(self, deletion: Iterable[PodDeletion]) -> None:
         self._deleter.add(
-            _Target(each.pod.namespace, each.pod.name, each.pod.uid, each.grace)
-            for each in deletion
+            _Target(one.pod.namespace, one.pod.name, one.pod.uid, one.grace) for one in deletion
         )
 
     async def _create(self, rank: int) -> None:
@@ -116,13 +116,13 @@ class PodControl:
         return None
 
     async def _exists(self, rank: int) -> None:
-        """Somebody has the name: we, before a crash; a dead job's pod on its way out; or others."""
+        """The name is taken: by us before a crash, by a pod of a deleted job, or by somebody else."""
         assert self._job is not None
         name = pod_name(self._job.metadata.name, self._stamped_attempt, rank)
         try:
             found = (await self._client.get(f"{_pods(self._job)}/{name}", Partial)).metadata
         except ApiError:
-            return  # gone meanwhile, or unreachable: the next pass tries again
+            return  # It is gone or cannot be reached now: the next pass tries again.
         if found.controller_uid == self._job.uid and found.deletion_timestamp is None:
             self._seeds.seed(found)
         else:
@@ -161,13 +161,13 @@ def _pods(job: StargateJob) -> str:
 
 def _name_taken(found: ObjectMeta) -> tuple[str, str]:
     leaving = found.deletion_timestamp is not None or bool(found.labels)
-    owner = next((each for each in found.owner_references or () if each.controller), None)
+    owner = next((ref for ref in found.owner_references or () if ref.controller), None)
     if owner is not None and owner.kind == "StargateJob" and leaving:
         return (
             Reasons.WAITING_FOR_OLD_GANG,
-            f"the pod {found.name} of an earlier job of this name is still going",
+            f"waiting until the pod {found.name} of an earlier job of this name is gone",
         )
-    holder = f"{owner.kind} {owner.name}" if owner else "nobody's controller"
+    holder = f"{owner.kind} {owner.name}" if owner else "no controller"
     return (
         Reasons.NAME_TAKEN,
         f"there is a pod {found.name} already, owned by {holder}; delete it or rename the job",

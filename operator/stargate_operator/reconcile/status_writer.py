@@ -1,4 +1,4 @@
-"""The job's object in the API server: its status written under a fence, and its deletion."""
+"""Reads a job's object from the API server, writes its status under a fence, and deletes it."""
 
 from typing import Any
 
@@ -12,11 +12,13 @@ from stargate_types.status import StargateJobStatus
 
 
 class StatusWriter:
+    """Writes the status of one job for its reconciler. No other part of the operator writes it."""
+
     def __init__(self, client: Client) -> None:
         self._client = client
 
     async def write(self, job: StargateJob, status: StargateJobStatus) -> StargateJob | None:
-        """The job as it stands after the write; None where it changed, or went, since `job`."""
+        """The job as it is after the write. None if it was changed or deleted after `job` was read."""
         body = msgspec.json.encode(_with_status(job, status))
         try:
             answer = await self._client.put(f"{_path(job)}/status", body, bytes)

@@ -1,7 +1,7 @@
-"""Every job's passes, one task a job: woken, coalesced, and only while this process leads.
+"""Runs the passes of all jobs while this process leads, in one task for each job.
 
-An error in one job's pass is that job's own: it is logged, retried with back-off, and the others go
-on.
+An error in a pass concerns that job alone: it is logged, the pass is repeated with back-off, and the
+other jobs go on.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 _FIRST_BACK_OFF = 0.5
 _LAST_BACK_OFF = 30.0
 _RESYNC = 300.0
-"""Seconds after which a silent job is read again: a watch may have missed its deletion."""
+"""Seconds after which a job without events gets a pass: a watch may have missed its deletion."""
 
 
 class _JobLoop:
@@ -85,7 +85,8 @@ class _JobLoop:
 
 
 class WorkQueue:
-    """`wake` may be called at any time; passes run between `start` and `stop`."""
+    """Whoever sees a change of a job calls `wake` or `wake_soon`, at any time. Passes run between
+    `start` and `stop`."""
 
     def __init__(self) -> None:
         self._loops: dict[str, _JobLoop] = {}
@@ -93,7 +94,7 @@ class WorkQueue:
         self.failure: asyncio.Future[None] | None = None
 
     def start(self, dependencies: Dependencies) -> None:
-        """For every job known by now: its resource, or a pod that was left of it."""
+        """Begins with a pass for each job known now, by its resource or by a pod that is left of it."""
         self._dependencies = dependencies
         self.failure = asyncio.get_running_loop().create_future()
         for uid in sorted({job.uid for job in dependencies.jobs} | dependencies.pods.job_uids()):
@@ -106,13 +107,13 @@ class WorkQueue:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def wake(self, uid: str) -> None:
-        """What cannot wait: a new spec, a checkpoint to acknowledge, a batch done."""
+        """For a change that cannot wait: a new spec, a checkpoint to acknowledge, a finished batch."""
         loop = self._loop(uid)
         if loop is not None:
             loop.alarm.now()
 
     def wake_soon(self, uid: str) -> None:
-        """What comes often, and may wait for the next routine pass."""
+        """For a change that comes often and can wait for the next routine pass."""
         loop = self._loop(uid)
         if loop is not None:
             loop.alarm.soon()
@@ -133,12 +134,12 @@ class WorkQueue:
 
     @property
     def due(self) -> int:
-        """Passes that wait for their turn, or for the job's pass before them."""
+        """Number of passes that are due and have not begun."""
         return sum(loop.alarm.due for loop in self._loops.values())
 
     @property
     def pods_waiting(self) -> int:
-        """To be created or deleted, or about to be."""
+        """Number of pods that wait to be created or deleted, or are being so."""
         return sum(loop.reconciler.pods_waiting for loop in self._loops.values())
 
     def _loop(self, uid: str) -> _JobLoop | None:
@@ -156,7 +157,8 @@ class WorkQueue:
         self._loops.pop(uid, None)
 
     def _ended(self, uid: str, task: asyncio.Task[None]) -> None:
-        """A task that ends with an error is a bug or the end of leading: the process ends too."""
+        """A task ends with an error by a bug, or because the lease is lost. Then the process ends
+        too."""
         self._loops.pop(uid, None)
         if task.cancelled() or task.exception() is None:
             return

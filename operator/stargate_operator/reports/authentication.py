@@ -55,6 +55,8 @@ class _ReviewStatus(msgspec.Struct):
 
 
 class TokenReview(msgspec.Struct):
+    """The API server's answer to a TokenReview."""
+
     status: _ReviewStatus = msgspec.field(default_factory=_ReviewStatus)
 
 

@@ -18,7 +18,7 @@ _Print = tuple[tuple[int, int, int], ...]
 
 
 class ServingCertificate:
-    """The TLS context of the report server, kept up to date with its files."""
+    """The report server's certificate and key, read again when the files change."""
 
     def __init__(self, certificate: Path, key: Path) -> None:
         """Raises OSError or ssl.SSLError if there is no usable pair to start with."""

@@ -35,7 +35,7 @@ class JobView:
 
 
 class JobLookup(Protocol):
-    """The report server's access to jobs and pods."""
+    """The report server's port to the rest of the operator: it asks about jobs and wakes them."""
 
     def is_leader(self) -> bool:
         """True if this process leads and has listed all jobs. Before that, a worker could be told that

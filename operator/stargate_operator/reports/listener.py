@@ -26,7 +26,7 @@ _RETRY_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Limits:
-    """How many connections may be open, and how long a handshake and a shutdown may take."""
+    """Bounds on the report server's connections. Times are in seconds."""
 
     connections: int = 256
     connections_per_address: int = 32

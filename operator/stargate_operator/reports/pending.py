@@ -63,7 +63,11 @@ class _JobReports:
 
 
 class PendingReports:
-    """The reports that wait for a status write, by the job's UID."""
+    """What workers reported, by job UID, until it is in a written status.
+
+    The report handler puts reports in and waits for checkpoints. The reconciler reads them with `of`
+    and says with `mark_written` what it wrote.
+    """
 
     def __init__(self) -> None:
         self._jobs: dict[str, _JobReports] = {}

@@ -33,7 +33,7 @@ MetricName = Annotated[
 
 
 class Metric(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """One training metric, such as the loss."""
+    """One metric of a report, such as the loss."""
 
     name: MetricName
     value: float

@@ -38,7 +38,7 @@ DEFAULT_TIMEOUTS = Timeouts()
 
 
 class ReportServer:
-    """Receives reports over HTTPS and passes them to the report handler."""
+    """The HTTPS server that takes the workers' reports and hands them to the handler."""
 
     def __init__(
         self,

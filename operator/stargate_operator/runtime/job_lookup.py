@@ -12,7 +12,7 @@ from stargate_types import StargateJob
 
 
 class CachedJobLookup:
-    """The operator's `JobLookup`: it reads caches alone and never asks the API server."""
+    """Implements `JobLookup` over the informers' caches and the work queue."""
 
     def __init__(
         self,

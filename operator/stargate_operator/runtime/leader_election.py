@@ -52,9 +52,9 @@ class _Seen:
 
 
 class LeaderElection:
-    """Takes the lease, renews it, and says whether this process may write.
+    """Takes and renews a Lease, so that one replica leads at a time.
 
-    `guard` is asked before each write. `clock` is monotonic.
+    `guard` raises in a process that must not write any more. Times are in seconds.
     """
 
     def __init__(

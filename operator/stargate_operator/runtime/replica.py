@@ -15,7 +15,12 @@ from stargate_operator.constants import FIELD_MANAGER
 from stargate_operator.desired.environment import ReportTarget
 from stargate_operator.informers.catalog import Catalog
 from stargate_operator.informers.foreign_pods import ForeignPods
-from stargate_operator.informers.informer import PODS, SERVICES, Informer, Reflector
+from stargate_operator.informers.gang_object_informer import (
+    SERVICES,
+    GangObjectInformer,
+    GangObjectStore,
+)
+from stargate_operator.informers.informer import Informer, Reflector
 from stargate_operator.informers.jobs import Jobs
 from stargate_operator.informers.kopf_handlers import Handler, handlers, watched
 from stargate_operator.informers.kopf_watchers import KopfWatchers
@@ -112,11 +117,11 @@ class Replica:
         if scope.namespaces is not None:
             self.foreign_pods.append(self._foreign_pods(outside=scope.namespaces))
         self.pods = PodStore(self.wakeups.pod_changed, ports.monotonic)
-        self.services = PodStore(self.wakeups.gang_object_changed, ports.monotonic)
-        self.pod_groups: PodStore | None = None
+        self.services = GangObjectStore(self.wakeups.gang_object_changed, ports.monotonic)
+        self.pod_groups: GangObjectStore | None = None
         self.informers: list[Reflector[Any]] = [
-            *self._of_jobs(self.pods, PODS),
-            *self._of_jobs(self.services, SERVICES),
+            *self._pod_informers(),
+            *self._gang_object_informers(self.services, SERVICES),
             *self.foreign_pods,
             self.node_informer,
         ]
@@ -126,10 +131,23 @@ class Replica:
         self.watchers = KopfWatchers(watched(scope), ports.monotonic)
         self.leads_now = asyncio.Event()
 
-    def _of_jobs(self, store: PodStore, path: str) -> list[Informer]:
-        """The informers of one kind of the jobs' objects: one for each namespace, all with one store."""
+    def _pod_informers(self) -> list[Informer]:
+        """One for each namespace of the scope. They share a store."""
         return [
             Informer(
+                self.client,
+                self.pods,
+                namespace=namespace,
+                clock=self.ports.monotonic,
+                jitter=self.ports.jitter,
+            )
+            for namespace in self.scope.parts
+        ]
+
+    def _gang_object_informers(self, store: GangObjectStore, path: str) -> list[GangObjectInformer]:
+        """One for each namespace of the scope. They share a store."""
+        return [
+            GangObjectInformer(
                 self.client,
                 store,
                 path=path,
@@ -186,8 +204,10 @@ class Replica:
         candidates = self.scope.namespaces or (self.settings.namespace,)
         found = await find_group_version(self.client, namespaces=candidates)
         if found is not None:
-            self.pod_groups = PodStore(self.wakeups.gang_object_changed, self.ports.monotonic)
-            reflectors = self._of_jobs(self.pod_groups, f"/apis/{found}/podgroups")
+            self.pod_groups = GangObjectStore(
+                self.wakeups.gang_object_changed, self.ports.monotonic
+            )
+            reflectors = self._gang_object_informers(self.pod_groups, f"/apis/{found}/podgroups")
             self.informers.extend(reflectors)
             self._pod_group_tasks = [
                 asyncio.create_task(reflector.run()) for reflector in reflectors

@@ -4,6 +4,7 @@ import asyncio
 
 from stargate_operator.informers.jobs import Jobs
 from stargate_operator.informers.node_tracker import NodeTracker
+from stargate_operator.model.gang_object import GangObject
 from stargate_operator.model.node import Node
 from stargate_operator.model.pod import Pod
 from stargate_operator.placement.fleet import Fleet
@@ -30,7 +31,7 @@ class Wakeups:
         self._fleet.pod_changed(old, new)
         self._work_queue.pod_changed(uid, old, new)
 
-    def gang_object_changed(self, uid: str, old: Pod | None, new: Pod | None) -> None:
+    def gang_object_changed(self, uid: str, old: GangObject | None, new: GangObject | None) -> None:
         """A Service or PodGroup of the job `uid`. Only its deletion concerns the job."""
         if new is None and old is not None:
             self._work_queue.wake(uid)

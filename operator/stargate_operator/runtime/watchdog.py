@@ -21,7 +21,7 @@ _STARTING = 30.0
 
 @dataclass(frozen=True)
 class Check:
-    """One named question of the watchdog."""
+    """One thing that must work for the process to be healthy."""
 
     name: str
     ask: Callable[[], str | None]
@@ -33,7 +33,11 @@ class Unhealthy(Exception):  # noqa: N818 - a state
 
 
 class Watchdog:
-    """Asks all checks every `period` seconds and ends the process when one finds a problem."""
+    """Runs all checks every `period` seconds.
+
+    `run` raises Unhealthy as soon as a check finds a problem, and that ends the process. `problems`
+    answers the liveness probe.
+    """
 
     def __init__(
         self,

@@ -1,1 +1,1 @@
-"""What the resource says of the job: conditions, counts, progress, checkpoints, goodput. Pure."""
+"""Builds the status of a job: conditions, counts, progress, checkpoints, goodput. Pure."""

@@ -1,4 +1,4 @@
-"""The record of attempts: begun, running, ended, and the cause revised while it is provisional."""
+"""The attempts in the status: how one begins, runs and ends, and how a provisional cause is revised."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,9 +15,9 @@ from stargate_types.status import MAX_ATTEMPTS, AttemptStatus, Cause, RestoredFr
 _LATEST_MESSAGE_BYTES = 1000
 _OLDER_MESSAGE_BYTES = 256
 _CERTAIN = NOT_FAILURES | {Cause.CHECKPOINT_DAMAGED}
-"""Causes that no pod's end can turn into another."""
+"""Causes that stay, whatever else is found out about the pods."""
 _ECHOES = frozenset({Cause.EXIT, Cause.SIGNAL, Cause.HANG})
-"""What becomes of a gang when one of its nodes falls silent."""
+"""Causes that may only follow from the loss of a node."""
 _NODES_NAMED = 3
 _GIVEN_UP = "given up with a lost node"
 
@@ -69,14 +69,16 @@ def _told(ending: Ending) -> str:
 
 @dataclass(frozen=True)
 class Revision:
-    """A cause that turned out otherwise; `counted` is the change of the counted failures."""
+    """An attempt with another cause than was written. `counted` is the change of the counted
+    failures."""
 
     attempt: AttemptStatus
     counted: int
 
 
 def revised(attempt: AttemptStatus, previous_pods: PreviousPods, now: datetime) -> Revision | None:
-    """While an ended attempt's pods go, an earlier or graver failure than the known may turn up."""
+    """The attempt with a better cause: its last pods may show an earlier or graver failure than
+    was known."""
     if attempt.cause is None or attempt.cause in _CERTAIN or attempt.end is None:
         return None
     known = Ending(attempt.cause, attempt.end, exit_code=attempt.exit_code)
@@ -89,7 +91,8 @@ def revised(attempt: AttemptStatus, previous_pods: PreviousPods, now: datetime) 
 
 
 def lost_with_node(attempt: AttemptStatus, pods: list[Pod]) -> Revision | None:
-    """`pods` are on nodes that turned out to be lost: what the other ranks did then was its echo."""
+    """The attempt with the loss of a node as its cause. `pods` are on lost nodes: the other ranks failed
+    because of it."""
     # See docs/decisions/0022-an-exit-is-revised-to-a-lost-node.md.
     lost = [pod for pod in pods if pod.attempt == attempt.number]
     if not lost or attempt.cause not in _ECHOES or attempt.end is None:
@@ -105,7 +108,7 @@ def lost_with_node(attempt: AttemptStatus, pods: list[Pod]) -> Revision | None:
 
 
 def with_given_up(attempt: AttemptStatus, pods: list[Pod]) -> AttemptStatus:
-    """Pods of an attempt that is over, and that nobody is there to end: their nodes are lost."""
+    """The ended attempt, with a note on its pods that cannot be stopped because their nodes are lost."""
     said_so = _GIVEN_UP in (attempt.message or "") or attempt.cause is Cause.NODE_LOST
     if not pods or said_so:
         return attempt
@@ -118,16 +121,16 @@ def with_given_up(attempt: AttemptStatus, pods: list[Pod]) -> AttemptStatus:
 
 
 def _may_be_first(pod: Pod, attempt: AttemptStatus) -> bool:
-    """Pods that our own restart ended are no culprits, unless they say otherwise."""
+    """A pod that our own restart ended is no culprit, unless its status says something else."""
     if pod.attempt != attempt.number or pod.terminated is None:
         return False
     return not pod.deleting or cause_of(pod) is not Cause.DELETED
 
 
 def _trimmed(attempts: list[AttemptStatus]) -> list[AttemptStatus]:
-    """The newest few; only the latest that ended keeps its log lines in full."""
+    """The newest attempts. Only the last one that ended keeps its log lines in full."""
     kept = attempts[-MAX_ATTEMPTS:]
-    older = [_with_short_message(each) for each in kept[:-2]]
+    older = [_with_short_message(attempt) for attempt in kept[:-2]]
     return [*older, *kept[-2:]]
 
 

@@ -1,7 +1,7 @@
-"""Which nodes the next attempts avoid: those that were lost, for a while, a few at most.
+"""The nodes that the next attempts avoid for a while: those that were lost, a few at most.
 
-The status is the one memory of it, so that a new operator avoids them too. What is over its time is
-dropped when an attempt begins: forgetting is not worth a write of its own.
+Only the status holds them, so a new operator avoids them too. An entry that is over its time is dropped
+when an attempt begins, because it is not worth a write of its own.
 """
 
 from collections.abc import Iterable
@@ -13,8 +13,9 @@ from stargate_types.status import MAX_AVOIDED_NODES, AvoidedNode
 def with_lost(
     standing: list[AvoidedNode], lost: Iterable[str], *, now: datetime, until: datetime
 ) -> list[AvoidedNode]:
-    """As long as there is room: what is left out is left out again, so that nothing goes to and fro."""
-    known = {each.name for each in standing}
+    """The list with these lost nodes, as far as there is room. A node that was left out once is left out
+    again, so that the list does not change at each pass."""
+    known = {node.name for node in standing}
     fresh = [AvoidedNode(name=name, until=_whole(until)) for name in lost if name not in known]
     if not fresh:
         return standing
@@ -22,16 +23,16 @@ def with_lost(
 
 
 def without_forgotten(standing: list[AvoidedNode], now: datetime) -> list[AvoidedNode]:
-    return [each for each in standing if each.until > now]
+    return [node for node in standing if node.until > now]
 
 
 def without(standing: list[AvoidedNode], names: Iterable[str]) -> list[AvoidedNode]:
     back = set(names)
-    return [each for each in standing if each.name not in back]
+    return [node for node in standing if node.name not in back]
 
 
 def added(before: list[AvoidedNode], after: list[AvoidedNode]) -> set[str]:
-    return {each.name for each in after} - {each.name for each in before}
+    return {node.name for node in after} - {node.name for node in before}
 
 
 def _whole(moment: datetime) -> datetime:

@@ -1,6 +1,7 @@
-"""metav1.Conditions: what holds of the job, since when, and why.
+"""The conditions of a job (metav1.Condition): what is true of it, since when, and why.
 
-Messages hold no counts that move (those stand in `workers`), or every pod would cost a write.
+Messages hold no counts that change with every pod, or every pod would cost a write. The counts are in
+`status.workers`.
 """
 
 from datetime import datetime
@@ -17,10 +18,10 @@ _MESSAGE_BYTES = 512
 
 
 class ConditionSet:
-    """The conditions to be: those that stood, with some set anew."""
+    """The conditions of the next status: those of the last one, and the changes made by `set`."""
 
     def __init__(self, standing: list[Condition], *, generation: int, now: datetime) -> None:
-        self._by_type = {each.type: each for each in standing}
+        self._by_type = {condition.type: condition for condition in standing}
         self._generation = generation
         self._now = now.replace(microsecond=0)
 
@@ -58,7 +59,7 @@ def conditions(observed: Observed, plan: Plan) -> list[Condition]:
 
 
 def _accepted(found: ConditionSet, observed: Observed) -> None:
-    """A change or a deletion of the runtime or class says nothing about a gang that stands."""
+    """A change or a deletion of the runtime or class does not matter to a gang whose pods all exist."""
     refusal, complete = observed.blueprint, observed.resolved and not observed.gang.absent_ranks
     if not isinstance(refusal, Refusal) or refusal.waits:
         found.set(Conditions.ACCEPTED, True, Reasons.ACCEPTED, "the job can run on this cluster")
@@ -86,7 +87,7 @@ def _scheduled(found: ConditionSet, observed: Observed, plan: Plan) -> None:
     if not message and observed.gang.unschedulable and not plan.next_attempt:
         message = observed.gang.unschedulable.unschedulable_message
     if not message and plan.reason == Reasons.CREATING:
-        message = "workers are being created and given nodes"
+        message = "the workers are being created and scheduled"
     found.set(Conditions.SCHEDULED, False, plan.reason, message)
 
 
@@ -106,7 +107,7 @@ def _ready(found: ConditionSet, observed: Observed, plan: Plan) -> None:
 
 
 def _could_not_start(observed: Observed, plan: Plan) -> str | None:
-    """The kubelet's words, also while it is tried again: they must not pass by within a second."""
+    """The kubelet's message. It stays while the next attempt starts, or nobody could read it in time."""
     if plan.ending is not None:
         return plan.ending.message if plan.ending.cause is Cause.CANNOT_START else None
     before = observed.previous
@@ -115,7 +116,7 @@ def _could_not_start(observed: Observed, plan: Plan) -> str | None:
 
 
 def _all_run(observed: Observed) -> str:
-    """Of a node that says nothing, the pods' last words are old."""
+    """The message of Ready. If a node is silent, the known state of its pods is old."""
     node_health, said = observed.node_health, "every rank runs or has succeeded"
     if not node_health.unready:
         return said
@@ -125,7 +126,7 @@ def _all_run(observed: Observed) -> str:
     verb = "have" if others else "has"
     since = f"{said}, as far as is known: {first.name}{more} {verb} not been ready"
     if node_health.outage:
-        return f"{since}, nor has the greater part of the cluster: waiting for it to come back"
+        return f"{since}, like most of the cluster: waiting for the nodes to come back"
     return f"{since} since {first.since:%Y-%m-%dT%H:%M:%SZ}"
 
 

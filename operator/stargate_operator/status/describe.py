@@ -1,4 +1,4 @@
-"""The whole status, from what was observed and what is planned: the same input, the same words."""
+"""Builds the whole status from the observed facts and the plan. The same input gives the same status."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -207,7 +207,8 @@ def _start(
 
 
 def _lost(observed: Observed, plan: Plan) -> float:
-    """Seconds of training that are lost now; negative where workers that were told to stop saved."""
+    """Seconds of training that turn out to be lost now. Negative if workers that were told to stop
+    saved."""
     attempt, usable = observed.attempt, checkpoints.complete(observed.saved)
     if attempt is None:
         return 0.0

@@ -1,6 +1,6 @@
-"""What to tell of a status change: Kubernetes events, once each, after the write that they tell of.
+"""The Kubernetes events for a change of the status. They are recorded once, after the change is written.
 
-Log lines never stand in events: anyone who may list events would read them.
+An event never holds log lines: anyone who may list events would read them.
 """
 
 from collections.abc import Iterator
@@ -13,12 +13,15 @@ from stargate_types.status import AttemptStatus, Checkpoint, Condition, Phase, S
 
 @dataclass(frozen=True)
 class JobEvent:
+    """One Kubernetes event about a job. The event recorder sends it to the API server."""
+
     type: Literal["Normal", "Warning"]
     reason: str
     message: str
 
 
 def events(before: StargateJobStatus, after: StargateJobStatus) -> list[JobEvent]:
+    """In the order in which a reader expects them: what went wrong, what ended, what follows."""
     return [
         *_refusals(before, after),
         *_endings(before, after),
@@ -75,7 +78,7 @@ def _phases(before: StargateJobStatus, after: StargateJobStatus) -> Iterator[Job
         ),
         Phase.QUEUED: JobEvent("Normal", "Queued", f"attempt {after.attempt} waits for nodes"),
         Phase.RESTARTING: JobEvent(
-            "Normal", "Restarting", f"attempt {after.attempt} follows when the old workers are gone"
+            "Normal", "Restarting", f"attempt {after.attempt} starts when the old workers are gone"
         ),
         Phase.SUSPENDED: JobEvent("Normal", "Suspended", "all workers are being stopped"),
         Phase.SUCCEEDED: JobEvent("Normal", "Succeeded", f"all {size} workers succeeded"),
@@ -86,7 +89,8 @@ def _phases(before: StargateJobStatus, after: StargateJobStatus) -> Iterator[Job
 
 
 def _moved(before: StargateJobStatus, after: StargateJobStatus) -> bool:
-    """Each attempt is announced and begun once, however its phase goes to and fro meanwhile."""
+    """True if the phase has changed. An attempt is announced once and started once, even if its phase
+    changes back and forth."""
     if after.phase is Phase.STARTING:
         return _begun(after) > _begun(before)
     if after.phase is Phase.RESTARTING:
@@ -101,7 +105,7 @@ def _begun(status: StargateJobStatus) -> int:
 
 
 def _failed_because(conditions: list[Condition]) -> str:
-    """In words of ours: the condition's message may hold log lines."""
+    """A fixed text for each reason, because the condition's message may hold log lines."""
     reason = next((each.reason for each in conditions if each.type == Conditions.FAILED), "")
     return _FAILURES.get(reason, reason or "the job failed")
 
@@ -109,19 +113,19 @@ def _failed_because(conditions: list[Condition]) -> str:
 _FAILURES = {
     Reasons.MAX_RESTARTS_EXCEEDED: "more failures since the last checkpoint than"
     " spec.restartPolicy.maxRestarts allows",
-    Reasons.DEADLINE_EXCEEDED: "spec.activeDeadlineSeconds is over",
+    Reasons.DEADLINE_EXCEEDED: "the job was active for longer than spec.activeDeadlineSeconds",
 }
 
 
 def _checkpoints(before: StargateJobStatus, after: StargateJobStatus) -> Iterator[JobEvent]:
-    known = {(each.uri, each.state) for each in _history(before)}
-    for each in _history(after):
-        if (each.uri, each.state) not in known:
-            damaged = each.state == "Damaged"
+    known = {(saved.uri, saved.state) for saved in _history(before)}
+    for saved in _history(after):
+        if (saved.uri, saved.state) not in known:
+            damaged = saved.state == "Damaged"
             yield JobEvent(
                 "Warning" if damaged else "Normal",
                 Reasons.CHECKPOINT_DAMAGED if damaged else Reasons.CHECKPOINT_COMPLETE,
-                f"the checkpoint of epoch {each.epoch} is {each.state.lower()}",
+                f"the checkpoint of epoch {saved.epoch} is {saved.state.lower()}",
             )
 
 

@@ -1,7 +1,7 @@
-"""Where the time went, and what it drew.
+"""How the job's time was spent, and the energy that it drew.
 
-Time is accounted from one status to the next, by the phase that stood in between; when an attempt
-fails, its running time since the last checkpoint moves from productive to lost.
+The time between two statuses counts for the phase of the first one. When an attempt fails, its running
+time since the last checkpoint moves from productive to lost.
 """
 
 from datetime import datetime
@@ -36,7 +36,7 @@ def elapsed(status: StargateJobStatus, now: datetime) -> float:
 def goodput(
     status: StargateJobStatus, now: datetime, lost: float = 0.0, ending: Ending | None = None
 ) -> Goodput:
-    """`lost` seconds turn out not to have counted; negative, where a save came after all."""
+    """The goodput until now. `lost` seconds move from productive to lost, or back if negative."""
     found = _spent(status, now, ending)
     moved = max(min(lost, found.productive_seconds), -found.lost_seconds)
     return _rounded(
@@ -62,7 +62,7 @@ def _spent(status: StargateJobStatus, now: datetime, ending: Ending | None) -> G
 
 
 def _idle(status: StargateJobStatus, now: datetime, ending: Ending | None) -> float:
-    """Since a failure that was seen only later, nobody has been training."""
+    """Seconds from a failure until it was seen: nobody trained in this time."""
     if ending is None:
         return 0.0
     return min(elapsed(status, now), max(0.0, (now - ending.at).total_seconds()))
@@ -82,15 +82,16 @@ def lost_seconds(attempt: AttemptStatus, ending: Ending, checkpoints: list[Check
     """Running time of this attempt since its last complete checkpoint."""
     if attempt.running is None or ending.cause in _NOTHING_LOST:
         return 0.0
-    saved = [each.time for each in checkpoints if each.attempt == attempt.number]
-    since = max([attempt.running, *saved])
+    times = [saved.time for saved in checkpoints if saved.attempt == attempt.number]
+    since = max([attempt.running, *times])
     return round(max(0.0, (ending.at - since).total_seconds()), 3)
 
 
 def energy(
     status: StargateJobStatus, now: datetime, *, watts_per_node: float, pue: float
 ) -> Energy | None:
-    """Every scheduled rank draws its devices' full power: an upper estimate, no meter is read."""
+    """An upper estimate, as if every scheduled rank drew the full power of its devices. No meter
+    is read."""
     if not watts_per_node:
         return status.energy
     holding = status.phase in _BUCKETS and status.workers

@@ -1,4 +1,4 @@
-"""How far the training is, as rank 0 said: nothing is extrapolated but the remaining time."""
+"""The progress of the training, as rank 0 reports it. Only the remaining time is an estimate."""
 
 from stargate_operator.model.reports import Reports
 from stargate_types.status import MAX_METRICS, AttemptStatus, Metric, Progress
@@ -7,7 +7,7 @@ from stargate_types.status import MAX_METRICS, AttemptStatus, Metric, Progress
 def progress(
     standing: Progress | None, reports: Reports, *, epochs: int, attempt: AttemptStatus | None
 ) -> Progress | None:
-    """Steps count from the first on, also before an epoch of this attempt is completed."""
+    """The progress after these reports. A step counts even before the first epoch is completed."""
     report = reports.progress
     if report is None or attempt is None or report.attempt != attempt.number:
         return standing
@@ -26,7 +26,7 @@ def progress(
 
 
 def back_to(standing: Progress | None, epoch: int) -> Progress | None:
-    """A new attempt trains again from `epoch`: what came after it does not count any more."""
+    """The progress of a new attempt, which trains again from `epoch`."""
     if standing is None:
         return None
     return standing.model_copy(

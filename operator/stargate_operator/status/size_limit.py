@@ -1,7 +1,7 @@
-"""How much a status may say: 8 kB, whatever happened to the job.
+"""Keeps a status below 8 kB, whatever happened to the job.
 
-A status is read by everyone who watches jobs, at every write. Where histories grow too long, what
-is missed least goes first, and checkpoints never: they are what the job resumes from.
+Everyone who watches jobs reads the status at every write. If it grows too large, the least useful parts
+are dropped first. Checkpoints are never dropped, because the job resumes from them.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,16 +13,17 @@ LIMIT = 8000
 """Bytes of JSON."""
 
 _KEPT_ATTEMPTS = 3
-"""The current one, the one before it, which says why and until when to wait, and one more."""
+"""The current one, the previous one, which says why and how long to wait, and one more."""
 
 _KEPT_AVOIDED = 2
-"""A node that is still lost is kept off by the cluster's own taint."""
+"""The cluster's own taint keeps pods off a node that is still lost."""
 
 Sacrifice = Callable[[StargateJobStatus], StargateJobStatus]
 
 
 def shortened(text: str, limit: int) -> str:
-    """At most `limit` bytes of UTF-8, cut in the middle: who failed stands first, the error last."""
+    """The text in at most `limit` bytes of UTF-8. The middle is cut: the failed rank comes first
+    in a message, and the error last."""
     encoded = text.encode()
     if len(encoded) <= limit:
         return text
@@ -75,8 +76,8 @@ def _without_oldest(status: StargateJobStatus) -> StargateJobStatus:
 
 def _shorten_conditions(status: StargateJobStatus, *, limit: int) -> StargateJobStatus:
     found = [
-        each.model_copy(update={"message": shortened(each.message, limit)})
-        for each in status.conditions
+        condition.model_copy(update={"message": shortened(condition.message, limit)})
+        for condition in status.conditions
     ]
     return status.model_copy(update={"conditions": found})
 

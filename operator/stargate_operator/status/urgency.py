@@ -1,8 +1,8 @@
-"""Whether a status is worth a write, and how soon.
+"""Decides whether a status is worth a write, and how soon.
 
-Clocks alone are no news: a job about which nothing changed is not written again. What changes a
-job's life is written at once, before any effect; counts and progress wait their turn, because a
-write per pod or per report would melt the API server.
+A change of clocks alone is not written. A change in the job's life is written at once, before any
+effect. Counts and progress are written at intervals, because one write for each pod or report
+would overload the API server.
 """
 
 from enum import Enum
@@ -13,6 +13,8 @@ _CLOCKS = {"goodput": None, "energy": None, "accounted_time": None}
 
 
 class Urgency(Enum):
+    """How soon a new status must be written. The reconciler compares it with the last write."""
+
     NOTHING = "nothing"
     LATER = "later"
     """Progress: held in memory, written every few seconds."""
@@ -35,7 +37,7 @@ def _without_progress(status: StargateJobStatus) -> StargateJobStatus:
 
 
 def _without_counts(status: StargateJobStatus) -> StargateJobStatus:
-    """What the scheduler or a kubelet says in a condition's message moves as counts do."""
+    """Messages go with the counts: the scheduler and kubelets change them as often."""
     return status.model_copy(
         update={
             "workers": None,

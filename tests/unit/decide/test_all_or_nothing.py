@@ -14,7 +14,7 @@ def half(last: float = -5, attempt: int = 1) -> list[Pod]:
     return starting_gang(4, *got, two.unschedulable(), three.unschedulable())
 
 
-def test_the_younger_of_two_half_scheduled_gangs_yields_at_once() -> None:
+def test_the_younger_half_scheduled_gang_yields_at_once() -> None:
     plan = planned(job().starting(), half(), older="team-b/older")
     assert (plan.phase, plan.reason, plan.next_attempt) == (Phase.QUEUED, "Yielded", True)
     assert plan.ending is not None
@@ -26,18 +26,18 @@ def test_the_older_keeps_its_nodes() -> None:
     assert planned(job().starting(), half()).ending is None
 
 
-def test_where_the_scheduler_knows_gangs_nobody_yields() -> None:
+def test_no_gang_yields_under_native_gangs() -> None:
     assert planned(job().starting(), half(), older="x/y", native_gangs=True).ending is None
 
 
 @pytest.mark.parametrize(
     "pods", [starting_gang(4), gang(4)], ids=["without any node", "with all nodes"]
 )
-def test_a_gang_that_is_not_partly_scheduled_has_nothing_to_yield(pods: list[Pod]) -> None:
+def test_a_gang_not_partly_scheduled_yields_nothing(pods: list[Pod]) -> None:
     assert planned(job().starting(), pods, older="team-b/older").ending is None
 
 
-def test_the_start_timeout_counts_from_the_last_rank_that_got_a_node() -> None:
+def test_the_start_timeout_counts_from_the_last_node() -> None:
     early = planned(job(start_timeout=60).starting(), half(last=-59))
     assert (early.ending, early.wake_at) == (None, at(1))
     plan = planned(job(start_timeout=60).starting(), half(last=-60))
@@ -55,7 +55,7 @@ def test_giving_back_is_a_new_attempt_and_no_failure() -> None:
     )
 
 
-def test_once_it_has_run_there_is_no_start_timeout() -> None:
+def test_a_gang_that_has_run_has_no_start_timeout() -> None:
     pods = gang(4, pod(1).running().but(node=""))
     assert planned(job(start_timeout=1).running(), pods).phase is Phase.RUNNING
 
@@ -65,7 +65,7 @@ def test_native_gangs_keep_the_start_timeout() -> None:
     assert plan.ending is not None
 
 
-def test_a_gang_that_the_scheduler_is_at_yields_to_none_that_it_is_at_too() -> None:
+def test_two_gangs_that_are_being_scheduled_do_not_yield() -> None:
     """Many gangs start at once, all are partly scheduled for a moment, and there is room for all."""
     pods = starting_gang(4, pod(0).scheduled(), pod(1).scheduled())
 
@@ -74,7 +74,7 @@ def test_a_gang_that_the_scheduler_is_at_yields_to_none_that_it_is_at_too() -> N
     assert plan.ending is None
 
 
-def test_a_gang_that_comes_too_late_yields_at_once_to_one_that_is_whole() -> None:
+def test_a_late_gang_yields_to_a_whole_one() -> None:
     plan = planned(job().starting(), half(), whole="team-b/whole")
     assert plan.ending is not None
     assert (plan.phase, plan.ending.cause) == (Phase.QUEUED, Cause.YIELDED)
@@ -83,12 +83,12 @@ def test_a_gang_that_comes_too_late_yields_at_once_to_one_that_is_whole() -> Non
     )
 
 
-def test_a_gang_that_the_scheduler_is_still_at_does_not_yield_to_one_that_is_whole() -> None:
+def test_a_gang_being_scheduled_keeps_its_nodes() -> None:
     pods = starting_gang(4, pod(0).scheduled(), pod(1).scheduled())
     assert planned(job().starting(), pods, whole="team-b/whole").ending is None
 
 
-def test_a_gang_that_has_run_waits_for_its_lost_node_whoever_is_whole() -> None:
+def test_a_gang_that_has_run_waits_for_its_node() -> None:
     given = job().starting(2)
     first, second = given.status.attempts
     ran = given.having(attempts=[first.model_copy(update={"running": at(-150)}), second])

@@ -1,4 +1,4 @@
-"""A gang is made from one runtime, one class, and for one compute block."""
+"""All pods of a gang are made from one runtime, one class and one compute block."""
 
 import pytest
 
@@ -30,7 +30,7 @@ def edited(kind: str) -> Blueprint:
 
 
 @pytest.mark.parametrize("kind", ["runtime", "class"])
-def test_a_change_while_ranks_are_missing_begins_the_attempt_anew(kind: str) -> None:
+def test_a_change_while_ranks_are_missing_restarts_the_attempt(kind: str) -> None:
     given = job(max_restarts=0).starting()
     plan = planned(given, without(starting_gang(4), 1), blueprint_=edited(kind))
     assert (plan.phase, plan.reason, plan.next_attempt) == (
@@ -43,29 +43,29 @@ def test_a_change_while_ranks_are_missing_begins_the_attempt_anew(kind: str) -> 
     assert status.attempts[0].cause is Cause.RUNTIME_CHANGED
 
 
-def test_a_change_while_the_rest_is_being_created_already_does_not() -> None:
+def test_a_change_while_ranks_are_created_is_ignored() -> None:
     pods = without(starting_gang(4), 1)
     assert planned(job().starting(), pods, creating=[1], blueprint_=edited("class")).ending is None
 
 
-def test_a_change_once_all_are_made_does_not() -> None:
+def test_a_change_after_all_pods_exist_is_ignored() -> None:
     assert planned(job().starting(), starting_gang(4), blueprint_=edited("class")).ending is None
     assert planned(job().running(), gang(4), blueprint_=edited("class")).phase is Phase.RUNNING
 
 
-def test_the_next_attempt_is_made_from_the_change() -> None:
+def test_the_next_attempt_uses_the_changed_runtime() -> None:
     status = described(job().restarting(ended=-1), blueprint_=edited("runtime"))
     assert status.attempts[-1].runtime == "default/runtime-uid/2"
     assert status.attempts[0].runtime == "default/runtime-uid/1"
 
 
-def test_the_block_and_domain_that_an_attempt_was_put_into_are_recorded() -> None:
+def test_an_attempt_records_its_block_and_domain() -> None:
     place = Place(compute_block("row-a"), ("zone", "1"))
     status = described(job(), blueprint_=blueprint(job()).at(place))
     assert (status.attempts[0].block, status.attempts[0].domain) == ("row-a/row-a-uid/1", "zone=1")
 
 
-def test_a_block_that_is_drawn_anew_while_ranks_are_missing_begins_the_attempt_anew() -> None:
+def test_a_recreated_block_restarts_an_incomplete_attempt() -> None:
     put = blueprint(job()).at(Place(compute_block("row-a")))
     given = job().now(described(job(), blueprint_=put))
     assert planned(given, blueprint_=put).ending is None

@@ -1,4 +1,4 @@
-"""Which failed rank is to blame, and why it failed."""
+"""Finding the failed rank that ended an attempt, and the cause."""
 
 import pytest
 
@@ -54,13 +54,13 @@ def test_the_cause_of_a_failed_pod(failed: GivenPod, cause: Cause) -> None:
         (pod(3).failed(1).deleted(), "rank 3 on node-3 was deleted by someone else"),
     ],
 )
-def test_it_is_said_in_plain_words(failed: GivenPod, said: str) -> None:
+def test_a_failed_pod_s_message_is_plain(failed: GivenPod, said: str) -> None:
     ending = first_failure([failed], NOW)
     assert ending is not None
     assert ending.message == said
 
 
-def test_what_the_kubelet_says_of_a_command_that_does_not_exist_is_no_log() -> None:
+def test_a_missing_command_s_message_is_no_log() -> None:
     words = 'exec: "trian.py": executable file not found in $PATH'
     ending = first_failure([pod(3).failed(128, reason="StartError", log=words)], NOW)
     assert ending is not None
@@ -68,7 +68,7 @@ def test_what_the_kubelet_says_of_a_command_that_does_not_exist_is_no_log() -> N
     assert ending.message == f"rank 3 on node-3 could not start its container (exit 128): {words}"
 
 
-def test_log_lines_are_kept_apart() -> None:
+def test_log_lines_are_kept_apart_from_the_message() -> None:
     ending = first_failure([pod(3).failed(1, log="Traceback\nRuntimeError: boom\n")], NOW)
     assert ending is not None
     assert (ending.message, ending.log) == (
@@ -106,16 +106,14 @@ def test_log_lines_are_kept_apart() -> None:
         "an exit a second before the loss was seen",
     ],
 )
-def test_the_first_is_to_blame_and_of_one_second_the_gravest(
-    pods: list[GivenPod], rank: int
-) -> None:
+def test_the_first_failure_is_the_culprit(pods: list[GivenPod], rank: int) -> None:
     for order in (pods, pods[::-1]):
         ending = first_failure(order, NOW)
         assert ending is not None
         assert ending.rank == rank
 
 
-def test_a_moment_within_the_second_is_no_later_than_the_second() -> None:
+def test_fractions_of_a_second_do_not_order_failures() -> None:
     """A container's end has whole seconds, what we see ourselves has not."""
     seen = NOW.replace(microsecond=700_000)
     ending = first_failure([pod(1).failed(), pod(2).lost()], seen)
@@ -123,5 +121,5 @@ def test_a_moment_within_the_second_is_no_later_than_the_second() -> None:
     assert ending.rank == 2
 
 
-def test_nobody_is_to_blame_where_nothing_failed() -> None:
+def test_without_failed_pods_there_is_no_culprit() -> None:
     assert first_failure([], NOW) is None

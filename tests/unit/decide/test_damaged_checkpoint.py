@@ -19,7 +19,7 @@ def restored(status: StargateJobStatus) -> int | None:
     return status.checkpoints.restored_from.epoch
 
 
-def test_where_the_restored_one_is_damaged_the_next_attempt_starts_from_the_one_before() -> None:
+def test_a_damaged_resume_point_falls_back_to_the_older() -> None:
     given = job().running(2).saved(5, 10).restored(10, uri(10))
     report = checkpoint_report(10, "Damaged", attempt=2, place=uri(10))
     plan = planned(given, gang(4, attempt=2), checkpoints=[report])
@@ -32,7 +32,7 @@ def test_where_the_restored_one_is_damaged_the_next_attempt_starts_from_the_one_
     assert restored(described(after)) == 5
 
 
-def test_where_an_older_one_is_damaged_the_attempt_goes_on() -> None:
+def test_damage_of_an_older_checkpoint_changes_nothing() -> None:
     given = job().running(2).saved(5, 10).restored(10, uri(10))
     report = checkpoint_report(5, "Damaged", place=uri(5))
     assert planned(given, gang(4, attempt=2), checkpoints=[report]).phase is Phase.RUNNING
@@ -41,7 +41,7 @@ def test_where_an_older_one_is_damaged_the_attempt_goes_on() -> None:
     assert [each.state for each in status.checkpoints.history] == ["Complete", "Damaged"]
 
 
-def test_where_all_are_damaged_the_next_attempt_starts_from_the_warm_start_again() -> None:
+def test_all_damaged_falls_back_to_the_warm_start() -> None:
     given = job(restore_from=WARM).running(2).saved(5).restored(5, uri(5))
     report = checkpoint_report(5, "Damaged", place=uri(5))
     after = given.now(described(given, gang(4, attempt=2), checkpoints=[report]))
@@ -60,7 +60,7 @@ def test_a_damaged_warm_start_fails_the_job() -> None:
     assert plan.message.startswith("spec.checkpoint.restoreFrom: ")
 
 
-def test_but_not_where_a_later_checkpoint_stands() -> None:
+def test_a_damaged_warm_start_with_checkpoint_restarts() -> None:
     given = job(restore_from=WARM).running().saved(95).restored(None, WARM)
     report = checkpoint_report(90, "Damaged", place=WARM)
     plan = planned(given, gang(4), checkpoints=[report])
@@ -69,7 +69,7 @@ def test_but_not_where_a_later_checkpoint_stands() -> None:
     assert restored(described(after)) == 95
 
 
-def test_damage_reported_while_the_job_is_suspended_is_kept_in_mind() -> None:
+def test_damage_reported_during_suspension_counts_on_resume() -> None:
     given = job().suspended().saved(5, 10).restored(10, uri(10))
     report = checkpoint_report(10, "Damaged", place=uri(10))
     status = described(given, checkpoints=[report])

@@ -1,4 +1,4 @@
-"""What is created and deleted follows from the status as written, and from nothing else."""
+"""The objects to create and delete follow from the written status, and from nothing else."""
 
 import pytest
 
@@ -27,11 +27,11 @@ def test_a_starting_gang_gets_its_missing_ranks() -> None:
     assert effects(observed(job().starting(), without(starting_gang(4), 1, 3))).create == (1, 3)
 
 
-def test_a_rank_deleted_by_hand_while_starting_is_made_again() -> None:
+def test_a_rank_deleted_while_starting_is_made_again() -> None:
     assert effects(observed(job().starting(), without(gang(4), 2))).create == (2,)
 
 
-def test_but_not_while_its_old_pod_is_still_going() -> None:
+def test_a_deleted_rank_waits_for_its_old_pod() -> None:
     pods = gang(4, pod(2).running().deleted())
     assert effects(observed(job().starting(), pods)).create == ()
 
@@ -40,7 +40,7 @@ def test_ranks_that_are_being_created_are_not_created_twice() -> None:
     assert effects(observed(job().starting(), creating=[0, 1])).create == (2, 3)
 
 
-def test_a_running_gang_gets_none() -> None:
+def test_a_running_gang_gets_no_new_ranks() -> None:
     assert effects(observed(job().running(), without(gang(4), 2))).create == ()
 
 
@@ -56,25 +56,25 @@ def test_a_running_gang_gets_none() -> None:
     ],
     ids=["new", "restarting", "queued", "suspended", "succeeded", "failed"],
 )
-def test_nothing_is_created_before_or_after_a_gang_may_start(given: GivenJob) -> None:
+def test_nothing_is_created_unless_a_gang_may_start(given: GivenJob) -> None:
     found = effects(observed(given, missing_gang_objects=("Service",)))
     assert (found.create, found.gang_objects) == ((), ())
 
 
-def test_nothing_is_created_for_a_job_that_is_being_deleted() -> None:
+def test_nothing_is_created_for_a_terminating_job() -> None:
     given = job().starting()
     meta = given.metadata.model_copy(update={"deletion_timestamp": at(-1)})
     going = given.model_copy(update={"metadata": meta})
     assert effects(observed(going, missing_gang_objects=("Service",))).create == ()
 
 
-def test_nothing_is_created_while_a_pod_of_an_earlier_attempt_is_alive() -> None:
+def test_nothing_is_created_while_old_pods_are_alive() -> None:
     old = pod(3, attempt=1).running().deleted()
     found = effects(observed(job().starting(2), [old], missing_gang_objects=("Service",)))
     assert (found.create, found.gang_objects) == ((), ())
 
 
-def test_pods_that_ended_do_not_hold_it_up() -> None:
+def test_finished_old_pods_do_not_block_creation() -> None:
     old = [pod(3, attempt=1).failed(), pod(2, attempt=1).succeeded()]
     assert effects(observed(job().starting(2), old)).create == (0, 1, 2, 3)
 
@@ -93,29 +93,29 @@ def test_after_a_refusal_nothing_is_created_until_the_retry() -> None:
     [(job().starting(), True), (job().running(), True), (job().restarting(), False)],
     ids=["starting", "running", "restarting"],
 )
-def test_companions_stand_as_long_as_the_gang(given: GivenJob, made: bool) -> None:
+def test_gang_objects_exist_as_long_as_the_gang(given: GivenJob, made: bool) -> None:
     found = effects(observed(given, gang(4), missing_gang_objects=("Service",)))
     assert bool(found.gang_objects) is made
 
 
-def test_a_restart_deletes_the_old_gang_with_a_grace_of_two_seconds() -> None:
+def test_a_restart_kills_the_old_gang_within_seconds() -> None:
     old = gang(4, pod(2).oom_killed())
     found = effects(observed(job().restarting(Cause.OOM_KILLED), old)).delete
     assert [(each.pod.rank, each.grace) for each in found] == [(0, 2), (1, 2), (3, 2)]
 
 
-def test_suspension_leaves_its_pods_their_own_grace() -> None:
+def test_suspension_leaves_pods_their_own_grace() -> None:
     found = effects(observed(job().suspended(), gang(4))).delete
     assert [each.grace for each in found] == [None] * 4
 
 
-def test_so_does_the_deadline() -> None:
+def test_the_deadline_leaves_pods_their_own_grace() -> None:
     over = attempt(ran=-90, ended=0, cause=Cause.DEADLINE_EXCEEDED)
     given = job().failed().having(attempts=[over])
     assert [each.grace for each in effects(observed(given, gang(4))).delete] == [None] * 4
 
 
-def test_a_failed_job_s_other_workers_are_killed_as_in_a_restart() -> None:
+def test_a_failed_job_s_other_workers_are_killed() -> None:
     found = effects(observed(job().failed(), gang(4, pod(2).failed()))).delete
     assert [(each.pod.rank, each.grace) for each in found] == [(0, 2), (1, 2), (3, 2)]
 
@@ -139,13 +139,13 @@ def test_the_culprit_and_nine_more_failed_pods_stay() -> None:
     assert set(range(20)) - deletion == {17, *range(9)}
 
 
-def test_the_next_restart_prunes_those_of_the_one_before() -> None:
+def test_a_restart_prunes_older_failed_pods() -> None:
     old = [pod(1, attempt=1).failed(), pod(2, attempt=2).failed(), pod(3, attempt=2).succeeded()]
     found = effects(observed(job().starting(3), old)).delete
     assert {each.pod.name for each in found} == {"train-1-1", "train-2-3"}
 
 
-def test_what_claims_a_rank_that_is_none_or_taken_is_removed() -> None:
+def test_pods_with_invalid_ranks_are_deleted() -> None:
     stray, twin = pod(7).running(), pod(2).running().but(name="train-1-copy", uid="copy")
     given = job().starting()
     found = effects(observed(given, [*gang(4), stray, twin]))

@@ -24,7 +24,7 @@ def ending(plan: Plan) -> tuple[Cause, int | None]:
     return plan.ending.cause, plan.ending.rank
 
 
-def test_an_oom_killed_rank_restarts_the_gang_from_the_last_checkpoint() -> None:
+def test_an_oom_killed_rank_restarts_from_the_checkpoint() -> None:
     given = job(nodes=4).running().saved(5)
     plan = planned(given, gang(4, pod(2).oom_killed()))
     assert (plan.phase, plan.reason, plan.next_attempt) == (Phase.RESTARTING, "OOMKilled", True)
@@ -58,7 +58,7 @@ def test_the_ending_names_rank_node_and_exit_code() -> None:
     ],
     ids=["oom", "evicted", "preempted", "lost", "rejected", "deleted"],
 )
-def test_what_explains_itself_acts_at_once(culprit: GivenPod) -> None:
+def test_certain_causes_end_the_attempt_at_once(culprit: GivenPod) -> None:
     assert planned(job().running(), gang(4, culprit)).next_attempt
 
 
@@ -66,7 +66,7 @@ def test_what_explains_itself_acts_at_once(culprit: GivenPod) -> None:
 @pytest.mark.parametrize(
     ("first_seen", "acts"), [(None, False), (0, False), (-0.999, False), (-1, True), (-60, True)]
 )
-def test_any_other_exit_waits_a_second_for_an_earlier_one(
+def test_an_uncertain_exit_waits_a_second(
     culprit: GivenPod, first_seen: float | None, acts: bool
 ) -> None:
     since = None if first_seen is None else at(first_seen)
@@ -77,7 +77,7 @@ def test_any_other_exit_waits_a_second_for_an_earlier_one(
         assert plan.wake_at == at((first_seen or 0) + 1)
 
 
-def test_while_it_waits_the_job_does_not_claim_to_run() -> None:
+def test_a_settling_failure_is_not_shown_as_running() -> None:
     assert planned(job().running(), gang(4, pod(1).failed())).phase is Phase.RESTARTING
     starting = planned(job().starting(), starting_gang(4, pod(1).failed()))
     assert (starting.phase, starting.reason) == (Phase.STARTING, "GangFailed")
@@ -88,7 +88,7 @@ def test_a_certain_cause_ends_the_wait_of_the_others() -> None:
     assert planned(job().running(), pods).next_attempt
 
 
-def test_without_checkpoint_the_next_attempt_starts_from_nothing() -> None:
+def test_without_checkpoint_the_next_attempt_starts_fresh() -> None:
     given = job().running()
     after = given.now(described(given, gang(4, pod(2).oom_killed())))
     begun = described(after)
@@ -97,7 +97,7 @@ def test_without_checkpoint_the_next_attempt_starts_from_nothing() -> None:
     assert begun.checkpoints.restored_from is None
 
 
-def test_a_rank_that_vanished_from_a_running_gang_was_deleted() -> None:
+def test_a_vanished_rank_of_a_running_gang_was_deleted() -> None:
     plan = planned(job().running(), without(gang(4), 2))
     assert ending(plan) == (Cause.DELETED, 2)
     assert plan.next_attempt
@@ -108,7 +108,7 @@ def test_a_rank_that_vanished_while_starting_is_no_failure() -> None:
     assert (plan.phase, plan.ending) == (Phase.STARTING, None)
 
 
-def test_nor_is_one_that_was_deleted_while_starting_and_failed_on_its_way_out() -> None:
+def test_a_starting_pod_deleted_by_hand_is_no_failure() -> None:
     dying = pod(2).failed(143).deleted()
     plan = planned(job().starting(), starting_gang(4, dying))
     assert (plan.phase, plan.ending) == (Phase.STARTING, None)
@@ -137,7 +137,7 @@ def test_max_restarts_bounds_consecutive_failures(allowed: int, before: int, pha
     assert planned(given, gang(4, pod(1).oom_killed())).phase is phase
 
 
-def test_the_end_says_how_often_and_why() -> None:
+def test_the_failed_condition_says_how_often_and_why() -> None:
     plan = planned(job(max_restarts=0).running(), gang(4, pod(1).oom_killed()))
     assert plan.reason == "MaxRestartsExceeded"
     assert "maxRestarts allows 0; OOMKilled: rank 1 on node-1" in plan.message
@@ -149,7 +149,7 @@ def test_the_end_says_how_often_and_why() -> None:
     [pod(1).evicted(), pod(1).preempted(), pod(1).lost(), pod(1).failed().deleted()],
     ids=["evicted", "preempted", "lost", "deleted"],
 )
-def test_what_is_not_the_training_s_fault_does_not_count(culprit: GivenPod) -> None:
+def test_infrastructure_failures_do_not_count(culprit: GivenPod) -> None:
     given = job(max_restarts=0).running()
     plan = planned(given, gang(4, culprit))
     assert plan.phase is Phase.RESTARTING
@@ -162,21 +162,21 @@ def test_a_counted_failure_counts_once() -> None:
     assert described(given, gang(4, pod(1).oom_killed())).failures_since_checkpoint == 3
 
 
-def test_a_newer_checkpoint_forgives() -> None:
+def test_a_newer_checkpoint_resets_the_failures() -> None:
     given = job().running().saved(5).unforgiven(3)
     status = described(given, gang(4), checkpoints=[checkpoint_report(10)])
     assert status.failures_since_checkpoint == 0
 
 
 @pytest.mark.parametrize("epoch", [0, 5])
-def test_the_same_checkpoint_again_does_not(epoch: int) -> None:
+def test_the_same_checkpoint_resets_nothing(epoch: int) -> None:
     given = job().running().saved(epoch).unforgiven(3)
     assert described(given, gang(4)).failures_since_checkpoint == 3
     again = described(given, gang(4), checkpoints=[checkpoint_report(epoch)])
     assert again.failures_since_checkpoint == 3
 
 
-def test_a_checkpoint_reported_in_the_same_moment_saves_the_job() -> None:
+def test_a_checkpoint_of_the_same_moment_prevents_failure() -> None:
     given = job(max_restarts=3).running().saved(5).unforgiven(3)
     pods = gang(4, pod(1).oom_killed())
     assert planned(given, pods).phase is Phase.FAILED
@@ -185,13 +185,13 @@ def test_a_checkpoint_reported_in_the_same_moment_saves_the_job() -> None:
     assert status.failures_since_checkpoint == 1
 
 
-def test_nothing_fails_before_the_pods_may_be_made() -> None:
+def test_an_unresolved_attempt_cannot_fail() -> None:
     left_over = [pod(2).oom_killed()]
     plan = planned(job().restarting(ended=-1), left_over)
     assert (plan.ending, plan.phase) == (None, Phase.STARTING)
 
 
-def test_the_moment_of_a_node_whose_clock_is_ahead_is_now() -> None:
+def test_a_finish_time_in_the_future_becomes_now() -> None:
     plan = planned(job().running(), gang(4, pod(1).oom_killed(finished=30)))
     assert plan.ending is not None
     assert plan.ending.at == NOW

@@ -1,4 +1,4 @@
-"""How a job ends, and what becomes of it then: completion, deadline, time to live."""
+"""The end of a job: completion, deadline, time to live."""
 
 import pytest
 
@@ -10,22 +10,22 @@ from tests.kit.builders import GivenJob, at, gang, job, observed, planned, pod, 
 DONE: list[Pod] = [pod(rank).succeeded() for rank in range(4)]
 
 
-def test_it_succeeds_when_every_rank_has() -> None:
+def test_a_job_succeeds_when_every_rank_has() -> None:
     plan = planned(job().running(), DONE)
     assert (plan.phase, plan.reason) == (Phase.SUCCEEDED, "AllRanksSucceeded")
     assert plan.ending is not None
     assert plan.ending.cause is Cause.SUCCEEDED
 
 
-def test_not_before() -> None:
+def test_a_job_does_not_succeed_with_unfinished_ranks() -> None:
     assert planned(job().running(), gang(4, *DONE[:3])).phase is Phase.RUNNING
 
 
-def test_also_when_nobody_saw_it_run() -> None:
+def test_success_counts_without_an_observed_run() -> None:
     assert planned(job().starting(), DONE).phase is Phase.SUCCEEDED
 
 
-def test_the_pods_of_an_earlier_attempt_do_not_complete_the_next() -> None:
+def test_pods_of_earlier_attempts_complete_nothing() -> None:
     assert planned(job().restarting(), DONE).phase is not Phase.SUCCEEDED
 
 
@@ -34,19 +34,19 @@ def test_the_pods_of_an_earlier_attempt_do_not_complete_the_next() -> None:
     [job().starting(), job().running(), job().restarting(), job().queued()],
     ids=["starting", "running", "restarting", "queued"],
 )
-def test_past_its_deadline_it_fails_in_every_phase(given: GivenJob) -> None:
+def test_a_job_past_its_deadline_fails_in_every_phase(given: GivenJob) -> None:
     plan = planned(given.but(active_deadline_seconds=100), starting_gang(4))
     assert (plan.phase, plan.reason) == (Phase.FAILED, "DeadlineExceeded")
-    assert "spec.activeDeadlineSeconds, 100 s" in plan.message
+    assert "spec.activeDeadlineSeconds (100 s)" in plan.message
 
 
-def test_until_then_the_deadline_only_wakes() -> None:
+def test_a_deadline_ahead_schedules_a_pass() -> None:
     given = job(active_deadline_seconds=101).running()
     plan = planned(given, gang(4))
     assert (plan.phase, plan.wake_at) == (Phase.RUNNING, at(1))
 
 
-def test_the_sooner_of_two_moments_wakes() -> None:
+def test_the_earlier_of_two_times_wakes() -> None:
     given = job(active_deadline_seconds=101).running()
     assert planned(given, gang(4, pod(1).failed()), now=at(0.5)).wake_at == at(1)
     sooner = planned(given, gang(4, pod(1).failed()), failed_since=at(-0.5))
@@ -58,7 +58,7 @@ def test_a_suspended_job_has_no_deadline() -> None:
     assert (plan.phase, plan.wake_at) == (Phase.SUSPENDED, None)
 
 
-def test_a_job_that_was_complete_before_its_deadline_was_looked_at_has_succeeded() -> None:
+def test_success_comes_before_the_deadline() -> None:
     assert planned(job(active_deadline_seconds=1).running(), DONE).phase is Phase.SUCCEEDED
 
 
@@ -80,7 +80,7 @@ def test_a_finished_job_stays_as_it_is(given: GivenJob, pods: list[Pod]) -> None
     ("ttl", "deleted", "wakes"),
     [(None, False, None), (0, True, -10), (10, True, 0), (11, False, 1)],
 )
-def test_past_its_time_to_live_it_is_deleted(
+def test_a_finished_job_is_deleted_after_its_ttl(
     ttl: int | None, deleted: bool, wakes: float | None
 ) -> None:
     plan = planned(job(ttl_seconds_after_finished=ttl).succeeded())
@@ -88,5 +88,5 @@ def test_past_its_time_to_live_it_is_deleted(
     assert plan.wake_at == (None if wakes is None else at(wakes))
 
 
-def test_a_job_that_is_not_finished_has_no_time_to_live() -> None:
+def test_an_unfinished_job_has_no_time_to_live() -> None:
     assert not planned(job(ttl_seconds_after_finished=0).running(), gang(4)).delete_job

@@ -1,4 +1,4 @@
-"""A gang that reports nothing for longer than the job allows hangs; the attempt is ended."""
+"""A gang that is silent for longer than the job allows hangs, and its attempt ends."""
 
 import pytest
 
@@ -38,7 +38,7 @@ def test_silence_beyond_the_timeout_ends_the_attempt() -> None:
 
 
 @pytest.mark.parametrize("last", [-59.9, -1, 0])
-def test_one_report_of_any_rank_breaks_it(last: float) -> None:
+def test_one_report_of_any_rank_ends_the_silence(last: float) -> None:
     plan = planned(hanging(), gang(4), heartbeats=heartbeats((0, -80), (3, last)))
     assert (plan.phase, plan.ending) == (Phase.RUNNING, None)
     assert plan.wake_at == at(last + 60)
@@ -49,30 +49,32 @@ def test_without_a_timeout_nothing_is_a_hang() -> None:
     assert (plan.phase, plan.wake_at) == (Phase.RUNNING, None)
 
 
-def test_a_gang_that_never_reported_hangs_from_when_all_ranks_ran() -> None:
+def test_silence_counts_from_when_all_ranks_ran() -> None:
     assert RAN == -90
     assert planned(hanging(91), gang(4)).ending is None
-    assert "none has since all of them ran" in message(planned(hanging(90), gang(4)))
+    assert "no rank has reported since all of them ran" in message(planned(hanging(90), gang(4)))
 
 
-def test_a_gang_that_is_not_whole_yet_does_not_hang() -> None:
+def test_an_incomplete_gang_does_not_hang() -> None:
     given = job().starting().hangs_after(10)
     assert planned(given, starting_gang(4)).ending is None
     assert planned(given, gang(4)).phase is Phase.RUNNING
 
 
-def test_silence_counts_from_when_this_operator_could_hear() -> None:
+def test_silence_counts_from_when_the_operator_listens() -> None:
     plan = planned(hanging(), gang(4), heard_since=-59)
     assert (plan.ending, plan.wake_at) == (None, at(1))
 
 
-def test_a_new_operator_does_not_claim_to_know_who_was_first() -> None:
+def test_a_new_operator_names_no_first_silent_rank() -> None:
     said = message(planned(hanging(), gang(4), heard_since=-60))
-    assert "none has since 2026-03-01T11:59:00Z, when the operator began to listen" in said
-    assert "which fell silent first is not known" in said
+    assert (
+        "no rank has reported since 2026-03-01T11:59:00Z, when the operator began to listen" in said
+    )
+    assert "the first rank to fall silent is not known" in said
 
 
-def test_the_ending_names_the_rank_its_node_its_step_and_the_last_epoch() -> None:
+def test_a_hang_names_rank_node_step_and_epoch() -> None:
     heard = heartbeats((0, -70, 131), (1, -69, 131), (2, -75, 120), (3, -68, 131))
     plan = planned(hanging(), gang(4), heartbeats=heard, progress=progress_report(12))
     assert plan.ending is not None
@@ -83,14 +85,14 @@ def test_the_ending_names_the_rank_its_node_its_step_and_the_last_epoch() -> Non
     )
 
 
-def test_ranks_that_fell_silent_together_are_all_named_and_none_is_blamed() -> None:
+def test_ranks_silent_together_are_named_without_culprit() -> None:
     plan = planned(hanging(), gang(4), heartbeats=heartbeats((0, -61), (1, -65), (2, -63)))
     assert plan.ending is not None
     assert (plan.ending.rank, plan.ending.node) == (None, None)
     assert "ranks 0-2 fell silent at about the same time; rank 3 never reported" in message(plan)
 
 
-def test_the_last_epoch_is_the_one_on_record_where_none_was_reported_since() -> None:
+def test_the_last_epoch_comes_from_the_status() -> None:
     standing = Progress(epoch=7, epochs=100, percent=7.0)
     assert "epoch known is 7" in message(planned(hanging().having(progress=standing), gang(4)))
 
@@ -119,12 +121,12 @@ def test_a_node_that_is_not_ready_explains_the_silence() -> None:
     assert (plan.phase, plan.ending) == (Phase.RUNNING, None)
 
 
-def test_a_failed_rank_comes_before_the_silence_of_the_rest() -> None:
+def test_a_failed_rank_comes_before_a_hang() -> None:
     plan = planned(hanging(), gang(4, pod(1).oom_killed()))
     assert plan.reason == "OOMKilled"
 
 
-def test_a_silence_that_is_over_its_time_hides_no_other_moment() -> None:
+def test_a_past_hang_time_hides_no_later_wake_up() -> None:
     plan = planned(hanging(), gang(4, pod(1).failed()), failed_since=at(-0.5))
     assert (plan.ending, plan.wake_at) == (None, at(0.5))
 

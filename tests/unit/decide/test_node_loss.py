@@ -41,16 +41,16 @@ def test_a_lost_node_ends_the_attempt_and_is_named() -> None:
     assert plan.next_attempt
 
 
-def test_several_are_told_in_one_line() -> None:
+def test_several_lost_ranks_are_named_in_one_message() -> None:
     plan = planned(
         job(nodes=4).running(), gang(4), node_health=unready("node-1", "node-2", "node-3")
     )
     assert plan.ending is not None
-    assert plan.ending.message.endswith("; so were ranks 2-3")
+    assert plan.ending.message.endswith("; also lost: rank 2-3")
 
 
 @pytest.mark.parametrize(("since", "lost"), [(0, False), (-29.9, False), (-30, True)])
-def test_a_node_that_may_come_back_in_time_is_waited_for(since: float, lost: bool) -> None:
+def test_a_gang_waits_for_an_unready_node(since: float, lost: bool) -> None:
     plan = planned(job().running(), gang(4), node_health=unready("node-1", since=since))
     assert plan.next_attempt is lost
     if not lost:
@@ -58,14 +58,14 @@ def test_a_node_that_may_come_back_in_time_is_waited_for(since: float, lost: boo
         assert plan.wake_at == at(since + 30)
 
 
-def test_while_most_nodes_are_not_ready_none_is_given_up() -> None:
+def test_no_node_is_given_up_during_an_outage() -> None:
     node_health = unready("node-1", "node-2", since=-3600, outage=True)
     plan = planned(job().running(), gang(4), node_health=node_health)
     assert (plan.phase, plan.ending) == (Phase.RUNNING, None)
     assert plan.wake_at == at(5)
 
 
-def test_the_condition_says_what_is_not_known() -> None:
+def test_ready_says_which_nodes_are_silent() -> None:
     def ready(node_health: NodeHealth) -> str:
         status = described(job().running(), gang(4), node_health=node_health)
         return next(each.message for each in status.conditions if each.type == "Ready")
@@ -74,10 +74,10 @@ def test_the_condition_says_what_is_not_known() -> None:
     assert "node-1 has not been ready since 2026-03-01T11:59:55Z" in ready(
         unready("node-1", since=-5)
     )
-    assert "the greater part of the cluster" in ready(unready("node-1", outage=True))
+    assert "like most of the cluster" in ready(unready("node-1", outage=True))
 
 
-def test_a_starting_gang_does_not_wait_for_a_lost_node() -> None:
+def test_a_starting_gang_restarts_after_a_lost_node() -> None:
     given = starting_gang(4, pod(2).scheduled())
     assert ending(planned(job().starting(), given, node_health=LOST)) == (
         Cause.NODE_LOST,
@@ -86,11 +86,11 @@ def test_a_starting_gang_does_not_wait_for_a_lost_node() -> None:
     )
 
 
-def test_a_rank_that_had_finished_lost_nothing() -> None:
+def test_a_finished_rank_on_a_lost_node_is_fine() -> None:
     assert planned(job().running(), gang(4, pod(2).succeeded()), node_health=LOST).ending is None
 
 
-def test_a_lost_node_does_not_count() -> None:
+def test_a_lost_node_is_no_counted_failure() -> None:
     status = described(job(max_restarts=0).running(), gang(4), node_health=LOST)
     assert (status.phase, status.failures_since_checkpoint, status.restarts) == (
         Phase.RESTARTING,
@@ -99,24 +99,24 @@ def test_a_lost_node_does_not_count() -> None:
     )
 
 
-def test_it_is_avoided_from_then_on() -> None:
+def test_a_lost_node_is_avoided() -> None:
     status = described(job().running(), gang(4), node_health=LOST)
     assert [(each.name, each.until) for each in status.avoided_nodes] == [("node-2", at(600))]
 
 
-def test_what_is_avoided_is_forgotten_when_an_attempt_begins_after_its_time() -> None:
+def test_an_expired_avoided_node_goes_at_the_next_attempt() -> None:
     given = job().restarting().avoiding("node-1", until=-1)
     assert described(given).avoided_nodes == []
     still = job().restarting().avoiding("node-1", until=1)
     assert [each.name for each in described(still).avoided_nodes] == ["node-1"]
 
 
-def test_forgetting_is_not_worth_a_write() -> None:
+def test_an_expired_avoided_node_causes_no_write() -> None:
     given = job().running().avoiding("node-9", until=-1)
     assert [each.name for each in described(given, gang(4)).avoided_nodes] == ["node-9"]
 
 
-def test_a_few_are_avoided_at_most_and_the_list_stands_still() -> None:
+def test_the_avoided_nodes_are_few_and_stable() -> None:
     names = [f"node-{n}" for n in range(40)]
     given = job(nodes=40).running()
     status = described(given, gang(40), node_health=unready(*names))
@@ -125,23 +125,23 @@ def test_a_few_are_avoided_at_most_and_the_list_stands_still() -> None:
     assert again.avoided_nodes == status.avoided_nodes
 
 
-def test_its_pod_is_given_up_at_once_and_the_others_get_their_grace() -> None:
+def test_only_pods_on_the_lost_node_are_given_up() -> None:
     found = deletes(job().restarting(Cause.NODE_LOST), *gang(4))
     assert {each.pod.rank: each.grace for each in found} == {0: 2, 1: 2, 2: 0, 3: 2}
 
 
-def test_a_pod_stuck_on_a_lost_node_is_given_up() -> None:
+def test_a_stuck_pod_of_a_lost_node_is_dropped() -> None:
     [found] = deletes(job().restarting(), pod(2).running().deleted())
     assert (found.pod.rank, found.grace) == (2, 0)
 
 
 @pytest.mark.parametrize("given", [job().suspended(), job().failed()])
-def test_also_where_the_job_is_suspended_or_over(given: GivenJob) -> None:
+def test_stuck_pods_of_inactive_jobs_are_given_up(given: GivenJob) -> None:
     [found] = deletes(given, pod(2).running().deleted())
     assert found.grace == 0
 
 
-def test_one_that_is_going_from_a_node_that_is_ready_is_left_alone() -> None:
+def test_a_terminating_pod_on_a_ready_node_stays() -> None:
     assert not deletes(job().restarting(), pod(1).running().deleted())
 
 
@@ -156,7 +156,7 @@ def test_a_kubelet_that_still_speaks_ends_its_pods_itself(
     assert bool(deletes(job().restarting(), stuck, node_health=speaks)) is given_up
 
 
-def test_in_an_outage_nothing_is_given_up() -> None:
+def test_no_pod_is_given_up_during_an_outage() -> None:
     node_health = unready("node-2", outage=True)
     assert not deletes(job().restarting(), pod(2).running().deleted(), node_health=node_health)
 
@@ -170,7 +170,7 @@ def test_the_attempt_says_that_a_rank_was_given_up() -> None:
     assert again.attempts == status.attempts
 
 
-def test_an_exit_of_another_rank_turns_out_to_be_the_node_s_echo() -> None:
+def test_an_exit_is_revised_to_the_lost_node() -> None:
     given = job().restarting(Cause.EXIT).unforgiven(1)
     status = described(given, [pod(2).running().deleted()], node_health=LOST)
     first = status.attempts[0]
@@ -180,14 +180,14 @@ def test_an_exit_of_another_rank_turns_out_to_be_the_node_s_echo() -> None:
     assert status.phase is Phase.RESTARTING, "its pod is still there"
 
 
-def test_a_cause_that_explains_itself_stays_and_the_loss_is_added() -> None:
+def test_a_certain_cause_stays_with_a_note() -> None:
     given = job().restarting(Cause.OOM_KILLED)
     status = described(given, [pod(2).running().deleted()], node_health=LOST)
     assert status.attempts[0].cause is Cause.OOM_KILLED
     assert "rank 2 was given up" in str(status.attempts[0].message)
 
 
-def test_a_gang_that_finds_no_room_takes_back_a_node_that_is_ready_again() -> None:
+def test_a_gang_without_room_takes_a_node_back() -> None:
     given = job().starting(2).avoiding("node-1")
     short = starting_gang(4, pod(1, attempt=2).unschedulable(), attempt=2)
     node_health = unready(ready_again=["node-1"])
@@ -197,7 +197,7 @@ def test_a_gang_that_finds_no_room_takes_back_a_node_that_is_ready_again() -> No
     assert (status.avoided_nodes, status.restarts, status.attempt) == ([], 1, 3)
 
 
-def test_but_not_where_there_is_room_elsewhere_nor_at_once() -> None:
+def test_a_node_is_not_taken_back_without_need() -> None:
     given, node_health = job().starting(2).avoiding("node-1"), unready(ready_again=["node-1"])
     assert planned(given, starting_gang(4, attempt=2), node_health=node_health).ending is None
     short = starting_gang(4, pod(1, attempt=2).unschedulable(), attempt=2)

@@ -33,7 +33,7 @@ def test_a_new_job_begins_attempt_1() -> None:
     assert status.attempts[0].accelerator_class == "stargate-silicon-v2/class-uid/1"
 
 
-def test_what_it_refers_to_and_does_not_exist_makes_it_wait() -> None:
+def test_a_missing_reference_makes_a_job_wait() -> None:
     plan = planned(job(), blueprint_=REFUSAL)
     assert (plan.phase, plan.reason, plan.message) == (
         Phase.PENDING,
@@ -43,23 +43,23 @@ def test_what_it_refers_to_and_does_not_exist_makes_it_wait() -> None:
     assert not plan.next_attempt
 
 
-def test_and_it_goes_on_by_itself_once_that_exists() -> None:
+def test_a_job_starts_when_the_missing_reference_exists() -> None:
     waiting = job().now(described(job(), blueprint_=REFUSAL))
     assert planned(waiting).phase is Phase.STARTING
     status = described(waiting)
     assert ("Accepted", "True") in {(each.type, each.status) for each in status.conditions}
 
 
-def test_a_class_that_goes_while_the_next_attempt_waits_makes_it_wait() -> None:
+def test_a_deleted_class_holds_back_the_next_attempt() -> None:
     assert planned(job().restarting(ended=-1), blueprint_=REFUSAL).phase is Phase.PENDING
 
 
-def test_a_class_that_goes_while_ranks_are_missing_is_said() -> None:
+def test_a_deleted_class_with_missing_ranks_is_reported() -> None:
     plan = planned(job().starting(), without(starting_gang(4), 1), blueprint_=REFUSAL)
     assert (plan.phase, plan.reason) == (Phase.STARTING, REFUSAL.reason)
 
 
-def test_a_class_that_goes_never_touches_a_gang_that_stands() -> None:
+def test_a_deleted_class_does_not_affect_a_gang() -> None:
     assert planned(job().running(), gang(4), blueprint_=REFUSAL).phase is Phase.RUNNING
     assert planned(job().starting(), starting_gang(4), blueprint_=REFUSAL).reason == "CreatingGang"
 
@@ -73,7 +73,7 @@ def test_the_next_attempt_waits_for_the_old_gang() -> None:
     )
 
 
-def test_it_begins_once_none_of_the_old_gang_is_alive() -> None:
+def test_the_next_attempt_starts_after_the_old_gang() -> None:
     plan = planned(job().restarting(), [pod(0).failed(), pod(1).succeeded()])
     assert (plan.phase, plan.resolve, plan.next_attempt) == (Phase.STARTING, True, False)
 
@@ -95,7 +95,7 @@ def test_a_third_failure_waits_twenty_seconds_from_its_end(ended: float, begins:
         assert plan.wake_at == at(ended + 20)
 
 
-def test_it_runs_once_every_rank_does() -> None:
+def test_a_job_runs_when_every_rank_runs() -> None:
     almost = planned(job().starting(), starting_gang(4, *(pod(r).running() for r in (0, 1, 2))))
     assert almost.phase is Phase.STARTING
     assert planned(job().starting(), gang(4)).phase is Phase.RUNNING
@@ -106,20 +106,20 @@ def test_a_rank_that_succeeded_already_counts_as_running() -> None:
     assert planned(job().running(), gang(4, pod(1).succeeded())).phase is Phase.RUNNING
 
 
-def test_a_gang_for_which_there_is_no_node_at_all_is_queued() -> None:
+def test_a_gang_without_any_node_is_queued() -> None:
     waiting = starting_gang(4, pod(0).unschedulable("0/4 nodes: Insufficient devices"))
     plan = planned(job().starting(), waiting)
     assert (plan.phase, plan.reason) == (Phase.QUEUED, "WaitingForNodes")
     assert plan.message == "0/4 nodes: Insufficient devices"
 
 
-def test_with_a_first_node_it_is_starting_again() -> None:
+def test_a_gang_with_a_first_node_is_starting() -> None:
     pods = starting_gang(4, pod(0).unschedulable(), pod(1).scheduled(-5))
     plan = planned(job().starting(), pods)
     assert (plan.phase, plan.reason) == (Phase.STARTING, "WaitingForNodes")
 
 
-def test_trouble_with_creating_is_said_in_the_api_server_s_words() -> None:
+def test_a_refused_create_shows_the_api_server_s_message() -> None:
     said = 'pods "train-1-3" is forbidden: exceeded quota: gpus'
     trouble = Trouble("PodsRefused", said, retry_at=at(4))
     plan = planned(job().starting(), without(starting_gang(4), 3), trouble=trouble)
@@ -140,7 +140,7 @@ def test_no_message_holds_a_number_of_pods(given: GivenJob) -> None:
     assert planned(given, [*old_few]).message == planned(given, [*old_more]).message
 
 
-def test_a_queued_gang_waits_while_an_older_one_is_not_whole() -> None:
+def test_a_queued_gang_waits_for_an_older_one() -> None:
     plan = planned(job().queued(ended=-5000), older="team-b/older")
     assert (plan.phase, plan.reason) == (Phase.QUEUED, "Queued")
     assert "team-b/older" in plan.message
@@ -153,32 +153,32 @@ def test_a_queued_gang_tries_again_after_its_start_timeout(cause: Cause) -> None
     assert planned(job(start_timeout=60).queued(cause, ended=-60)).resolve
 
 
-def test_or_as_soon_as_no_other_gang_is_there_to_yield_to() -> None:
+def test_a_queued_gang_tries_again_when_alone() -> None:
     """Also where that came about while no operator ran."""
     assert planned(job(start_timeout=60).queued(ended=-10), alone=True).resolve
     timed_out = job(start_timeout=60).queued(Cause.START_TIMEOUT, ended=-10)
     assert not planned(timed_out, alone=True).resolve
 
 
-def test_or_as_soon_as_another_gang_gave_nodes_back() -> None:
+def test_a_queued_gang_tries_again_after_a_release() -> None:
     given = job(start_timeout=60).queued(ended=-10)
     assert planned(given, released_at=at(-5)).resolve
     assert not planned(given, released_at=at(-15)).resolve
 
 
-def test_a_gang_that_waits_for_room_in_a_block_is_queued_and_looks_again() -> None:
+def test_a_gang_waiting_for_a_block_looks_again() -> None:
     full = Refusal("NoBlockFits", "waits for room for 4 workers in ComputeBlock a", waits=True)
     plan = planned(job(), blueprint_=full)
     assert (plan.phase, plan.reason, plan.next_attempt) == (Phase.QUEUED, "NoBlockFits", False)
     assert plan.wake_at == at(10)
 
 
-def test_one_that_fits_into_no_block_is_pending_and_looks_again_too() -> None:
+def test_a_gang_that_fits_no_block_looks_again() -> None:
     plan = planned(job(), blueprint_=Refusal("NoBlockFits", "fits into no ComputeBlock"))
     assert (plan.phase, plan.wake_at) == (Phase.PENDING, at(10))
 
 
-def test_a_gang_that_can_never_fit_is_told_so_and_keeps_its_pods() -> None:
+def test_a_gang_that_never_fits_keeps_its_pods() -> None:
     words = "spec.resourceAllocation.nodes: 4 workers, and room for 3 if nothing else ran"
     waiting = starting_gang(4, pod(0).unschedulable())
     plan = planned(job().starting(), waiting, never_fits=words)
@@ -189,7 +189,7 @@ def test_a_gang_that_can_never_fit_is_told_so_and_keeps_its_pods() -> None:
     assert plan.wake_at == at(600 - 100), "its start timeout runs as ever"
 
 
-def test_a_gang_that_gave_back_tries_again_when_enough_nodes_are_free() -> None:
+def test_a_queued_gang_tries_again_when_there_is_room() -> None:
     given = job().queued(Cause.START_TIMEOUT, ended=-30)
     assert planned(given, has_room=True).resolve
     waiting = planned(given, has_room=False)
@@ -197,10 +197,10 @@ def test_a_gang_that_gave_back_tries_again_when_enough_nodes_are_free() -> None:
     assert "or as soon as enough nodes are free" in waiting.message
 
 
-def test_but_not_at_once_for_the_scheduler_may_know_better() -> None:
+def test_room_is_not_trusted_at_once() -> None:
     assert not planned(job().queued(ended=-29), has_room=True).resolve
 
 
-def test_an_older_gang_that_waits_comes_first_all_the_same() -> None:
+def test_an_older_waiting_gang_comes_before_room() -> None:
     given = job().queued(ended=-30)
     assert not planned(given, has_room=True, older="team-b/older").resolve

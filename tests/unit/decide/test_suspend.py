@@ -51,7 +51,7 @@ def test_a_job_is_suspended_in_every_phase(given: GivenJob, pods: list[Pod], end
     ],
     ids=["before its start", "starting", "running", "restarting", "queued"],
 )
-def test_and_resumed_from_every_phase(given: GivenJob, pods: list[Pod], number: int) -> None:
+def test_a_job_is_resumed_from_every_phase(given: GivenJob, pods: list[Pod], number: int) -> None:
     suspended = given.but(suspend=True)
     suspended = suspended.now(described(suspended, pods))
     resumed = suspended.resumed()
@@ -69,13 +69,13 @@ def test_suspension_is_no_failure() -> None:
     assert status.attempts[-1].cause is Cause.SUSPENDED
 
 
-def test_workers_that_fail_while_they_are_stopped_are_no_failure() -> None:
+def test_failures_during_suspension_do_not_count() -> None:
     given = job(max_restarts=0).suspended()
     pods = [pod(rank).failed(143).deleted() for rank in range(4)]
     assert planned(given, pods, failed_since=at(-60)).phase is Phase.SUSPENDED
 
 
-def test_a_last_save_counts_although_the_attempt_was_ended() -> None:
+def test_a_save_during_suspension_counts() -> None:
     given = job().suspended().saved(5)
     status = described(given, gang(4), checkpoints=[checkpoint_report(7)])
     assert status.checkpoints is not None
@@ -85,19 +85,19 @@ def test_a_last_save_counts_although_the_attempt_was_ended() -> None:
     assert described(resumed).attempts[-1].restored_epoch == 7
 
 
-def test_workers_that_save_and_exit_with_0_do_not_complete_a_suspended_job() -> None:
+def test_exit_0_does_not_complete_a_suspended_job() -> None:
     given = job().suspended()
     done = gang(4, *(pod(rank).succeeded() for rank in range(4)))
     assert planned(given, done).phase is Phase.SUSPENDED
     assert planned(given.resumed(), done).phase is Phase.RESTARTING
 
 
-def test_a_job_that_was_complete_before_anyone_stopped_it_has_succeeded() -> None:
+def test_success_comes_before_suspension() -> None:
     done = gang(4, *(pod(rank).succeeded() for rank in range(4)))
     assert planned(job().running().but(suspend=True), done).phase is Phase.SUCCEEDED
 
 
-def test_the_condition_says_when_all_pods_are_gone() -> None:
+def test_suspended_is_true_when_all_pods_are_gone() -> None:
     given = job().running().but(suspend=True)
     going = given.now(described(given, gang(4)))
     gone = described(going)
@@ -118,7 +118,7 @@ def test_a_resumed_job_waits_for_the_pods_that_still_save() -> None:
     assert effects(observed(given, saving)).create == ()
 
 
-def test_the_deadline_counts_anew_from_the_resume() -> None:
+def test_the_deadline_starts_again_at_the_resume() -> None:
     given = job(active_deadline_seconds=50).suspended(ended=-40).resumed()
     resumed = given.now(described(given))
     assert (resumed.status.phase, resumed.status.start_time) == (Phase.RESTARTING, NOW)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from stargate_lab.host.certificates import Certificates, issue
-from stargate_operator.kube.http1 import ConnectionPool, LineStream
+from stargate_operator.kube.http1 import ConnectionPool
+from stargate_operator.kube.line_stream import LineStream
 
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 

@@ -1,4 +1,4 @@
-"""When a block's status is written, and when not."""
+"""When the status of a block is written, and when not."""
 
 import json
 from collections.abc import AsyncIterator
@@ -46,7 +46,7 @@ async def accounting(
         yield server, ComputeBlockWriter(client, known, fleet, seconds=10, clock=lambda: NOW)
 
 
-async def test_numbers_are_written_once_and_again_only_when_they_change() -> None:
+async def test_numbers_are_written_only_when_they_change() -> None:
     fleet = GivenFleet(machine("a"), machine("b"))
     async with accounting(fleet) as (server, writer):
         for _ in range(3):
@@ -58,7 +58,7 @@ async def test_numbers_are_written_once_and_again_only_when_they_change() -> Non
         assert server.free == [2, 1]
 
 
-async def test_many_changes_between_two_looks_are_one_write() -> None:
+async def test_many_changes_cause_one_write() -> None:
     fleet = GivenFleet(*(machine(f"n{i}") for i in range(50)))
     async with accounting(fleet) as (server, writer):
         await writer.look()
@@ -68,7 +68,7 @@ async def test_many_changes_between_two_looks_are_one_write() -> None:
         assert server.free == [50, 10]
 
 
-async def test_a_write_is_fenced_and_names_the_moment() -> None:
+async def test_a_write_has_resource_version_and_time() -> None:
     async with accounting(GivenFleet(machine("a"))) as (server, writer):
         await writer.look()
     [body] = server.written
@@ -76,7 +76,7 @@ async def test_a_write_is_fenced_and_names_the_moment() -> None:
     assert body["status"]["observedTime"] == "2026-03-01T12:00:00Z"
 
 
-async def test_a_conflict_is_tried_again_at_the_next_look() -> None:
+async def test_a_conflict_is_tried_again() -> None:
     async with accounting(GivenFleet(machine("a"))) as (server, writer):
         server.conflicts = 1
         await writer.look()
@@ -92,14 +92,14 @@ async def test_a_block_that_somebody_else_counts_is_never_written() -> None:
         assert server.written == []
 
 
-async def test_a_block_of_no_hardware_is_told_to_have_none() -> None:
+async def test_a_block_without_hardware_has_no_accelerators() -> None:
     async with accounting(GivenFleet()) as (server, writer):
         await writer.look()
     [body] = server.written
     assert body["status"]["accelerators"] == []
 
 
-async def test_a_type_is_counted_by_the_class_that_jobs_get() -> None:
+async def test_a_type_is_counted_by_the_jobs_class() -> None:
     installed = brought(accelerator_class("a", resource_name="other.dev/other"))
     known = catalog(compute_block(), installed, accelerator_class("b"))
     server = Server()

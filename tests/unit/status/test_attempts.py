@@ -1,4 +1,4 @@
-"""The record of attempts, and a cause that is provisional until its gang is gone."""
+"""The attempts in the status, and a cause that is provisional until its gang is gone."""
 
 import pytest
 
@@ -24,14 +24,14 @@ def last_but_one(status: StargateJobStatus) -> AttemptStatus:
     return status.attempts[-2]
 
 
-def test_an_attempt_has_its_world_size_and_what_it_was_made_from() -> None:
+def test_an_attempt_records_world_size_and_runtime() -> None:
     (first,) = described(job(nodes=8)).attempts
     assert (first.number, first.world_size, first.start) == (1, 8, NOW)
     assert first.runtime == "default/runtime-uid/1"
     assert (first.running, first.end, first.cause) == (None, None, None)
 
 
-def test_it_is_running_from_the_moment_when_every_rank_ran() -> None:
+def test_an_attempt_records_when_every_rank_ran() -> None:
     given = job().starting()
     assert described(given, starting_gang(4)).attempts[0].running is None
     ran = given.now(described(given, gang(4)))
@@ -39,7 +39,7 @@ def test_it_is_running_from_the_moment_when_every_rank_ran() -> None:
     assert described(ran, gang(4), now=at(60)).attempts[0].running == NOW
 
 
-def test_its_end_says_who_where_and_why() -> None:
+def test_an_ended_attempt_names_rank_node_and_cause() -> None:
     over = described(job().running(), gang(4, pod(2).oom_killed(finished=-3))).attempts[0]
     assert (over.cause, over.rank, over.node, over.exit_code) == (
         Cause.OOM_KILLED,
@@ -50,20 +50,20 @@ def test_its_end_says_who_where_and_why() -> None:
     assert over.end == at(-3)
 
 
-def test_its_message_has_the_last_lines_of_the_log() -> None:
+def test_an_ended_attempt_shows_the_last_log_lines() -> None:
     culprit = pod(2).failed(1, log="Traceback …\nRuntimeError: boom")
     over = described(job().running(), gang(4, culprit), failed_since=at(-2)).attempts[0]
     assert over.message == "rank 2 on node-2 exited with 1: Traceback …\nRuntimeError: boom"
 
 
-def test_and_nothing_else_of_the_status_has_them() -> None:
+def test_only_the_attempt_shows_log_lines() -> None:
     culprit = pod(2).failed(1, log="the secret is 42")
     for most in (0, 10):
         status = described(job(max_restarts=most).running(), gang(4, culprit), failed_since=at(-2))
         assert all("secret" not in each.message for each in status.conditions)
 
 
-def test_of_a_long_log_the_first_words_and_the_last_lines_are_kept() -> None:
+def test_a_long_log_is_cut_in_the_middle() -> None:
     log = "\n".join(f"frame {n}" for n in range(500)) + "\nRuntimeError: CUDA out of luck"
     culprit = pod(2).failed(1, log=log)
     message = described(job().running(), gang(4, culprit), failed_since=at(-2)).attempts[0].message
@@ -74,14 +74,14 @@ def test_of_a_long_log_the_first_words_and_the_last_lines_are_kept() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "x" * 100, "é" * 50, "x" * 101, "é" * 51, "日本" * 1000])
-def test_a_text_is_shortened_to_bytes_never_within_a_character(text: str) -> None:
+def test_a_text_is_never_cut_inside_a_character(text: str) -> None:
     short = shortened(text, 100)
     assert len(short.encode()) <= 100
     assert (short == text) is (len(text.encode()) <= 100)
     assert shortened(short, 100) == short
 
 
-def test_only_the_latest_that_ended_keeps_its_message_in_full() -> None:
+def test_only_the_last_ended_attempt_keeps_its_message() -> None:
     found: list[AttemptStatus] = []
     for _ in range(4):
         found = attempts.begun(found, now=NOW, world_size=4)
@@ -90,7 +90,7 @@ def test_only_the_latest_that_ended_keeps_its_message_in_full() -> None:
     assert [len((each.message or "").encode()) for each in found] == [256, 256, 256, 1000, 0]
 
 
-def test_only_the_last_ten_are_kept_and_numbers_go_on() -> None:
+def test_only_the_last_ten_attempts_are_kept() -> None:
     found: list[AttemptStatus] = []
     for _ in range(25):
         found = attempts.begun(found, now=NOW, world_size=4)
@@ -130,7 +130,7 @@ def test_only_the_last_ten_are_kept_and_numbers_go_on() -> None:
         "giving back is certain",
     ],
 )
-def test_the_cause_is_revised_while_the_old_gang_goes(
+def test_a_cause_is_revised_while_old_pods_terminate(
     known: Cause, turned_up: GivenPod, cause: Cause, rank: int, failures: int
 ) -> None:
     given = job().restarting(known).unforgiven(3)
@@ -140,13 +140,13 @@ def test_the_cause_is_revised_while_the_old_gang_goes(
     assert status.restarts == 1
 
 
-def test_also_by_the_very_last_pod_to_go() -> None:
+def test_the_last_old_pod_can_revise_the_cause() -> None:
     status = described(job().restarting(), [pod(2).oom_killed(finished=-5)], now=at(10))
     assert status.phase is Phase.STARTING
     assert last_but_one(status).cause is Cause.OOM_KILLED
 
 
-def test_an_echo_is_revised_whenever_the_first_failure_turns_up() -> None:
+def test_an_echo_is_revised_by_the_first_failure() -> None:
     first = gang(4, pod(0).failed(75, finished=-3))
     echo = described(job().running(), first, now=at(2), failed_since=at(-3))
     late = [pod(2).failed(1), pod(3).running().deleted()]
@@ -154,13 +154,13 @@ def test_an_echo_is_revised_whenever_the_first_failure_turns_up() -> None:
     assert (last_but_one(status).rank, last_but_one(status).exit_code) == (2, 1)
 
 
-def test_once_the_next_attempt_may_make_pods_it_is_final() -> None:
+def test_a_cause_is_final_when_the_next_attempt_starts() -> None:
     given = job().starting(2)
     status = described(given, [pod(2).oom_killed(finished=-500)])
     assert last_but_one(status).cause is Cause.EXIT
 
 
-def test_a_cause_that_was_revised_is_not_revised_again() -> None:
+def test_a_cause_is_revised_once() -> None:
     pods = [pod(2).oom_killed(finished=-5), pod(3).running().deleted()]
     given = job().restarting(Cause.DELETED).unforgiven(3)
     once = given.now(described(given, pods, now=at(10)))
@@ -169,7 +169,7 @@ def test_a_cause_that_was_revised_is_not_revised_again() -> None:
     assert twice.attempts == once.status.attempts
 
 
-def test_lost_is_what_was_trained_since_the_last_checkpoint() -> None:
+def test_lost_time_counts_from_the_last_checkpoint() -> None:
     given = job().running(since=-90).saved(5)  # 50 seconds ago
     over = described(given, gang(4, pod(2).oom_killed())).attempts[0]
     assert over.lost_seconds == 50
@@ -183,7 +183,7 @@ def test_an_attempt_that_never_ran_lost_nothing() -> None:
     assert over.lost_seconds == 0
 
 
-def test_what_was_saved_in_the_grace_of_a_suspension_is_not_lost() -> None:
+def test_a_save_during_suspension_loses_nothing() -> None:
     over = attempt(ran=-90, ended=-10, cause=Cause.SUSPENDED).model_copy(
         update={"lost_seconds": 80.0}
     )

@@ -1,4 +1,4 @@
-"""What holds of the job, since when, and why."""
+"""The conditions of a job: what is true of it, since when, and why."""
 
 import pytest
 
@@ -66,7 +66,7 @@ def test_a_job_that_succeeded() -> None:
     assert status.completion_time == NOW
 
 
-def test_what_it_refers_to_and_does_not_exist_is_named() -> None:
+def test_a_missing_reference_is_named() -> None:
     found = condition(described(job(), blueprint_=REFUSAL), "Accepted")
     assert (found.status, found.reason, found.message) == (
         "False",
@@ -85,7 +85,7 @@ def test_what_it_refers_to_and_does_not_exist_is_named() -> None:
     ],
     ids=["running", "all made", "some missing", "next attempt"],
 )
-def test_a_class_that_goes_says_nothing_about_a_gang_that_stands(
+def test_a_deleted_class_leaves_accepted_true(
     given: GivenJob, ranks: tuple[int, ...], stays: bool
 ) -> None:
     accepted = given.now(described(given, gang(4)))
@@ -95,7 +95,7 @@ def test_a_class_that_goes_says_nothing_about_a_gang_that_stands(
     assert (found.status == "True") is stays
 
 
-def test_a_transition_is_dated_and_nothing_else_is() -> None:
+def test_only_a_transition_changes_the_time() -> None:
     first = job().now(described(job()))
     later = first.now(described(first, starting_gang(4), now=at(5)))
     assert condition(later.status, "Ready").last_transition_time == NOW
@@ -104,11 +104,11 @@ def test_a_transition_is_dated_and_nothing_else_is() -> None:
     assert condition(ran, "Accepted").last_transition_time == NOW
 
 
-def test_each_is_of_the_generation_that_was_seen() -> None:
+def test_conditions_have_the_observed_generation() -> None:
     assert {each.observed_generation for each in described(job()).conditions} == {1}
 
 
-def test_the_scheduler_s_own_words_are_shown() -> None:
+def test_the_scheduler_s_message_is_shown() -> None:
     pods = starting_gang(4, pod(2).unschedulable("0/9 nodes: 9 Insufficient devices"))
     found = condition(described(job().starting(), pods), "Scheduled")
     assert (found.reason, found.message) == (
@@ -117,7 +117,7 @@ def test_the_scheduler_s_own_words_are_shown() -> None:
     )
 
 
-def test_so_are_the_api_server_s() -> None:
+def test_the_api_server_s_message_is_shown() -> None:
     trouble = Trouble("PodsRefused", "exceeded quota: gpus", retry_at=at(1))
     status = described(job().starting(), without(starting_gang(4), 3), trouble=trouble)
     found = condition(status, "Scheduled")
@@ -132,7 +132,7 @@ def test_a_container_that_cannot_start_is_named() -> None:
 
 
 @pytest.mark.parametrize("reason", ["ErrImagePull", "CreateContainerError", "RunContainerError"])
-def test_whatever_the_kubelet_waits_for(reason: str) -> None:
+def test_every_waiting_reason_of_a_kubelet_is_shown(reason: str) -> None:
     stuck = pod(1).waiting(reason, "the kubelet's words")
     found = condition(described(job().starting(), starting_gang(4, stuck)), "Ready")
     assert (found.reason, found.message) == (
@@ -141,7 +141,7 @@ def test_whatever_the_kubelet_waits_for(reason: str) -> None:
     )
 
 
-def test_a_command_that_does_not_exist_is_named_until_the_gang_runs() -> None:
+def test_a_missing_command_is_shown_until_the_gang_runs() -> None:
     words = 'exec: "trian.py": executable file not found in $PATH'
     given = job().starting()
     for now in range(3):
@@ -156,14 +156,14 @@ def test_a_command_that_does_not_exist_is_named_until_the_gang_runs() -> None:
     assert ran.attempts[0].cause == "CannotStart"
 
 
-def test_a_resumed_job_says_so() -> None:
+def test_a_resumed_job_has_suspended_false() -> None:
     given = job().suspended()
     given = given.now(described(given)).resumed()
     found = condition(described(given), "Suspended")
     assert (found.status, found.reason) == ("False", "Resumed")
 
 
-def test_a_job_that_was_never_suspended_does_not_speak_of_it() -> None:
+def test_a_job_never_suspended_has_no_such_condition() -> None:
     assert "Suspended" not in holds(described(job()))
 
 
@@ -172,7 +172,7 @@ def test_a_job_that_was_never_suspended_does_not_speak_of_it() -> None:
     [job().restarting(), job().suspended(), job().starting(), job().queued()],
     ids=["restarting", "suspending", "starting", "queued"],
 )
-def test_no_condition_moves_with_every_pod(given: GivenJob) -> None:
+def test_no_condition_changes_with_every_pod(given: GivenJob) -> None:
     told = {
         tuple(
             (each.status, each.reason, each.message)
@@ -183,7 +183,7 @@ def test_no_condition_moves_with_every_pod(given: GivenJob) -> None:
     assert len(told) == 1
 
 
-def test_a_job_that_waits_for_room_in_a_block_is_accepted_and_says_what_it_waits_for() -> None:
+def test_a_job_waiting_for_a_block_is_accepted() -> None:
     full = Refusal("NoBlockFits", "waits for room for 4 workers in ComputeBlock a", waits=True)
     found = described(job(), blueprint_=full)
     assert condition(found, "Accepted").status == "True"
@@ -192,6 +192,6 @@ def test_a_job_that_waits_for_room_in_a_block_is_accepted_and_says_what_it_waits
     assert scheduled.message == full.message
 
 
-def test_one_that_fits_into_no_block_is_not_accepted() -> None:
+def test_a_job_that_fits_no_block_is_not_accepted() -> None:
     never = Refusal("NoBlockFits", "fits into no ComputeBlock: a: 8 ms > 5 ms")
     assert condition(described(job(), blueprint_=never), "Accepted").status == "False"

@@ -1,4 +1,4 @@
-"""The whole status: counts that are so, times, and what a finished job still learns."""
+"""The whole status: true counts, times, and the changes that a finished job still gets."""
 
 import pytest
 
@@ -37,18 +37,18 @@ def test_pods_of_an_old_gang_are_not_counted() -> None:
     assert described(job().restarting(), gang(4)).workers == Workers(desired=4)
 
 
-def test_the_start_is_dated_once() -> None:
+def test_the_start_time_is_set_once() -> None:
     first = job().now(described(job()))
     assert first.status.start_time == NOW
     dead = starting_gang(4, pod(1).oom_killed())
     assert described(first, dead, now=at(60)).start_time == NOW
 
 
-def test_a_job_that_cannot_start_yet_has_not_started() -> None:
+def test_a_waiting_job_has_no_start_time() -> None:
     assert described(job(suspend=True)).start_time is None
 
 
-def test_whole_seconds_where_the_wire_has_whole_seconds() -> None:
+def test_times_have_whole_seconds() -> None:
     status = described(job(), now=at(0.75))
     assert status.start_time == NOW
     assert {each.last_transition_time for each in status.conditions} == {NOW}
@@ -59,7 +59,7 @@ def test_a_finished_job_stays_as_it_is() -> None:
         assert described(given, without(gang(4), 1), now=at(60)) == given.status
 
 
-def test_but_a_failed_job_s_last_workers_stop() -> None:
+def test_a_failed_job_s_last_workers_are_counted() -> None:
     given = job(max_restarts=0).running()
     dead = gang(4, pod(1).oom_killed())
     failed = given.now(described(given, dead))
@@ -75,7 +75,7 @@ def test_but_a_failed_job_s_last_workers_stop() -> None:
     assert described(gone, [], now=at(9)) == gone.status
 
 
-def test_the_same_input_gives_the_same_words() -> None:
+def test_the_same_input_gives_the_same_status() -> None:
     given = job().running().saved(5)
     pods = gang(4, pod(1).oom_killed())
     assert described(given, pods) == described(given, pods)

@@ -1,4 +1,4 @@
-"""What is told as Kubernetes events: once each, and never a line of a log."""
+"""Kubernetes events: one for each change, and never a log line."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ class Story:
         return [each.reason for each in found]
 
 
-def test_a_life_with_a_failure_is_told_step_by_step() -> None:
+def test_a_life_with_a_failure_has_its_events() -> None:
     story = Story(job())
     assert story.goes_on() == ["GangStarting"]
     assert story.goes_on(starting_gang(4)) == []
@@ -61,7 +61,7 @@ def test_a_life_with_a_failure_is_told_step_by_step() -> None:
     ]
 
 
-def test_a_start_is_told_once_however_long_it_takes() -> None:
+def test_a_slow_start_has_one_event() -> None:
     story = Story(job())
     none = starting_gang(4, pod(1).unschedulable())
     some = starting_gang(4, pod(0).scheduled(-1), pod(1).unschedulable())
@@ -69,7 +69,7 @@ def test_a_start_is_told_once_however_long_it_takes() -> None:
     assert told == [["GangStarting"], ["Queued"], [], ["Queued"], []]
 
 
-def test_no_line_of_a_log_is_told() -> None:
+def test_no_event_holds_log_lines() -> None:
     story = Story(job(max_restarts=0).running())
     story.goes_on(gang(4, pod(2).failed(1, log="secret=42")), failed_since=at(-2))
     assert [each.reason for each in story.told] == ["AttemptEnded", "Failed"]
@@ -79,7 +79,7 @@ def test_no_line_of_a_log_is_told() -> None:
     assert all("secret" not in each.message for each in story.told)
 
 
-def test_a_refusal_is_told_once_with_its_words() -> None:
+def test_a_refusal_has_one_event_with_its_message() -> None:
     story = Story(job())
     refusal = Refusal("RuntimeNotFound", "there is no StargateRuntime 'x'; there are none")
     assert story.goes_on(blueprint_=refusal) == ["RuntimeNotFound"]
@@ -87,14 +87,14 @@ def test_a_refusal_is_told_once_with_its_words() -> None:
     assert story.told == [JobEvent("Warning", refusal.reason, refusal.message)]
 
 
-def test_so_is_a_quota() -> None:
+def test_a_quota_refusal_has_one_event() -> None:
     story = Story(job().starting())
     quota = Trouble("PodsRefused", "exceeded quota: gpus", retry_at=at(1))
     assert story.goes_on(trouble=quota) == ["PodsRefused"]
     assert story.goes_on(trouble=quota) == []
 
 
-def test_and_an_image_that_cannot_be_pulled() -> None:
+def test_a_failed_image_pull_has_one_event() -> None:
     story = Story(job().starting())
     stuck = starting_gang(4, pod(2).waiting("ErrImagePull", "no such image"))
     backing_off = starting_gang(4, pod(2).waiting("ImagePullBackOff", "no such image"))
@@ -102,7 +102,7 @@ def test_and_an_image_that_cannot_be_pulled() -> None:
     assert story.goes_on(backing_off) == []
 
 
-def test_suspending_and_resuming() -> None:
+def test_suspension_and_resume_have_events() -> None:
     story = Story(job().running().but(suspend=True))
     assert story.goes_on(gang(4)) == ["AttemptEnded", "Suspended"]
     assert {each.type for each in story.told} == {"Normal"}
@@ -112,13 +112,13 @@ def test_suspending_and_resuming() -> None:
     assert story.goes_on([]) == ["GangStarting"]
 
 
-def test_giving_back() -> None:
+def test_giving_nodes_back_has_an_event() -> None:
     story = Story(job().starting())
     half = starting_gang(4, pod(0).scheduled(-1), pod(1).unschedulable())
     assert story.goes_on(half, older="team-b/older") == ["AttemptEnded", "Queued"]
 
 
-def test_damage_is_a_warning() -> None:
+def test_a_damaged_checkpoint_is_a_warning() -> None:
     story = Story(job().running().saved(5, 10))
     story.goes_on(gang(4), checkpoints=[checkpoint_report(10, "Damaged")])
     assert story.told == [

@@ -1,4 +1,4 @@
-"""Where the time went, and what it drew."""
+"""How the job's time was spent, and the energy that it drew."""
 
 import pytest
 
@@ -38,14 +38,14 @@ def parts(status: StargateJobStatus) -> tuple[float, float, float, float]:
         (Phase.QUEUED, (0, 0, 0, 0)),
     ],
 )
-def test_time_counts_by_the_phase_that_stood(
+def test_time_counts_for_the_previous_phase(
     phase: Phase, expected: tuple[float, float, float, float]
 ) -> None:
     given = job().starting().having(phase=phase, accounted_time=at(-30))
     assert parts(described(given, gang(4))) == expected
 
 
-def test_time_suspended_counts_nowhere() -> None:
+def test_suspended_time_does_not_count() -> None:
     given = job().suspended().having(accounted_time=at(-30))
     assert parts(described(given)) == (0, 0, 0, 0)
 
@@ -54,7 +54,7 @@ def test_the_first_status_has_no_time_before_it() -> None:
     assert parts(described(job())) == (0, 0, 0, 0)
 
 
-def test_a_life_with_a_failure_sums_to_the_time_that_passed() -> None:
+def test_the_parts_sum_to_the_elapsed_time() -> None:
     given = job()
     given = given.now(described(given, now=at(0)))  # begins
     given = given.now(described(given, gang(4), now=at(40)))  # runs
@@ -74,7 +74,7 @@ def test_a_life_with_a_failure_sums_to_the_time_that_passed() -> None:
     assert status.goodput.ratio == round(160 / 290, 4)
 
 
-def test_a_failure_that_was_seen_late_was_no_training() -> None:
+def test_time_after_an_unseen_failure_is_not_productive() -> None:
     """The operator was down for an hour, and the gang for all but the first minute of it."""
     given = job().running(since=-3600).having(accounted_time=at(-3600))
     status = described(given, gang(4, pod(1).oom_killed(finished=-3540)))
@@ -89,7 +89,7 @@ def test_nothing_is_lost_by_success_or_deadline() -> None:
     assert parts(described(late, gang(4))) == (30, 0, 0, 0)
 
 
-def test_what_is_saved_in_a_suspension_s_grace_is_productive_after_all() -> None:
+def test_a_save_during_suspension_is_productive() -> None:
     over = attempt(ran=-90, ended=-10, cause=Cause.SUSPENDED)
     over = over.model_copy(update={"lost_seconds": 80.0})
     spent = Goodput(productive_seconds=0, lost_seconds=80)
@@ -116,12 +116,12 @@ def kwh(status: StargateJobStatus) -> float:
     return status.energy.kwh
 
 
-def test_an_hour_of_four_nodes_of_eight_devices_of_500_watts_is_16_kwh() -> None:
+def test_energy_is_watts_by_devices_by_time() -> None:
     status = described(drawing(Phase.RUNNING, 4), gang(4))
     assert status.energy == Energy(kwh=16.0, pue=1.0, estimated=True)
 
 
-def test_the_block_s_pue_multiplies() -> None:
+def test_energy_is_multiplied_by_the_block_s_pue() -> None:
     assert kwh(described(drawing(Phase.RUNNING, 4), gang(4), pue=1.25)) == 20.0
 
 
@@ -142,6 +142,6 @@ def test_without_watts_there_is_no_estimate() -> None:
     assert described(drawing(Phase.RUNNING, 4), gang(4), blueprint_=gone).energy is None
 
 
-def test_what_was_drawn_stays_drawn() -> None:
+def test_energy_never_decreases() -> None:
     given = drawing(Phase.RUNNING, 4).having(energy=Energy(kwh=2.5, pue=1.0))
     assert kwh(described(given, gang(4))) == 18.5

@@ -1,4 +1,4 @@
-"""How far the training is."""
+"""The progress of the training."""
 
 import pytest
 
@@ -25,7 +25,7 @@ def test_percent_is_of_epochs_completed(epoch: int, epochs: int, percent: float)
 
 
 @pytest.mark.parametrize(("pace", "remaining"), [(None, None), (10.0, 580), (0.25, 14), (0.0, 0)])
-def test_the_remaining_time_follows_from_the_pace(
+def test_the_remaining_time_follows_from_the_epoch_rate(
     pace: float | None, remaining: int | None
 ) -> None:
     found = progress(progress_report(42), epoch_seconds=pace)
@@ -37,7 +37,7 @@ def test_past_the_last_epoch_nothing_remains() -> None:
     assert found.estimated_remaining_seconds == 0
 
 
-def test_metrics_and_the_moment_stand_with_it() -> None:
+def test_progress_has_metrics_and_report_time() -> None:
     found = progress(progress_report(42, step=7, loss=0.5, lr=0.001))
     assert [(each.name, each.value) for each in found.metrics] == [("loss", 0.5), ("lr", 0.001)]
     assert (found.step, found.last_report_time) == (7, NOW)
@@ -48,7 +48,7 @@ def test_steps_count_before_the_first_epoch_is_completed() -> None:
     assert (found.epoch, found.percent, found.step) == (0, 0, 7)
 
 
-def test_also_in_a_later_attempt() -> None:
+def test_steps_count_at_once_in_a_later_attempt() -> None:
     given = job().running(2).having(progress=Progress(epoch=40, epochs=100, percent=40))
     report = progress_report(None, step=7, attempt=2)
     found = described(given, gang(4, attempt=2), progress=report).progress
@@ -56,20 +56,20 @@ def test_also_in_a_later_attempt() -> None:
     assert (found.epoch, found.step) == (40, 7)
 
 
-def test_without_a_report_it_stays() -> None:
+def test_without_a_report_the_progress_stays() -> None:
     stands = Progress(epoch=40, epochs=100, percent=40)
     assert described(job().running().having(progress=stands), gang(4)).progress == stands
     assert described(job().running(), gang(4)).progress is None
 
 
-def test_a_late_report_of_an_earlier_attempt_says_nothing() -> None:
+def test_a_report_of_an_earlier_attempt_is_ignored() -> None:
     stands = Progress(epoch=40, epochs=100, percent=40)
     given = job().running(2).having(progress=stands)
     status = described(given, gang(4, attempt=2), progress=progress_report(43, attempt=1))
     assert status.progress == stands
 
 
-def test_a_new_attempt_goes_back_to_where_it_resumes() -> None:
+def test_a_new_attempt_starts_at_its_resume_point() -> None:
     given = job().running().saved(40)
     report = progress_report(42, step=9, loss=0.5)
     dead = gang(4, pod(1).oom_killed())

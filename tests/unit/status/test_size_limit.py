@@ -131,13 +131,13 @@ def worst(*, attempts: int = 10, kept: int = 10, message: str = WORDS * 12) -> S
     )
 
 
-def test_the_worst_case_fits() -> None:
+def test_the_largest_status_fits() -> None:
     status = worst()
     assert size(status) > 2 * LIMIT
     assert size(fitted(status)) <= LIMIT
 
 
-def test_no_checkpoint_condition_or_current_attempt_is_given_up() -> None:
+def test_checkpoints_conditions_and_current_attempt_are_kept() -> None:
     status, found = worst(), fitted(worst())
     assert found.checkpoints == status.checkpoints
     assert [each.type for each in found.conditions] == [each.type for each in status.conditions]
@@ -153,18 +153,18 @@ def test_an_ordinary_long_life_keeps_all_ten_attempts() -> None:
     assert len(fitted(status).attempts) == 10
 
 
-def test_what_fits_is_left_alone() -> None:
+def test_a_status_that_fits_is_unchanged() -> None:
     status = worst(attempts=1, kept=2, message="short")
     assert fitted(status) is status
 
 
-def test_what_was_fitted_stays() -> None:
+def test_a_fitted_status_is_stable() -> None:
     once = fitted(worst())
     assert fitted(once) is once
 
 
 @pytest.mark.parametrize("phase", [Phase.RUNNING, Phase.STARTING])
-def test_a_fitted_status_is_not_written_over_and_over(phase: Phase) -> None:
+def test_a_fitted_status_is_not_written_again(phase: Phase) -> None:
     given = GivenJob.model_validate(job(nodes=4).model_dump())
     stuck = worst()
     last = stuck.attempts[-1].model_copy(
@@ -188,7 +188,7 @@ def test_a_fitted_status_is_not_written_over_and_over(phase: Phase) -> None:
     assert wrote[1:] == [False] * 4
 
 
-def test_a_life_of_failures_stays_within_it() -> None:
+def test_a_life_of_failures_stays_within_the_limit() -> None:
     """Ten attempts that ended in a traceback, a checkpoint and sixteen metrics in between."""
     given = job(nodes=4, retain=10, max_restarts=1000)
     second = 0

@@ -1,4 +1,4 @@
-"""Whether a status is worth a write, and how soon."""
+"""How soon a status must be written, if at all."""
 
 from typing import Any
 
@@ -40,13 +40,13 @@ def written(given: GivenJob, pods: Any = (), **seen: Any) -> GivenJob:
     ],
     ids=["new", "starting", "running", "saved", "restarting", "queued", "suspended", "suspending"],
 )
-def test_the_passing_of_time_alone_is_no_write(given: GivenJob, pods: Any) -> None:
+def test_the_clock_alone_causes_no_write(given: GivenJob, pods: Any) -> None:
     stands = written(given, pods)
     later = described(stands, pods, now=at(3.5))
     assert urgency(stands.status, later) is Urgency.NOTHING
 
 
-def test_nor_is_an_estimate() -> None:
+def test_an_estimate_alone_causes_no_write() -> None:
     given = job().running()
     report = progress_report(42)
     stands = written(given, gang(4), progress=report, epoch_seconds=3)
@@ -56,7 +56,7 @@ def test_nor_is_an_estimate() -> None:
     assert urgency(stands.status, later) is Urgency.NOTHING
 
 
-def test_nor_is_anything_of_a_finished_job() -> None:
+def test_a_finished_job_causes_no_write() -> None:
     done = [pod(rank).succeeded() for rank in range(4)]
     stands = written(job().running(), done)
     assert urgency(stands.status, described(stands, [], now=at(99))) is Urgency.NOTHING
@@ -74,7 +74,7 @@ def test_progress_can_wait_longer() -> None:
     assert urgency(stands.status, more) is Urgency.LATER
 
 
-def test_so_can_another_word_of_the_scheduler() -> None:
+def test_a_new_scheduler_message_can_wait() -> None:
     one, other = (
         starting_gang(4, pod(1).unschedulable(f"0/9 nodes: {n} Insufficient devices"))
         for n in (3, 4)
@@ -91,18 +91,18 @@ def test_so_can_another_word_of_the_scheduler() -> None:
     ],
     ids=["a failure", "success"],
 )
-def test_what_changes_the_job_s_life_cannot(now: dict[str, Any]) -> None:
+def test_a_life_change_cannot_wait(now: dict[str, Any]) -> None:
     stands = written(job().running(), gang(4))
     assert urgency(stands.status, described(stands, **now)) is Urgency.NOW
 
 
-def test_nor_can_a_checkpoint_for_a_worker_waits_for_its_acknowledgement() -> None:
+def test_a_checkpoint_cannot_wait() -> None:
     stands = written(job().running(), gang(4))
     saved = described(stands, gang(4), checkpoints=[checkpoint_report(5)])
     assert urgency(stands.status, saved) is Urgency.NOW
 
 
-def test_nor_can_a_refusal() -> None:
+def test_a_refusal_cannot_wait() -> None:
     stands = written(job().starting(), [])
     trouble = Trouble("PodsRefused", "exceeded quota", retry_at=at(1))
     assert urgency(stands.status, described(stands, [], trouble=trouble)) is Urgency.NOW

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stargate_operator.kube.http1 import Framing, Garbled
+from stargate_operator.kube.framing import Framing, Garbled
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 ANSWERS = {

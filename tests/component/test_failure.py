@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.kit.api_server import faults
 from tests.kit.cluster import Cluster, JobStory
 from tests.kit.cluster.jobs import condition, ending
 
@@ -167,6 +168,19 @@ async def test_a_rank_deleted_by_hand_while_the_gang_starts_is_made_again(cluste
     )
     cluster.add_nodes(1)
     assert (await job.wait_phase("Running")).attempt == 1
+
+
+async def test_no_pod_of_an_ended_attempt_is_made(cluster: Cluster) -> None:
+    """A rank fails while the others' creates are under way."""
+    await cluster.operated()
+    slow = faults.delayed(before=3.0)
+    cluster.server.strike(slow, verb="create", resource="pods", skip=1, times=2)
+    job = cluster.apply(nodes=3)
+    await job.wait_pods(lambda pods: any(each.phase == "Running" for each in pods), "rank 0")
+    job.oom_kill(0)
+    again = await job.wait_phase("Running", attempt=2)
+    assert again.restarts == 1
+    await job.wait_pods(lambda pods: sum(pod.live for pod in pods) == 3, "the gang alone")
 
 
 async def test_an_evicted_rank_restarts_the_gang_uncounted(cluster: Cluster) -> None:

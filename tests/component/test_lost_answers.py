@@ -30,6 +30,7 @@ async def test_a_gang_runs_whose_create_was_done_but_never_answered(cluster: Clu
         await asyncio.sleep(1)
         watch.release()
     assert (await job.wait_phase("Running", seconds=10)).attempt == 1
+    assert "PodsRefused" not in str([each.status for each in job.history])
 
 
 FAULTS = {
@@ -82,7 +83,7 @@ async def test_a_conflicting_write_is_read_again(cluster: Cluster) -> None:
     def edit(_: object) -> None:
         number = next(edits, None)
         if number is not None:
-            job.patch(epochs=101 + number)
+            job.patch(activeDeadlineSeconds=1000 + number)
 
     cluster.server.strike(
         faults.delayed(before=0.5),
@@ -93,6 +94,6 @@ async def test_a_conflicting_write_is_read_again(cluster: Cluster) -> None:
     )
     job = cluster.apply(nodes=2)
     running: Job = await job.wait_phase("Running")
-    assert running.spec["epochs"] == 103
+    assert running.spec["activeDeadlineSeconds"] == 1002
     conflicts = [each for each in cluster.server.audit if each.code == 409]
     assert len(conflicts) == 3

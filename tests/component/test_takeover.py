@@ -126,6 +126,42 @@ async def test_reports_find_the_new_leader(cluster: Cluster, fault: Fault) -> No
     assert again.restored_from["epoch"] == 10
 
 
+async def test_a_leader_that_stood_still_sends_nothing_that_was_queued(cluster: Cluster) -> None:
+    """More writes wait than may be under way; their turn comes when the lease is long over."""
+    cluster.add_nodes(72)
+    leader, standby = await pair(cluster)
+    jobs = [cluster.apply(name, nodes=40) for name in ("one", "other")]
+    await jobs[0].wait_pods(lambda pods: len(pods) >= 3, "the creation")
+    assert leader.operator.client.limiter.waiting > 0
+    stands_still = FAULTS[1]
+    await taken_over(cluster, stands_still, leader, standby)
+    await assert_one_writer(cluster, stands_still, leader, standby)
+    for job in jobs:
+        assert (await job.wait_phase("Running")).attempt == 1
+
+
+async def test_a_standby_that_is_behind_acts_on_what_is(cluster: Cluster) -> None:
+    """It has heard of the failure, and of nothing that the leader did about it."""
+    leader, standby = await pair(cluster)
+    job = cluster.apply(nodes=3)
+    await job.wait_phase("Running")
+    behind = [each for each in cluster.server.watches if each.agent.endswith(standby.name)]
+    assert len(behind) >= 8
+    job.oom_kill(1)
+    await asyncio.sleep(0.006)
+    for watch in behind:
+        watch.hold()
+    await job.wait_phase("Running", attempt=2)
+    with cluster.recorder.interrupted():
+        leader.kill()
+        await cluster.until(lambda: standby.leads, "the other one to lead", TAKEN_OVER)
+        await asyncio.sleep(5)
+        for watch in behind:
+            watch.release()
+    await cluster.rests(60)
+    assert (job.now.attempt, job.now.restarts, job.now.phase) == (2, 1, "Running")
+
+
 async def test_a_standby_writes_nothing(cluster: Cluster) -> None:
     _, standby = await pair(cluster)
     job = cluster.apply()

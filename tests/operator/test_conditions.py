@@ -120,3 +120,16 @@ def test_a_bad_job_is_refused_in_words_that_name_the_field(story: Story) -> None
     with pytest.raises(RuntimeError, match=r"spec\.epochs") as refusal:
         story.api.create(story.jobs, manifest(epochs=0))
     assert "422" in str(refusal.value)
+
+
+def test_job_waits_for_a_service_of_its_name(story: Story) -> None:
+    service = {"metadata": {"name": "job"}, "spec": {"ports": [{"port": 80}]}}
+    story.api.create(f"{story.core}/services", service)
+    job = story.apply(nodes=2)
+    refused = job.wait_condition("Scheduled", "False", "NameTaken", PROMPT)
+    assert "there is a Service job already" in refused["message"]
+    assert not job.pods(), "no pod is created before its Service"
+
+    story.api.delete(f"{story.core}/services/job")
+
+    job.wait_phase("Running", seconds=40)

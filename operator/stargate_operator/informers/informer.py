@@ -1,11 +1,9 @@
-"""The reflector that follows one kind of objects, and the informer of the jobs' pods, Services,
-PodGroups.
+"""The reflector, which follows one kind of objects, and the informer, which follows the worker pods.
 
-A reflector follows one kind. `Informer` follows worker pods; `gang_object_informer.py`, `nodes.py`
-and `foreign_pods.py` follow the other kinds. A reflector reads, and never writes. It must not
-forget an object that exists, nor keep one that does not: a resume never skips versions, a relist
-reports what vanished, and what our own writes were answered is remembered, so that a pass sees its
-own effects. It never dies quietly either: what it does not expect ends the process.
+`gang_object_informer.py`, `nodes.py` and `foreign_pods.py` follow the other kinds. A reflector reads and
+never writes. It must neither forget an object that exists nor keep one that does not: a resume never
+skips versions, and a relist reports what vanished. It never dies silently: an unexpected error ends the
+process.
 """
 
 from __future__ import annotations
@@ -42,6 +40,8 @@ _LONGEST_PAUSE = 15.0
 _REFUSALS_BEFORE_RELIST = 3
 """Refusals in a row before it tries something else: a relist, or pages instead of a streamed list."""
 _DEAD_AFTER = 2 * SILENCE
+LIST_SILENCE = 15.0
+"""Longest silence, in seconds, of a streamed list before it has ended. A leader waits for the lists."""
 _INITIAL_END = "k8s.io/initial-events-end"
 
 
@@ -215,7 +215,7 @@ class Reflector(ABC, Generic[W]):
         await self._watch({"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"})
 
     async def _watch(self, whence: Mapping[str, str]) -> None:
-        listed: set[str] | None = set() if self._version is None else None
+        loop, listed = asyncio.get_running_loop(), None if self._version is not None else set[str]()
         query = {
             "watch": "true",
             "allowWatchBookmarks": "true",
@@ -223,13 +223,24 @@ class Reflector(ABC, Generic[W]):
             "timeoutSeconds": str(int(self._jitter(240, 480))),
             **whence,
         }
-        async with aclosing(self._client.stream(self._path, query=query)) as lines:
-            async for line in lines:
-                self._hear()
-                if self._apply(self._read(line), listed):
-                    listed = None
-                if listed is None:
-                    self._failures = self._refusals = 0
+        try:
+            async with (
+                asyncio.timeout(None if listed is None else LIST_SILENCE) as limit,
+                aclosing(self._client.stream(self._path, query=query)) as lines,
+            ):
+                async for line in lines:
+                    self._hear()
+                    if self._apply(self._read(line), listed):
+                        listed = None
+                    if listed is None:
+                        self._failures = self._refusals = 0
+                    # A watch may be silent for a minute, but a list that has begun must go on.
+                    limit.reschedule(None if listed is None else loop.time() + LIST_SILENCE)
+        except TimeoutError as silence:
+            self._can_stream_lists = (
+                False  # a server may never end a streamed list, but it ends a page
+            )
+            raise ApiError(0, "SilentList", "the initial list fell silent") from silence
         if listed is not None:
             raise ApiError(0, "EndedEarly", "the initial list ended early")
 

@@ -135,12 +135,25 @@ async def test_pods_vanished_before_a_410_are_reported(gone: Session) -> None:
     assert vanished == ["a"]
 
 
+def page(*pods: dict[str, Any], more: str = "") -> Session:
+    meta = {"resourceVersion": "40", "continue": more}
+    return lambda request: request.answer(200, {"metadata": meta, "items": pods})
+
+
+@pytest.mark.parametrize("said", [[], [event("ADDED", pod("a", 5))]], ids=["nothing", "a pod"])
+async def test_streamed_list_that_falls_silent_is_read_in_pages(
+    said: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LIST_SILENCE", 0.05)
+    async with following(says(*said, end=False), page(pod("b", 6)), says(end=False)) as f:
+        await f.informer.synced.wait()
+        await f.sessions(3)
+        assert f.names == {"b"}
+        assert f.query(2)["resourceVersion"] == "40"
+
+
 @pytest.mark.parametrize("code", [400, 422])
 async def test_without_streamed_lists_it_lists_in_pages(code: int) -> None:
-    def page(*pods: dict[str, Any], more: str = "") -> Session:
-        meta = {"resourceVersion": "40", "continue": more}
-        return lambda request: request.answer(200, {"metadata": meta, "items": pods})
-
     async with following(
         refuses(code, "Invalid"),
         page(pod("a", 5), more="token=="),

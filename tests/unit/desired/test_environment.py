@@ -75,16 +75,16 @@ def told(
         ("JOB_COMPLETION_INDEX", "3"),
     ],
 )
-def test_a_worker_is_told(name: str, value: str) -> None:
+def test_worker_environment_describes_job_and_rank(name: str, value: str) -> None:
     assert told(attempt=2)[name] == value
 
 
-def test_a_worker_knows_the_grace_that_its_job_asks_for() -> None:
+def test_worker_is_told_grace_period_of_its_job() -> None:
     patient = job(template=WorkerTemplate(termination_grace_period_seconds=600))
     assert told(patient)["STARGATE_GRACE_PERIOD_SECONDS"] == "600"
 
 
-def test_without_a_resume_point_it_is_set_empty_so_that_nothing_else_can_make_one_up() -> None:
+def test_missing_resume_point_is_set_to_empty_values() -> None:
     resume = {name: value for name, value in told().items() if name.startswith("STARGATE_RESUME")}
     assert resume == {
         "STARGATE_RESUME_EPOCH": "0",
@@ -93,7 +93,7 @@ def test_without_a_resume_point_it_is_set_empty_so_that_nothing_else_can_make_on
     }
 
 
-def test_a_later_one_is_told_where_it_resumes() -> None:
+def test_later_attempt_is_told_its_resume_point() -> None:
     given = job().running(2).saved(40).restored(40, "stargate_storage://c/epoch-40")
     found = told(given, attempt=2, runtime_=runtime(storage=[S3]))
     assert found["STARGATE_RESUME_EPOCH"] == "40"
@@ -101,7 +101,7 @@ def test_a_later_one_is_told_where_it_resumes() -> None:
     assert found["STARGATE_RESUME_PATH"] == "s3://stargate-storage/c/epoch-40"
 
 
-def test_a_warm_start_resumes_at_epoch_0() -> None:
+def test_warm_start_resumes_at_epoch_0() -> None:
     assert told(job().restored(None, "s3://other/epoch-90"))["STARGATE_RESUME_EPOCH"] == "0"
 
 
@@ -114,13 +114,13 @@ def test_a_warm_start_resumes_at_epoch_0() -> None:
     ],
     ids=["unspoken of", "another prefix", "a volume"],
 )
-def test_a_runtime_s_storage_gives_a_scheme_its_meaning(storage: list[Storage], path: str) -> None:
+def test_runtime_storage_maps_uri_scheme_to_path(storage: list[Storage], path: str) -> None:
     found = told(runtime_=runtime(storage=storage))
     assert found["STARGATE_DATASET_PATH"] == path
     assert found["STARGATE_DATASET_URI"] == "stargate_storage://datasets/materia-v3"
 
 
-def test_the_job_s_environment_goes_before_the_runtime_s() -> None:
+def test_environment_of_job_replaces_that_of_runtime() -> None:
     template = WorkerTemplate(env=[EnvVar(name="A", value="job"), EnvVar(name="C", value="job")])
     runtimes = runtime(env=[EnvVar(name="A", value="runtime"), EnvVar(name="B", value="runtime")])
     found = told(job(template=template), runtime_=runtimes)
@@ -128,14 +128,14 @@ def test_the_job_s_environment_goes_before_the_runtime_s() -> None:
 
 
 @pytest.mark.parametrize("name", ["STARGATE_RANK", "PET_NODE_RANK", "JOB_COMPLETION_INDEX"])
-def test_neither_shadows_what_the_operator_sets(name: str) -> None:
+def test_operator_variables_win_over_job_and_runtime(name: str) -> None:
     """The schema refuses it already; this holds even where an old object slipped through."""
     lie = EnvVar(name=name, value="666")
     found = told(job(template=WorkerTemplate(env=[lie])), runtime_=runtime(env=[lie]))
     assert found[name] == "3"
 
 
-def test_values_may_come_from_elsewhere() -> None:
+def test_environment_values_may_come_from_references() -> None:
     source = EnvVarSource(secret_key_ref=KeySelector(name="wandb", key="token"))
     given = job(template=WorkerTemplate(env=[EnvVar(name="WANDB_API_KEY", value_from=source)]))
     entries = environment(given, blueprint(given), attempt=1, rank="0", target=TARGET)

@@ -54,19 +54,19 @@ def named(entries: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return {each["name"]: each for each in entries}
 
 
-def test_name_hostname_and_subdomain_hold_job_attempt_and_rank() -> None:
+def test_pod_name_contains_job_attempt_and_rank() -> None:
     pod = manifest(attempt=2, rank=3)
     assert pod["metadata"]["name"] == pod["spec"]["hostname"] == "train-2-3"
     assert (pod["spec"]["subdomain"], pod["metadata"]["namespace"]) == ("train", "team-a")
 
 
 @pytest.mark.parametrize("nodes", [1, 99_999])
-def test_the_longest_name_is_a_dns_label(nodes: int) -> None:
+def test_longest_pod_name_is_a_dns_label(nodes: int) -> None:
     pod = manifest(job("j" * 50, nodes=nodes), rank=99_998, attempt=99_999)
     assert len(pod["metadata"]["name"]) <= 63
 
 
-def test_it_belongs_to_its_job_and_has_no_finalizer() -> None:
+def test_pod_is_owned_by_job_without_finalizer() -> None:
     meta = manifest()["metadata"]
     assert meta["ownerReferences"] == [
         {
@@ -81,7 +81,7 @@ def test_it_belongs_to_its_job_and_has_no_finalizer() -> None:
     assert "finalizers" not in meta
 
 
-def test_labels_say_what_it_is_and_a_user_s_cannot_change_that() -> None:
+def test_user_labels_cannot_replace_operator_labels() -> None:
     template = WorkerTemplate(labels={"team": "x", "stargate.dev/rank": "0"})
     labels = manifest(job(template=template), rank=3)["metadata"]["labels"]
     assert labels == {
@@ -93,7 +93,7 @@ def test_labels_say_what_it_is_and_a_user_s_cannot_change_that() -> None:
     }
 
 
-def test_limits_are_requests_and_memory_is_decimal() -> None:
+def test_limits_equal_requests_and_memory_is_decimal() -> None:
     template = WorkerTemplate(cpu="16", ephemeral_storage="100Gi")
     class_ = accelerator_class(extra_resources={"rdma/hca": "4"}, gpu_equivalents_per_device=2)
     resources = worker(manifest(job(template=template), class_=class_))["resources"]
@@ -107,11 +107,11 @@ def test_limits_are_requests_and_memory_is_decimal() -> None:
     }
 
 
-def test_without_a_word_on_cpu_there_is_none() -> None:
+def test_pod_without_cpu_setting_requests_no_cpu() -> None:
     assert "cpu" not in worker(manifest())["resources"]["limits"]
 
 
-def test_it_passes_the_restricted_pod_security_level() -> None:
+def test_pod_passes_restricted_pod_security_level() -> None:
     init = InitContainer(name="fetch", image="fetch:1")
     spec = manifest(job(template=WorkerTemplate(init_containers=[init])))["spec"]
     assert spec["securityContext"] == {
@@ -127,18 +127,18 @@ def test_it_passes_the_restricted_pod_security_level() -> None:
     assert {kind for volume in spec["volumes"] for kind in volume} - {"name"} <= allowed
 
 
-def test_a_runtime_may_opt_out_of_it() -> None:
+def test_unrestricted_runtime_sets_only_user_and_group() -> None:
     pod = manifest(runtime_=runtime(pod_security="Unrestricted", run_as_user=1000, fs_group=2000))
     assert pod["spec"]["securityContext"] == {"runAsUser": 1000, "fsGroup": 2000}
     assert "securityContext" not in worker(pod)
 
 
-def test_it_never_gets_the_default_token() -> None:
+def test_pod_never_mounts_default_token() -> None:
     spec = manifest()["spec"]
     assert (spec["automountServiceAccountToken"], spec["serviceAccountName"]) == (False, "default")
 
 
-def test_it_gets_a_token_for_its_reports() -> None:
+def test_pod_mounts_token_for_reports() -> None:
     pod = manifest()
     assert named(pod["spec"]["volumes"])["stargate-token"]["projected"]["sources"] == [
         {
@@ -157,12 +157,12 @@ def test_it_gets_a_token_for_its_reports() -> None:
 
 
 @pytest.mark.parametrize(("asked", "size"), [(None, "128000M"), ("64Gi", "64Gi")])
-def test_shared_memory_is_memory(asked: str | None, size: str) -> None:
+def test_shared_memory_is_memory_backed_volume(asked: str | None, size: str) -> None:
     volume = named(manifest(runtime_=runtime(shared_memory=asked))["spec"]["volumes"])
     assert volume["stargate-shm"]["emptyDir"] == {"medium": "Memory", "sizeLimit": size}
 
 
-def test_shared_memory_of_the_job_s_own_takes_its_place() -> None:
+def test_own_shared_memory_mount_replaces_default() -> None:
     template = WorkerTemplate(
         volumes=[Volume(name="shm", empty_dir=EmptyDirSource(medium="Memory"))],
         volume_mounts=[VolumeMount(name="shm", mount_path="/dev/shm")],
@@ -173,7 +173,7 @@ def test_shared_memory_of_the_job_s_own_takes_its_place() -> None:
     assert "stargate-shm" not in named(pod["spec"]["volumes"])
 
 
-def test_only_storage_that_a_uri_of_the_job_refers_to_is_mounted() -> None:
+def test_only_storage_referenced_by_job_is_mounted() -> None:
     used = StorageVolume(csi=CsiSource(driver="fuse.csi"))
     storage = [
         Storage(scheme="stargate_storage", volume=used, mount_path="/data"),
@@ -185,13 +185,13 @@ def test_only_storage_that_a_uri_of_the_job_refers_to_is_mounted() -> None:
     assert "/else" not in mounts
 
 
-def test_every_mount_has_its_volume() -> None:
+def test_every_mount_has_a_volume() -> None:
     pod = manifest()
     mounts = {each["name"] for each in worker(pod)["volumeMounts"]}
     assert mounts == set(named(pod["spec"]["volumes"]))
 
 
-def test_it_is_placed_as_its_class_says() -> None:
+def test_pod_has_node_selector_and_tolerations_of_class() -> None:
     taint = Toleration(key="accelerator", operator="Exists", effect="NoSchedule")
     class_ = accelerator_class(node_selector={"pool": "silicon"}, tolerations=[taint])
     spec = manifest(class_=class_)["spec"]
@@ -209,7 +209,7 @@ def placed(placement: Placement, *tolerations: Toleration) -> dict[str, Any]:
     return spec
 
 
-def test_it_keeps_off_the_nodes_that_are_avoided_by_name() -> None:
+def test_pod_excludes_avoided_nodes_by_name() -> None:
     affinity = placed(Placement(avoided=("node-1", "node-7")))["affinity"]["nodeAffinity"]
     assert affinity == {
         "requiredDuringSchedulingIgnoredDuringExecution": {
@@ -226,7 +226,7 @@ def test_it_keeps_off_the_nodes_that_are_avoided_by_name() -> None:
     assert "affinity" not in placed(Placement())
 
 
-def test_it_says_how_long_it_bears_a_node_that_is_not_ready() -> None:
+def test_pod_tolerates_unready_node_for_given_seconds() -> None:
     found = placed(Placement(tolerated_seconds=330))["tolerations"]
     assert [(each["key"], each["tolerationSeconds"]) for each in found] == [
         ("node.kubernetes.io/not-ready", 330),
@@ -243,7 +243,7 @@ def test_it_says_how_long_it_bears_a_node_that_is_not_ready() -> None:
         (Toleration(operator="Exists", effect="NoSchedule"), 2),
     ],
 )
-def test_what_the_class_says_of_such_nodes_stands(stated: Toleration, added: int) -> None:
+def test_unready_toleration_of_class_is_kept(stated: Toleration, added: int) -> None:
     found = placed(Placement(tolerated_seconds=330), stated)["tolerations"]
     assert len(found) == 1 + added
 
@@ -251,7 +251,7 @@ def test_what_the_class_says_of_such_nodes_stands(stated: Toleration, added: int
 @pytest.mark.parametrize(
     ("job_s", "runtime_s", "found"), [(None, None, 30), (None, 60, 60), (90, 60, 90)]
 )
-def test_its_grace_is_the_job_s_else_the_runtime_s(
+def test_grace_period_of_job_precedes_that_of_runtime(
     job_s: int | None, runtime_s: int | None, found: int
 ) -> None:
     given = job(template=WorkerTemplate(termination_grace_period_seconds=job_s))
@@ -259,17 +259,17 @@ def test_its_grace_is_the_job_s_else_the_runtime_s(
     assert pod["spec"]["terminationGracePeriodSeconds"] == found
 
 
-def test_it_is_never_restarted_in_place() -> None:
+def test_pod_is_never_restarted_in_place() -> None:
     assert manifest()["spec"]["restartPolicy"] == "Never"
 
 
 @pytest.mark.parametrize(("kept", "policy"), [(True, "FallbackToLogsOnError"), (False, "File")])
-def test_a_runtime_may_keep_log_lines_out_of_the_status(kept: bool, policy: str) -> None:
+def test_runtime_can_keep_logs_out_of_status(kept: bool, policy: str) -> None:
     pod = manifest(runtime_=runtime(log_lines_in_status=kept))
     assert worker(pod)["terminationMessagePolicy"] == policy
 
 
-def test_the_job_s_image_and_command_go_before_the_runtime_s() -> None:
+def test_image_and_command_of_job_replace_those_of_runtime() -> None:
     mine = WorkerTemplate(image="mine:2", command=["python"], args=["-m", "train"])
     theirs = runtime(command=["torchrun"], args=["x"], image_pull_policy="Always")
     container = worker(manifest(job(template=mine), runtime_=theirs))
@@ -282,7 +282,7 @@ def test_the_job_s_image_and_command_go_before_the_runtime_s() -> None:
     assert worker(manifest(runtime_=theirs))["command"] == ["torchrun"]
 
 
-def test_environment_from_elsewhere_is_the_runtime_s_then_the_job_s() -> None:
+def test_env_sources_of_runtime_precede_those_of_job() -> None:
     def source(name: str) -> EnvFromSource:
         return EnvFromSource(config_map_ref=ObjectReference(name=name))
 
@@ -293,7 +293,7 @@ def test_environment_from_elsewhere_is_the_runtime_s_then_the_job_s() -> None:
 
 @pytest.mark.parametrize("rank", [0, 1, 17, 1742, 4999])
 @pytest.mark.parametrize("group", [None, "train-2"], ids=["without a group", "in a group"])
-def test_a_stamped_pod_is_the_pod_built_in_full(rank: int, group: str | None) -> None:
+def test_stamped_pod_equals_pod_built_in_full(rank: int, group: str | None) -> None:
     given = job(nodes=5000, template=WorkerTemplate(labels={"at": "rank"}))
     made_from = blueprint(given)
     stamp = pod_stamp(
@@ -306,7 +306,7 @@ def test_a_stamped_pod_is_the_pod_built_in_full(rank: int, group: str | None) ->
     assert json.loads(stamp.of_rank(rank)) == full
 
 
-def test_a_gang_that_was_put_into_a_block_has_its_labels_and_its_domain_s() -> None:
+def test_placed_gang_selects_labels_of_block_and_domain() -> None:
     place = Place(compute_block("row-a", node_selector={"row": "a"}), ("zone", "1"))
     made_for = blueprint(job(), class_=accelerator_class(node_selector={"gpu": "v2"})).at(place)
     made = worker_pod(job(), made_for, attempt=1, rank="0", target=TARGET)

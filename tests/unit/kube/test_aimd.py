@@ -14,7 +14,7 @@ class Clock:
         return self.now
 
 
-async def test_no_more_than_the_ceiling_are_in_flight() -> None:
+async def test_limiter_allows_at_most_ceiling_in_flight() -> None:
     limiter = Limiter(3, Clock())
     most = 0
 
@@ -29,7 +29,7 @@ async def test_no_more_than_the_ceiling_are_in_flight() -> None:
     assert (most, limiter.in_flight) == (3, 0)
 
 
-async def test_what_goes_ahead_waits_for_nobody_who_waits() -> None:
+async def test_request_ahead_passes_waiting_requests() -> None:
     limiter, order = Limiter(1, Clock()), list[str]()
 
     async def one(name: str, *, ahead: bool = False) -> None:
@@ -43,7 +43,7 @@ async def test_what_goes_ahead_waits_for_nobody_who_waits() -> None:
     assert order == ["pod 0", "status", "pod 1", "pod 2"]
 
 
-def test_a_burst_of_429s_halves_once() -> None:
+def test_burst_of_429s_halves_limit_once() -> None:
     clock = Clock()
     limiter = Limiter(32, clock)
     for _ in range(16):
@@ -54,7 +54,7 @@ def test_a_burst_of_429s_halves_once() -> None:
     assert limiter.limit == 8
 
 
-def test_it_never_stops_altogether() -> None:
+def test_limit_never_falls_below_one() -> None:
     clock = Clock()
     limiter = Limiter(4, clock)
     for _ in range(10):
@@ -63,7 +63,7 @@ def test_it_never_stops_altogether() -> None:
     assert limiter.limit == 1
 
 
-def test_each_window_that_went_well_allows_one_more_up_to_the_ceiling() -> None:
+def test_successful_window_raises_limit_up_to_ceiling() -> None:
     limiter = Limiter(4, Clock())
     limiter.throttled()
     for _ in range(2 + 3):
@@ -74,7 +74,7 @@ def test_each_window_that_went_well_allows_one_more_up_to_the_ceiling() -> None:
     assert limiter.limit == 4
 
 
-async def test_a_slot_handed_to_a_cancelled_waiter_is_not_lost() -> None:
+async def test_slot_given_to_cancelled_waiter_is_returned() -> None:
     limiter = Limiter(1, Clock())
     await limiter.acquire()
     waiter = asyncio.create_task(limiter.acquire())
@@ -87,7 +87,7 @@ async def test_a_slot_handed_to_a_cancelled_waiter_is_not_lost() -> None:
         await limiter.acquire()
 
 
-async def test_a_waiter_cancelled_in_the_queue_is_passed_over() -> None:
+async def test_waiter_cancelled_in_queue_is_skipped() -> None:
     limiter = Limiter(1, Clock())
     await limiter.acquire()
     first, second = (asyncio.create_task(limiter.acquire()) for _ in range(2))

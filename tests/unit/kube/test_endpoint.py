@@ -35,7 +35,7 @@ def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
 
 
-def test_an_explicit_file_wins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_explicit_kubeconfig_is_used_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("KUBECONFIG", "/nowhere")
     endpoint = load_endpoint(kubeconfig(tmp_path / "k", token="secret-token"))
     assert (endpoint.server, endpoint.namespace, endpoint.server_name) == (SERVER, "ml", "inner")
@@ -43,20 +43,24 @@ def test_an_explicit_file_wins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     assert "secret-token" not in repr(endpoint)
 
 
-def test_then_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_kubeconfig_of_environment_is_used_second(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("KUBECONFIG", str(kubeconfig(tmp_path / "k")))
     endpoint = load_endpoint()
     assert endpoint.server == SERVER
     assert endpoint.authorization() is None
 
 
-def test_then_the_home_directory(tmp_path: Path) -> None:
+def test_kubeconfig_of_home_directory_is_used_third(tmp_path: Path) -> None:
     (tmp_path / ".kube").mkdir()
     kubeconfig(tmp_path / ".kube" / "config", token="t")
     assert load_endpoint().server == SERVER
 
 
-def test_then_the_pod(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_service_account_of_pod_is_used_last(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     certificate(tmp_path)[0].rename(tmp_path / "ca.crt")
     (tmp_path / "token").write_text("t1\n")
     (tmp_path / "namespace").write_text("stargate-system\n")
@@ -69,25 +73,23 @@ def test_then_the_pod(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "current-context: nope\n", "{}"])
-def test_a_file_that_is_no_kubeconfig_is_an_error_that_names_it(
-    content: str, tmp_path: Path
-) -> None:
+def test_error_names_file_that_is_no_kubeconfig(content: str, tmp_path: Path) -> None:
     (tmp_path / "k").write_text(content)
     with pytest.raises(ConfigError, match=str(tmp_path / "k")):
         load_endpoint(tmp_path / "k")
 
 
-def test_a_file_that_is_not_there_is_an_error_that_names_it() -> None:
+def test_error_names_missing_kubeconfig() -> None:
     with pytest.raises(ConfigError, match="/nowhere"):
         load_endpoint(Path("/nowhere"))
 
 
-def test_nothing_at_all_is_an_error_that_says_what_was_looked_for() -> None:
+def test_error_without_kubeconfig_lists_searched_places() -> None:
     with pytest.raises(ConfigError, match="not in a pod"):
         load_endpoint()
 
 
-def test_a_rotated_token_is_read_again_within_a_minute(tmp_path: Path) -> None:
+def test_rotated_token_is_read_within_a_minute(tmp_path: Path) -> None:
     now = 0.0
     token = tmp_path / "token"
     token.write_text("first\n")

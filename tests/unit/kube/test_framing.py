@@ -36,7 +36,7 @@ ANSWERS = {
 
 @pytest.mark.parametrize("step", [1, 2, 3, 7, 1000])
 @pytest.mark.parametrize("name", ANSWERS)
-def test_an_answer_is_the_same_however_it_is_cut(name: str, step: int) -> None:
+def test_answer_is_same_for_any_chunking(name: str, step: int) -> None:
     raw, body, reusable = ANSWERS[name]
     parts: list[bytes] = []
     framing = Framing(parts.append)
@@ -48,7 +48,7 @@ def test_an_answer_is_the_same_however_it_is_cut(name: str, step: int) -> None:
     assert framing.reusable is reusable
 
 
-def test_without_a_length_the_end_of_the_connection_is_the_end_of_the_answer() -> None:
+def test_answer_without_length_ends_with_connection() -> None:
     parts: list[bytes] = []
     framing = Framing(parts.append)
     framing.feed(HEAD + b"\r\nhel")
@@ -57,14 +57,14 @@ def test_without_a_length_the_end_of_the_connection_is_the_end_of_the_answer() -
     assert (framing.complete, framing.reusable, b"".join(parts)) == (True, False, b"hello")
 
 
-def test_a_stated_length_cut_short_is_no_answer() -> None:
+def test_answer_shorter_than_its_length_is_incomplete() -> None:
     framing = Framing(lambda _: None)
     framing.feed(HEAD + b"Content-Length: 5\r\n\r\nhel")
     framing.close()
     assert not framing.complete
 
 
-def test_bytes_after_the_answer_make_the_connection_unfit_for_another() -> None:
+def test_connection_with_extra_bytes_is_not_reused() -> None:
     framing = Framing(lambda _: None)
     framing.feed(HEAD + b"Content-Length: 2\r\n\r\nokHTTP/1.1 200")
     assert framing.complete
@@ -81,6 +81,6 @@ def test_bytes_after_the_answer_make_the_connection_unfit_for_another() -> None:
         b"HTTP/1.1 200 OK\r\n" + b"a" * 70_000,
     ],
 )
-def test_what_is_not_http_is_refused(raw: bytes) -> None:
+def test_bytes_that_are_not_http_are_refused(raw: bytes) -> None:
     with pytest.raises(Garbled):
         Framing(lambda _: None).feed(raw)

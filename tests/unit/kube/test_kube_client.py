@@ -52,7 +52,7 @@ async def ok(request: Request) -> None:
     await request.answer(200, meta())
 
 
-async def test_a_create_asks_for_metadata_alone_and_returns_it() -> None:
+async def test_create_asks_for_and_returns_metadata() -> None:
     async def handler(request: Request) -> None:
         await request.answer(201, meta("p", "u1", 7, labels={"a": "b"}))
 
@@ -68,7 +68,7 @@ async def test_a_create_asks_for_metadata_alone_and_returns_it() -> None:
     assert request.target.endswith("timeout=5s")
 
 
-async def test_connections_are_kept_and_no_more_than_needed_are_opened() -> None:
+async def test_connections_are_reused_before_new_ones_open() -> None:
     async with fake_api(ok) as api, client(api) as c:
         for _ in range(10):
             await c.create(PODS, b"{}")
@@ -77,7 +77,7 @@ async def test_connections_are_kept_and_no_more_than_needed_are_opened() -> None
         assert api.connections <= 20
 
 
-async def test_a_kept_connection_that_the_server_closed_is_not_used_again() -> None:
+async def test_connection_closed_by_server_is_not_reused() -> None:
     async with fake_api(ok) as api, client(api) as c:
         await c.create(PODS, b"{}")
         await api.requests[0].reset()
@@ -86,13 +86,13 @@ async def test_a_kept_connection_that_the_server_closed_is_not_used_again() -> N
     assert len(api.requests) == 2
 
 
-async def test_a_reset_is_tried_again() -> None:
+async def test_request_is_retried_after_connection_reset() -> None:
     async with fake_api(failing_first(2, Request.reset)) as api, client(api) as c:
         assert (await c.create(PODS, b"{}")).uid == "u1"
     assert len(api.requests) == 3
 
 
-async def test_a_server_that_stays_away_is_an_error_that_says_so(
+async def test_unreachable_server_is_an_explained_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "_FIRST_PAUSE", 0.001)
@@ -104,7 +104,7 @@ async def test_a_server_that_stays_away_is_an_error_that_says_so(
     assert len(api.requests) == 5
 
 
-async def test_throttled_it_waits_as_asked_and_lets_fewer_fly() -> None:
+async def test_throttled_client_waits_and_lowers_its_limit() -> None:
     async def refuse(request: Request) -> None:
         await request.status(429, "TooManyRequests", Retry_After="1")
 
@@ -119,7 +119,7 @@ async def test_throttled_it_waits_as_asked_and_lets_fewer_fly() -> None:
     assert seen == [("POST", 429), ("POST", 201)]
 
 
-async def test_a_refusal_carries_the_servers_words_and_the_fields() -> None:
+async def test_refused_request_raises_message_and_fields_of_server() -> None:
     async def handler(request: Request) -> None:
         causes = [{"reason": "FieldValueRequired", "message": "Required", "field": "spec.x"}]
         said = {"code": 422, "reason": "Invalid", "message": "bad", "details": {"causes": causes}}
@@ -134,7 +134,7 @@ async def test_a_refusal_carries_the_servers_words_and_the_fields() -> None:
     assert len(api.requests) == 1
 
 
-async def test_an_answer_that_is_no_status_is_quoted_briefly() -> None:
+async def test_error_quotes_unknown_answer_briefly() -> None:
     async def handler(request: Request) -> None:
         await request.answer(502, b"<html>" + b"x" * 1000)
 
@@ -152,7 +152,7 @@ async def test_an_answer_that_is_no_status_is_quoted_briefly() -> None:
         "the UID in the precondition (a) does not match the UID in record (b).",
     ],
 )
-async def test_deleting_what_has_been_replaced_is_done_already(said: str) -> None:
+async def test_delete_of_replaced_object_succeeds(said: str) -> None:
     async def handler(request: Request) -> None:
         await request.status(409, "Conflict", said)
 
@@ -165,7 +165,7 @@ async def test_deleting_what_has_been_replaced_is_done_already(said: str) -> Non
             await c.delete(f"{PODS}/p")
 
 
-async def test_deleting_what_is_gone_is_done_already() -> None:
+async def test_delete_of_missing_object_succeeds() -> None:
     async def handler(request: Request) -> None:
         await request.status(404, "NotFound")
 
@@ -174,7 +174,7 @@ async def test_deleting_what_is_gone_is_done_already() -> None:
     assert api.requests[0].json()["gracePeriodSeconds"] == 0
 
 
-async def test_any_other_conflict_of_a_delete_is_told() -> None:
+async def test_delete_raises_any_other_conflict() -> None:
     async def handler(request: Request) -> None:
         await request.status(409, "Conflict", "object was modified")
 
@@ -184,7 +184,7 @@ async def test_any_other_conflict_of_a_delete_is_told() -> None:
     assert caught.value.conflict
 
 
-async def test_no_write_leaves_without_the_lease() -> None:
+async def test_write_without_lease_is_not_sent() -> None:
     def guard() -> None:
         raise NotLeading("too late")
 
@@ -203,7 +203,7 @@ async def test_no_write_leaves_without_the_lease() -> None:
     assert [r.verb for r in api.requests] == ["GET", "PUT"]
 
 
-async def test_a_lease_lost_while_waiting_for_a_turn_stops_the_write() -> None:
+async def test_lease_lost_in_queue_stops_the_write() -> None:
     leading = True
     turn = asyncio.Event()
 
@@ -227,7 +227,7 @@ async def test_a_lease_lost_while_waiting_for_a_turn_stops_the_write() -> None:
     assert len(api.requests) == 1
 
 
-async def test_a_lease_lost_while_connecting_stops_the_write(
+async def test_lease_lost_while_connecting_stops_the_write(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     leading = True
@@ -250,7 +250,7 @@ async def test_a_lease_lost_while_connecting_stops_the_write(
     assert (api.connections, api.requests) == (1, [])
 
 
-async def test_what_a_server_does_not_take_in_time_never_reaches_it(
+async def test_request_not_accepted_in_time_is_never_delivered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The kernel holds it and would deliver it when the network is whole again, and another leads."""
@@ -272,7 +272,7 @@ def _read_to_the_end(connection: socket.socket) -> None:
         pass
 
 
-async def test_a_server_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_request_without_answer_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "WRITE_TIMEOUT", 0.05)
     async with fake_api(Request.hang) as api, client(api) as c:
         with pytest.raises(ApiError) as caught:
@@ -283,7 +283,7 @@ async def test_a_server_that_does_not_answer_is_given_up(monkeypatch: pytest.Mon
     assert len(api.requests) == 1
 
 
-async def test_a_garbled_answer_is_an_api_error() -> None:
+async def test_garbled_answer_is_an_api_error() -> None:
     async def garbled(request: Request) -> None:
         request.writer.write(b"what?\r\n\r\n")
         await request.writer.drain()
@@ -297,7 +297,7 @@ async def test_a_garbled_answer_is_an_api_error() -> None:
                 await c.create(PODS, b"{}")
 
 
-async def test_a_cancelled_request_does_not_leave_its_answer_to_the_next() -> None:
+async def test_answer_to_cancelled_request_is_discarded() -> None:
     async def handler(request: Request) -> None:
         if request.path.endswith("slow"):
             await asyncio.sleep(0.05)
@@ -312,7 +312,7 @@ async def test_a_cancelled_request_does_not_leave_its_answer_to_the_next() -> No
         assert (await c.patch(f"{PODS}/again", b"{}")).name == "again"
 
 
-async def test_a_path_cannot_smuggle_in_another_request() -> None:
+async def test_path_cannot_contain_another_request() -> None:
     async with fake_api(ok) as api, client(api) as c:
         for path in ("/a b", "/a\r\nHost: x", "/a\n"):
             with pytest.raises(ValueError, match="not a request path"):
@@ -320,7 +320,7 @@ async def test_a_path_cannot_smuggle_in_another_request() -> None:
     assert api.requests == []
 
 
-async def test_a_stream_yields_lines_however_they_are_cut() -> None:
+async def test_stream_yields_whole_lines_for_any_chunking() -> None:
     lines = [json.dumps({"n": n, "pad": "x" * (n * 37 % 5000)}).encode() for n in range(300)]
 
     async def handler(request: Request) -> None:
@@ -336,7 +336,7 @@ async def test_a_stream_yields_lines_however_they_are_cut() -> None:
     assert api.requests[0].target == f"{PODS}?watch=true"
 
 
-async def test_a_slow_consumer_holds_back_the_server_and_misses_nothing() -> None:
+async def test_slow_consumer_pauses_server_and_misses_nothing() -> None:
     count, line = 3000, b"x" * 5000
 
     async def handler(request: Request) -> None:
@@ -355,7 +355,7 @@ async def test_a_slow_consumer_holds_back_the_server_and_misses_nothing() -> Non
     assert seen == count
 
 
-async def test_a_silent_stream_ends() -> None:
+async def test_silent_stream_ends_with_timeout() -> None:
     async def handler(request: Request) -> None:
         await request.start_stream()
         await request.send_line({"n": 1})
@@ -369,7 +369,7 @@ async def test_a_silent_stream_ends() -> None:
     assert caught.value.timed_out
 
 
-async def test_a_stream_cut_off_is_told_from_one_that_ended() -> None:
+async def test_stream_cut_off_raises_an_error() -> None:
     async def handler(request: Request) -> None:
         await request.start_stream()
         await request.send_line({"n": 1})
@@ -381,7 +381,7 @@ async def test_a_stream_cut_off_is_told_from_one_that_ended() -> None:
     assert caught.value.status == 0
 
 
-async def test_a_refused_stream_is_the_servers_error() -> None:
+async def test_refused_stream_raises_error_of_server() -> None:
     async def handler(request: Request) -> None:
         await request.status(410, "Expired", "too old")
 

@@ -34,18 +34,18 @@ async def cluster(**pods: Any) -> AsyncIterator[tuple[FakeApi, Client]]:
 @pytest.mark.parametrize(
     ("answer", "found"), [(GROUPED, "scheduling.k8s.io/v1alpha2"), (DROPPED, None)]
 )
-async def test_the_group_must_be_kept_not_only_served(answer: Any, found: str | None) -> None:
+async def test_pod_group_version_must_keep_the_gang_policy(answer: Any, found: str | None) -> None:
     async with cluster(alpha=answer) as (_, client):
         assert await find_group_version(client, namespaces=("alpha", "beta")) == found
 
 
-async def test_a_namespace_that_refuses_the_probe_is_passed_by() -> None:
+async def test_namespace_that_refuses_the_probe_is_skipped() -> None:
     async with cluster(beta=GROUPED) as (api, client):
         assert await find_group_version(client, namespaces=("alpha", "beta"))
     asked = [each.path.split("/")[4] for each in api.requests if each.verb == "POST"]
     assert asked == ["alpha", "beta"]
 
 
-async def test_where_every_namespace_refuses_it_gangs_are_not_native() -> None:
+async def test_gangs_are_not_native_if_all_probes_fail() -> None:
     async with cluster() as (_, client):
         assert await find_group_version(client, namespaces=("alpha",)) is None

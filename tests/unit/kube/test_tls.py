@@ -55,7 +55,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     return issue(tmp_path_factory.mktemp("tls"))
 
 
-async def test_every_line_arrives_in_order_however_the_server_writes_it(
+async def test_tls_stream_yields_lines_in_order(
     certificates: Certificates,
 ) -> None:
     lines = [b"%d:" % number + b"x" * (number * 37 % 9000) for number in range(300)]
@@ -65,7 +65,7 @@ async def test_every_line_arrives_in_order_however_the_server_writes_it(
         assert [line async for line in stream.lines()] == lines
 
 
-async def test_a_server_that_hangs_up_is_an_error_after_what_it_said(
+async def test_tls_hangup_raises_after_received_lines(
     certificates: Certificates,
 ) -> None:
     async with (
@@ -78,7 +78,7 @@ async def test_a_server_that_hangs_up_is_an_error_after_what_it_said(
             await anext(lines)
 
 
-async def test_a_certificate_of_an_unknown_ca_is_refused(
+async def test_certificate_of_unknown_ca_is_refused(
     certificates: Certificates, tmp_path: Path
 ) -> None:
     stranger = issue(tmp_path)

@@ -24,7 +24,7 @@ def refusal(
     return found.reason, found.message
 
 
-def test_the_default_runtime_and_the_class_that_states_the_type_are_found() -> None:
+def test_job_without_runtime_gets_default_and_matching_class() -> None:
     other = accelerator_class("other", accelerator_type="h200")
     found = resolve(job(), runtimes=[runtime("x"), runtime()], classes=[other, accelerator_class()])
     assert not isinstance(found, Refusal)
@@ -35,7 +35,7 @@ def test_the_default_runtime_and_the_class_that_states_the_type_are_found() -> N
     assert (found.image, found.devices_per_node, found.watts_per_node) == ("trainer:1", 8, 4000.0)
 
 
-def test_a_runtime_is_found_by_its_name() -> None:
+def test_runtime_is_found_by_its_name() -> None:
     found = resolve(
         job(runtime="torch"), runtimes=[runtime(), runtime("torch")], classes=[accelerator_class()]
     )
@@ -43,7 +43,7 @@ def test_a_runtime_is_found_by_its_name() -> None:
     assert found.runtime.metadata.name == "torch"
 
 
-def test_an_unknown_class_is_named_with_those_that_exist() -> None:
+def test_unknown_class_is_refused_with_existing_ones() -> None:
     classes = [accelerator_class("b", accelerator_type="h200"), accelerator_class("a")]
     reason, message = refusal(
         job(accelerator_type="tpu"), classes=[*classes, accelerator_class("c")]
@@ -109,13 +109,13 @@ def test_an_unknown_class_is_named_with_those_that_exist() -> None:
         ),
     ],
 )
-def test_what_cannot_be_yet_is_said(
+def test_refusal_names_reason_and_field(
     given: StargateJob, runtimes: list[StargateRuntime], reason: str, message: str
 ) -> None:
     assert refusal(given, runtimes=runtimes) == (reason, message)
 
 
-def test_one_s_own_default_runtime_and_class_go_before_those_that_an_install_brought() -> None:
+def test_own_runtime_and_class_precede_installed_ones() -> None:
     found = resolve(
         job(),
         runtimes=[brought(runtime()), runtime("mine", is_default=True)],
@@ -125,7 +125,7 @@ def test_one_s_own_default_runtime_and_class_go_before_those_that_an_install_bro
     assert (found.runtime.metadata.name, found.accelerator.metadata.name) == ("mine", "mine")
 
 
-def test_two_of_one_s_own_are_ambiguous_whatever_an_install_brought() -> None:
+def test_two_own_default_runtimes_are_ambiguous_despite_installed_ones() -> None:
     own = [runtime("a", is_default=True), runtime("b", is_default=True)]
     _, message = refusal(job(), runtimes=[*own, brought(runtime())])
     assert message.endswith("spec.isDefault: a, b")
@@ -137,40 +137,40 @@ def test_two_classes_of_one_type_are_ambiguous() -> None:
     assert message.endswith("'stargate_silicon_v2': a, b")
 
 
-def test_gpu_equivalents_that_do_not_divide_are_a_condition() -> None:
+def test_indivisible_gpu_equivalents_are_refused() -> None:
     reason, message = refusal(job(), classes=[accelerator_class(gpu_equivalents_per_device=3)])
     assert reason == "GpuEquivalentsDoNotDivide"
     assert "8 is not a multiple of 3" in message
 
 
-def test_devices_are_gpu_equivalents_by_those_of_a_device() -> None:
+def test_devices_are_gpu_equivalents_divided_by_device_share() -> None:
     found = blueprint(job(), class_=accelerator_class(gpu_equivalents_per_device=4))
     assert found.devices_per_node == 2
     wide = ResourceAllocation(nodes=1, gpu_equivalents_per_node=4096, memory_gb_per_node=1)
     assert blueprint(job(resource_allocation=wide)).devices_per_node == 4096
 
 
-def test_of_many_only_ten_are_named() -> None:
+def test_refusal_names_at_most_ten_classes() -> None:
     many = [accelerator_class(f"c{n}", accelerator_type=f"type-{n:02}") for n in range(15)]
     _, message = refusal(job(accelerator_type="tpu"), classes=many)
     assert message.endswith("type-09 and 5 more")
 
 
 @pytest.mark.parametrize("account", ["default", "data"])
-def test_an_allowed_service_account_is_no_refusal(account: str) -> None:
+def test_allowed_service_account_is_accepted(account: str) -> None:
     given = job(template=WorkerTemplate(service_account_name=account))
     blueprint(given, runtime_=runtime(allowed_service_accounts=["data"]))
 
 
-def test_checkpoints_go_under_the_runtime_s_prefix_by_namespace_name_and_uid() -> None:
+def test_checkpoints_default_to_runtime_prefix_and_job_identity() -> None:
     assert blueprint(job()).checkpoint_base == "s3://bucket/checkpoints/team-a/train-8d2b5c1e"
 
 
-def test_or_where_the_job_says() -> None:
+def test_checkpoint_uri_of_job_replaces_runtime_prefix() -> None:
     assert blueprint(job(checkpoint_uri="gs://mine/here/")).checkpoint_base == "gs://mine/here"
 
 
-def test_an_edit_gives_another_identity() -> None:
+def test_identity_contains_name_uid_and_generation() -> None:
     found = blueprint(job())
     assert (found.runtime_id, found.class_id) == (
         "default/runtime-uid/1",

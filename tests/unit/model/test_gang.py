@@ -9,7 +9,7 @@ from stargate_operator.model.gang_index import GangIndex, observe_gang
 from tests.kit.builders import NAMESPACE, NOW, GivenPod, at, gang, pod, starting_gang, without
 
 
-def test_an_empty_gang_misses_all_ranks() -> None:
+def test_empty_gang_misses_all_ranks() -> None:
     found, previous_pods = observe_gang([], namespace=NAMESPACE, attempt=1, world_size=3)
     assert (found.created, found.missing_ranks, found.alive) == (0, (0, 1, 2), 0)
     assert (previous_pods.alive, previous_pods.failed, previous_pods.succeeded) == ((), (), ())
@@ -22,7 +22,7 @@ def test_ranks_being_created_are_absent_but_not_missing() -> None:
     assert (found.absent_ranks, found.missing_ranks) == ((1, 2, 3), (2, 3))
 
 
-def test_every_pod_is_counted_by_how_far_it_is() -> None:
+def test_pods_are_counted_by_their_progress() -> None:
     pods = [
         pod(0),
         pod(1).scheduled(),
@@ -37,7 +37,7 @@ def test_every_pod_is_counted_by_how_far_it_is() -> None:
     assert {each.rank for each in found.live_pods} == {0, 1, 2, 3}
 
 
-def test_pods_of_other_attempts_remain() -> None:
+def test_pods_of_other_attempts_are_previous_pods() -> None:
     old = [pod(0).running(), pod(1).failed(), pod(2).succeeded()]
     found, previous_pods = observe_gang(
         [*old, pod(0, attempt=2)], namespace=NAMESPACE, attempt=2, world_size=3
@@ -52,7 +52,7 @@ def test_pods_of_other_attempts_remain() -> None:
 @pytest.mark.parametrize(
     "odd", [pod(4), pod(99), pod(-1), pod(0).but(name="copy", uid="copy")], ids=lambda p: p.rank
 )
-def test_what_claims_a_rank_that_is_none_or_taken_is_not_in_the_gang(odd: GivenPod) -> None:
+def test_pod_with_invalid_or_taken_rank_is_excluded(odd: GivenPod) -> None:
     found, previous_pods = observe_gang(
         [*starting_gang(4), odd], namespace=NAMESPACE, attempt=1, world_size=4
     )
@@ -63,7 +63,7 @@ def test_what_claims_a_rank_that_is_none_or_taken_is_not_in_the_gang(odd: GivenP
 @pytest.mark.parametrize(
     ("scheduled", "partly", "whole"), [(0, False, False), (3, True, False), (4, False, True)]
 )
-def test_partly_scheduled_is_neither_none_nor_all(
+def test_partly_scheduled_means_neither_none_nor_all(
     scheduled: int, partly: bool, whole: bool
 ) -> None:
     pods = starting_gang(4, *(pod(rank).scheduled() for rank in range(scheduled)))
@@ -71,13 +71,13 @@ def test_partly_scheduled_is_neither_none_nor_all(
     assert (found.partly_scheduled, found.all_scheduled) == (partly, whole)
 
 
-def test_the_last_rank_that_got_a_node_is_remembered() -> None:
+def test_gang_remembers_latest_scheduling_time() -> None:
     pods = [pod(0).scheduled(-20), pod(1).scheduled(-5), pod(2)]
     found, _ = observe_gang(pods, namespace=NAMESPACE, attempt=1, world_size=3)
     assert found.last_scheduled_at == at(-5).timestamp()
 
 
-def test_it_is_short_of_nodes_once_the_scheduler_says_so() -> None:
+def test_gang_is_short_of_nodes_when_scheduler_says_so() -> None:
     assert not observe_gang(starting_gang(4), namespace=NAMESPACE, attempt=1, world_size=4)[
         0
     ].short_of_nodes
@@ -101,12 +101,12 @@ def test_it_is_short_of_nodes_once_the_scheduler_says_so() -> None:
         ("CreateContainerConfigError", True),
     ],
 )
-def test_a_container_that_cannot_start_is_told_from_one_that_will(reason: str, stuck: bool) -> None:
+def test_unstartable_container_differs_from_starting_one(reason: str, stuck: bool) -> None:
     found, _ = observe_gang([pod(0).waiting(reason)], namespace=NAMESPACE, attempt=1, world_size=1)
     assert (found.waiting is not None) is stuck
 
 
-def test_it_runs_when_every_rank_runs_or_has_succeeded() -> None:
+def test_gang_runs_when_all_ranks_run_or_succeeded() -> None:
     assert observe_gang(gang(4, pod(1).succeeded()), namespace=NAMESPACE, attempt=1, world_size=4)[
         0
     ].all_running
@@ -118,13 +118,13 @@ def test_it_runs_when_every_rank_runs_or_has_succeeded() -> None:
     ].all_running
 
 
-def test_five_thousand_pods_are_mustered_in_a_moment() -> None:
+def test_gang_of_five_thousand_is_indexed_quickly() -> None:
     found, _ = observe_gang(gang(5000), namespace=NAMESPACE, attempt=1, world_size=5000)
     assert found.all_running
     assert NOW.timestamp() > found.last_scheduled_at > 0
 
 
-def test_a_pod_that_is_relabelled_and_back_leaves_no_ghost() -> None:
+def test_pod_relabelled_and_back_is_counted_once() -> None:
     gang_index, one = GangIndex(world_size=4), pod(1).running()
     relabelled = one.but(rank=3)
     for old, new in ((None, one), (one, relabelled), (relabelled, one), (one, None)):
@@ -133,7 +133,7 @@ def test_a_pod_that_is_relabelled_and_back_leaves_no_ghost() -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_a_roll_kept_up_to_date_is_the_roll_made_anew(seed: int) -> None:
+def test_updated_index_equals_new_index(seed: int) -> None:
     dice, gang_index, pods = Random(seed), GangIndex(world_size=3), dict[str, GivenPod]()
     for _ in range(200):
         before = pod(dice.randrange(4), attempt=dice.choice([1, 2]))

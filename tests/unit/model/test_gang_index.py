@@ -35,7 +35,7 @@ def counts(found: tuple[Gang, PreviousPods]) -> object:
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_after_any_changes_it_is_what_a_fresh_muster_would_find(seed: int) -> None:
+def test_index_after_random_changes_equals_new_index(seed: int) -> None:
     dice, gang_index, standing = (
         random.Random(seed),
         GangIndex(world_size=SIZE),
@@ -54,7 +54,7 @@ def test_after_any_changes_it_is_what_a_fresh_muster_would_find(seed: int) -> No
         )
 
 
-def test_only_what_changes_a_decision_is_urgent() -> None:
+def test_only_changes_that_affect_decisions_are_urgent() -> None:
     gang_index = GangIndex(world_size=2)
     one, two = pod(0), pod(1)
     assert not gang_index.take(None, one)
@@ -66,14 +66,14 @@ def test_only_what_changes_a_decision_is_urgent() -> None:
     assert gang_index.take(one.running(), None), "the last live pod of the attempt has gone"
 
 
-def test_a_size_that_becomes_known_later_is_applied() -> None:
+def test_size_known_later_is_applied_to_all_pods() -> None:
     gang_index = GangIndex([pod(0), pod(7)])
     gang, previous_pods = gang_index.gang(namespace=NAMESPACE, attempt=1, world_size=4)
     assert gang.created == 1
     assert [each.rank for each in previous_pods.alive] == [7]
 
 
-def test_a_pod_that_somebody_else_labelled_as_ours_is_none_of_ours() -> None:
+def test_pod_with_our_labels_but_other_owner_is_excluded() -> None:
     stranger = pod(0).but(owner_uid="someone-else")
     gang, previous_pods = GangIndex([stranger], world_size=1).gang(
         namespace=NAMESPACE, attempt=1, world_size=1
@@ -83,7 +83,7 @@ def test_a_pod_that_somebody_else_labelled_as_ours_is_none_of_ours() -> None:
 
 
 @pytest.mark.parametrize("genuine_first", [True, False])
-def test_a_pod_in_another_namespace_is_none_of_the_gang_whatever_it_says_of_itself(
+def test_pod_in_other_namespace_is_excluded_despite_its_labels(
     genuine_first: bool,
 ) -> None:
     genuine, forged = pod(0).running(), pod(0).failed().but(namespace="team-b", uid="forged")

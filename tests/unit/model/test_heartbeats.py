@@ -9,44 +9,44 @@ from tests.kit.builders import at, heartbeats
 INTERVAL = 10.0
 
 
-def test_nobody_who_never_spoke_fell_silent() -> None:
+def test_rank_that_never_reported_is_not_silent() -> None:
     assert heartbeats().last_heard is None
     assert heartbeats((2, -5)).first_silent(INTERVAL) == [2]
 
 
-def test_whoever_missed_its_time_while_others_were_heard_was_first() -> None:
+def test_rank_overdue_while_others_reported_was_first_silent() -> None:
     heard = heartbeats((0, -60), (1, -59), (2, -58), (0, -31), (1, -30), (1, -20), (0, -21))
     assert heard.first_silent(INTERVAL) == [2]
 
 
-def test_ranks_that_fell_silent_within_an_interval_cannot_be_told_apart() -> None:
+def test_ranks_silent_within_one_interval_are_all_suspected() -> None:
     heard = heartbeats((0, -50), (1, -46), (2, -42))
     assert heard.first_silent(INTERVAL) == [0, 1, 2]
 
 
-def test_of_these_the_one_that_got_less_far_stopped_first() -> None:
+def test_among_suspects_the_lowest_step_stopped_first() -> None:
     heard = heartbeats((0, -50, 131), (1, -46, 120), (2, -42, 131))
     assert heard.first_silent(INTERVAL) == [1]
     assert heard.steps([1]) == (120, 120)
     assert heard.steps([0, 1, 2]) == (120, 131)
 
 
-def test_how_far_they_got_counts_only_where_all_say_it() -> None:
+def test_steps_count_only_if_all_suspects_report_them() -> None:
     assert heartbeats((0, -50), (1, -46, 120)).first_silent(INTERVAL) == [0, 1]
 
 
-def test_a_rank_that_reports_seldom_is_not_taken_for_silent() -> None:
+def test_rank_with_long_interval_is_not_silent() -> None:
     epochs = [(0, -180.0), (0, -120.0), (0, -60.0)]
     others = [(1, -1.0 * second) for second in range(170, 40, -10)]
     heard = heartbeats(*sorted([*epochs, *others], key=lambda beat: beat[1]))
     assert heard.first_silent(INTERVAL) == [0, 1]
 
 
-def test_the_last_report_of_any_rank_breaks_the_silence() -> None:
+def test_report_of_any_rank_ends_silence() -> None:
     assert heartbeats((0, -50), (3, -7)).last_heard == at(-7)
 
 
-def test_five_thousand_ranks_take_some_kilobytes() -> None:
+def test_heartbeats_of_five_thousand_ranks_take_kilobytes() -> None:
     tracemalloc.start()
     heard = Heartbeats()
     for rank in range(5000):

@@ -13,11 +13,11 @@ from stargate_operator.model.ranks import interval_string
         ([1, 2, 5, 7, 8, 9], "1-2,5 and 3 more"),
     ],
 )
-def test_ranks_are_named_in_intervals_a_few_at_most(ranks: list[int], words: str) -> None:
+def test_ranks_become_a_few_intervals(ranks: list[int], words: str) -> None:
     assert interval_string(ranks, at_most=2) == words
 
 
-def test_however_many_they_are_they_fit_a_line() -> None:
+def test_interval_string_of_many_ranks_fits_a_line() -> None:
     words = interval_string(range(0, 99_999, 2))
     assert words.startswith("0,2,4")
     assert len(words) < 80

@@ -19,12 +19,12 @@ def test_rank_0_reports_every_second() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2, 10, 990, 991, 5000, 99_999])
-def test_a_gang_makes_at_most_100_requests_a_second(size: int) -> None:
+def test_gang_makes_at_most_100_requests_per_second(size: int) -> None:
     assert (size - 1) / interval_seconds(size) + 1 <= 100.000001
     assert interval_seconds(size) >= 10
 
 
-def test_a_gang_that_starts_at_once_comes_to_report_evenly() -> None:
+def test_ranks_started_together_spread_their_reports_evenly() -> None:
     size, start = 5000, 1000.0
     first = [start + asked(rank, size, start) for rank in range(1, size)]
     second = [now + asked(rank, size, now) for rank, now in enumerate(first, start=1)]
@@ -34,7 +34,7 @@ def test_a_gang_that_starts_at_once_comes_to_report_evenly() -> None:
     assert max(in_each_second) <= 101
 
 
-def test_a_rank_keeps_to_its_slot_whether_early_or_late() -> None:
+def test_early_or_late_rank_returns_to_its_slot() -> None:
     interval = interval_seconds(5000)
     now = 1000 + asked(17, 5000, 1000)
     moments = [now]
@@ -44,14 +44,14 @@ def test_a_rank_keeps_to_its_slot_whether_early_or_late() -> None:
         assert next_ - one == pytest.approx(interval, abs=1.3)
 
 
-def test_jobs_are_offset_against_each_other() -> None:
+def test_jobs_have_different_report_offsets() -> None:
     assert asked(1, 4, 0, job="a") != asked(1, 4, 0, job="b")
 
 
 @pytest.mark.parametrize(
     ("size", "timeout", "interval"), [(2, None, 10), (2, 600, 10), (2, 6, 2), (5000, 152, 50.5)]
 )
-def test_every_rank_has_its_turn_before_it_is_missed(
+def test_every_rank_reports_before_it_is_overdue(
     size: int, timeout: float | None, interval: float
 ) -> None:
     found = interval_seconds(size, timeout)
@@ -61,7 +61,7 @@ def test_every_rank_has_its_turn_before_it_is_missed(
 
 
 @pytest.mark.parametrize("timeout", [1, 5, 60, 152, 3031])
-def test_the_largest_gang_that_admission_lets_in_can_report_in_time(timeout: int) -> None:
+def test_largest_admitted_gang_can_report_in_time(timeout: int) -> None:
     size = timeout * NODES_PER_TIMEOUT_SECOND
     assert longest_wait(size, timeout) <= timeout * 0.55
 

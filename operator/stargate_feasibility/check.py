@@ -10,7 +10,7 @@ from stargate_feasibility.reasons import Reason, Reasons
 from stargate_feasibility.resolution import Refusal, existing, resolve
 from stargate_feasibility.verdict import best, judge, told_supply
 from stargate_types import AcceleratorClass, ComputeBlock, StargateJob, StargateRuntime
-from stargate_types.job import Placement
+from stargate_types.job_policies import Placement
 
 
 def check(

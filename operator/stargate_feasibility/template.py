@@ -11,16 +11,9 @@ from itertools import chain
 from typing import Literal, TypeVar
 
 from stargate_types import StargateJob, StargateRuntime
-from stargate_types.job import WorkerTemplate
-from stargate_types.podparts import (
-    EnvFromSource,
-    EnvVar,
-    InitContainer,
-    ObjectReference,
-    RuntimeVolume,
-    Volume,
-    VolumeMount,
-)
+from stargate_types.pod_environment import EnvFromSource, EnvVar, ObjectReference
+from stargate_types.podparts import InitContainer, RuntimeVolume, Volume, VolumeMount
+from stargate_types.worker_template import WorkerTemplate
 
 DEFAULT_SERVICE_ACCOUNT = "default"
 DEFAULT_GRACE_SECONDS = 30

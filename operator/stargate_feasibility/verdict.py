@@ -11,7 +11,7 @@ from stargate_feasibility.reasons import Reason, Reasons
 from stargate_feasibility.resolution import listed
 from stargate_feasibility.supply import Groups, Supply, workers_on
 from stargate_types import ComputeBlock
-from stargate_types.job import Placement
+from stargate_types.job_policies import Placement
 
 _NODES = "spec.resourceAllocation.nodes"
 _LATENCY = "spec.scheduling.placement.maxLatencyMs"

@@ -5,8 +5,8 @@ from typing import Annotated
 from pydantic import Field
 
 from stargate_types.base import DeviceCount, Model, ObjectMeta, Rule, text
-from stargate_types.job import AcceleratorType
-from stargate_types.podparts import LabelKey, LabelValue, Toleration
+from stargate_types.podparts import Toleration
+from stargate_types.strings import AcceleratorType, LabelKey, LabelValue
 
 ResourceName = Annotated[
     str,

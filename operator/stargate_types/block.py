@@ -5,8 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from stargate_types.base import Model, ObjectMeta, Time
-from stargate_types.job import AcceleratorType
-from stargate_types.podparts import LabelKey, LabelValue
+from stargate_types.strings import AcceleratorType, LabelKey, LabelValue
 
 MAX_GROUPS = 64
 """Groups of equal nodes in a status, at most; more varied nodes are grouped more coarsely."""

@@ -1,47 +1,27 @@
 """StargateJob: one training job, one gang of workers."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
-from stargate_types.base import Model, ObjectMeta, Quantity, Rule, text
-from stargate_types.podparts import (
-    EnvFromSource,
-    EnvVar,
-    ImageName,
-    InitContainer,
-    LabelKey,
-    LabelValue,
-    ObjectName,
-    ObjectReference,
-    Volume,
-    VolumeMount,
-    Words,
+from stargate_types.base import Model, ObjectMeta, Rule
+from stargate_types.job_policies import (
+    CheckpointPolicy,
+    Hang,
+    Placement,
+    Rendezvous,
+    RestartPolicy,
+    Scheduling,
 )
 from stargate_types.status import AttemptStatus, StargateJobStatus
-
-Uri = Annotated[
-    str,
-    text(
-        r"^[A-Za-z][A-Za-z0-9+._-]*://\S+$",
-        "must be a URI without white space, such as s3://bucket/folder",
-        max_length=2048,
-    ),
-]
-AcceleratorType = Annotated[
-    str,
-    text(
-        "^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$",
-        "must be letters, digits, '.', '_' and '-', starting and ending with a letter or digit,"
-        " such as stargate_silicon_v2",
-        max_length=63,
-    ),
-]
-Title = Annotated[
-    str,
-    text(r"^\S(.*\S)?$", "must be one line without white space at its ends", max_length=253),
-]
-Seconds = Annotated[int, Field(ge=0, le=315_360_000)]
+from stargate_types.strings import (
+    AcceleratorType,
+    ObjectName,
+    Seconds,
+    Title,
+    Uri,
+)
+from stargate_types.worker_template import WorkerTemplate
 
 NODES_PER_TIMEOUT_SECOND = 33
 """Most ranks for each second of a hang timeout; a larger gang could not report in time."""
@@ -68,196 +48,6 @@ class ResourceAllocation(Model):
         ge=1,
         le=1_048_576,
         description="Memory of each worker in decimal gigabytes (10^9 bytes): request and limit.",
-    )
-
-
-class WorkerTemplate(Model):
-    """What a job may say of its worker pods beyond the article's fields: an allow-list."""
-
-    image: ImageName | None = Field(
-        default=None, description="Image of the worker. The runtime's image by default."
-    )
-    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = Field(
-        default=None, description="When the image is pulled. The runtime's policy by default."
-    )
-    image_pull_secrets: Annotated[list[ObjectReference], Field(max_length=16)] | None = Field(
-        default=None,
-        description="Secrets of the job's namespace for pulling images.",
-        json_schema_extra={"key": "name"},
-    )
-    command: Words | None = Field(
-        default=None, description="Entry point of the worker. The runtime's by default."
-    )
-    args: Words | None = Field(
-        default=None, description="Arguments of the entry point. The runtime's by default."
-    )
-    env: Annotated[list[EnvVar], Field(max_length=256)] | None = Field(
-        default=None,
-        description="Environment variables, added to the runtime's. Where both set a name, this value"
-        " wins.",
-        json_schema_extra={"key": "name"},
-    )
-    env_from: Annotated[list[EnvFromSource], Field(max_length=16)] | None = Field(
-        default=None, description="ConfigMaps and Secrets whose keys become environment variables."
-    )
-    cpu: Quantity | None = Field(
-        default=None, description="CPU of each worker: request and limit. The runtime's by default."
-    )
-    ephemeral_storage: Quantity | None = Field(
-        default=None,
-        description="Scratch space of each worker: request and limit. The runtime's by default.",
-    )
-    volumes: Annotated[list[Volume], Field(max_length=32)] | None = Field(
-        default=None,
-        description="Volumes, added to the runtime's.",
-        json_schema_extra={"key": "name"},
-    )
-    volume_mounts: Annotated[list[VolumeMount], Field(max_length=32)] | None = Field(
-        default=None,
-        description="Where the volumes are mounted in the worker.",
-        json_schema_extra={"key": "mountPath"},
-    )
-    labels: Annotated[dict[LabelKey, LabelValue], Field(max_length=32)] | None = Field(
-        default=None, description="Labels added to the worker pods."
-    )
-    annotations: (
-        Annotated[dict[LabelKey, Annotated[str, Field(max_length=4096)]], Field(max_length=32)]
-        | None
-    ) = Field(default=None, description="Annotations added to the worker pods.")
-    init_containers: Annotated[list[InitContainer], Field(max_length=8)] | None = Field(
-        default=None,
-        description="Containers that run to their end before the worker starts.",
-        json_schema_extra={"key": "name"},
-    )
-    termination_grace_period_seconds: Annotated[int, Field(ge=1, le=3600)] | None = Field(
-        default=None,
-        description="Seconds between SIGTERM and SIGKILL, in which a worker may save. The runtime's by"
-        " default.",
-    )
-    service_account_name: ObjectName | None = Field(
-        default=None,
-        description="ServiceAccount of the workers: `default`, or one of the runtime's"
-        " allowedServiceAccounts.",
-    )
-    priority_class_name: ObjectName | None = Field(
-        default=None,
-        description="PriorityClass of the workers: one of the runtime's allowedPriorityClasses. None by"
-        " default.",
-    )
-    rules = (
-        Rule(
-            "!has(self.labels) || self.labels.all(k, !k.startsWith('stargate.dev/'))",
-            "spec.template.labels: keys under stargate.dev/ belong to the operator",
-            ".labels",
-            "FieldValueForbidden",
-        ),
-        Rule(
-            "!has(self.annotations) || self.annotations.all(k, !k.startsWith('stargate.dev/'))",
-            "spec.template.annotations: keys under stargate.dev/ belong to the operator",
-            ".annotations",
-            "FieldValueForbidden",
-        ),
-    )
-
-
-class CheckpointPolicy(Model):
-    """Where checkpoints go and how many are kept."""
-
-    uri: Uri | None = Field(
-        default=None,
-        description="Folder for this job's checkpoints. The default is a folder below the runtime's"
-        " checkpoint.uriPrefix: namespace/name-uid, with the first eight characters of the UID. Each"
-        " attempt writes to a folder attempt-N in it.",
-    )
-    retain: int = Field(
-        default=3,
-        ge=2,
-        le=10,
-        description="How many complete checkpoints are kept. The workers delete older ones.",
-    )
-    restore_from: Uri | None = Field(
-        default=None,
-        description="A checkpoint of another job to start from (warm start). It is used until this job"
-        " has a complete checkpoint of its own.",
-    )
-
-
-class RestartPolicy(Model):
-    """What happens when a rank fails: the whole gang starts again from the last checkpoint."""
-
-    max_restarts: int = Field(
-        default=10,
-        ge=0,
-        le=1000,
-        description="How many counted failures in a row the job survives without a newer complete"
-        " checkpoint between them; one more, and it fails (reason MaxRestartsExceeded). Failures"
-        " that are not the training's fault do not count, such as node loss, eviction, preemption"
-        " and deletion by hand.",
-    )
-
-
-class Placement(Model):
-    """Where the gang is put: whole into one ComputeBlock that has room for it."""
-
-    rules = (
-        Rule(
-            "has(self.computeBlock) || has(self.maxLatencyMs) || has(self.topologyKey)",
-            "spec.scheduling.placement must state computeBlock, maxLatencyMs or topologyKey; leave it"
-            " out to let the gang run on any nodes",
-        ),
-    )
-    compute_block: ObjectName | None = Field(
-        default=None, description="Name of the ComputeBlock. Any block that fits where absent."
-    )
-    max_latency_ms: Annotated[float, Field(ge=0, le=60_000)] | None = Field(
-        default=None,
-        description="Highest latency between two nodes, in milliseconds: only a block that states at"
-        " most this latency is used.",
-    )
-    topology_key: LabelKey | None = Field(
-        default=None,
-        description="Label of nodes, such as topology.kubernetes.io/zone. The nodes of all ranks have"
-        " the same value of it.",
-    )
-
-
-class Scheduling(Model):
-    """How the gang gets its nodes."""
-
-    start_timeout_seconds: int = Field(
-        default=600,
-        ge=1,
-        le=86_400,
-        description="Longest time, in seconds, that the gang may hold only some of its nodes. The time"
-        " starts again whenever another rank gets a node. When it is over, the gang gives back all"
-        " its nodes (cause StartTimeout, not a failure), waits in phase Queued and tries again."
-        " A gang that holds no node waits without a limit.",
-    )
-    placement: Placement | None = Field(
-        default=None, description="Where the gang is put; any nodes where absent."
-    )
-
-
-class Hang(Model):
-    """When a gang whose pods run, and that says nothing, is taken to hang."""
-
-    report_timeout_seconds: int = Field(
-        ge=1,
-        le=604_800,
-        description="Longest time, in seconds, without a report from any rank. It counts from when all"
-        " ranks run. When it is over, the attempt ends (cause Hang) and the next begins. Choose more"
-        " than the longest time that a healthy trainer is silent: at its start, while it evaluates"
-        " or saves.",
-    )
-
-
-class Rendezvous(Model):
-    """How the ranks find each other."""
-
-    hostnames: Literal["Rank0", "All"] = Field(
-        default="Rank0",
-        description="Which ranks get a DNS name. Rank0: rank 0 alone, which every rendezvous needs."
-        " All: every rank, which costs the control plane about five writes for each pod.",
     )
 
 

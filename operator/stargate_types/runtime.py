@@ -5,22 +5,17 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from stargate_types.base import Model, ObjectMeta, Quantity, Rule, text
-from stargate_types.job import Uri
+from stargate_types.pod_environment import EnvFromSource, EnvVar, ObjectReference
 from stargate_types.podparts import (
     CsiSource,
-    EnvFromSource,
-    EnvVar,
     HostPathSource,
-    ImageName,
     InitContainer,
     NfsSource,
-    ObjectName,
-    ObjectReference,
     PersistentVolumeClaimSource,
     RuntimeVolume,
     VolumeMount,
-    Words,
 )
+from stargate_types.strings import ImageName, ObjectName, Uri, Words
 
 UnixId = Annotated[int, Field(ge=1, le=2_147_483_647)]
 MountPath = Annotated[

@@ -12,6 +12,7 @@ from kubernetes import client, config
 from stargate_lab.cluster.control_plane import ControlPlane
 from stargate_lab.toolchain import binaries
 from stargate_types import GROUP, VERSION, crd
+from stargate_types.openapi import openapi_schema
 from tests.apiserver.specs import BAD_SPECS, FULL, GOOD, Bad, Json, changed
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -96,9 +97,7 @@ def test_the_catalog_is_accepted(objects: Objects) -> None:
 def test_every_field_is_accepted_and_read(objects: Objects, kind: str) -> None:
     accepted = create(objects, changed(GOOD[kind], FULL[kind]), dry_run="All")
     model = MODELS[kind]
-    assert set(accepted["spec"]) == set(
-        crd.openapi_schema(model)["properties"]["spec"]["properties"]
-    )
+    assert set(accepted["spec"]) == set(openapi_schema(model)["properties"]["spec"]["properties"])
     read = model.model_validate(accepted).model_dump(mode="json", by_alias=True, exclude_unset=True)
     assert read["spec"] == as_text_of_quantities(accepted["spec"])
 
@@ -136,7 +135,7 @@ MUTABLE: dict[str, Any] = {
 
 
 def test_every_field_of_the_spec_is_known_to_change_or_not() -> None:
-    spec = crd.openapi_schema(crd.JOB.model)["properties"]["spec"]["properties"]
+    spec = openapi_schema(crd.JOB.model)["properties"]["spec"]["properties"]
     assert set(spec) == set(IMMUTABLE) | set(MUTABLE)
 
 

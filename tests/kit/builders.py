@@ -47,14 +47,8 @@ from stargate_types import (
     StargateRuntimeSpec,
 )
 from stargate_types.base import INSTALLED_SPEC, ObjectMeta
-from stargate_types.job import (
-    CheckpointPolicy,
-    Hang,
-    ResourceAllocation,
-    RestartPolicy,
-    Scheduling,
-    WorkerTemplate,
-)
+from stargate_types.job import ResourceAllocation
+from stargate_types.job_policies import CheckpointPolicy, Hang, RestartPolicy, Scheduling
 from stargate_types.runtime import RuntimeCheckpoint
 from stargate_types.status import (
     AttemptStatus,
@@ -66,6 +60,7 @@ from stargate_types.status import (
     RestoredFrom,
     Workers,
 )
+from stargate_types.worker_template import WorkerTemplate
 
 Catalogued = TypeVar("Catalogued", StargateRuntime, AcceleratorClass)
 

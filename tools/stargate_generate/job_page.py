@@ -12,7 +12,7 @@ from typing import Any
 
 from stargate_generate.markdown import Row, table, with_part
 from stargate_types import StargateJob
-from stargate_types.crd import openapi_schema
+from stargate_types.openapi import openapi_schema
 
 PAGE = Path(__file__).parents[2] / "docs" / "job.md"
 IMMUTABLE = "is immutable"

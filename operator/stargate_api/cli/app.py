@@ -9,18 +9,15 @@ import json
 import sys
 from dataclasses import asdict
 from enum import StrEnum
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-import yaml
 
 from stargate_api import (
     Answer,
     InvalidConfig,
     NotAuthorised,
     NotFound,
-    Problem,
     StargateError,
     Timeout,
     Unreachable,
@@ -34,6 +31,7 @@ from stargate_api.cli.connection_options import (
     with_cluster_connection,
     with_connection,
 )
+from stargate_api.cli.job_files import invalid_input, read_job
 from stargate_api.job_status import JobStatus
 from stargate_types import API_VERSION
 from stargate_types.status import Phase
@@ -109,7 +107,7 @@ def submit(
     ] = None,
 ) -> None:
     """Create a job."""
-    found = _read_job(file)
+    found = read_job(file)
     with connection.client() as client:
         if training_config.is_manifest(found):
             _only_for_configs(request_id)
@@ -136,7 +134,7 @@ def check(
     """Ask whether a job would start now, in which block, and if not, why. Submits nothing.
 
     Exits with 0 if it would start now, with 6 if not now, and with 7 if never."""
-    wanted = _read_job(file)
+    wanted = read_job(file)
     with connection.client() as client:
         found = client.check(wanted, namespace=connection.namespace)
         if output_format:
@@ -323,46 +321,10 @@ def _exit_code(error: StargateError) -> int:
             return 1
 
 
-def _read_job(file: str) -> dict[str, Any]:
-    """The document in the file, checked before the command connects to a cluster."""
-    document = _read(file)
-    if training_config.is_manifest(document):
-        training_config.read_manifest(document)
-    else:
-        training_config.read(document)
-    return document
-
-
-def _read(file: str) -> dict[str, Any]:
-    """Reads JSON as JSON, not as YAML, because YAML refuses tabs."""
-    name = "stdin" if file == "-" else file
-    try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text()
-        found = json.loads(text) if text.lstrip().startswith("{") else _only_document(text)
-    except OSError as error:
-        raise _wrong(name, f"it cannot be read: {error.strerror}") from None
-    except (ValueError, yaml.YAMLError) as error:
-        raise _wrong(name, f"it is neither JSON nor YAML: {error}") from None
-    if not isinstance(found, dict):
-        raise _wrong(name, "it must hold a StargateJob or a training config")
-    return found
-
-
-def _only_document(text: str) -> Any:
-    documents = [document for document in yaml.safe_load_all(text) if document is not None]
-    if len(documents) > 1:
-        raise ValueError(f"{len(documents)} documents; submit one job at a time")
-    return documents[0] if documents else None
-
-
 def _only_for_configs(request_id: str | None) -> None:
     if request_id is not None:
         must = "it is for training configs; metadata.name identifies a manifest"
-        raise _wrong("--request-id", must)
-
-
-def _wrong(what: str, message: str) -> InvalidConfig:
-    return InvalidConfig([Problem("", message)], what)
+        raise invalid_input("--request-id", must)
 
 
 def _already(found: JobStatus) -> str:

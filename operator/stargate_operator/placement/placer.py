@@ -23,7 +23,7 @@ from stargate_operator.model.assessment import Assessment
 from stargate_operator.model.blueprint import Blueprint, Place, Refusal
 from stargate_operator.placement.fleet import Fleet
 from stargate_types import ComputeBlock, StargateJob
-from stargate_types.job import Placement
+from stargate_types.job_policies import Placement
 from stargate_types.status import AttemptStatus, Phase
 
 _CAPACITY_IS_KNOWN_FOR = 30.0

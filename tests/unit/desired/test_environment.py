@@ -4,14 +4,10 @@ import pytest
 
 from stargate_operator.desired.environment import environment
 from stargate_types import StargateRuntime
-from stargate_types.job import WorkerTemplate
-from stargate_types.podparts import (
-    EnvVar,
-    EnvVarSource,
-    KeySelector,
-    PersistentVolumeClaimSource,
-)
+from stargate_types.pod_environment import EnvVar, EnvVarSource, KeySelector
+from stargate_types.podparts import PersistentVolumeClaimSource
 from stargate_types.runtime import Storage, StorageVolume
+from stargate_types.worker_template import WorkerTemplate
 from tests.kit.builders import TARGET, GivenJob, blueprint, job, runtime
 
 FUSE = Storage(

@@ -1,7 +1,7 @@
 """The Service and the PodGroup beside a gang's pods."""
 
 from stargate_operator.desired.gang_objects import pod_group, service
-from stargate_types.job import Rendezvous
+from stargate_types.job_policies import Rendezvous
 from tests.kit.builders import JOB_UID, job
 
 

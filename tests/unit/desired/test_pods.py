@@ -8,18 +8,17 @@ import pytest
 from stargate_operator.desired.pods import Placement, pod_stamp, worker_pod
 from stargate_operator.model.blueprint import Place
 from stargate_types import AcceleratorClass, StargateRuntime
-from stargate_types.job import WorkerTemplate
+from stargate_types.pod_environment import EnvFromSource, ObjectReference
 from stargate_types.podparts import (
     CsiSource,
     EmptyDirSource,
-    EnvFromSource,
     InitContainer,
-    ObjectReference,
     Toleration,
     Volume,
     VolumeMount,
 )
 from stargate_types.runtime import Storage, StorageVolume
+from stargate_types.worker_template import WorkerTemplate
 from tests.kit.builders import (
     JOB_UID,
     TARGET,

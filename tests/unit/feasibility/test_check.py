@@ -8,7 +8,9 @@ import pytest
 from stargate_feasibility import Answer, Feasibility, Quota, check
 from stargate_types import ComputeBlock, ComputeBlockStatus
 from stargate_types.block import AcceleratorCapacity, NodeGroup
-from stargate_types.job import Placement, ResourceAllocation, Scheduling, WorkerTemplate
+from stargate_types.job import ResourceAllocation
+from stargate_types.job_policies import Placement, Scheduling
+from stargate_types.worker_template import WorkerTemplate
 from tests.kit.builders import NOW, GivenJob, accelerator_class, compute_block, job, runtime
 
 

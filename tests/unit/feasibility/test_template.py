@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from stargate_feasibility.template import MergedTemplate, merge
-from stargate_types.job import WorkerTemplate
-from stargate_types.podparts import EnvFromSource, EnvVar, ObjectReference, VolumeMount
+from stargate_types.pod_environment import EnvFromSource, EnvVar, ObjectReference
+from stargate_types.podparts import VolumeMount
+from stargate_types.worker_template import WorkerTemplate
 from tests.kit.builders import job, runtime
 
 SECRETS = [ObjectReference(name="runtime-s")]

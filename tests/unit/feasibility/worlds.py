@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from stargate_operator.model.node import Node
 from stargate_operator.placement.fleet import Fleet
 from stargate_types import AcceleratorClass, ComputeBlock, ComputeBlockStatus, StargateRuntime
-from stargate_types.job import Placement, ResourceAllocation, Scheduling
+from stargate_types.job import ResourceAllocation
+from stargate_types.job_policies import Placement, Scheduling
 from stargate_types.podparts import Toleration
 from tests.kit.builders import NOW, GivenJob, accelerator_class, compute_block, job, runtime
 from tests.unit.placement.machines import GB, machine

@@ -11,7 +11,7 @@ from stargate_generate import job_page
 from stargate_operator.constants import Conditions, Reasons
 from stargate_operator.decide.plan import NOT_FAILURES, UNCOUNTED
 from stargate_types import StargateJob
-from stargate_types.crd import openapi_schema
+from stargate_types.openapi import openapi_schema
 from stargate_types.status import Cause, Phase
 
 TEXT = job_page.PAGE.read_text()

@@ -1,6 +1,8 @@
-"""On which base an image is built, and what is said where none can be had."""
+"""Images: the base of each, the modules that it imports, and the error when no base can be had."""
 
+import importlib.util
 import os
+import re
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -9,6 +11,7 @@ import pytest
 from stargate_lab.__main__ import main
 from stargate_lab.host import docker
 from stargate_lab.host.docker import DockerError
+from stargate_lab.host.paths import REPO
 from stargate_lab.toolchain import images
 from stargate_lab.toolchain.images import IMAGES, OPERATOR, TRAINER, ImageError
 
@@ -129,3 +132,12 @@ def test_a_base_is_made_again_when_its_scripts_change(
 
     first, second = (call.args[1] for call in make.call_args_list)
     assert first != second
+
+
+@pytest.mark.parametrize("dockerfile", sorted(REPO.glob("images/*/Dockerfile")), ids=str)
+def test_modules_that_an_image_imports_exist(dockerfile: Path) -> None:
+    modules = re.findall(r"import (stargate_[\w.]+)", dockerfile.read_text())
+
+    missing = [module for module in modules if importlib.util.find_spec(module) is None]
+
+    assert not missing, f"{dockerfile} imports modules that do not exist: {missing}"

@@ -4,7 +4,8 @@ import pytest
 
 from stargate_operator.model.blueprint import Refusal, resolve
 from stargate_types import AcceleratorClass, StargateJob, StargateRuntime
-from stargate_types.job import ResourceAllocation, WorkerTemplate
+from stargate_types.job import ResourceAllocation
+from stargate_types.worker_template import WorkerTemplate
 from tests.kit.builders import accelerator_class, blueprint, brought, job, runtime
 
 

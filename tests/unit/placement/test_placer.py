@@ -9,7 +9,7 @@ from stargate_operator.model.blueprint import Blueprint, Refusal
 from stargate_operator.placement.placer import Placer
 from stargate_types import ComputeBlock
 from stargate_types.block import AcceleratorCapacity, ComputeBlockStatus, NodeGroup
-from stargate_types.job import Placement, Scheduling
+from stargate_types.job_policies import Placement, Scheduling
 from stargate_types.status import Phase, Workers
 from tests.kit.builders import NOW, GivenJob, attempt, blueprint, compute_block, job
 from tests.unit.placement.machines import GivenFleet, catalog, machine

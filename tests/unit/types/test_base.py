@@ -3,8 +3,8 @@
 from datetime import datetime, timedelta, timezone
 
 from stargate_types import AcceleratorClassSpec, StargateJobStatus
-from stargate_types.job import WorkerTemplate
 from stargate_types.status import Progress
+from stargate_types.worker_template import WorkerTemplate
 
 FIVE_PAST_IN_TOKYO = datetime(2026, 1, 2, 9, 5, 0, 42, tzinfo=timezone(timedelta(hours=9)))
 

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from stargate_types import crd
+from stargate_types.openapi import openapi_schema
 
 CRDS = Path(__file__).parents[3] / "crds"
 Json = dict[str, Any]
@@ -19,7 +20,7 @@ every_kind = pytest.mark.parametrize("kind", crd.KINDS, ids=lambda kind: kind.na
 
 
 def schema_of(kind: crd.Kind) -> Json:
-    return crd.openapi_schema(kind.model)
+    return openapi_schema(kind.model)
 
 
 def nodes(schema: Json, path: str = "") -> Iterator[tuple[str, Json]]:
@@ -161,7 +162,7 @@ def test_main_writes_one_file_a_kind(tmp_path: Path) -> None:
 @every_kind
 def test_no_field_takes_a_namespace(kind: crd.Kind) -> None:
     """Every reference stays in its own namespace, or names what has none."""
-    names = set(_field_names(crd.openapi_schema(kind.model)["properties"]["spec"]))
+    names = set(_field_names(openapi_schema(kind.model)["properties"]["spec"]))
     assert len(names) > 3
     assert not {name for name in names if "namespace" in name.lower()}
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from stargate_operator.constants import PEER_LOST_EXIT_CODE
 from stargate_operator.kube.errors import ApiError
 from stargate_operator.reports.errors import ReportRefused
 from stargate_operator.reports.handler import Incoming
@@ -25,6 +26,7 @@ Json = dict[str, Any]
 
 _TIMEOUT = 20.0
 _RETRY = 1.0
+_PEER_LOST_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -129,9 +131,9 @@ class Trainer:
         self._begun: set[tuple[str, int]] = set()
         self.acknowledged: list[tuple[str, int]] = []
         """The UID of the job and the epoch of each checkpoint that was acknowledged."""
-        cluster.server.store.listen(lambda commit: self._told(commit.key.resource is PODS))
+        cluster.server.store.listen(lambda commit: self._look(commit.key.resource is PODS))
 
-    def _told(self, pods: bool) -> None:
+    def _look(self, pods: bool) -> None:
         if pods:
             for job in self._cluster.recorder.state.jobs:
                 self._begin(job.uid, job.attempt, job.world_size)
@@ -142,7 +144,7 @@ class Trainer:
             return
         self._begun.add((uid, attempt))
         running_loop().create_task(
-            self._train(uid, attempt, pods),
+            self._train(uid, pods),
             name=f"training of {uid}, attempt {attempt}",
             context=owned_by(self),
         )
@@ -152,24 +154,41 @@ class Trainer:
         running = [pod for pod in found if pod.attempt == attempt and pod.phase == "Running"]
         return sorted(running, key=lambda pod: pod.rank)
 
-    async def _train(self, uid: str, attempt: int, pods: list[Pod]) -> None:
+    async def _train(self, uid: str, pods: list[Pod]) -> None:
         """Synchronously: a rank that is gone stops all of them."""
         workers = [Worker(self._cluster, pod) for pod in pods]
-        env = pods[0].env
-        every, last = int(env["STARGATE_CHECKPOINT_INTERVAL_EPOCHS"]), int(env["STARGATE_EPOCHS"])
+        last = int(pods[0].env["STARGATE_EPOCHS"])
         for epoch in range((workers[0].resumes_from or 0) + 1, last + 1):
             await asyncio.sleep(self._training.epoch_seconds)
-            if len(self._running(uid, attempt)) != len(pods):
-                return
-            for worker in workers[1:]:
-                await worker.report(step=epoch)
-            if epoch % every == 0 or epoch == last:
-                if (await workers[0].insists(epoch)).status != 200:
-                    return
-                self.acknowledged.append((uid, epoch))
-            else:
-                await workers[0].report(epoch=epoch, step=epoch)
+            if len(self._left_of(pods)) != len(pods) or not await self._told(uid, workers, epoch):
+                return await self._give_up(pods)
             if self._training.after_epoch is not None:
                 self._training.after_epoch(workers[0], epoch)
-        for pod in self._running(uid, attempt):
+        for pod in self._left_of(pods):
             self._cluster.kubelets.exit(pod.raw, 0)
+        return None
+
+    async def _told(self, uid: str, workers: list[Worker], epoch: int) -> bool:
+        """Each rank reports. False where a checkpoint was refused for good."""
+        env = workers[0].pod.env
+        for worker in workers[1:]:
+            await worker.report(step=epoch)
+        due = epoch % int(env["STARGATE_CHECKPOINT_INTERVAL_EPOCHS"]) == 0
+        if not due and epoch != int(env["STARGATE_EPOCHS"]):
+            await workers[0].report(epoch=epoch, step=epoch)
+            return True
+        if (await workers[0].insists(epoch)).status != 200:
+            return False
+        self.acknowledged.append((uid, epoch))
+        return True
+
+    async def _give_up(self, pods: list[Pod]) -> None:
+        """The others notice after a while that one of them is gone, and end because of it."""
+        await asyncio.sleep(_PEER_LOST_SECONDS)
+        for pod in self._left_of(pods):
+            self._cluster.kubelets.exit(pod.raw, PEER_LOST_EXIT_CODE)
+
+    def _left_of(self, pods: list[Pod]) -> list[Pod]:
+        """Those that run on."""
+        found = (self._cluster.recorder.state.pod(pod.uid) for pod in pods)
+        return [pod for pod in found if pod is not None and pod.phase == "Running"]

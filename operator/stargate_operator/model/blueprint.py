@@ -1,4 +1,4 @@
-"""What an attempt's manifests are made from: what its job refers to, resolved, and its place."""
+"""The input of an attempt's manifests: the objects that its job refers to, resolved, and its place."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -32,7 +32,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Blueprint(Resolution):
-    """What one attempt's manifests are made from. `place` is None where the job asks for no block."""
+    """The input of one attempt's manifests. `place` is None if the job asks for no block."""
 
     place: Place | None = None
 

@@ -1,6 +1,6 @@
-"""The checkpoints on record: what can be resumed from.
+"""The checkpoints of a job, and which of them an attempt may resume from.
 
-Only a Complete checkpoint is ever resumed from; a Damaged one stays on record as such, so that it
+An attempt resumes only from a Complete checkpoint. A Damaged checkpoint stays in the list, so that it
 is never taken for complete again.
 """
 
@@ -14,7 +14,7 @@ from stargate_types.status import MAX_CHECKPOINTS, Checkpoint, Checkpoints, Rest
 def record(
     standing: Checkpoints | None, reports: Iterable[CheckpointReport], *, retain: int
 ) -> Checkpoints | None:
-    """The checkpoints after these reports, oldest report first."""
+    """The checkpoints after these reports. The oldest report comes first."""
     found = standing
     for report in reports:
         found = _add(found or Checkpoints(), report, retain)
@@ -22,19 +22,19 @@ def record(
 
 
 def complete(checkpoints: Checkpoints | None) -> list[Checkpoint]:
-    """Those that can be resumed from, the newest first."""
+    """The checkpoints that an attempt may resume from, the newest first."""
     history = checkpoints.history if checkpoints else []
     return [each for each in history if each.state == "Complete"]
 
 
 def advanced(before: Checkpoints | None, after: Checkpoints | None) -> bool:
-    """Whether a newer complete checkpoint came to stand."""
+    """True if `after` has a newer complete checkpoint than `before`."""
     old, new = complete(before), complete(after)
     return bool(new) and (not old or new[0].epoch > old[0].epoch)
 
 
 def without_unfinished(checkpoints: Checkpoints | None) -> Checkpoints | None:
-    """Nobody goes on writing what an attempt that is over was writing."""
+    """The checkpoints without one that is still Writing: its attempt is over, so nobody finishes it."""
     if checkpoints is None or checkpoints.latest is None or checkpoints.latest.state != "Writing":
         return checkpoints
     newest = checkpoints.history[0] if checkpoints.history else None
@@ -42,7 +42,7 @@ def without_unfinished(checkpoints: Checkpoints | None) -> Checkpoints | None:
 
 
 def resume_point(job: StargateJob, checkpoints: Checkpoints | None) -> RestoredFrom | None:
-    """What the next attempt starts from: the newest complete checkpoint, else the warm start."""
+    """The start of the next attempt: the newest complete checkpoint, else the warm start, else None."""
     usable = complete(checkpoints)
     if usable:
         return RestoredFrom(epoch=usable[0].epoch, uri=usable[0].uri)
@@ -59,7 +59,7 @@ def begun(
 
 
 def dropped(before: Checkpoints | None, after: Checkpoints | None) -> tuple[str, ...]:
-    """URIs that this change no longer keeps: the workers may delete them."""
+    """The URIs that `after` no longer keeps. The workers may delete them."""
     kept = {each.uri for each in (after.history if after else ())}
     return tuple(each.uri for each in (before.history if before else ()) if each.uri not in kept)
 
@@ -79,7 +79,7 @@ def _add(standing: Checkpoints, report: CheckpointReport, retain: int) -> Checkp
 
 
 def _latest(before: Checkpoint | None, entry: Checkpoint) -> Checkpoint:
-    """A late word of an older checkpoint is not the latest; a later attempt may be at an older."""
+    """A late report of an older checkpoint does not count, but a later attempt may be at an older epoch."""
     if before is None or (entry.attempt, entry.epoch) >= (before.attempt, before.epoch):
         return entry
     return before

@@ -79,7 +79,7 @@ def _add(standing: Checkpoints, report: CheckpointReport, retain: int) -> Checkp
 
 
 def _latest(before: Checkpoint | None, entry: Checkpoint) -> Checkpoint:
-    """A late report of an older checkpoint does not count, but a later attempt may be at an older epoch."""
+    """A late report of an older checkpoint does not count. A later attempt may be at an older epoch."""
     if before is None or (entry.attempt, entry.epoch) >= (before.attempt, before.epoch):
         return entry
     return before

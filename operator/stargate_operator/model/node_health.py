@@ -33,8 +33,8 @@ class UnreadyNode:
 
 @dataclass(frozen=True)
 class NodeHealth:
-    """`unready` are the nodes with live pods of the job that are not ready. `ready_again` are the nodes that
-    the job avoids and that are ready now."""
+    """`unready` are the nodes that hold live pods of the job and are not ready. `ready_again` are the
+    nodes that the job avoids and that are ready now."""
 
     unready: Mapping[str, UnreadyNode] = field(default_factory=dict)
     ready_again: frozenset[str] = frozenset()

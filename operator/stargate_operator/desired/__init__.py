@@ -1,1 +1,1 @@
-"""What should stand in the cluster: job + runtime + class -> manifests. Pure."""
+"""Manifests of the objects that a gang needs, made from job, runtime and class. Pure."""

@@ -36,7 +36,7 @@ def pod_name(job_name: str, attempt: int, rank: int | str) -> str:
 
 
 def master_address(job: StargateJob, attempt: int) -> str:
-    """Rank 0 of the same attempt: a straggler of an older one can never join."""
+    """The address of rank 0 of the same attempt. A late worker of an older attempt can never join."""
     meta = job.metadata
     return f"{pod_name(meta.name, attempt, 0)}.{meta.name}.{meta.namespace}.svc"
 
@@ -44,7 +44,7 @@ def master_address(job: StargateJob, attempt: int) -> str:
 def environment(
     job: StargateJob, blueprint: Blueprint, *, attempt: int, rank: str, target: ReportTarget
 ) -> list[Entry]:
-    """The worker's whole environment; of two entries of one name the operator's own wins."""
+    """The whole environment of a worker. If two entries have one name, the operator's own wins."""
     ours = {
         **_identity(job, attempt=attempt, rank=rank),
         **_spec(job, blueprint),
@@ -61,7 +61,7 @@ def environment(
 
 
 def wire(part: Model) -> Entry:
-    """A part of a custom resource as it stands in a manifest."""
+    """A part of a custom resource in the form that a manifest has."""
     return part.model_dump(by_alias=True, exclude_none=True)
 
 
@@ -95,7 +95,7 @@ def _spec(job: StargateJob, blueprint: Blueprint) -> dict[str, str]:
 
 
 def _checkpoints(job: StargateJob, blueprint: Blueprint, attempt: int) -> dict[str, str]:
-    """The resume point is always set, empty where there is none: envFrom cannot make one up."""
+    """The resume point. It is always set and may be empty, so that envFrom cannot forge it."""
     storages = blueprint.runtime.spec.storage or []
     folder = attempt_folder(blueprint.checkpoint_base, attempt)
     restored = job.status.checkpoints and job.status.checkpoints.restored_from

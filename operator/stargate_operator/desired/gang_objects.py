@@ -1,4 +1,4 @@
-"""What a gang needs beside its pods: the headless Service for its rendezvous, and a PodGroup."""
+"""The objects of a gang beside its pods: the headless Service for its rendezvous, and a PodGroup."""
 
 from typing import Any
 

@@ -1,7 +1,7 @@
-"""A worker pod's manifest, made once per attempt and stamped out per rank.
+"""The manifest of a worker pod, made once for each attempt and filled in for each rank.
 
-Ranks differ only in their number, so a gang's manifest is encoded once with a mark where the rank
-stands; a pod of 5,000 costs a replace of bytes instead of an encoding of some 60 fields.
+Ranks differ only in their number. So the manifest is encoded once, with a mark in the place of the
+rank, and each of 5,000 pods costs a replacement of bytes instead of an encoding of some 60 fields.
 """
 
 from collections.abc import Iterable, Iterator
@@ -33,9 +33,10 @@ _UNREADY_TAINTS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachab
 
 @dataclass(frozen=True)
 class Placement:
-    """Where an attempt's pods may go, beyond what the class says: `avoided` nodes by name; for how
-    many seconds they bear a node that is not ready; and the native PodGroup that schedules the gang,
-    where the cluster has them."""
+    """The limits on where an attempt's pods may go, beyond those of the class.
+
+    `avoided` are names of nodes. `tolerated_seconds` is how long a pod tolerates an unready node.
+    `pod_group` is the native PodGroup that schedules the gang, if the cluster has them."""
 
     avoided: tuple[str, ...] = ()
     tolerated_seconds: int | None = None
@@ -160,12 +161,12 @@ def _placement(blueprint: Blueprint, placement: Placement) -> Manifest:
 
 
 def _of_place(blueprint: Blueprint) -> dict[str, str]:
-    """A block whose labels contradict the class's has no node of that class, and is never chosen."""
+    """The node selector of the block. A block that contradicts the class has no node of the class."""
     return blueprint.place.node_selector if blueprint.place else {}
 
 
 def _anywhere_but(nodes: Iterable[str]) -> Manifest:
-    """By name, not by a label that may differ from it; the API takes one name for each of these."""
+    """An affinity that excludes these nodes by name, because a label may differ from the name."""
     others = [{"key": "metadata.name", "operator": "NotIn", "values": [name]} for name in nodes]
     # See docs/decisions/0021-lost-nodes-are-avoided-by-required-affinity.md.
     terms = [{"matchFields": others}]
@@ -173,7 +174,7 @@ def _anywhere_but(nodes: Iterable[str]) -> Manifest:
 
 
 def _unready_tolerations(stated: list[Manifest], seconds: int) -> Iterator[Manifest]:
-    """What the class itself says of such nodes stands."""
+    """Tolerations for nodes that are not ready. Those that the class states itself win."""
     for key in _UNREADY_TAINTS:
         if not any(_covers(each, key) for each in stated):
             yield {
@@ -256,7 +257,7 @@ def _init_containers(job: StargateJob, blueprint: Blueprint) -> Manifest:
 def _init_container(
     container: InitContainer, blueprint: Blueprint, resources: dict[str, str]
 ) -> Manifest:
-    """It runs before the worker in what the worker will have: quotas and QoS see no other pod."""
+    """An init container with the worker's own resources, so that quotas and QoS see the same pod."""
     found = container.model_dump(by_alias=True, exclude_none=True, exclude={"env"})
     found["env"] = [wire(entry) for entry in container.env or ()]
     found["resources"] = {"requests": resources, "limits": resources}

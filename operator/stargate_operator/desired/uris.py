@@ -1,4 +1,4 @@
-"""What a URI means inside a worker: a runtime's storage gives its scheme a volume or a prefix."""
+"""The meaning of a URI in a worker: the runtime's storage maps its scheme to a volume or a prefix."""
 
 from stargate_types.runtime import Storage
 
@@ -13,7 +13,7 @@ def attempt_folder(base: str, attempt: int) -> str:
 
 
 def inside_worker(uri: str, storages: list[Storage]) -> str:
-    """The path or URI where a worker finds `uri`; `uri` itself where no storage speaks of it."""
+    """The path or URI where a worker finds `uri`. It is `uri` itself if no storage has its scheme."""
     scheme, _, rest = uri.partition("://")
     for storage in storages:
         if storage.scheme == scheme:

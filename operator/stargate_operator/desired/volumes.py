@@ -1,4 +1,4 @@
-"""What a worker mounts: the job's and runtime's volumes, its URIs' storage, /dev/shm, a token."""
+"""The volumes of a worker: those of job and runtime, the storage of its URIs, /dev/shm, a token."""
 
 from stargate_operator.constants import (
     REPORT_AUDIENCE,

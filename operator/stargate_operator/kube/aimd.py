@@ -1,4 +1,4 @@
-"""How many writes may be in flight: the server's 429s decide, not a rate of ours.
+"""The limit on writes in flight. The server's 429s set it, not a rate of our own.
 
 Additive increase, multiplicative decrease. API Priority and Fairness is the server's to enforce;
 a QPS cap here would make 5,000 pods take minutes on an idle server and still overload a busy one.
@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 
 _DECREASE_EVERY = 1.0
-"""One burst of 429s is one signal: everything in flight hits the same full queue."""
+"""Seconds in which 429s count as one signal: all requests in flight meet the same full queue."""
 
 
 class Limiter:
@@ -43,7 +43,7 @@ class Limiter:
         return len(self._waiting)
 
     async def acquire(self, *, ahead: bool = False) -> None:
-        """`ahead` of everyone who waits: for the few writes that the others depend on."""
+        """`ahead`: goes before everyone who waits, for the few writes on which the others depend."""
         if self._in_flight < self._limit and not self._waiting:
             self._in_flight += 1
             return
@@ -61,7 +61,7 @@ class Limiter:
         self._hand_out()
 
     def succeeded(self) -> None:
-        """One more in flight for each whole window that went well."""
+        """Raises the limit by one after a whole window of successes."""
         self._successes += 1
         if self._successes >= self._limit:
             self._successes = 0

@@ -32,11 +32,11 @@ T = TypeVar("T")
 Query = Mapping[str, str]
 
 WRITE_TIMEOUT = 5.0
-"""What a guard must leave of the lease; the server is told it too, and gives up no later."""
+"""Seconds that a guard must leave of the lease. The server gets the same limit and gives up no later."""
 READ_TIMEOUT = 30.0
-"""A page of a list from a busy server; nothing is fenced by it."""
+"""Seconds for one page of a list from a busy server. No fence depends on it."""
 SILENCE = 90.0
-"""Bookmarks come every minute."""
+"""Seconds without an event after which a watch is dead. Bookmarks come every minute."""
 
 MERGE_PATCH = "application/merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
@@ -70,7 +70,7 @@ class Client:
         self.guard: Callable[[], None] = guard or _no_guard
         self.limiter = Limiter(in_flight, clock)
         self.on_request: Callable[[str, int, float], None] | None = None
-        """Told (verb, status or 0, seconds) of every exchange, for metrics."""
+        """Called with (verb, status or 0, seconds) after every exchange, for metrics."""
         self._authorization = endpoint.authorization
         self._clock = clock
         self._jitter = jitter
@@ -95,7 +95,7 @@ class Client:
     async def get_raw(
         self, path: str, *, query: Query | None = None, priority: bool = False
     ) -> bytes:
-        """`priority`: asked once, without retries, for a caller with a deadline of its own."""
+        """`priority`: one try without retries, for a caller with a deadline of its own."""
         target = _target(path, query)
 
         async def read() -> Answer:
@@ -116,12 +116,12 @@ class Client:
         query: Query | None = None,
         priority: bool = False,
     ) -> T:
-        """The whole answer: for reviews and dry runs, where it is what was asked for."""
+        """Returns the whole answer, which is the purpose of reviews and dry runs."""
         answer = await self._write("POST", _target(path, query), body, priority=priority)
         return self._decode(answer.body, as_)
 
     async def put(self, path: str, body: bytes, as_: type[T], *, priority: bool = False) -> T:
-        """The whole answer: the next write needs its resourceVersion. `bytes` gives it raw."""
+        """Returns the whole answer: the next write needs its resourceVersion. `bytes` gives it raw."""
         answer = await self._write("PUT", path, body, priority=priority)
         return self._decode(answer.body, as_)
 
@@ -137,7 +137,7 @@ class Client:
         grace: int | None = None,
         propagation: str | None = None,
     ) -> None:
-        """Returns once the server took it on, or where this object is gone already."""
+        """Returns when the server has accepted the delete, or if this object is gone already."""
         body = delete_options(uid=uid, grace=grace, propagation=propagation)
         try:
             await self._write("DELETE", path, body, accept=_METADATA)
@@ -148,7 +148,7 @@ class Client:
     async def stream(
         self, path: str, *, query: Query | None = None, idle: float = SILENCE
     ) -> AsyncGenerator[bytes, None]:
-        """A watch, line by line, until the server ends it. Close it with `aclosing`."""
+        """Yields the lines of a watch until the server ends it. Close it with `aclosing`."""
         request = self._request("GET", _target(path, query), b"", _JSON, _JSON)
         started = self._clock()
         try:
@@ -180,7 +180,7 @@ class Client:
         content_type: str = _JSON,
         priority: bool = False,
     ) -> Answer:
-        """`priority` is the lease's: neither guarded by itself, nor queued, nor retried."""
+        """`priority` is for the lease: such a write has no guard, no queue and no retries."""
         target = _bounded(path)
 
         async def send() -> Answer:
@@ -211,7 +211,7 @@ class Client:
             await asyncio.sleep(pause)
 
     async def _in_turn(self, send: Callable[[], Awaitable[Answer]], *, ahead: bool) -> Answer:
-        """A status is true for a moment only: its PUT does not queue behind thousands of pods."""
+        """Waits for a turn. A status is true only for a moment, so its PUT goes before all others."""
         self.guard()
         await self.limiter.acquire(ahead=ahead)
         try:
@@ -276,7 +276,7 @@ class Client:
 
 
 def _no_guard() -> None:
-    """For those who are not elected: tests, tools, the bench's floor."""
+    """The guard of programs that take no part in an election: tests, tools, benchmarks."""
 
 
 def _connections_to(endpoint: Endpoint) -> ConnectionPool:
@@ -290,7 +290,7 @@ def _connections_to(endpoint: Endpoint) -> ConnectionPool:
 
 
 def _written_to(endpoint: Endpoint, user_agent: str) -> tuple[str, str]:
-    """What each request's path begins with, and the headers that each carries."""
+    """The prefix of each request's path, and the headers of each request."""
     url = urlsplit(endpoint.server)
     return url.path.rstrip("/"), f"Host: {url.netloc}\r\nUser-Agent: {user_agent}\r\n"
 
@@ -308,7 +308,7 @@ def _bounded(path: str) -> str:
 
 
 def _is_another(error: ApiError) -> bool:
-    """A new object has the name of the one we meant; a 409 for any other reason is a real one.
+    """True if another object has this name now. A 409 for any other reason is a real conflict.
 
     The server has no code for it, and says it in two ways: "the UID in the precondition (…) does not
     match" and "Precondition failed: UID in precondition: …".
@@ -323,7 +323,7 @@ def _trouble(error: Exception, seconds: float) -> ApiError:
 
 
 def _pause_after(error: ApiError, attempt: int, jitter: Jitter) -> float | None:
-    """Nothing that used up its timeout is asked again here: the next pass knows better by then."""
+    """Seconds until the next try, or None. A request that used up its timeout is not repeated here."""
     if error.too_many or (error.status == 503 and error.retry_after is not None):
         attempts = _ATTEMPTS_WHEN_THROTTLED
     elif error.status == 0 and not error.timed_out:

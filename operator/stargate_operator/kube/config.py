@@ -1,4 +1,4 @@
-"""Where the API server is and who we are to it.
+"""The address of the API server and our credentials for it.
 
 The order is the one people know from kubectl: an explicit file, KUBECONFIG, ~/.kube/config, and
 inside a pod its ServiceAccount. A kubeconfig is read by the official client (exec plugins, OIDC);
@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 
 class ConfigError(Exception):
-    """There is no usable way to an API server, and why."""
+    """The configuration leads to no usable API server. The message says why."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,10 @@ class Endpoint:
     server: str
     ssl: ssl.SSLContext | None = field(repr=False)
     authorization: Callable[[], str | None] = field(repr=False)
-    """The Authorization header as of now: tokens rotate."""
+    """Returns the present Authorization header. Tokens rotate."""
     namespace: str
     server_name: str | None = None
-    """The name to expect in the server's certificate where it is not the host of `server`."""
+    """The name in the server's certificate, if it is not the host of `server`."""
 
 
 def load_endpoint(kubeconfig: Path | None = None) -> Endpoint:
@@ -82,7 +82,7 @@ def bearer_of_file(
 def _at_most_every_minute(
     read: Callable[[], str | None], clock: Callable[[], float]
 ) -> Callable[[], str | None]:
-    """What cannot be read again keeps the last good value: that is valid for a while yet."""
+    """Keeps the last good value if the file cannot be read, because it stays valid for a while."""
     value = read()
     read_at = clock()
 

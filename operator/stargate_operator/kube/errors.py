@@ -1,4 +1,4 @@
-"""What the API server said when it said no, in one shape.
+"""The errors of the API server, in one form.
 
 Callers branch on the properties, never on texts. Trouble on the way to the server is an ApiError
 too (status 0), so that a caller has one thing to catch; a message holds the server's own words and
@@ -69,7 +69,7 @@ class ApiError(Exception):
 
     @property
     def conflict(self) -> bool:
-        """Somebody wrote in between, or a precondition did not hold."""
+        """True if somebody else wrote meanwhile, or a precondition did not hold."""
         return self.status == 409 and not self.already_exists
 
     @property
@@ -82,7 +82,7 @@ class ApiError(Exception):
 
     @property
     def gone(self) -> bool:
-        """The asked resourceVersion is older than what the server remembers."""
+        """True if the server no longer remembers the requested resourceVersion."""
         return self.status == 410
 
     @property
@@ -99,12 +99,12 @@ class ApiError(Exception):
 
     @property
     def is_transient(self) -> bool:
-        """The same request may well succeed later."""
+        """True if the same request may succeed later."""
         return self.status in (0, 429) or self.status >= 500
 
 
 class NotLeading(Exception):  # noqa: N818 - it is a state, and reads as one where it is caught
-    """Too little of the lease is left to begin a write: somebody else may lead before it lands."""
+    """Too little of the lease is left to begin a write: another replica may lead before it arrives."""
 
 
 def unreachable(error: Exception) -> ApiError:
@@ -112,7 +112,7 @@ def unreachable(error: Exception) -> ApiError:
 
 
 def garbled(error: Exception) -> ApiError:
-    """A success whose body nobody can read; what was asked for may have happened."""
+    """A success whose body cannot be read. The request may have taken effect."""
     return ApiError(0, GARBLED, str(error))
 
 

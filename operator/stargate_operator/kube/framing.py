@@ -33,7 +33,7 @@ class Framing:
 
     @property
     def reusable(self) -> bool:
-        """Whether the connection may carry another request once this answer is complete."""
+        """True if the connection may carry another request after this answer."""
         return (
             self.complete
             and not self._buffer
@@ -47,7 +47,7 @@ class Framing:
             pass
 
     def close(self) -> None:
-        """The peer closed; only an answer without a stated length may end like this."""
+        """The peer has closed the connection. Only an answer without a length may end like this."""
         if self._step is Framing._read_to_end:
             self.complete = True
 
@@ -89,7 +89,7 @@ class Framing:
         return False
 
     def _read_chunks(self) -> bool:
-        """Payload is handed on as soon as it is here; a watch event need not wait for its chunk."""
+        """Passes on payload at once, so that a watch event does not wait for the rest of its chunk."""
         buffer, at = self._buffer, 0
         while at < len(buffer) and not self.complete:
             if self._left:
@@ -107,7 +107,7 @@ class Framing:
         return False
 
     def _take_chunk_line(self, line: bytes) -> None:
-        """Between payloads: a line break, the size of the next, and trailers after the last."""
+        """Reads the bytes between payloads: a line break, the next size, and trailers after the last."""
         if self._last:
             self.complete = not line
         elif line:

@@ -10,11 +10,11 @@ from stargate_operator.kube.framing import Framing
 
 _HIGH_WATER = 1024 * 1024
 READ_INTERVAL = 0.05
-"""Seconds between two reads of a watch: what comes meanwhile is read in one go."""
+"""Seconds between two reads of a watch. Events that arrive meanwhile are read together."""
 
 
 class LineStream:
-    """An endless answer, read line by line; silence longer than `idle` ends it with TimeoutError.
+    """Reads an endless answer line by line. Silence of `idle` seconds ends it with TimeoutError.
 
     What the consumer has not taken yet is bounded: beyond it the socket is not read, and the
     server, not this process, decides what to do about a slow watcher.
@@ -53,7 +53,7 @@ class LineStream:
             raise self._error or ConnectionResetError("closed before it answered")
 
     async def lines(self) -> AsyncIterator[bytes]:
-        """Ends where the server ended the answer properly; raises what broke it otherwise."""
+        """Yields lines until the server ends the answer. Raises the error if the answer breaks off."""
         while True:
             while self._lines:
                 line = self._lines.popleft()
@@ -108,7 +108,7 @@ class LineStream:
             self._let_flow()
 
     def _rest(self) -> None:
-        """A wake-up of the loop costs more than an event: the next read can wait for a breath."""
+        """Waits one read interval, because a wake-up of the loop costs more than an event."""
         if not self._resting:
             self._resting = True
             self._loop.call_later(READ_INTERVAL, self._rested)
@@ -127,7 +127,7 @@ class LineStream:
             (self.transport.resume_reading if flows else self.transport.pause_reading)()
 
     def _check_silence(self) -> None:
-        """A paused stream is silent because of us, which is no fault of the server's."""
+        """Ends a silent stream. A paused stream is silent because of us, so it does not count."""
         left = self._last_heard + self._idle - self._loop.time()
         if left <= 0 and not self._full:
             self.lost(TimeoutError(f"nothing heard for {self._idle:g} s"))

@@ -1,4 +1,4 @@
-"""The part of an object's metadata that we read, as it stands on the wire."""
+"""The part of an object's metadata that the operator reads, in its JSON form."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ObjectMeta(msgspec.Struct, rename="camel", frozen=True, gc=False):
 
     @property
     def controller_uid(self) -> str:
-        """The UID of the owner that controls it, or nothing."""
+        """The UID of the owner that controls the object, or an empty string."""
         return next((o.uid for o in self.owner_references or () if o.controller), "")
 
 

@@ -1,4 +1,4 @@
-"""Whether the scheduler itself keeps gangs whole, found out by asking for it.
+"""Finds out whether the scheduler itself keeps gangs whole, by a dry run.
 
 With its feature gate off the API server may serve PodGroups and yet drop a pod's `schedulingGroup`
 in silence, so the answer to a dry run is read in full.
@@ -41,8 +41,8 @@ class _Pod(msgspec.Struct):
 
 
 async def find_group_version(client: Client, *, namespaces: Iterable[str]) -> str | None:
-    """The API version of PodGroup to use; None where pods can be in no gang. A namespace may refuse
-    the pod that is tried: then the next is asked."""
+    """The API version of PodGroup to use, or None if pods cannot be in a gang. A namespace may refuse
+    the pod of the dry run, and then the next one is tried."""
     for version in _VERSIONS:
         group_version = f"{_GROUP}/{version}"
         if await _serves(client, group_version):

@@ -1,9 +1,9 @@
 """What 5,000 reporting ranks cost the operator: CPU per report, share of a core, memory.
 
-The server runs alone in a process of its own (the board and the API server are stand-ins that cost
-next to nothing), so what is measured is TLS, HTTP, identity, ledger and answer. Each report is a new
-TLS connection, as workers make them. Every rank reports once (as after a start), then the gang
-reports for a while at the most that the answers ask of it.
+The server runs alone in a process of its own. The job lookup and the API server are stand-ins that cost
+next to nothing, so the measurement covers TLS, HTTP, authentication, pending reports and answer. Each
+report is a new TLS connection, as workers make them. Every rank reports once, as after a start. Then
+the gang reports for a while, as often as the answers ask for.
 
     python bench/reports.py [--ranks 5000] [--rate 100] [--seconds 20] [--loop uvloop]
 """

@@ -75,7 +75,7 @@ def rerouted(kubeconfig: str, url: str) -> str:
 def a_lab(
     directory: Path, *, gang_scheduling: bool = False, streamed_lists: bool = True
 ) -> Iterator[Lab]:
-    """With the catalogue, and with no machine yet: each test brings its own."""
+    """With the catalog, and with no machine yet: each test brings its own."""
     gates = () if streamed_lists else (("feature-gates", "WatchList=false"),)
     options = PlaneOptions(
         gang_scheduling=gang_scheduling, apiserver_args=(*audit.flags(directory), *gates)

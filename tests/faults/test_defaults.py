@@ -272,7 +272,7 @@ def test_one_s_own_class_and_runtime_go_before_those_that_were_brought(
         attempt = job.wait_phase("Running").attempts[0]
 
     assert attempt["class"].startswith(f"own-{install.mark}/")
-    assert attempt["runtime"].startswith("default/"), "the catalogue's, which somebody applied"
+    assert attempt["runtime"].startswith("default/"), "the catalog's, which somebody applied"
 
 
 def test_the_chart_s_own_defaults_are_taken(install: Install) -> None:

@@ -51,7 +51,7 @@ IMPATIENT = {
 
 @pytest.fixture(scope="package")
 def operator(plane: ControlPlane) -> Iterator[OperatorProcess]:
-    """It leads, on a plane with the catalogue and the fleet."""
+    """It leads, on a plane with the catalog and the fleet."""
     fleet.create(Fleet(nodes=NODES), plane.api.credentials)
     installation.apply(plane, REPO / "examples" / "catalog.yaml")
     with operators.running(OperatorProcess(plane, IMPATIENT)) as operator:

@@ -323,7 +323,7 @@ _OPERATOR = Row(
             "s",
         ),
         Panel(
-            "Watches begun anew",
+            "Watches started again",
             "The API server ends them every few minutes, and in bursts those that fall behind.",
             (Query("sum by (watch) (increase(stargate_watch_restarts_total[1h]))", "{{watch}}"),),
             kind="bars",
@@ -376,7 +376,7 @@ _OPERATOR = Row(
         ),
         Panel(
             "Leader and starts",
-            "Who leads, and how often each replica started anew within the hour.",
+            "Who leads, and how often each replica started again within the hour.",
             (
                 Query("max by (instance) (stargate_leader)", "leads: {{instance}}"),
                 Query("changes(stargate_start_time_seconds[1h])", "starts: {{instance}}"),
@@ -401,7 +401,7 @@ _OPERATOR = Row(
         ),
         _quantiles(
             "Count of a compute block",
-            "What is free, counted anew where something changed.",
+            "What is free, counted again after each change.",
             "stargate_compute_block_count_seconds",
         ),
     ),

@@ -33,7 +33,7 @@ POLICIES: tuple[Callable[[Observed], Plan | None], ...] = (
     hang,  # Only a gang of which no rank has failed can hang. Unready nodes explain a silence too.
     node_loss,  # Nothing is heard from a lost node, so only the silence of its kubelet shows it.
     node_return,  # A starting gang takes a node back before it gives up all of its nodes.
-    all_or_nothing,  # A gang that must yield is not made anew from a changed runtime first.
+    all_or_nothing,  # A gang that must yield is not made again from a changed runtime first.
     changed_runtime,  # Pods that are still missing must come from the runtime of the others.
     startup,  # Nothing stands in the way: accept the job, start it, or say that it runs.
 )

@@ -214,14 +214,14 @@ class Reflector(ABC, Generic[W]):
     async def _watch_from_scratch(self) -> None:
         await self._watch({"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"})
 
-    async def _watch(self, whence: Mapping[str, str]) -> None:
+    async def _watch(self, start: Mapping[str, str]) -> None:
         loop, listed = asyncio.get_running_loop(), None if self._version is not None else set[str]()
         query = {
             "watch": "true",
             "allowWatchBookmarks": "true",
             **self._selected,
             "timeoutSeconds": str(int(self._jitter(240, 480))),
-            **whence,
+            **start,
         }
         try:
             async with (

@@ -134,8 +134,12 @@ class GangIndex:
     def _size_up(self, world_size: int) -> None:
         """Counts all pods again for another size: the size was not known before, or it has changed."""
         everyone = [pod for each in self._attempts.values() for pod in each.ranks.values()]
-        anew = GangIndex([*everyone, *self._misfits.values()], world_size)
-        self._world_size, self._attempts, self._misfits = world_size, anew._attempts, anew._misfits
+        recounted = GangIndex([*everyone, *self._misfits.values()], world_size)
+        self._world_size, self._attempts, self._misfits = (
+            world_size,
+            recounted._attempts,
+            recounted._misfits,
+        )
 
     def _fits(self, pod: Pod) -> bool:
         named = pod.name == f"{pod.job_name}-{pod.attempt}-{pod.rank}"

@@ -60,11 +60,11 @@ async def until_it_changes(client: Client, scope: Scope, refused: tuple[str, ...
         for namespace in refused:
             if namespace not in refusing:
                 raise NamespaceAccessChanged(
-                    f"namespace {namespace!r} may be watched now; starting anew"
+                    f"namespace {namespace!r} may be watched now; starting again"
                 )
         for namespace in (refusing & doubted).difference(refused):
             raise NamespaceAccessChanged(
-                f"namespace {namespace!r} refuses to be watched; starting anew"
+                f"namespace {namespace!r} refuses to be watched; starting again"
             )
         doubted = refusing
     await asyncio.Event().wait()

@@ -1,4 +1,4 @@
-"""A watch over TLS, which reads in breaths."""
+"""A watch over TLS, which reads at intervals."""
 
 import asyncio
 import ssl

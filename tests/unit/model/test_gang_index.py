@@ -1,4 +1,4 @@
-"""The roll of a job's pods, kept up to date change by change."""
+"""The index of a job's pods, kept up to date change by change."""
 
 import random
 

@@ -121,14 +121,24 @@ class LeaderElection:
 
     async def release(self) -> None:
         """Lets the next replica lead at once. Only for a clean end, after the last write."""
-        lease, self._renewed_at = self._lease, None
-        if lease is None or lease["spec"].get("holderIdentity") != self.identity:
-            return
+        lease, self._lease, self._renewed_at = self._lease, None, None
         try:
-            await self._put({**lease, "spec": self._spec_of(lease, holder="", duration=1)})
+            await self._release(lease)
         except Exception as error:  # it expires by itself
             log.info("lease not released", error=str(error))
-        self._lease = None
+
+    async def _release(self, lease: Lease | None) -> None:
+        try:
+            await self._give_up(lease)
+        except ApiError as error:
+            if not error.conflict:
+                raise
+            # The end may have cut off our last renewal when the server had accepted it already.
+            await self._give_up(await self._get())
+
+    async def _give_up(self, lease: Lease | None) -> None:
+        if lease is not None and lease["spec"].get("holderIdentity") == self.identity:
+            await self._put({**lease, "spec": self._spec_of(lease, holder="", duration=1)})
 
     def _left(self) -> float:
         if self._renewed_at is None:

@@ -26,3 +26,10 @@ def test_so_it_is_in_the_repository_s_root() -> None:
         check=True,
     )
     assert found.stdout.strip() == "b"
+
+
+def test_no_file_holds_the_marks_of_a_merge_conflict() -> None:
+    found = subprocess.run(
+        ["git", "grep", "-nIE", "^(<{7}|>{7}) "], cwd=REPO, capture_output=True, text=True
+    )
+    assert found.returncode == 1, f"unresolved merge conflicts:\n{found.stdout}{found.stderr}"

@@ -110,8 +110,9 @@ class Reconciler:
         self.memory.last_seen = job
 
         # Observe. Notes first: the decision needs the moment when a failure was first seen.
-        self._take_notes(job)
-        observed = self._observe(job)
+        pods = self._pods(job)
+        self._take_notes(job, pods[0])
+        observed = self._observe(job, pods)
 
         # Decide and describe: pure functions of what was observed.
         plan = decide(observed)
@@ -125,7 +126,7 @@ class Reconciler:
             await self._status_writer.delete(written)
 
         # Apply what the written status says. Only a write changes it, so only then look again.
-        after = observed if written is job else self._observe(written)
+        after = observed if written is job else self._observe(written, self._pods(written))
         await self._apply(after)
 
         # Record, after the write: events and counters tell only of what is in the status.
@@ -148,12 +149,12 @@ class Reconciler:
         for uid in self._dependencies.contention.gone(self.uid, self._dependencies.clock()):
             self._dependencies.wake(uid)
 
-    def _take_notes(self, job: StargateJob) -> None:
-        gang, now = self._gang(job)[0], self._dependencies.clock()
+    def _take_notes(self, job: StargateJob, gang: Gang) -> None:
+        now = self._dependencies.clock()
         self.memory.note_failures(gang, now)
         self.memory.note_timeout(job, now)
 
-    def _gang(self, job: StargateJob) -> tuple[Gang, PreviousPods]:
+    def _pods(self, job: StargateJob) -> tuple[Gang, PreviousPods]:
         return self._gang_index.gang(
             namespace=job.metadata.namespace,
             attempt=job.status.attempt,
@@ -161,7 +162,7 @@ class Reconciler:
             creating=self._pod_control.creating(job.status.attempt),
         )
 
-    def _observe(self, job: StargateJob) -> Observed:
+    def _observe(self, job: StargateJob, pods: tuple[Gang, PreviousPods]) -> Observed:
         dependencies = self._dependencies
         view = ClusterView(
             catalog=dependencies.catalog,
@@ -176,7 +177,7 @@ class Reconciler:
         )
         return observe(
             job,
-            self._gang(job),
+            pods,
             memory=self.memory,
             reports=dependencies.pending.of(self.uid),
             view=view,

@@ -41,4 +41,8 @@ class PodStore(JobObjectStore[Pod]):
         """Of a seed's own version, the whole object is: it says where the pod is and how it fares."""
         if known.uid in self._seeded:
             return item.resource_version >= known.resource_version
-        return item.resource_version > known.resource_version
+        return super()._is_news(known, item)
+
+    def _drop(self, item: Pod) -> None:
+        self._seeded.discard(item.uid)
+        super()._drop(item)

@@ -16,7 +16,7 @@ from stargate_lab.cluster.api import Api, ApiError
 from stargate_lab.cluster.kwok_config import ABANDONED
 from stargate_lab.process.operator_process import OperatorProcess
 from tests.kit.recorder import Recorder
-from tests.kit.recorder.history import Job, Json, Pod, State, Write
+from tests.kit.recorder.history import Job, Json, Pod, State, Write, phases
 from tests.kit.recorder.report import describe
 from tests.kit.recorder.watch import Expected
 from tests.kit.worker import Worker
@@ -113,12 +113,7 @@ class JobStory:
 
     @property
     def phases(self) -> list[str]:
-        """That it went through, each once in a row."""
-        found: list[str] = []
-        for job in self.history:
-            if job.phase and job.phase not in found[-1:]:
-                found.append(job.phase)
-        return found
+        return phases(self.history)
 
     def wait(
         self, condition: Callable[[Job], Any], expected: str, seconds: float = PATIENCE

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.kit.api_server.resources import JOBS, Key
 from tests.kit.cluster.workers import Worker
-from tests.kit.recorder.history import Job, Json, Pod, State
+from tests.kit.recorder.history import Job, Json, Pod, State, phases
 
 if TYPE_CHECKING:
     from tests.kit.cluster.cluster import Cluster
@@ -59,12 +59,7 @@ class JobStory:
 
     @property
     def phases(self) -> list[str]:
-        """That it went through, each once in a row."""
-        found: list[str] = []
-        for job in self.history:
-            if job.phase and job.phase not in found[-1:]:
-                found.append(job.phase)
-        return found
+        return phases(self.history)
 
     async def wait(
         self, condition: Callable[[Job], Any], expected: str, seconds: float = PATIENCE

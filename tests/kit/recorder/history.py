@@ -6,7 +6,7 @@ the machine).
 """
 
 import bisect
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -19,7 +19,7 @@ TERMINAL_PHASES = frozenset({"Succeeded", "Failed"})
 
 
 @dataclass(frozen=True)
-class Pod:
+class _Object:
     raw: Json
 
     @cached_property
@@ -30,6 +30,12 @@ class Pod:
     def name(self) -> str:
         return str(self.raw["metadata"]["name"])
 
+    @property
+    def deleting(self) -> bool:
+        return "deletionTimestamp" in self.raw["metadata"]
+
+
+class Pod(_Object):
     @cached_property
     def labels(self) -> dict[str, str]:
         return self.raw["metadata"].get("labels") or {}
@@ -62,10 +68,6 @@ class Pod:
         return str(self.raw["spec"].get("nodeName") or "")
 
     @property
-    def deleting(self) -> bool:
-        return "deletionTimestamp" in self.raw["metadata"]
-
-    @property
     def ready(self) -> bool:
         conditions = self.raw.get("status", {}).get("conditions") or []
         return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
@@ -76,22 +78,7 @@ class Pod:
         return {each["name"]: each.get("value", "") for each in entries}
 
 
-@dataclass(frozen=True)
-class Job:
-    raw: Json
-
-    @cached_property
-    def uid(self) -> str:
-        return str(self.raw["metadata"]["uid"])
-
-    @property
-    def name(self) -> str:
-        return str(self.raw["metadata"]["name"])
-
-    @property
-    def deleting(self) -> bool:
-        return "deletionTimestamp" in self.raw["metadata"]
-
+class Job(_Object):
     @property
     def spec(self) -> Json:
         return dict(self.raw["spec"])
@@ -151,6 +138,15 @@ class Job:
     @property
     def start_timeout(self) -> float:
         return float((self.spec.get("scheduling") or {}).get("startTimeoutSeconds", 600))
+
+
+def phases(history: Iterable[Job]) -> list[str]:
+    """The phases that a job went through. Versions in a row with one phase count once."""
+    found: list[str] = []
+    for job in history:
+        if job.phase and job.phase not in found[-1:]:
+            found.append(job.phase)
+    return found
 
 
 @dataclass(frozen=True)

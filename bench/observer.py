@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from bench.timeline import Milestone, Timeline
-from stargate_operator.informers.informer import Informer
+from stargate_operator.informers.informer import PODS, Informer
 from stargate_operator.informers.pod_store import PodStore
 from stargate_operator.kube.client import Client
 from stargate_operator.model.pod import Pod
@@ -25,7 +25,7 @@ class StuckError(RuntimeError):
 class Observer:
     def __init__(self, client: Client, namespace: str) -> None:
         self._pods = PodStore(self._changed)
-        self._informer = Informer(client, self._pods, namespace=namespace)
+        self._informer = Informer(client, self._pods, path=PODS, namespace=namespace)
         self._timelines: dict[int, Timeline] = {}
         self._size = 0
         self._news = asyncio.Event()

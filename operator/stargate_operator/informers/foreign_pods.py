@@ -17,9 +17,10 @@ from collections.abc import Callable
 import msgspec
 
 from stargate_operator import constants
-from stargate_operator.informers.informer import PODS, Reflector
+from stargate_operator.informers.informer import PODS
 from stargate_operator.informers.pod_requests import Asking, requests_of
 from stargate_operator.informers.pod_wire import number
+from stargate_operator.informers.reflector import Reflector
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.meta import ObjectMeta
 from stargate_operator.kube.transport import Jitter

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import random
 import sys
-import time
-from collections.abc import Callable
 
 from stargate_operator import constants
-from stargate_operator.informers.informer import Reflector, in_namespace
-from stargate_operator.informers.job_object_store import JobObjectStore, NamespacePart
+from stargate_operator.informers.informer import JobObjectInformer
+from stargate_operator.informers.job_object_store import JobObjectStore
 from stargate_operator.informers.pod_wire import number
-from stargate_operator.kube.client import Client
 from stargate_operator.kube.meta import ObjectMeta, Partial
-from stargate_operator.kube.transport import Jitter
 from stargate_operator.model.gang_object import GangObject
 
 SERVICES = "/api/v1/services"
@@ -27,35 +22,13 @@ class GangObjectStore(JobObjectStore[GangObject]):
         self.put(gang_object_of(meta))
 
 
-class GangObjectInformer(Reflector[Partial]):
-    """Follows the objects of one kind that carry a job's label, in one namespace or in all.
+class GangObjectInformer(JobObjectInformer[Partial, GangObject]):
+    """Follows the Services, or the PodGroups, of all jobs."""
 
-    Informers of several namespaces may share a store.
-    """
+    wire = Partial
 
-    def __init__(
-        self,
-        client: Client,
-        store: GangObjectStore,
-        *,
-        path: str,
-        namespace: str | None = None,
-        clock: Callable[[], float] = time.monotonic,
-        jitter: Jitter = random.uniform,
-    ) -> None:
-        self._store = store
-        super().__init__(
-            client,
-            NamespacePart(store, namespace),
-            Partial,
-            path=in_namespace(path, namespace),
-            clock=clock,
-            jitter=jitter,
-            selector=constants.LABEL_JOB_UID,
-        )
-
-    def _keep(self, wire: Partial) -> None:
-        self._store.put(gang_object_of(wire.metadata))
+    def _item_of(self, wire: Partial) -> GangObject:
+        return gang_object_of(wire.metadata)
 
 
 def gang_object_of(meta: ObjectMeta) -> GangObject:

@@ -14,8 +14,8 @@ from functools import lru_cache
 
 import msgspec
 
-from stargate_operator.informers.informer import Reflector
 from stargate_operator.informers.pod_wire import number
+from stargate_operator.informers.reflector import Reflector
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.meta import ObjectMeta
 from stargate_operator.kube.transport import Jitter

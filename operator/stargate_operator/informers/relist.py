@@ -15,10 +15,11 @@ import structlog
 from pydantic import ValidationError
 
 from stargate_operator.informers.catalog import Catalog
-from stargate_operator.informers.informer import Reflector, in_namespace
 from stargate_operator.informers.jobs import Jobs
+from stargate_operator.informers.reflector import Reflector, in_namespace
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.errors import ApiError
+from stargate_operator.kube.meta import ListMeta
 from stargate_operator.model.scope import Scope
 from stargate_types import API_VERSION
 
@@ -30,13 +31,8 @@ _GROUP = f"/apis/{API_VERSION}"
 Body = dict[str, Any]
 
 
-class _ListMeta(msgspec.Struct, rename="camel"):
-    resource_version: str = "0"
-    continue_: str = msgspec.field(name="continue", default="")
-
-
 class _List(msgspec.Struct):
-    metadata: _ListMeta
+    metadata: ListMeta
     items: list[Body] = []
 
 
@@ -90,5 +86,5 @@ async def _page(client: Client, path: str, query: Mapping[str, str]) -> _List:
         return await client.get(path, _List, query=query)
     except ApiError as error:
         if error.not_found:
-            return _List(_ListMeta())
+            return _List(ListMeta())
         raise

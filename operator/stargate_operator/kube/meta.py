@@ -41,3 +41,10 @@ class Partial(msgspec.Struct, frozen=True, gc=False):
     """A PartialObjectMetadata, or the metadata of anything."""
 
     metadata: ObjectMeta
+
+
+class ListMeta(msgspec.Struct, rename="camel"):
+    """The metadata of a page of a list: its version, and the token of the next page."""
+
+    resource_version: str = "0"
+    continue_: str = msgspec.field(name="continue", default="")

@@ -20,13 +20,15 @@ from stargate_operator.informers.gang_object_informer import (
     GangObjectInformer,
     GangObjectStore,
 )
-from stargate_operator.informers.informer import Informer, Reflector
+from stargate_operator.informers.informer import PODS, Informer, JobObjectInformer
+from stargate_operator.informers.job_object_store import Item, JobObjectStore
 from stargate_operator.informers.jobs import Jobs
 from stargate_operator.informers.kopf_handlers import Handler, handlers, watched
 from stargate_operator.informers.kopf_watchers import KopfWatchers
 from stargate_operator.informers.node_tracker import NodeLossTimes, NodeTracker
 from stargate_operator.informers.nodes import NodeInformer
 from stargate_operator.informers.pod_store import PodStore
+from stargate_operator.informers.reflector import Reflector
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.config import Endpoint
 from stargate_operator.kube.pod_groups import find_group_version
@@ -120,8 +122,8 @@ class Replica:
         self.services = GangObjectStore(self.wakeups.gang_object_changed, ports.monotonic)
         self.pod_groups: GangObjectStore | None = None
         self.informers: list[Reflector[Any]] = [
-            *self._pod_informers(),
-            *self._gang_object_informers(self.services, SERVICES),
+            *self._informers(Informer, self.pods, PODS),
+            *self._informers(GangObjectInformer, self.services, SERVICES),
             *self.foreign_pods,
             self.node_informer,
         ]
@@ -131,23 +133,12 @@ class Replica:
         self.watchers = KopfWatchers(watched(scope), ports.monotonic)
         self.leads_now = asyncio.Event()
 
-    def _pod_informers(self) -> list[Informer]:
+    def _informers(
+        self, kind: type[JobObjectInformer[Any, Item]], store: JobObjectStore[Item], path: str
+    ) -> list[JobObjectInformer[Any, Item]]:
         """One for each namespace of the scope. They share a store."""
         return [
-            Informer(
-                self.client,
-                self.pods,
-                namespace=namespace,
-                clock=self.ports.monotonic,
-                jitter=self.ports.jitter,
-            )
-            for namespace in self.scope.parts
-        ]
-
-    def _gang_object_informers(self, store: GangObjectStore, path: str) -> list[GangObjectInformer]:
-        """One for each namespace of the scope. They share a store."""
-        return [
-            GangObjectInformer(
+            kind(
                 self.client,
                 store,
                 path=path,
@@ -207,7 +198,8 @@ class Replica:
             self.pod_groups = GangObjectStore(
                 self.wakeups.gang_object_changed, self.ports.monotonic
             )
-            reflectors = self._gang_object_informers(self.pod_groups, f"/apis/{found}/podgroups")
+            path = f"/apis/{found}/podgroups"
+            reflectors = self._informers(GangObjectInformer, self.pod_groups, path)
             self.informers.extend(reflectors)
             self._pod_group_tasks = [
                 asyncio.create_task(reflector.run()) for reflector in reflectors

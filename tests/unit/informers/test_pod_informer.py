@@ -10,8 +10,8 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from stargate_operator.informers import informer as module
-from stargate_operator.informers.informer import Informer
+from stargate_operator.informers import reflector as module
+from stargate_operator.informers.informer import PODS, Informer
 from stargate_operator.informers.pod_store import PodStore
 from stargate_operator.kube import client as client_module
 from stargate_operator.kube.client import Client
@@ -86,7 +86,7 @@ async def following(*sessions: Session) -> AsyncIterator[Followed]:
 
     async with fake_api(handler) as api, Client(api.endpoint(), user_agent="test") as client:
         pods = PodStore(lambda _, old, new: told.append((old, new)))
-        informer = Informer(client, pods, namespace="ml")
+        informer = Informer(client, pods, path=PODS, namespace="ml")
         running = asyncio.create_task(informer.run())
         try:
             yield Followed(api, informer, pods, told)
@@ -249,7 +249,7 @@ async def test_unexpected_exception_ends_the_informer() -> None:
         await says(*INITIAL)(request)
 
     async with fake_api(handler) as api, Client(api.endpoint(), user_agent="test") as client:
-        informer = Informer(client, PodStore(broken))
+        informer = Informer(client, PodStore(broken), path=PODS)
         with pytest.raises(KeyError):
             async with asyncio.timeout(5):
                 await informer.run()

@@ -24,7 +24,7 @@ from stargate_lab.workload.training import (
     WorkerEnvironment,
     progress,
 )
-from stargate_operator.informers.informer import Informer
+from stargate_operator.informers.informer import PODS, Informer
 from stargate_operator.informers.pod_store import PodStore
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.config import load_endpoint
@@ -57,7 +57,7 @@ class Trainer:
         self._behaviour = behaviour
         self._say = say
         self._gangs: dict[tuple[str, int], Gang] = {}
-        self._pods = Informer(client, PodStore(self._notice), namespace=namespace)
+        self._pods = Informer(client, PodStore(self._notice), path=PODS, namespace=namespace)
 
     async def run(self) -> None:
         try:

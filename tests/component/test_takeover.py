@@ -200,3 +200,23 @@ async def test_a_leader_whose_wall_clock_is_set_leads_on(cluster: Cluster) -> No
     assert (job.now.phase, job.now.attempt) == ("Running", 1)
     assert leader.leads
     assert not standby.leads
+
+
+async def test_a_leader_that_lists_pod_groups_stays_ready(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The report Service leads to it all the time. This API server never answers the list."""
+
+    async def found(client: object, **_: object) -> str:
+        del client
+        return "scheduling.k8s.io/v1"
+
+    monkeypatch.setattr("stargate_operator.runtime.replica.find_group_version", found)
+    replica = cluster.replica(native_gangs="auto")
+    operator = replica.operator
+
+    await cluster.until(lambda: operator.pod_groups is not None, "pod groups to be followed")
+    await asyncio.sleep(5)
+
+    assert not all(informer.synced.is_set() for informer in operator.informers)
+    assert operator.not_ready() is None

@@ -127,6 +127,7 @@ class Replica:
             *self.foreign_pods,
             self.node_informer,
         ]
+        self._every_replica_follows = tuple(self.informers)
         self.event_recorder = EventRecorder(
             self.client, instance=settings.leader_identity, clock=ports.now
         )
@@ -267,6 +268,13 @@ class Replica:
             ],
             clock=self.ports.monotonic,
         )
+
+    def not_ready(self) -> str | None:
+        """Why this replica is not ready; None if it is. A standby is ready too: the report Service
+        selects the leader. Pod groups do not count. The leader alone follows them, and if it were not
+        ready while it lists them, the Service would lose the leader at the start of its term."""
+        synced = all(informer.synced.is_set() for informer in self._every_replica_follows)
+        return None if synced else "not all watches have synced"
 
     def _silence(self) -> str | None:
         now = self.ports.monotonic()

@@ -40,7 +40,7 @@ async def run(settings: Settings) -> int:
     stop_signal = asyncio.Event()
     probes = Probes(
         liveness=[lambda: "; ".join(watchdog.problems()) or None],
-        readiness=[lambda: _not_ready(replica)],
+        readiness=[replica.not_ready],
     )
     async with replica.lease_client, replica.client:
         reports.start(settings.reports_host, settings.reports_port)
@@ -55,12 +55,6 @@ async def run(settings: Settings) -> int:
         finally:
             await probes.close()
             await reports.close()
-
-
-def _not_ready(replica: Replica) -> str | None:
-    """A standby is ready too: its watches have synced, and the report Service selects the leader."""
-    waiting = [informer for informer in replica.informers if not informer.synced.is_set()]
-    return "not all watches have synced" if waiting else None
 
 
 async def until_one_ends(

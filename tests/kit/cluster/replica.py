@@ -64,9 +64,8 @@ class Replica:
             namespace=OPERATOR_NAMESPACE,
             leader_identity=name,
             pod_name=name,
-            native_gangs="off",
             reports_ca=Path(__file__),
-            **settings,
+            **{"native_gangs": "off", **settings},
         )
         self.operator = self._in_its_name(self._composed)
         self._reports = self.operator.report_handler()

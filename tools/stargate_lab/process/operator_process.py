@@ -97,10 +97,10 @@ class OperatorProcess:
         self._end(signal.SIGKILL, 10.0)
 
     def wait_ready(self, timeout: float = READY_SECONDS) -> None:
-        wait_until(lambda: self.is_ready() or self._exit_status is not None, timeout)
+        in_time = wait_until(lambda: self.is_ready() or self._exit_status is not None, timeout)
         if self._exit_status is not None:
             raise self._error(f"the operator has ended with exit status {self._exit_status}")
-        if not self.is_ready():
+        if not in_time:
             reasons = ", ".join(self._probe("/readyz")[1].split("\n")).strip(", ")
             raise self._error(
                 f"the operator is not ready after {timeout:g} s: {reasons or 'no answer'}"

@@ -39,7 +39,11 @@ def witness(lab: Lab) -> Iterator[Api]:
 @pytest.fixture
 def recorder(lab: Lab, witness: Api, namespace: str, audit_log: Path) -> Iterator[Recorder]:
     with recording(
-        witness.credentials, namespace, audit_log, partial(operator_process.pids, lab.plane)
+        witness.credentials,
+        namespace,
+        audit_log,
+        operators=partial(operator_process.pids, lab.plane),
+        operators_api=lab.plane.api.credentials,
     ) as recorder:
         recorder.history.patience = SLOWER
         yield recorder

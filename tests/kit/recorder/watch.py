@@ -69,12 +69,14 @@ class Recorder:
     """`audit_log` is the API server's audit log, where it keeps one: it tells who asked for what.
 
     `operators` gives the process ids of the operators, where they run on this machine.
+    `operators_api` leads to the API server that the operators use, where the recorder uses another one.
     """
 
     credentials: Credentials
     namespace: str
     audit_log: Path | None = None
     operators: Callable[[], list[int]] = list
+    operators_api: Credentials | None = None
     kinds: tuple[Kind, ...] = ()
     history: History = field(default_factory=History)
     state: State = field(default_factory=State)
@@ -90,7 +92,9 @@ class Recorder:
     def __post_init__(self) -> None:
         self.kinds = self.kinds or kinds_of(self.namespace)
         self._heartbeat = Heartbeat(
-            self.credentials, f"recorder-{uuid4().hex[:8]}", Starvation(self.operators)
+            self.operators_api or self.credentials,
+            f"recorder-{uuid4().hex[:8]}",
+            Starvation(self.operators),
         )
 
     @property
@@ -339,9 +343,10 @@ def recording(
     namespace: str,
     audit_log: Path | None = None,
     operators: Callable[[], list[int]] = list,
+    operators_api: Credentials | None = None,
 ) -> Iterator[Recorder]:
     """Checks at the end of a block that went well; a failed one has its own words."""
-    recorder = Recorder(credentials, namespace, audit_log, operators)
+    recorder = Recorder(credentials, namespace, audit_log, operators, operators_api)
     recorder.start()
     try:
         yield recorder

@@ -11,6 +11,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from types import FrameType
 
 _log = logging.getLogger(__name__)
@@ -19,8 +20,11 @@ _log = logging.getLogger(__name__)
 class Shutdown:
     """The reasons to stop: SIGTERM, the operator's request, the end of the attempt."""
 
-    def __init__(self, grace_seconds: float) -> None:
+    def __init__(
+        self, grace_seconds: float, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._grace_seconds = grace_seconds
+        self._clock = clock
         self._terminated_at: float | None = None
         self._requested = False
         self.attempt_over = ""
@@ -41,12 +45,12 @@ class Shutdown:
         """Seconds until SIGKILL; None before SIGTERM."""
         if self._terminated_at is None:
             return None
-        return max(self._terminated_at + self._grace_seconds - time.monotonic(), 0.0)
+        return max(self._terminated_at + self._grace_seconds - self._clock(), 0.0)
 
     def terminate(self) -> None:
         """Stores the time of SIGTERM. Safe in a signal handler. A second call changes nothing."""
         if self._terminated_at is None:
-            self._terminated_at = time.monotonic()
+            self._terminated_at = self._clock()
 
     def request(self) -> None:
         """Stores that the operator asks this worker to stop."""

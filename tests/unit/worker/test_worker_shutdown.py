@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 import pytest
@@ -20,31 +20,38 @@ def sigterm() -> Iterator[None]:
     signal.signal(signal.SIGTERM, before)
 
 
-def watched(grace_seconds: float = 30) -> tuple[Shutdown, SigtermWatch]:
-    shutdown = Shutdown(grace_seconds)
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def watched(
+    grace_seconds: float = 30, clock: Callable[[], float] = time.monotonic
+) -> tuple[Shutdown, SigtermWatch]:
+    shutdown = Shutdown(grace_seconds, clock=clock)
     watch = SigtermWatch(shutdown)
     watch.install()
     return shutdown, watch
 
 
 def test_sigterm_starts_the_grace_period() -> None:
-    shutdown, _ = watched(grace_seconds=10)
+    shutdown, _ = watched(10, clock := Clock())
     assert (shutdown.stopping, shutdown.seconds_left) == (False, None)
 
     os.kill(os.getpid(), signal.SIGTERM)
 
-    assert shutdown.stopping
-    assert shutdown.seconds_left is not None
-    assert 9 < shutdown.seconds_left <= 10
+    clock.now += 4
+    assert (shutdown.stopping, shutdown.seconds_left) == (True, 6)
 
 
 def test_second_sigterm_gives_no_more_time() -> None:
-    shutdown, _ = watched(grace_seconds=10)
+    shutdown, _ = watched(10, clock := Clock())
     os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(0.05)
+    clock.now += 4
     os.kill(os.getpid(), signal.SIGTERM)
-    assert shutdown.seconds_left is not None
-    assert shutdown.seconds_left < 9.96
+    assert shutdown.seconds_left == 6
 
 
 def test_earlier_handler_is_called_and_restored() -> None:

@@ -95,7 +95,7 @@ Passed = Callable[[Secret, int | None], Secret]
 
 
 @pytest.mark.parametrize("days", [3000, 800, None])
-def test_an_upgrade_keeps_it_while_it_is_good(
+def test_upgrade_keeps_valid_certificate_unchanged(
     upgrade: Upgrade, passed: Passed, days: int | None
 ) -> None:
     """None: one that somebody made by hand under this name; it is theirs to renew."""
@@ -105,9 +105,7 @@ def test_an_upgrade_keeps_it_while_it_is_good(
     assert found["metadata"]["annotations"].get(UNTIL) == _in(days)
 
 
-def test_in_its_last_two_years_the_next_ca_is_trusted_before_it_is_used(
-    upgrade: Upgrade, passed: Passed
-) -> None:
+def test_next_ca_is_trusted_two_years_before_expiry(upgrade: Upgrade, passed: Passed) -> None:
     view = passed(upgrade(), 700)
     prepared = upgrade()
     assert prepared["data"]["tls.crt"] == view["data"]["tls.crt"]
@@ -117,7 +115,9 @@ def test_in_its_last_two_years_the_next_ca_is_trusted_before_it_is_used(
     assert upgrade()["data"] == prepared["data"]
 
 
-def test_and_in_its_last_year_it_takes_over(upgrade: Upgrade, passed: Passed) -> None:
+def test_prepared_certificate_is_used_one_year_before_expiry(
+    upgrade: Upgrade, passed: Passed
+) -> None:
     passed(upgrade(), 700)
     prepared = passed(upgrade(), 300)
     renewed = upgrade()
@@ -132,9 +132,7 @@ def test_and_in_its_last_year_it_takes_over(upgrade: Upgrade, passed: Passed) ->
     assert upgrade()["data"] == renewed["data"]
 
 
-def test_whoever_has_not_upgraded_for_long_gets_a_new_one_at_once(
-    upgrade: Upgrade, passed: Passed
-) -> None:
+def test_expired_certificate_is_replaced_at_once(upgrade: Upgrade, passed: Passed) -> None:
     view = passed(upgrade(), -3)
     renewed = upgrade()
     assert signer(renewed) == 0
@@ -142,9 +140,7 @@ def test_whoever_has_not_upgraded_for_long_gets_a_new_one_at_once(
     assert renewed["data"]["tls.key"] != view["data"]["tls.key"]
 
 
-def test_the_bundle_holds_no_more_than_the_old_ca_and_the_new(
-    upgrade: Upgrade, passed: Passed
-) -> None:
+def test_ca_bundle_holds_only_old_and_new_ca(upgrade: Upgrade, passed: Passed) -> None:
     passed(upgrade(), 100)
     first = passed(upgrade(), 100)
     second = upgrade()

@@ -55,7 +55,7 @@ def dry_run(plane: ControlPlane, *objects: Json) -> list[str]:
 
 
 @every_rendering
-def test_every_object_is_accepted(plane: ControlPlane, name: str) -> None:
+def test_every_chart_object_is_accepted(plane: ControlPlane, name: str) -> None:
     objects = rendered(RENDERINGS[name]).all
     assert len(dry_run(plane, *objects)) == len(objects)
 
@@ -68,9 +68,7 @@ def pods(objects: Objects) -> tuple[Json, Json]:
 
 
 @every_rendering
-def test_its_pods_are_accepted_where_restricted_pod_security_is_enforced(
-    plane: ControlPlane, name: str
-) -> None:
+def test_chart_s_pods_satisfy_restricted_pod_security(plane: ControlPlane, name: str) -> None:
     for pod in pods(rendered(RENDERINGS[name])):
         account = pod["spec"] | {"serviceAccountName": "default"}
         assert dry_run(plane, {**pod, "spec": account}) == [
@@ -79,13 +77,13 @@ def test_its_pods_are_accepted_where_restricted_pod_security_is_enforced(
 
 
 @pytest.mark.parametrize("name", ["defaults", "everything"])
-def test_so_is_every_default_that_the_leader_applies(plane: ControlPlane, name: str) -> None:
+def test_every_default_in_the_chart_is_accepted(plane: ControlPlane, name: str) -> None:
     found = rendered(RENDERINGS[name]).one("ConfigMap", "stargate-operator-defaults")["data"]
     objects = [yaml.safe_load(text) for text in found.values()]
     assert len(dry_run(plane, *objects)) == len(objects) == 3
 
 
-def test_a_misspelt_field_would_have_been_refused(plane: ControlPlane) -> None:
+def test_object_with_misspelt_field_is_refused(plane: ControlPlane) -> None:
     deployment = rendered().one("Deployment")
     wrong = {**deployment, "spec": {**deployment["spec"], "replcas": 2}}
     with pytest.raises(KubectlError, match=r"unknown field.*replcas|replcas.*field not declared"):

@@ -113,24 +113,26 @@ def job(plane: ControlPlane, namespace: str) -> str:
 SUCCEEDED = {"status": {"phase": "Succeeded"}}
 
 
-def test_a_job_s_status_is_the_operator_s_alone(tenant: Api, job: str) -> None:
+def test_tenant_s_write_to_job_status_is_refused(tenant: Api, job: str) -> None:
     said = refusal(lambda: tenant.patch(f"{job}/status", SUCCEEDED))
     assert f"{OPERATOR} alone writes it (you are system:serviceaccount:" in said
     assert refused(lambda: tenant.patch(f"{job}/status", {"status": {"phase": "Failed"}}))
     assert tenant.get(job).get("status", {}).get("phase") != "Failed"
 
 
-def test_which_writes_it(operator_api: Api, tenant: Api, job: str) -> None:
+def test_operator_s_write_to_job_status_is_accepted(
+    operator_api: Api, tenant: Api, job: str
+) -> None:
     refusal(lambda: tenant.patch(f"{job}/status", SUCCEEDED))
     body = operator_api.get(job) | SUCCEEDED
     assert operator_api.replace(f"{job}/status", body)["status"]["phase"] == "Succeeded"
 
 
-def test_who_owns_the_job_still_changes_its_spec(tenant: Api, job: str) -> None:
+def test_tenant_may_change_spec_of_own_job(tenant: Api, job: str) -> None:
     assert tenant.patch(job, {"spec": {"suspend": True}})["spec"]["suspend"]
 
 
-def test_the_exempt_may_put_things_right(plane: ControlPlane, job: str) -> None:
+def test_exempt_user_may_write_job_status(plane: ControlPlane, job: str) -> None:
     assert plane.api.patch(f"{job}/status", SUCCEEDED)["status"]["phase"] == "Succeeded"
 
 
@@ -178,7 +180,7 @@ def measuring_tool(plane: ControlPlane, namespace: str, tmp_path: Path) -> Itera
 MEASURED = {"status": {"observedTime": "2026-01-02T03:04:05Z", "accelerators": []}}
 
 
-def test_a_tool_writes_the_status_of_a_block_that_is_its_own(
+def test_tool_writes_status_of_external_blocks_only(
     measuring_tool: Api, block: Callable[[str], str]
 ) -> None:
     counted = block("Operator")
@@ -192,7 +194,7 @@ def labelled(key: str, value: str | None) -> Json:
     return {"metadata": {"labels": {f"stargate.dev/{key}": value}}}
 
 
-def test_nobody_makes_a_pod_a_worker(tenant: Api, namespace: str) -> None:
+def test_tenant_s_pod_with_worker_labels_is_refused(tenant: Api, namespace: str) -> None:
     pods = f"/api/v1/namespaces/{namespace}/pods"
     said = refusal(lambda: tenant.create(pods, pod(f"fake-{uuid4().hex[:6]}", **WORKER)))
     assert "make a pod a worker of a job" in said
@@ -202,7 +204,7 @@ def test_nobody_makes_a_pod_a_worker(tenant: Api, namespace: str) -> None:
     )
 
 
-def test_but_the_operator_does_and_nobody_makes_it_another_rank(
+def test_tenant_cannot_change_rank_of_operator_s_pod(
     operator_api: Api, tenant: Api, namespace: str
 ) -> None:
     pods = f"/api/v1/namespaces/{namespace}/pods"
@@ -214,7 +216,7 @@ def test_but_the_operator_does_and_nobody_makes_it_another_rank(
     tenant.delete(f"{pods}/rank-1")
 
 
-def test_nobody_takes_the_reports_to_a_pod_of_theirs(
+def test_only_operator_may_label_a_leader_pod(
     plane: ControlPlane, operator_api: Api, tmp_path: Path
 ) -> None:
     insider = almighty(plane, NAMESPACE, tmp_path)
@@ -240,9 +242,7 @@ def flow_of(api: Api, path: str) -> str:
         connection.close()
 
 
-def test_the_lease_s_renewals_do_not_wait_behind_everybody_s_requests(
-    plane: ControlPlane, operator_api: Api
-) -> None:
+def test_lease_requests_have_their_own_flow_schema(plane: ControlPlane, operator_api: Api) -> None:
     schemas = "/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas"
     ours = plane.api.get(f"{schemas}/stargate-operator-lease")["metadata"]["uid"]
     leases = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/stargate-operator"
@@ -261,7 +261,7 @@ MAY = {
 
 
 @pytest.mark.parametrize("role", MAY)
-def test_whoever_has_a_namespace_s_role_has_its_jobs_too(
+def test_namespace_role_grants_access_to_its_jobs(
     plane: ControlPlane, namespace: str, role: str
 ) -> None:
     name = f"person-{role}"

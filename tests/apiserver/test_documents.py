@@ -77,7 +77,7 @@ def commands(document: str) -> list[str]:
     return [each for each in kept if each.strip() and "for what in" not in each]
 
 
-def test_they_work_in_the_order_in_which_they_stand(
+def test_documented_commands_work_in_order(
     shell: Shell, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     values = re.search(

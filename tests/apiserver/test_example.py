@@ -54,7 +54,7 @@ def near_block(plane: ControlPlane) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("near_block")
-def test_it_makes_the_article_s_four_calls(plane: ControlPlane, namespace: str) -> None:
+def test_example_makes_the_article_s_four_calls(plane: ControlPlane, namespace: str) -> None:
     api_keys.grant(plane.api, api_keys.RESEARCHER, api_keys.user(api_keys.EXAMPLE), namespace)
 
     done = run(plane, namespace)
@@ -73,7 +73,7 @@ def test_it_makes_the_article_s_four_calls(plane: ControlPlane, namespace: str) 
     assert stored["spec"]["resourceAllocation"]["nodes"] == 5000
 
 
-def test_without_the_right_it_ends_with_words(plane: ControlPlane, namespace: str) -> None:
+def test_example_without_rights_prints_the_refusal(plane: ControlPlane, namespace: str) -> None:
     done = run(plane, namespace)
 
     assert done.returncode == 1

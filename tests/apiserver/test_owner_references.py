@@ -57,7 +57,7 @@ def creates_a_worker(api: Api, namespace: str, job: Json) -> str:
 
 
 @pytest.mark.parametrize(("has_it", "answer"), [(True, "created"), (False, REFUSED)])
-def test_who_makes_pods_of_a_job_needs_the_right_to_its_finalizers(
+def test_creating_worker_pods_needs_the_finalizers_right(
     plane: ControlPlane, namespace: str, tmp_path: Path, has_it: bool, answer: str
 ) -> None:
     rules = [each for each in operator_rules() if has_it or RIGHT not in each["resources"]]

@@ -57,7 +57,7 @@ def recorder_of(plane: ControlPlane, namespace: str, maps: str, sort: type[R]) -
     return sort(plane.api.credentials, namespace, kinds=(Kind("ConfigMap", maps),))
 
 
-def test_it_sees_every_write(plane: ControlPlane, namespace: str, maps: str) -> None:
+def test_recorder_sees_every_write(plane: ControlPlane, namespace: str, maps: str) -> None:
     recorder = recorder_of(plane, namespace, maps, Recorder)
     recorder.start()
     plane.api.create(maps, {"metadata": {"name": "a"}})
@@ -76,7 +76,7 @@ def test_it_sees_every_write(plane: ControlPlane, namespace: str, maps: str) -> 
     assert not recorder.history.gaps
 
 
-def test_a_lost_history_in_which_nothing_happened_is_no_gap(
+def test_lost_history_without_writes_is_no_gap(
     plane: ControlPlane, namespace: str, maps: str
 ) -> None:
     recorder = recorder_of(plane, namespace, maps, Forgetful)
@@ -91,9 +91,7 @@ def test_a_lost_history_in_which_nothing_happened_is_no_gap(
     assert not recorder.history.gaps
 
 
-def test_a_lost_history_in_which_something_happened_is_a_gap(
-    plane: ControlPlane, namespace: str, maps: str
-) -> None:
+def test_lost_history_with_a_write_is_a_gap(plane: ControlPlane, namespace: str, maps: str) -> None:
     recorder = recorder_of(plane, namespace, maps, Forgetful)
     recorder.look_around()
     plane.api.create(maps, {"metadata": {"name": "unseen"}})
@@ -105,7 +103,7 @@ def test_a_lost_history_in_which_something_happened_is_a_gap(
     assert "unseen" in recorder.check()[0].what
 
 
-def test_quiet_is_no_write_at_all(plane: ControlPlane, namespace: str, maps: str) -> None:
+def test_assert_quiet_fails_after_any_write(plane: ControlPlane, namespace: str, maps: str) -> None:
     recorder = recorder_of(plane, namespace, maps, Recorder)
     recorder.start()
     recorder.history.until = time.time() - 60
@@ -118,7 +116,7 @@ def test_quiet_is_no_write_at_all(plane: ControlPlane, namespace: str, maps: str
     recorder.stop()
 
 
-def test_time_in_which_the_disk_stands_still_is_not_the_operator_s(
+def test_disk_stall_does_not_count_as_operator_time(
     plane: ControlPlane, namespace: str, maps: str, request: pytest.FixtureRequest
 ) -> None:
     recorder = recorder_of(plane, namespace, maps, Recorder)
@@ -137,7 +135,7 @@ def test_time_in_which_the_disk_stands_still_is_not_the_operator_s(
     assert lost.end > began + 2
 
 
-def test_a_recorder_leaves_no_socket_where_the_server_says_no_farewell(
+def test_recorder_closes_sockets_of_an_unresponsive_server(
     plane: ControlPlane, namespace: str, maps: str
 ) -> None:
     recorder = recorder_of(plane, namespace, maps, Recorder)

@@ -45,9 +45,7 @@ NOT_GIVEN: dict[str, tuple[str, Any]] = {
 
 
 @pytest.mark.parametrize("what", NOT_GIVEN)
-def test_a_template_gives_nothing_that_is_not_on_its_list(
-    mallory: Api, namespace: str, what: str
-) -> None:
+def test_job_template_allows_only_listed_fields(mallory: Api, namespace: str, what: str) -> None:
     field, value = NOT_GIVEN[what]
     name = field.partition("[")[0]
     template = {name: [{"name": "v", **value}] if name == "volumes" else value}
@@ -84,14 +82,14 @@ OTHERS = [
 
 
 @pytest.mark.parametrize(("verb", "path"), OTHERS)
-def test_a_researcher_may_write_jobs_and_nothing_else(
+def test_researcher_may_write_jobs_and_nothing_else(
     mallory: Api, namespace: str, verb: str, path: str
 ) -> None:
     body = None if verb == "get" else {"metadata": {"name": "x"}, "spec": {}}
     assert refused(mallory, verb, path.format(namespace), body).status == 403
 
 
-def test_a_researcher_cannot_make_a_job_lie_about_itself(mallory: Api, namespace: str) -> None:
+def test_researcher_cannot_write_a_job_s_status(mallory: Api, namespace: str) -> None:
     claim = {"status": {"phase": "Succeeded", "attempt": 99}}
     job = mallory.create(jobs(namespace), {**manifest(suspend=True), **claim})
     assert job.get("status", {}).get("attempt") != 99
@@ -126,7 +124,7 @@ def bomb(kind: str) -> bytes:
 
 
 @pytest.mark.parametrize("kind", BOMBS)
-def test_a_bomb_is_refused_at_admission(mallory: Api, namespace: str, kind: str) -> None:
+def test_malicious_payload_is_refused_at_admission(mallory: Api, namespace: str, kind: str) -> None:
     content, status = BOMBS[kind]
     credentials = mallory.credentials
     address = urlsplit(credentials.server).netloc
@@ -142,7 +140,7 @@ def test_a_bomb_is_refused_at_admission(mallory: Api, namespace: str, kind: str)
     assert mallory.get(jobs(namespace))["items"] == []
 
 
-def test_a_key_is_worth_nothing_once_its_account_is_gone(
+def test_key_of_a_deleted_account_is_refused(
     plane: ControlPlane, mallory: Api, namespace: str
 ) -> None:
     assert mallory.get(jobs(namespace))["items"] == []

@@ -78,7 +78,7 @@ def test_every_node_of_a_fleet_is_ready(api: Api) -> None:
     assert not any(n["spec"].get("taints") for n in nodes)
 
 
-def test_a_pod_gets_ready_in_one_write_of_its_kubelet(api: Api, namespace: str) -> None:
+def test_pod_becomes_ready_in_one_kubelet_write(api: Api, namespace: str) -> None:
     pods = f"/api/v1/namespaces/{namespace}/pods"
     created = api.create(pods, pod())["metadata"]["resourceVersion"]
 
@@ -102,14 +102,14 @@ def ready(observed: Pod) -> bool:
 
 
 @pytest.mark.parametrize("phase", ["Failed", "Succeeded"])
-def test_a_terminal_phase_stays(api: Api, path: str, phase: str) -> None:
+def test_terminal_pod_phase_does_not_change(api: Api, path: str, phase: str) -> None:
     api.patch(f"{path}/status", {"status": {"phase": phase}})
     time.sleep(0.5)
 
     assert api.get(path)["status"]["phase"] == phase
 
 
-def test_a_running_pod_goes_at_its_grace(api: Api, path: str) -> None:
+def test_deleted_running_pod_ends_after_its_grace(api: Api, path: str) -> None:
     deleted = time.monotonic()
     api.delete(path)
     wait(lambda: is_gone(api, path))
@@ -117,7 +117,7 @@ def test_a_running_pod_goes_at_its_grace(api: Api, path: str) -> None:
     assert 0.9 < time.monotonic() - deleted < 3.5  # the API server cuts the deadline to a second
 
 
-def test_a_finished_pod_goes_at_once(api: Api, path: str) -> None:
+def test_deleted_finished_pod_is_gone_at_once(api: Api, path: str) -> None:
     api.patch(f"{path}/status", {"status": {"phase": "Failed"}})
     deleted = time.monotonic()
     api.delete(path)
@@ -126,7 +126,7 @@ def test_a_finished_pod_goes_at_once(api: Api, path: str) -> None:
     assert time.monotonic() - deleted < 0.9
 
 
-def test_a_deletion_that_the_server_left_half_done_is_finished(api: Api, namespace: str) -> None:
+def test_half_done_deletion_of_pod_is_completed(api: Api, namespace: str) -> None:
     """As it is left where whoever asked for it hangs up between the server's two writes."""
     pods = f"/api/v1/namespaces/{namespace}/pods"
     with no_second_write(api, namespace):
@@ -179,9 +179,7 @@ def half_deleted(api: Api, pods: str) -> Pod:
     raise AssertionError("the policy was never asked")
 
 
-def test_a_pods_token_is_bound_to_it_and_to_its_audience(
-    api: Api, path: str, namespace: str
-) -> None:
+def test_pod_token_is_bound_to_pod_and_audience(api: Api, path: str, namespace: str) -> None:
     uid = api.get(path)["metadata"]["uid"]
     token = issue_token(api, namespace, uid)
 

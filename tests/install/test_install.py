@@ -8,9 +8,7 @@ from tests.kit.story import eventually
 SLICES = f"/apis/discovery.k8s.io/v1/namespaces/{NAMESPACE}/endpointslices"
 
 
-def test_a_job_runs_to_its_end_on_nothing_but_the_chart_s_defaults(
-    site: Site, release: Release
-) -> None:
+def test_job_succeeds_with_the_chart_s_defaults(site: Site, release: Release) -> None:
     installation.ensure_namespace(site.plane, NAMESPACE)  # it enforces restricted Pod Security
     release.install()
 
@@ -28,7 +26,7 @@ def test_a_job_runs_to_its_end_on_nothing_but_the_chart_s_defaults(
     assert attempt["class"].startswith("stargate-silicon-v2/")
 
 
-def test_both_replicas_run_and_reports_go_to_the_leader_alone(site: Site, release: Release) -> None:
+def test_reports_reach_only_leader_of_two_replicas(site: Site, release: Release) -> None:
     release.install()
     pods = {pod["metadata"]["name"] for pod in release.pods()}
     assert len(pods) == 2

@@ -25,7 +25,7 @@ def advice(said: str) -> str:
     return "\n".join(line for line in said.splitlines() if line.startswith("  "))
 
 
-def test_a_second_release_is_refused_and_told_of_the_first(site: Site, release: Release) -> None:
+def test_second_release_is_refused_and_names_first(site: Site, release: Release) -> None:
     release.install()
 
     for name, namespace in (ANOTHER_NAME, ANOTHER_NAMESPACE):
@@ -37,9 +37,7 @@ def test_a_second_release_is_refused_and_told_of_the_first(site: Site, release: 
     release.upgrade()
 
 
-def test_what_a_release_has_left_goes_to_another_by_the_commands_that_it_is_told(
-    site: Site, release: Release
-) -> None:
+def test_printed_commands_hand_leftovers_to_another_release(site: Site, release: Release) -> None:
     release.install()
     with site.scene() as scene:
         with site.operator(release) as operator:
@@ -71,9 +69,7 @@ def succeed(site: Site, before: Release, after: Release) -> None:
     after.install()
 
 
-def test_resources_that_were_applied_by_hand_are_left_alone_or_taken_over_as_is_wished(
-    site: Site, release: Release
-) -> None:
+def test_hand_applied_crds_are_kept_or_adopted(site: Site, release: Release) -> None:
     installation.apply(site.plane, REPO / "crds")
 
     release.install("--set", "crds.enabled=false")

@@ -8,7 +8,7 @@ from tests.install.site import Site, course, saves
 CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/stargatejobs.stargate.dev"
 
 
-def test_a_running_job_passes_an_upgrade_and_a_rollback(
+def test_running_job_survives_upgrade_and_rollback(
     site: Site, release: Release, earlier: Path
 ) -> None:
     release.install(of=earlier)
@@ -46,7 +46,7 @@ def short_names(site: Site) -> list[str]:
     return list(site.plane.api.get(CRD)["spec"]["names"].get("shortNames", []))
 
 
-def test_changed_values_hold_and_reused_ones_stand(release: Release) -> None:
+def test_upgrade_reuses_values_and_rollback_restores_them(release: Release) -> None:
     release.install(values="replicaCount: 1\nsettings: {nodeLostSeconds: 45}")
     assert set_values(release) == (1, "45")
 
@@ -64,7 +64,7 @@ def set_values(release: Release) -> tuple[int, str]:
     return spec["replicas"], environment["STARGATE_NODE_LOST_SECONDS"]
 
 
-def test_an_upgrade_to_the_same_replaces_neither_pod_nor_certificate(release: Release) -> None:
+def test_unchanged_upgrade_keeps_pods_and_certificate(release: Release) -> None:
     release.install()
     before = uids(release), release.certificate
 

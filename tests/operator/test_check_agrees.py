@@ -108,7 +108,7 @@ class Case:
 
 
 @pytest.mark.parametrize("seed", CASES)
-def test_check_agrees_with_what_then_happens(
+def test_check_predicts_whether_the_job_runs(
     story: Story, racks: Racks, blocks: Blocks, seed: int
 ) -> None:
     case = Case(story, racks, blocks, random.Random(seed))

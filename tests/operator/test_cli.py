@@ -16,7 +16,7 @@ from tests.kit.story import Story
 from tests.kit.training_config import config
 
 
-def test_a_life_on_the_command_line(shell: Shell, story: Story) -> None:
+def test_job_lifecycle_works_on_command_line(shell: Shell, story: Story) -> None:
     job = story.apply("job")
     job.wait_phase("Running")
 
@@ -42,7 +42,7 @@ def test_a_life_on_the_command_line(shell: Shell, story: Story) -> None:
     assert shell.fails("watch", "job")[0] == 4
 
 
-def test_a_watch_in_a_pipe_is_a_line_for_each_change(shell: Shell, story: Story) -> None:
+def test_piped_watch_prints_a_line_per_change(shell: Shell, story: Story) -> None:
     job = story.apply("job")
     job.wait_phase("Running")
     watching = subprocess.Popen(
@@ -63,7 +63,7 @@ def test_a_watch_in_a_pipe_is_a_line_for_each_change(shell: Shell, story: Story)
     assert "\x1b" not in rest
 
 
-def test_a_watch_of_a_job_that_fails_fails(shell: Shell, story: Story) -> None:
+def test_watch_of_a_failed_job_exits_nonzero(shell: Shell, story: Story) -> None:
     job = story.apply("job", restartPolicy={"maxRestarts": 0})
     job.wait_phase("Running")
     job.kill(0, 1)
@@ -71,7 +71,7 @@ def test_a_watch_of_a_job_that_fails_fails(shell: Shell, story: Story) -> None:
     assert shell.run("watch", "job").returncode == 1
 
 
-def test_on_a_terminal_a_watch_is_a_screen_that_ctrl_c_leaves(shell: Shell, story: Story) -> None:
+def test_ctrl_c_ends_watch_on_a_terminal(shell: Shell, story: Story) -> None:
     story.apply("job").wait_phase("Running")
     ours, theirs = pty.openpty()
     watching = subprocess.Popen(
@@ -101,7 +101,7 @@ def _heed_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def test_logs_that_no_kubelet_has_are_explained(shell: Shell, story: Story) -> None:
+def test_missing_logs_of_simulated_node_are_explained(shell: Shell, story: Story) -> None:
     """A simulated node has none; what a real one prints is shown in the end-to-end tests."""
     story.apply("job").wait_phase("Running")
     code, said = shell.fails("logs", "job", "--rank", "1")
@@ -114,7 +114,7 @@ def test_logs_that_no_kubelet_has_are_explained(shell: Shell, story: Story) -> N
     )
 
 
-def test_it_is_a_plugin_of_kubectl_and_completes(
+def test_kubectl_plugin_runs_and_completes_words(
     plane: ControlPlane, shell: Shell, namespace: str, story: Story
 ) -> None:
     story.apply("job")
@@ -142,7 +142,7 @@ def _read(terminal: int) -> bytes:
         return b""
 
 
-def test_check_says_whether_where_and_why_before_anything_is_submitted(
+def test_check_explains_placement_before_submission(
     shell: Shell, story: Story, racks: Racks, blocks: Blocks
 ) -> None:
     rack = racks.build(2)
@@ -170,7 +170,7 @@ def test_check_says_whether_where_and_why_before_anything_is_submitted(
     assert "room for 1 of 2 workers now, for 2 if nothing else ran" in full.stdout
 
 
-def test_check_names_the_accelerator_type_that_was_meant(shell: Shell, story: Story) -> None:
+def test_check_suggests_the_intended_accelerator_type(shell: Shell, story: Story) -> None:
     wrong = config(1, accelerator_type="stargate_silicon_v3")
     done = shell.run("check", "-f", "-", stdin=json.dumps(wrong))
     assert done.returncode == 7

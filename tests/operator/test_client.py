@@ -19,7 +19,7 @@ def client(researcher: Person) -> Any:
         yield client
 
 
-def test_a_job_is_followed_to_its_end(story: Story, client: Client) -> None:
+def test_client_follows_job_to_its_end(story: Story, client: Client) -> None:
     job = story.apply("job")
     told = client.watch("job", timeout=60)
     seen = [next(told).state]
@@ -35,7 +35,7 @@ def test_a_job_is_followed_to_its_end(story: Story, client: Client) -> None:
     assert client.wait("job").finished
 
 
-def test_a_job_is_suspended_and_resumed(story: Story, client: Client) -> None:
+def test_client_suspends_and_resumes_job(story: Story, client: Client) -> None:
     story.apply("job")
     client.wait("job", state="Running", timeout=30)
     client.suspend("job")
@@ -44,7 +44,7 @@ def test_a_job_is_suspended_and_resumed(story: Story, client: Client) -> None:
     assert client.wait("job", state="Running", timeout=30).attempt == 2
 
 
-def test_a_job_deleted_by_another_is_told(story: Story, client: Client) -> None:
+def test_watch_of_deleted_job_raises_not_found(story: Story, client: Client) -> None:
     job = story.apply("job")
     told = client.watch("job", timeout=60)
     next(told)
@@ -54,7 +54,7 @@ def test_a_job_deleted_by_another_is_told(story: Story, client: Client) -> None:
 
 
 @pytest.mark.usefixtures("story")
-async def test_the_async_twin_does_the_same(researcher: Person) -> None:
+async def test_async_client_runs_and_cancels_job(researcher: Person) -> None:
     async with researcher.async_client() as client:
         job_id = await client.submit_training_job(config())
         running = await client.wait(job_id, state="Running", timeout=30)

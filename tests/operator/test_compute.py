@@ -23,7 +23,7 @@ def blocks_of(job: Job) -> list[str]:
     return [(each.get("block") or "").partition("/")[0] for each in job.attempts]
 
 
-def test_cordoned_tainted_and_silent_nodes_are_out_and_everyone_s_pods_count(
+def test_unavailable_nodes_and_foreign_pods_reduce_capacity(
     story: Story, racks: Racks, blocks: Blocks
 ) -> None:
     rack = racks.build(0)
@@ -51,7 +51,7 @@ def test_cordoned_tainted_and_silent_nodes_are_out_and_everyone_s_pods_count(
     blocks.wait(block, rack, nodes=5, free_nodes=4, unavailable_nodes=1)
 
 
-def test_a_pod_that_has_ended_holds_nothing(story: Story, racks: Racks, blocks: Blocks) -> None:
+def test_finished_pod_holds_no_capacity(story: Story, racks: Racks, blocks: Blocks) -> None:
     rack = racks.build(0)
     [node] = racks.add(rack, 1)
     block = blocks.of(rack)
@@ -61,9 +61,7 @@ def test_a_pod_that_has_ended_holds_nothing(story: Story, racks: Racks, blocks: 
     blocks.wait(block, rack, free_nodes=1)
 
 
-def test_a_gang_that_starts_makes_few_writes_and_rest_makes_none(
-    story: Story, racks: Racks, blocks: Blocks
-) -> None:
+def test_block_writes_are_few_and_stop_at_rest(story: Story, racks: Racks, blocks: Blocks) -> None:
     rack = racks.build(30)
     block = blocks.of(rack)
     blocks.wait(block, rack, free_nodes=30)
@@ -81,7 +79,7 @@ def test_a_gang_that_starts_makes_few_writes_and_rest_makes_none(
     assert len(block_writes(story)) == settled
 
 
-def test_a_block_that_somebody_else_counts_is_left_alone(
+def test_operator_uses_but_never_writes_external_block(
     story: Story, racks: Racks, blocks: Blocks
 ) -> None:
     rack = racks.build(2)
@@ -119,9 +117,7 @@ def rows(racks: Racks, blocks: Blocks, sizes: dict[str, int], **spec: Any) -> st
     return rack
 
 
-def test_a_gang_is_put_into_the_one_block_that_fits(
-    story: Story, racks: Racks, blocks: Blocks
-) -> None:
+def test_gang_is_placed_in_the_fitting_block(story: Story, racks: Racks, blocks: Blocks) -> None:
     rack = rows(racks, blocks, {"a": 2, "b": 4}, maxLatencyMs=0.5)
     job = story.apply(nodes=3, acceleratorType=rack, **place(maxLatencyMs=1))
 
@@ -134,7 +130,9 @@ def test_a_gang_is_put_into_the_one_block_that_fits(
     assert blocks_of(second.wait_phase("Running")) == [f"{rack}-a"]
 
 
-def test_a_restart_may_move_to_another_block(story: Story, racks: Racks, blocks: Blocks) -> None:
+def test_restarted_gang_may_move_to_another_block(
+    story: Story, racks: Racks, blocks: Blocks
+) -> None:
     rack = rows(racks, blocks, {"a": 2, "b": 2}, maxLatencyMs=0.5)
     job = story.apply(nodes=2, acceleratorType=rack, **place(maxLatencyMs=1))
     first = blocks_of(job.wait_phase("Running"))[0]
@@ -164,9 +162,7 @@ def test_all_ranks_share_one_topology_domain(story: Story, racks: Racks, blocks:
     assert f"no one {zone} has room for 3 workers" in told["message"]
 
 
-def test_a_missing_block_is_named_and_the_job_goes_on_when_it_comes(
-    story: Story, racks: Racks, blocks: Blocks
-) -> None:
+def test_job_with_missing_block_waits_for_it(story: Story, racks: Racks, blocks: Blocks) -> None:
     rack = racks.build(2)
     job = story.apply(nodes=2, acceleratorType=rack, **place(computeBlock=rack))
     told = job.wait_condition("Accepted", "False", "ComputeBlockNotFound", 10)
@@ -179,9 +175,7 @@ def test_a_missing_block_is_named_and_the_job_goes_on_when_it_comes(
     assert condition(job.wait_phase("Running"), "Accepted")["status"] == "True"
 
 
-def test_a_full_block_is_waited_for_without_a_pod(
-    story: Story, racks: Racks, blocks: Blocks
-) -> None:
+def test_job_waits_without_pods_for_full_block(story: Story, racks: Racks, blocks: Blocks) -> None:
     rack = racks.build(0)
     nodes = racks.add(rack, 2)
     tenant = foreign(story, "tenant", nodes[0], rack, devices=1, memory="1G")
@@ -198,7 +192,7 @@ def test_a_full_block_is_waited_for_without_a_pod(
     assert job.wait_phase("Running", seconds=30).attempt == 1
 
 
-def test_a_gang_that_no_node_could_ever_hold_is_told_so(story: Story, racks: Racks) -> None:
+def test_infeasible_gang_gets_reason_never_fits(story: Story, racks: Racks) -> None:
     rack = racks.build(0)
     racks.add(rack, 2, memory="240G")
     job = story.apply(nodes=1, acceleratorType=rack)

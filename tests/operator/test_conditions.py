@@ -45,9 +45,7 @@ class Runtimes:
             self._story.api.delete(f"{RUNTIMES}/{self._names.pop()}")
 
 
-def test_a_missing_class_is_named_and_the_job_goes_on_when_it_comes(
-    story: Story, racks: Racks
-) -> None:
+def test_job_with_missing_class_waits_for_it(story: Story, racks: Racks) -> None:
     job = story.apply(nodes=2, acceleratorType="quantum")
     told = job.wait_condition("Accepted", "False", "AcceleratorClassNotFound", PROMPT)
     assert "'quantum'" in told["message"]
@@ -61,7 +59,7 @@ def test_a_missing_class_is_named_and_the_job_goes_on_when_it_comes(
     assert condition(job.wait_phase("Running"), "Accepted")["status"] == "True"
 
 
-def test_a_service_account_that_does_not_exist_yet(story: Story, runtimes: Runtimes) -> None:
+def test_job_waits_for_its_missing_service_account(story: Story, runtimes: Runtimes) -> None:
     runtime = runtimes.create("with-account", allowedServiceAccounts=["trainer"])
     job = story.apply(nodes=2, runtime=runtime, template={"serviceAccountName": "trainer"})
     told = job.wait_condition("Scheduled", "False", "PodsRefused", PROMPT)
@@ -81,7 +79,7 @@ def quota(story: Story, pods: int) -> str:
     return f"{path}/quota"
 
 
-def test_a_quota_is_a_condition_and_no_hot_loop(story: Story) -> None:
+def test_exceeded_quota_is_reported_without_hot_loop(story: Story) -> None:
     path = quota(story, pods=1)
     job = story.apply(nodes=3)
     told = job.wait_condition("Scheduled", "False", "PodsRefused", PROMPT)
@@ -100,7 +98,7 @@ def test_a_quota_is_a_condition_and_no_hot_loop(story: Story) -> None:
     job.wait_phase("Running", seconds=40)
 
 
-def test_a_name_that_somebody_elses_pod_has(story: Story) -> None:
+def test_job_waits_while_foreign_pod_holds_name(story: Story) -> None:
     squatter = {
         "metadata": {"name": "job-1-0"},
         "spec": {"containers": [{"name": "c", "image": "i"}]},
@@ -116,13 +114,13 @@ def test_a_name_that_somebody_elses_pod_has(story: Story) -> None:
     assert job.wait_phase("Running", seconds=40).attempt == 1
 
 
-def test_a_bad_job_is_refused_in_words_that_name_the_field(story: Story) -> None:
+def test_refusal_of_invalid_job_names_the_field(story: Story) -> None:
     with pytest.raises(RuntimeError, match=r"spec\.epochs") as refusal:
         story.api.create(story.jobs, manifest(epochs=0))
     assert "422" in str(refusal.value)
 
 
-def test_job_waits_for_a_service_of_its_name(story: Story) -> None:
+def test_job_waits_while_foreign_service_holds_name(story: Story) -> None:
     service = {"metadata": {"name": "job"}, "spec": {"ports": [{"port": 80}]}}
     story.api.create(f"{story.core}/services", service)
     job = story.apply(nodes=2)

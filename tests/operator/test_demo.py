@@ -93,7 +93,7 @@ def environment(**ours: str) -> dict[str, str]:
     return {**outer, "PYTHONPATH": f"{REPO / 'operator'}:{REPO / 'tools'}", **ours}
 
 
-def test_it_keeps_its_promises_and_leaves_nothing_running(demo: Demo) -> None:
+def test_demo_keeps_promises_and_leaves_nothing_behind(demo: Demo) -> None:
     code = demo.process.wait(SECONDS)
 
     assert code == 0, demo.output
@@ -104,7 +104,7 @@ def test_it_keeps_its_promises_and_leaves_nothing_running(demo: Demo) -> None:
     assert demo.left_behind() == []
 
 
-def test_the_operator_may_die_on_the_way(demo: Demo) -> None:
+def test_demo_survives_a_killed_operator(demo: Demo) -> None:
     demo.wait_for("all 20 workers running")
     os.kill(int((demo.directory / "operator" / "pid").read_text()), signal.SIGKILL)
 
@@ -114,7 +114,7 @@ def test_the_operator_may_die_on_the_way(demo: Demo) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_one_cleans_up(demo: Demo, number: signal.Signals) -> None:
+def test_interrupted_demo_cleans_up(demo: Demo, number: signal.Signals) -> None:
     demo.wait_for("all 20 workers created")
     demo.process.send_signal(number)
 
@@ -122,7 +122,7 @@ def test_an_interrupted_one_cleans_up(demo: Demo, number: signal.Signals) -> Non
     assert demo.left_behind() == []
 
 
-def test_one_interrupted_while_it_starts_cleans_up(demo: Demo) -> None:
+def test_demo_interrupted_during_start_cleans_up(demo: Demo) -> None:
     demo.wait_for("starting:")
     time.sleep(1)
     demo.process.send_signal(signal.SIGINT)

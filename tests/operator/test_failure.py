@@ -17,7 +17,7 @@ def seconds_to_act(job: JobStory) -> float:
     return next(w.at for w in writes if w.job and w.job.attempt == 2) - failed
 
 
-def test_a_failed_rank_restarts_the_gang_from_its_last_complete_checkpoint(story: Story) -> None:
+def test_failed_rank_restarts_gang_from_last_checkpoint(story: Story) -> None:
     job = story.apply(nodes=3)
     job.wait_phase("Running")
     rank_zero = job.worker()
@@ -46,7 +46,7 @@ def test_a_failed_rank_restarts_the_gang_from_its_last_complete_checkpoint(story
     assert seconds_to_act(job) >= 0.9  # another rank might have been the first
 
 
-def test_a_rank_deleted_by_hand_with_grace_restarts_the_gang_when_it_is_gone(story: Story) -> None:
+def test_rank_deleted_with_grace_restarts_gang(story: Story) -> None:
     job = story.apply(nodes=2)
     job.wait_phase("Running")
     job.delete_pod(1, grace=2)

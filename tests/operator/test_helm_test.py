@@ -31,13 +31,13 @@ def asked(operator: OperatorProcess, ca: Path, patience: str = "30") -> tuple[in
     return done.returncode, done.stdout + done.stderr
 
 
-def test_an_operator_that_leads_passes(operator: OperatorProcess) -> None:
+def test_helm_test_passes_with_a_leading_operator(operator: OperatorProcess) -> None:
     code, said = asked(operator, operator.certificates.ca)
     assert code == 0, said
     assert said == f"{operator.reports_url} answers over TLS\nhealthy: 127.0.0.1\n"
 
 
-def test_a_certificate_that_workers_could_not_trust_fails(
+def test_helm_test_fails_with_an_untrusted_certificate(
     operator: OperatorProcess, tmp_path: Path
 ) -> None:
     code, said = asked(operator, issue(tmp_path).ca, patience="0")

@@ -6,7 +6,7 @@ from collections import Counter
 from tests.kit.story import Story, eventually
 
 
-def test_a_job_starts_runs_and_succeeds(story: Story) -> None:
+def test_job_starts_runs_and_succeeds(story: Story) -> None:
     job = story.apply(nodes=3)
 
     job.wait_phase("Running")
@@ -21,7 +21,7 @@ def test_a_job_starts_runs_and_succeeds(story: Story) -> None:
     story.recorder.assert_quiet(2)
 
 
-def test_a_gang_costs_one_write_a_pod(story: Story) -> None:
+def test_gang_costs_one_write_per_pod(story: Story) -> None:
     job = story.apply(nodes=20)
     job.wait_phase("Running")
     story.recorder.catch_up()
@@ -34,7 +34,7 @@ def test_a_gang_costs_one_write_a_pod(story: Story) -> None:
     assert asked["update", "stargatejobs/status"] <= 5
 
 
-def test_each_event_is_told_once_and_holds_no_log_line(story: Story) -> None:
+def test_events_appear_once_and_hold_no_logs(story: Story) -> None:
     job = story.apply(nodes=2)
     job.wait_phase("Running")
     job.kill(1, 1, message="loss is NaN in layer 7")
@@ -62,7 +62,7 @@ def test_each_event_is_told_once_and_holds_no_log_line(story: Story) -> None:
     assert "loss is NaN in layer 7" in job.now.attempts[0]["message"]
 
 
-def test_log_lines_about_a_job_carry_its_name_and_attempt(story: Story) -> None:
+def test_log_lines_carry_job_name_and_attempt(story: Story) -> None:
     job = story.apply(nodes=2)
     job.wait_phase("Running")
     job.oom_kill(0)

@@ -21,7 +21,7 @@ def train(job: JobStory) -> None:
     job.finish()
 
 
-def test_fifty_jobs_at_once(story: Story) -> None:
+def test_fifty_simultaneous_jobs_all_succeed(story: Story) -> None:
     story.recorder.history.patience = (
         4  # fifty gangs start at once on two cores, with their cluster
     )

@@ -52,7 +52,7 @@ def avoided(pod: Pod) -> list[str]:
     return [name for each in term["matchFields"] for name in each["values"]]
 
 
-def test_a_silent_node_is_given_up_and_avoided_and_later_forgotten(cut: Cut, racks: Racks) -> None:
+def test_silent_node_is_lost_avoided_and_later_forgotten(cut: Cut, racks: Racks) -> None:
     job, victim = cut.job, cut.victim
     racks.add(cut.rack, 1)
     straggler = job.worker(victim.rank)

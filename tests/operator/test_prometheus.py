@@ -45,9 +45,7 @@ def _answers(server: Prometheus, expression: str) -> bool:
     return any(not math.isnan(float(each["value"][1])) for each in server.query(expression))
 
 
-def test_every_query_of_the_dashboard_has_an_answer(
-    story: Story, racks: Racks, server: Prometheus
-) -> None:
+def test_every_dashboard_query_returns_data(story: Story, racks: Racks, server: Prometheus) -> None:
     job = story.apply("trains", acceleratorType=racks.build(nodes=2))
     job.wait_phase("Running")
     with reporting(job.worker()):
@@ -75,7 +73,7 @@ def test_every_alert_can_be_evaluated(server: Prometheus) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(alerts(RULES)))
-def test_what_an_alert_says_to_type_works(name: str, story: Story) -> None:
+def test_commands_in_alerts_find_the_job(name: str, story: Story) -> None:
     job = story.apply("suspect")
     job.wait_phase("Running")
     told = commands(alerts(RULES)[name])

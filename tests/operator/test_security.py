@@ -21,7 +21,7 @@ from tests.kit.worker import Worker
 WORDS = "$(id);`id`|sh>/tmp/x&&$HOME'\"*?{}[]!#%\\"
 
 
-def test_words_of_a_job_reach_its_workers_as_words(story: Story) -> None:
+def test_shell_characters_in_a_job_stay_literal(story: Story) -> None:
     """No shell reads them on the way: they are variables of the environment."""
     job = story.apply(nodes=1, datasetPath=f"s3://bucket/{WORDS}", modelName=WORDS)
     job.wait_phase("Running")
@@ -34,7 +34,7 @@ def test_words_of_a_job_reach_its_workers_as_words(story: Story) -> None:
     assert WORDS not in json.dumps({**container, "env": []})
 
 
-def test_workers_run_where_restricted_pod_security_is_enforced(story: Story) -> None:
+def test_workers_run_under_restricted_pod_security(story: Story) -> None:
     enforced = {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}
     story.api.patch(f"/api/v1/namespaces/{story.namespace}", {"metadata": enforced})
     mount = {"name": "scratch", "mountPath": "/scratch"}
@@ -87,7 +87,7 @@ def posing_as(genuine: Worker, forged: Pod) -> Worker:
     return poser
 
 
-def test_a_pod_in_another_namespace_is_nobody_s_rank(
+def test_forged_pod_in_another_namespace_has_no_effect(
     story: Story, job: JobStory, elsewhere: str
 ) -> None:
     """Mallory has learnt the job's UID, and keeps the garbage collector away with a finalizer."""
@@ -117,9 +117,7 @@ def answers(worker: Worker, path: str) -> int:
     return 0 if status == 503 else status
 
 
-def test_a_pod_that_the_job_does_not_own_is_none_of_its_workers(
-    story: Story, job: JobStory
-) -> None:
+def test_pod_not_owned_by_job_is_no_worker(story: Story, job: JobStory) -> None:
     """Who may create pods in a namespace may label them as they like."""
     genuine = job.worker()
     forged = forge(story.api, story.namespace, genuine.pod, name="mallory", ownerReferences=None)
@@ -133,7 +131,7 @@ def test_a_pod_that_the_job_does_not_own_is_none_of_its_workers(
     story.api.delete(f"{story.core}/pods/mallory", {"gracePeriodSeconds": 0})
 
 
-def test_a_report_s_token_opens_nothing_else(
+def test_report_token_is_refused_by_the_api_server(
     story: Story, plane: ControlPlane, job: JobStory
 ) -> None:
     stolen = bearer(plane, job.worker().token)
@@ -141,7 +139,7 @@ def test_a_report_s_token_opens_nothing_else(
         assert refused(stolen, "get", path).status == 401
 
 
-def test_a_report_s_token_dies_with_its_pod(job: JobStory) -> None:
+def test_report_token_is_refused_after_pod_deletion(job: JobStory) -> None:
     worker = job.worker(1)
     worker.report()
     job.delete()

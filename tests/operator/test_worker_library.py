@@ -48,7 +48,7 @@ def wait_for(job: JobStory, epoch: int) -> Job:
     return job.wait(lambda now: stands(now, epoch), f"checkpoint {epoch}")
 
 
-def test_a_training_reports_saves_and_ends(story: Story, cluster: Machines) -> None:
+def test_training_reports_saves_and_succeeds(story: Story, cluster: Machines) -> None:
     job = apply(story, cluster)
     ranks = cluster.run(job, QUICK)
 
@@ -65,7 +65,7 @@ def test_a_training_reports_saves_and_ends(story: Story, cluster: Machines) -> N
     assert [rank.process.returncode for rank in ranks] == [0, 0]
 
 
-def test_only_what_is_listed_is_deleted(story: Story, cluster: Machines) -> None:
+def test_worker_deletes_only_checkpoints_past_retention(story: Story, cluster: Machines) -> None:
     job = apply(story, cluster)
     cluster.run(job, "0.4")
     kept: list[set[str]] = []
@@ -79,9 +79,7 @@ def test_only_what_is_listed_is_deleted(story: Story, cluster: Machines) -> None
     assert {each["epoch"] for each in job.now.checkpoints} == {15, 20}
 
 
-def test_a_killed_rank_costs_what_was_trained_since_the_last_checkpoint(
-    story: Story, cluster: Machines
-) -> None:
+def test_killed_rank_restarts_gang_from_last_checkpoint(story: Story, cluster: Machines) -> None:
     job = apply(story, cluster)
     ranks = cluster.run(job, "0.3")
     wait_for(job, 5)
@@ -96,9 +94,7 @@ def test_a_killed_rank_costs_what_was_trained_since_the_last_checkpoint(
     assert done.restored_from["epoch"] == 5  # type: ignore[index]
 
 
-def test_a_damaged_checkpoint_is_told_and_the_one_before_it_taken(
-    story: Story, cluster: Machines
-) -> None:
+def test_damaged_checkpoint_falls_back_to_previous_one(story: Story, cluster: Machines) -> None:
     job = apply(story, cluster)
     ranks = cluster.run(job, "0.3")
     wait_for(job, 10)
@@ -118,9 +114,7 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_it_taken(
     assert done.restarts == 2
 
 
-def test_a_checkpoint_torn_in_the_middle_is_never_resumed_from(
-    story: Story, cluster: Machines
-) -> None:
+def test_half_written_checkpoint_is_never_resumed_from(story: Story, cluster: Machines) -> None:
     job = apply(story, cluster)
     ranks = cluster.run(job, "0.2", "10=30")
     wait_for(job, 5)
@@ -137,7 +131,7 @@ def test_a_checkpoint_torn_in_the_middle_is_never_resumed_from(
     assert not any(stands(now, 10) for now in job.history if now.attempt == 1)
 
 
-def test_a_straggler_is_refused_stops_and_deletes_nothing(story: Story, cluster: Machines) -> None:
+def test_stale_rank_stops_and_deletes_nothing(story: Story, cluster: Machines) -> None:
     job = apply(story, cluster)
     ranks = cluster.run(job, "0.3", "alone")
     wait_for(job, 5)
@@ -154,9 +148,7 @@ def test_a_straggler_is_refused_stops_and_deletes_nothing(story: Story, cluster:
     assert not any(stands(now, 10) for now in job.history)
 
 
-def test_a_checkpoint_waits_for_an_operator_that_was_killed(
-    story: Story, cluster: Machines
-) -> None:
+def test_checkpoint_waits_for_a_killed_operator(story: Story, cluster: Machines) -> None:
     job = apply(story, cluster)
     ranks = cluster.run(job, "0.3", "10=2")
     wait_for(job, 5)
@@ -174,7 +166,7 @@ def test_a_checkpoint_waits_for_an_operator_that_was_killed(
     assert stands(done, EPOCHS)
 
 
-def test_an_operator_killed_again_and_again_is_not_noticed(story: Story, cluster: Machines) -> None:
+def test_repeated_operator_kills_do_not_disturb_training(story: Story, cluster: Machines) -> None:
     job = apply(story, cluster)
     ranks = cluster.run(job, "0.5")
     for _ in range(3):
@@ -188,9 +180,7 @@ def test_an_operator_killed_again_and_again_is_not_noticed(story: Story, cluster
     assert all("nothing more" not in rank.log for rank in ranks)
 
 
-def test_a_suspended_training_saves_within_its_grace_and_goes_on_from_there(
-    story: Story, cluster: Machines
-) -> None:
+def test_suspended_training_saves_and_resumes_from_there(story: Story, cluster: Machines) -> None:
     job = apply(story, cluster)
     ranks = cluster.run(job, "0.5")
     trained_to(job, 2)
@@ -207,9 +197,7 @@ def test_a_suspended_training_saves_within_its_grace_and_goes_on_from_there(
     assert job.wait_phase("Succeeded").restarts == 0
 
 
-def test_when_one_rank_is_told_to_go_the_gang_saves_and_goes_on_from_there(
-    story: Story, cluster: Machines
-) -> None:
+def test_gang_saves_when_one_rank_is_terminated(story: Story, cluster: Machines) -> None:
     """That rank alone gets SIGTERM, and must not be gone before the checkpoint counts."""
     job = apply(story, cluster)
     ranks = cluster.run(job, "0.5")

@@ -27,14 +27,12 @@ def rules() -> set[Right]:
     return granted(each for each in documents if "rules" in each)
 
 
-def test_nothing_that_an_operator_asked_for_is_missing(
-    requests: list[Asked], rules: set[Right]
-) -> None:
+def test_every_requested_right_is_granted(requests: list[Asked], rules: set[Right]) -> None:
     missing = {str(each.right): each.request for each in requests if each.right not in rules}
     assert not missing, f"the chart's rbac.yaml does not allow: {missing}"
 
 
-def test_nothing_that_the_chart_allows_is_unused(requests: list[Asked], rules: set[Right]) -> None:
+def test_every_granted_right_is_used(requests: list[Asked], rules: set[Right]) -> None:
     used = {each.right for each in requests if each.allowed} | ASKED_FOR_BY_ADMISSION
     unused = sorted(map(str, rules - used))
     assert not unused, f"the chart's rbac.yaml allows what nothing asked for: {unused}"

@@ -1,4 +1,4 @@
-"""What the API server itself refuses, and in which words: no webhook of ours stands behind it."""
+"""The API server itself refuses bad objects, with clear messages. There is no webhook."""
 
 import subprocess
 from collections.abc import Iterator
@@ -43,17 +43,17 @@ def create(objects: Objects, manifest: Json, namespace: str = "default", **optio
 
 
 def change(objects: Objects, namespace: str, spec: Json) -> Json:
-    """A merge patch of the one job in the namespace."""
+    """Applies a merge patch to the only job of the namespace."""
     patched = objects.patch_namespaced_custom_object(
         GROUP, VERSION, namespace, "stargatejobs", "materia", {"spec": spec}
     )
     return cast("Json", patched)
 
 
-def words_of(refusal: pytest.ExceptionInfo[client.ApiException]) -> str:
+def message_of(refusal: pytest.ExceptionInfo[client.ApiException]) -> str:
     assert refusal.value.status in REFUSED, refusal.value
-    said: str = yaml.safe_load(refusal.value.body or "")["message"]
-    return said
+    message: str = yaml.safe_load(refusal.value.body or "")["message"]
+    return message
 
 
 @pytest.mark.parametrize("kind", GOOD)
@@ -70,9 +70,9 @@ def test_bad_specs_are_distinct_and_cover_every_kind() -> None:
 def test_bad_spec_is_refused_by_field_and_reason(objects: Objects, bad: Bad) -> None:
     with pytest.raises(client.ApiException) as refusal:
         create(objects, bad.manifest, dry_run="All")
-    said = words_of(refusal)
-    assert bad.field in said
-    assert bad.words in said
+    message = message_of(refusal)
+    assert bad.field in message
+    assert bad.words in message
 
 
 def test_article_s_job_is_accepted_with_defaults(objects: Objects) -> None:
@@ -103,7 +103,7 @@ def test_every_field_is_accepted_and_read_back(objects: Objects, kind: str) -> N
 
 
 def as_text_of_quantities(spec: Json) -> Json:
-    """Quantities may be numbers on the wire; the models read them all as strings."""
+    """Quantities may be numbers in JSON. The models read them all as strings."""
     numbers = {"cpu": "4", "extraResources": {"rdma/hca": "1", "example.com/nic": "2"}}
     worker = {name: text for name, text in numbers.items() if name in spec}
     if "template" in spec:
@@ -144,7 +144,7 @@ def test_change_of_immutable_field_is_refused(objects: Objects, namespace: str, 
     create(objects, GOOD["StargateJob"], namespace)
     with pytest.raises(client.ApiException) as refusal:
         change(objects, namespace, {field: IMMUTABLE[field]})
-    assert f"spec.{field} is immutable" in words_of(refusal)
+    assert f"spec.{field} is immutable" in message_of(refusal)
 
 
 @pytest.mark.parametrize("field", ["runtime", "template"])
@@ -154,7 +154,7 @@ def test_removal_of_optional_immutable_field_is_refused(
     create(objects, changed(GOOD["StargateJob"], {f"spec.{field}": IMMUTABLE[field]}), namespace)
     with pytest.raises(client.ApiException) as refusal:
         change(objects, namespace, {field: None})
-    assert f"spec.{field} is immutable" in words_of(refusal)
+    assert f"spec.{field} is immutable" in message_of(refusal)
 
 
 def test_mutable_fields_can_be_changed_and_removed(objects: Objects, namespace: str) -> None:
@@ -193,7 +193,7 @@ STATUS: Json = {
 
 
 def with_status(objects: Objects, namespace: str) -> Json:
-    """A job and the status it has at epoch 43; the server hands back what it stored."""
+    """Creates a job with the status of epoch 43. Returns the object as the server stored it."""
     job = create(objects, GOOD["StargateJob"], namespace)
     written = objects.replace_namespaced_custom_object_status(
         GROUP, VERSION, namespace, "stargatejobs", "materia", {**job, "status": STATUS}

@@ -27,8 +27,8 @@ def test_manifest_is_submitted_once_under_its_name(shell: Shell, namespace: str)
     assert shell.says("submit", "-f", "-", stdin=text) == f"{namespace}/mine submitted"
     found = yaml.safe_load(shell.says("status", "mine", "-o", "yaml"))
     assert (found["kind"], found["metadata"]["name"]) == ("StargateJob", "mine")
-    code, said = shell.fails("submit", "-f", "-", stdin=text)
-    assert (code, said) == (
+    code, error = shell.fails("submit", "-f", "-", stdin=text)
+    assert (code, error) == (
         1,
         f"error: a job {namespace}/mine exists already: delete it, or choose another name",
     )
@@ -41,18 +41,18 @@ def test_repeated_request_id_submits_one_job(shell: Shell) -> None:
 
 
 def test_invalid_config_is_refused_with_field_errors(shell: Shell) -> None:
-    code, said = shell.fails("submit", "-f", "-", stdin=json.dumps(config(epohs=3, epochs="x")))
+    code, error = shell.fails("submit", "-f", "-", stdin=json.dumps(config(epohs=3, epochs="x")))
     assert code == 2
-    assert "epochs: must be a whole number; it is the text 'x'" in said
-    assert "epohs: is unknown; did you mean epochs?" in said
+    assert "epochs: must be a whole number; it is the text 'x'" in error
+    assert "epohs: is unknown; did you mean epochs?" in error
 
 
 @pytest.mark.parametrize("command", ["submit", "check"])
 def test_invalid_config_is_refused_before_any_connection(shell: Shell, command: str) -> None:
     nowhere = {"STARGATE_ENDPOINT": "https://127.0.0.1:1"}
     text = json.dumps(config(epohs=3))
-    code, said = shell.fails(command, "-f", "-", stdin=text, **nowhere)
-    assert (code, "epohs: is unknown" in said) == (2, True)
+    code, error = shell.fails(command, "-f", "-", stdin=text, **nowhere)
+    assert (code, "epohs: is unknown" in error) == (2, True)
 
 
 WRONG: list[tuple[tuple[str, ...], int, str]] = [
@@ -67,21 +67,21 @@ WRONG: list[tuple[tuple[str, ...], int, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("words", "code", "told"), WRONG, ids=[" ".join(w) for w, *_ in WRONG])
+@pytest.mark.parametrize(("words", "code", "message"), WRONG, ids=[" ".join(w) for w, *_ in WRONG])
 def test_error_has_a_message_and_exit_code(
-    shell: Shell, words: tuple[str, ...], code: int, told: str
+    shell: Shell, words: tuple[str, ...], code: int, message: str
 ) -> None:
-    found, said = shell.fails(*words)
+    found, error = shell.fails(*words)
     assert found == code
-    assert told in said
-    assert "Traceback" not in said
-    assert shell.person.key not in said
+    assert message in error
+    assert "Traceback" not in error
+    assert shell.person.key not in error
 
 
 def test_unreachable_server_has_its_own_exit_code(shell: Shell) -> None:
-    code, said = shell.fails("list", STARGATE_ENDPOINT="https://127.0.0.1:1")
+    code, error = shell.fails("list", STARGATE_ENDPOINT="https://127.0.0.1:1")
     assert code == 5
-    assert "nothing listens there" in said
+    assert "nothing listens there" in error
 
 
 def test_compute_and_version_commands_query_the_server(shell: Shell) -> None:

@@ -36,7 +36,7 @@ def test_submitted_job_is_pending_without_progress(client: Client, namespace: st
     status = client.get_job_status(job_id)
     assert status["state"] == "Pending"
     assert status.get("progress") is None
-    assert [each.job_id for each in client.list_jobs()] == [job_id]
+    assert [job.job_id for job in client.list_jobs()] == [job_id]
 
 
 def test_repeated_request_id_creates_one_job(client: Client) -> None:
@@ -144,7 +144,7 @@ def test_unknown_key_is_refused_despite_kubeconfig_user(plane: ControlPlane) -> 
 
 
 def test_researcher_may_query_free_compute(client: Client, plane: ControlPlane) -> None:
-    """A block that somebody's own tool has counted."""
+    """Another tool counts the block and writes its status."""
     name = f"block-{uuid4().hex[:6]}"
     plane.api.create(
         BLOCKS,
@@ -156,7 +156,7 @@ def test_researcher_may_query_free_compute(client: Client, plane: ControlPlane) 
         },
     )
     try:
-        assert name not in [each.name for each in client.query_available_compute(min_nodes=1)]
+        assert name not in [block.name for block in client.query_available_compute(min_nodes=1)]
         path = f"{BLOCKS}/{name}/status"
         plane.api.patch(path, {"status": {"accelerators": [CAPACITY]}})
         (found,) = client.query_available_compute(100, 5, accelerator_type="v2-of-this-test")

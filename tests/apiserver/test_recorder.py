@@ -1,4 +1,4 @@
-"""The recorder on a real API server: that it misses nothing, and says so where it did."""
+"""The recorder on a real API server misses no write, or records that it did."""
 
 import gc
 import os
@@ -19,7 +19,7 @@ from tests.kit.story import eventually, exists
 
 
 class Forgetful(Recorder):
-    """As if the server no longer had what comes after the first list."""
+    """A recorder whose first watch fails, as if the server had dropped the history since the list."""
 
     forgot = False
     has_looked_again = False
@@ -35,15 +35,15 @@ class Forgetful(Recorder):
 
 @pytest.fixture
 def maps(plane: ControlPlane, namespace: str) -> str:
-    """With nothing more to come in it by itself."""
+    """The path of ConfigMaps, after the cluster has created its own in the namespace."""
     path = f"/api/v1/namespaces/{namespace}/configmaps"
     eventually(lambda: exists(plane.api, f"{path}/kube-root-ca.crt"), "the CA's map")
     return path
 
 
 @pytest.fixture
-def still_disk(plane: ControlPlane) -> Iterator[Callable[[], None]]:
-    """Stops etcd until the test ends it."""
+def stalled_disk(plane: ControlPlane) -> Iterator[Callable[[], None]]:
+    """Stops etcd. The value is a function that lets it go on."""
     etcd = plane.pids()["etcd"]
     os.kill(etcd, signal.SIGSTOP)
     yield lambda: os.kill(etcd, signal.SIGCONT)
@@ -122,9 +122,9 @@ def test_disk_stall_does_not_count_as_operator_time(
     recorder = recorder_of(plane, namespace, maps, Recorder)
     recorder.start()
     time.sleep(1)
-    goes_on = request.getfixturevalue("still_disk")
+    resume_disk = request.getfixturevalue("stalled_disk")
     began = time.time()
-    threading.Timer(2.0, goes_on).start()
+    threading.Timer(2.0, resume_disk).start()
 
     recorder.wait(lambda _: time.time() > began + 2.2, 1.0, "a second on the operator's clock")
     recorder.check()
@@ -152,4 +152,4 @@ def test_recorder_closes_sockets_of_an_unresponsive_server(
         finally:
             os.kill(server, signal.SIGCONT)
 
-    assert not [str(each.message) for each in left if each.category is ResourceWarning]
+    assert not [str(warning.message) for warning in left if warning.category is ResourceWarning]

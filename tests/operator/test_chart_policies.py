@@ -1,4 +1,4 @@
-"""The operator does its work where all the chart's admission policies hold."""
+"""The operator works while all admission policies of the chart are in force."""
 
 import pytest
 

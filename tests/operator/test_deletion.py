@@ -1,4 +1,4 @@
-"""What is left of a job when it is deleted: nothing, unless the user says so."""
+"""The deletion of a job deletes its objects too, unless the user asks to keep them."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""`make demo` as a stranger runs it, in small: what it promises, and what it leaves behind."""
+"""A small `make demo`: it keeps its promises and leaves nothing behind."""
 
 import os
 import signal
@@ -44,14 +44,14 @@ class Demo:
             time.sleep(0.1)
 
     def left_behind(self) -> list[str]:
-        """What stays; a kubectl that kwokctl asked something when it was interrupted soon fails."""
+        """The traces after ten seconds at most: an interrupted kubectl takes a moment to end."""
         until = time.monotonic() + 10.0
         while (found := self._traces()) and time.monotonic() < until:
             time.sleep(0.1)
         return found
 
     def _traces(self) -> list[str]:
-        """Command lines of processes that speak of this demo, and its directory."""
+        """Command lines that contain this demo's directory, and the directory itself."""
         commands = (p / "cmdline" for p in Path("/proc").iterdir() if p.name.isdigit())
         running = [c for c in map(_read, commands) if str(self.directory) in c]
         return running + [str(self.directory)] * self.directory.exists()
@@ -70,7 +70,7 @@ def _read(file: Path) -> str:
 
 @pytest.fixture
 def demo(tmp_path: Path) -> Iterator[Demo]:
-    """Of 20 nodes, with epochs of a tenth of a second."""
+    """A running demo with 20 nodes and epochs of 0.1 s."""
     name, log = f"demo-{uuid4().hex[:6]}", tmp_path / "output"
     command = [sys.executable, "-m", "stargate_lab", "demo", "--name", name]
     with log.open("wb") as out:
@@ -88,9 +88,9 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
     process.wait(60)
 
 
-def environment(**ours: str) -> dict[str, str]:
-    outer = {name: value for name, value in os.environ.items() if name != "KEEP"}
-    return {**outer, "PYTHONPATH": f"{REPO / 'operator'}:{REPO / 'tools'}", **ours}
+def environment(**extra: str) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if name != "KEEP"}
+    return {**inherited, "PYTHONPATH": f"{REPO / 'operator'}:{REPO / 'tools'}", **extra}
 
 
 def test_demo_keeps_promises_and_leaves_nothing_behind(demo: Demo) -> None:

@@ -1,4 +1,4 @@
-"""A gang that falls silent is begun anew; one that is only slow to speak is left alone."""
+"""A silent gang is restarted. A gang that reports slowly is left alone."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""A job's life when nothing goes wrong, and what others may do beside it."""
+"""The life of a job: its phases, and the writes, events and log lines that it causes."""
 
 import json
 from collections import Counter
@@ -26,12 +26,12 @@ def test_gang_costs_one_write_per_pod(story: Story) -> None:
     job.wait_phase("Running")
     story.recorder.catch_up()
 
-    asked = Counter((r.verb, r.resource) for r in story.recorder.requests() if r.writes)
+    requests = Counter((r.verb, r.resource) for r in story.recorder.requests() if r.writes)
 
-    assert asked["create", "pods"] == 20
-    assert asked["create", "services"] == 1
-    assert not asked["delete", "pods"]
-    assert asked["update", "stargatejobs/status"] <= 5
+    assert requests["create", "pods"] == 20
+    assert requests["create", "services"] == 1
+    assert not requests["delete", "pods"]
+    assert requests["update", "stargatejobs/status"] <= 5
 
 
 def test_events_appear_once_and_hold_no_logs(story: Story) -> None:
@@ -42,12 +42,12 @@ def test_events_appear_once_and_hold_no_logs(story: Story) -> None:
     job.finish()
     job.wait_phase("Succeeded")
 
-    def told() -> list[tuple[str, str]]:
+    def recorded() -> list[tuple[str, str]]:
         return [(event["reason"], event["message"]) for event in job.events()]
 
-    eventually(lambda: "Succeeded" in dict(told()), "the event of the end")
-    said = told()
-    assert [reason for reason, _ in said] == [
+    eventually(lambda: "Succeeded" in dict(recorded()), "the event of the end")
+    events = recorded()
+    assert [reason for reason, _ in events] == [
         "GangStarting",
         "GangRunning",
         "AttemptEnded",
@@ -57,8 +57,8 @@ def test_events_appear_once_and_hold_no_logs(story: Story) -> None:
         "AttemptEnded",
         "Succeeded",
     ]
-    assert len(set(said)) == len(said)
-    assert "NaN" not in str(said)
+    assert len(set(events)) == len(events)
+    assert "NaN" not in str(events)
     assert "loss is NaN in layer 7" in job.now.attempts[0]["message"]
 
 

@@ -1,4 +1,4 @@
-"""What workers report, over the real server with tokens that the API server issued for their pods."""
+"""Workers report to the real server, with tokens that the API server issued for their pods."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.kit.worker import Worker
 
 @pytest.fixture
 def job(story: Story) -> JobStory:
-    """One that runs."""
+    """A running job."""
     job = story.apply(nodes=2)
     job.wait_phase("Running")
     return job
@@ -28,9 +28,9 @@ def test_reported_progress_appears_in_status(job: JobStory, rank_zero: Worker) -
     rank_zero.trains_to(11)
     rank_zero.trains_to(12, step=1200, metrics=[{"name": "loss", "value": 0.25}])
 
-    told = job.wait(lambda job: (job.status.get("progress") or {}).get("epoch") == 12, "epoch 12")
+    now = job.wait(lambda job: (job.status.get("progress") or {}).get("epoch") == 12, "epoch 12")
 
-    progress = told.status["progress"]
+    progress = now.status["progress"]
     assert progress["percent"] == 12.0
     assert progress["epochs"] == 100
     assert progress["step"] == 1200
@@ -48,12 +48,14 @@ def test_checkpoint_is_acknowledged_after_it_is_in_status(job: JobStory, rank_ze
 
         saved = rank_zero.checkpoint(epoch)
         newest = job.now.newest_complete
-        assert newest, f"epoch {epoch} was acknowledged and does not stand in the status"
+        assert newest, f"epoch {epoch} was acknowledged but is not in the status"
         assert (newest["epoch"], newest["uri"]) == (epoch, saved["uri"])
         assert newest["sizeBytes"] == saved["sizeBytes"]
         assert newest["attempt"] == 1
         assert answer.body["acknowledged"] == {key: saved[key] for key in ("epoch", "uri", "state")}
-    assert [each["epoch"] for each in job.now.checkpoints] == [20, 15, 10], "retain is 3"
+    assert [each["epoch"] for each in job.now.checkpoints] == [20, 15, 10], (
+        "retain is 3, so three checkpoints stay"
+    )
 
 
 def test_report_of_stale_attempt_is_refused(job: JobStory, rank_zero: Worker) -> None:
@@ -119,7 +121,7 @@ BAD = {
         400,
         "checkpoint.uri",
     ),
-    "a damaged one that nobody knows": (
+    "an unknown damaged checkpoint": (
         b'{"checkpoint": {"epoch": 1, "uri": "s3://b/1", "state": "Damaged"}}',
         400,
         "checkpoint.uri",
@@ -134,7 +136,7 @@ def test_refusal_of_invalid_report_names_the_field(rank_zero: Worker) -> None:
         assert (refusal.status, refusal.field) == (status, field), (what, refusal.body)
         assert refusal.body["kind"] == "Status"
         assert not field or field in refusal.message
-    assert rank_zero.report(epoch=1).status == 200, "and none of them did harm"
+    assert rank_zero.report(epoch=1).status == 200, "a bad report disturbed the rank"
 
 
 def test_report_with_wrong_type_or_path_is_refused(rank_zero: Worker) -> None:

@@ -1,4 +1,4 @@
-"""spec.suspend frees every node at each stage of a job's life, and loses nothing on the way."""
+"""spec.suspend frees every node and keeps the checkpoint. A deadline ends a job."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""The operator goes and comes back; jobs are the users', and stay."""
+"""Jobs belong to the users: they survive while the operator is uninstalled and installed again."""
 
 from tests.install.release import Release
 from tests.install.site import Site, course, saves

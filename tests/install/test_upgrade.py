@@ -1,4 +1,4 @@
-"""Another version, other values, and back: what runs is not touched, what was set stays set."""
+"""Upgrades and rollbacks leave running jobs alone and keep the values that the user set."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/stargatejobs.star
 def test_running_job_survives_upgrade_and_rollback(
     site: Site, release: Release, earlier: Path
 ) -> None:
-    release.install(of=earlier)
+    release.install(source=earlier)
     certificate = release.certificate
     with site.operator(release) as old, site.scene() as scene:
         job = scene.apply(nodes=3)
@@ -42,7 +42,7 @@ def test_running_job_survives_upgrade_and_rollback(
 
 
 def short_names(site: Site) -> list[str]:
-    """Of jobs; the earlier version has none."""
+    """The short names of the job CRD; the earlier version has none."""
     return list(site.plane.api.get(CRD)["spec"]["names"].get("shortNames", []))
 
 
@@ -60,7 +60,7 @@ def test_upgrade_reuses_values_and_rollback_restores_them(release: Release) -> N
 def set_values(release: Release) -> tuple[int, str]:
     spec = release.deployment["spec"]
     (container,) = spec["template"]["spec"]["containers"]
-    environment = {each["name"]: each.get("value", "") for each in container["env"]}
+    environment = {entry["name"]: entry.get("value", "") for entry in container["env"]}
     return spec["replicas"], environment["STARGATE_NODE_LOST_SECONDS"]
 
 

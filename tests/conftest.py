@@ -1,7 +1,7 @@
-"""How many tests run side by side, and which: `make test` says `-n auto`.
+"""The number of test workers and the tests of each: `make test` uses `-n auto`.
 
-The Kubernetes binaries are there before the first test starts: on a fresh machine they are built for
-minutes, which would count against the time limit of the first test that needs one.
+The Kubernetes binaries are built before the first test starts. On a fresh machine this takes minutes,
+which would count against the time limit of the first test that needs a binary.
 """
 
 import os
@@ -21,9 +21,9 @@ from tests.kit.side_by_side import OneFolderAWorker
 from tests.rights.last import NAME, RightsComeLast
 
 PURE = ("tests/unit", "tests/component")
-"""These use the processor all the time; the others mostly wait."""
+"""Folders whose tests are bound by the processor. All other tests mostly wait."""
 MOST = 8
-"""A worker's control planes need a gigabyte of memory and more."""
+"""The control planes of one worker need more than a gigabyte of memory."""
 
 HERE = Path(__file__).parent
 NO_CLUSTER = (HERE / "unit", HERE / "component", HERE / "trainer")
@@ -32,7 +32,7 @@ CHART = "stargate_lab.cluster.chart"
 
 
 def needed(paths: Sequence[Path], modules: Sequence[str]) -> list[str]:
-    """The binaries for the tests in these files, which have imported these modules."""
+    """The binaries that the tests in `paths` need; `modules` are the imported modules."""
     names = ["helm"] if CHART in modules else []
     if any(not any(map(path.is_relative_to, NO_CLUSTER)) for path in paths):
         names += CONTROL_PLANE
@@ -43,7 +43,7 @@ def needed(paths: Sequence[Path], modules: Sequence[str]) -> list[str]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> None:
-    """In each worker; the controller of the workers has no tests of its own."""
+    """Builds the binaries in each worker. The controller of the workers runs no tests itself."""
     items = getattr(session, "items", [])
     if session.config.option.collectonly or not items:
         return
@@ -59,7 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """An interrupted worker may have had no time to stop what it started."""
+    """Stops control planes that an interrupted worker had no time to stop."""
     if is_xdist_controller(session):
         for plane in planes():
             if plane.has_lost_its_owner:
@@ -69,11 +69,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """None but this process for a single file: a worker would cost more than it saves."""
-    if all(Path(each.partition("::")[0]).suffix == ".py" for each in config.args):
+    """No workers for single files: starting a worker would take longer than it saves."""
+    if all(Path(argument.partition("::")[0]).suffix == ".py" for argument in config.args):
         return 0
     processors = len(os.sched_getaffinity(0))
-    pure = all(each.startswith(PURE) for each in config.args)
+    pure = all(argument.startswith(PURE) for argument in config.args)
     return processors if pure else min(MOST, 2 * processors)
 
 

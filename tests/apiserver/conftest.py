@@ -1,6 +1,6 @@
-"""One control plane without an operator for these tests, which write objects and read the answers.
+"""One control plane without an operator for all these tests; each test has its own namespace.
 
-A fresh namespace for each test.
+The tests write objects and check the answers of the API server.
 """
 
 from tests.kit.fixtures import audit_log, namespace, people, plane, researcher, shell

@@ -1,7 +1,7 @@
-"""Specs that the API server accepts (the least and the most), and many that it must refuse.
+"""Specs that the API server accepts (minimal and full), and many that it must refuse.
 
-Of a bad one: what is wrong, the field that the refusal must name, the words it must have. `changes`
-are applied to a good object of the kind, by dotted path; GONE removes a field.
+A bad spec has a description (`what`), the field that the refusal must name, and words that it must
+contain. `changes` are applied to a good object of the kind, by dotted path; GONE removes a field.
 """
 
 import copy
@@ -292,10 +292,15 @@ ARTICLE = [
 
 OPTIONS = [
     job("runtime with /", {"spec.runtime": "ns/rt"}, "spec.runtime", "must be the name of an obj"),
-    job("no place", {"spec.checkpoint.uri": "here"}, "spec.checkpoint.uri", "must be a URI"),
+    job("no URI", {"spec.checkpoint.uri": "here"}, "spec.checkpoint.uri", "must be a URI"),
     job("keep one", {"spec.checkpoint.retain": 1}, "spec.checkpoint.retain", "or equal to 2"),
     job("keep 11", {"spec.checkpoint.retain": 11}, "spec.checkpoint.retain", "or equal to 10"),
-    job("warm", {"spec.checkpoint.restoreFrom": "x"}, "spec.checkpoint.restoreFrom", "a URI"),
+    job(
+        "bad warm start",
+        {"spec.checkpoint.restoreFrom": "x"},
+        "spec.checkpoint.restoreFrom",
+        "a URI",
+    ),
     job(
         "negative restarts",
         {"spec.restartPolicy.maxRestarts": -1},
@@ -303,13 +308,13 @@ OPTIONS = [
         "greater than or equal to 0",
     ),
     job(
-        "restarts without end",
+        "too many restarts",
         {"spec.restartPolicy.maxRestarts": 1001},
         "spec.restartPolicy.maxRestarts",
         "less than or equal to 1000",
     ),
     job(
-        "a place that is none",
+        "empty placement",
         {"spec.scheduling.placement": {}},
         "spec.scheduling.placement",
         "must state computeBlock, maxLatencyMs or topologyKey",
@@ -321,7 +326,7 @@ OPTIONS = [
         "must be the name of an object",
     ),
     job(
-        "before it was sent",
+        "negative latency",
         {"spec.scheduling.placement.maxLatencyMs": -1},
         "spec.scheduling.placement.maxLatencyMs",
         "equal to 0",
@@ -333,7 +338,7 @@ OPTIONS = [
         "must be a name of at most 63",
     ),
     job(
-        "a place by an unknown word",
+        "unknown placement field",
         {"spec.scheduling.placement.block": "row-a"},
         "spec.scheduling.placement.block",
         "unknown field",
@@ -345,33 +350,38 @@ OPTIONS = [
         "greater than or equal to 1",
     ),
     job(
-        "hang at once",
+        "hang after no time",
         {"spec.hang": {"reportTimeoutSeconds": 0}},
         "spec.hang.reportTimeoutSeconds",
         "greater than or equal to 1",
     ),
-    job("hang of what", {"spec.hang": {}}, "spec.hang.reportTimeoutSeconds", "Required value"),
     job(
-        "no turn in time",
+        "hang without a timeout",
+        {"spec.hang": {}},
+        "spec.hang.reportTimeoutSeconds",
+        "Required value",
+    ),
+    job(
+        "hang timeout too short for all ranks",
         {"spec.hang": {"reportTimeoutSeconds": 151}, "spec.resourceAllocation.nodes": 5000},
         "spec.hang.reportTimeoutSeconds",
         "must be at least spec.resourceAllocation.nodes / 33",
     ),
     job(
-        "hostnames of some",
+        "unknown hostnames mode",
         {"spec.rendezvous.hostnames": "Some"},
         "spec.rendezvous.hostnames",
         'supported values: "Rank0", "All"',
     ),
     job("suspend in words", {"spec.suspend": "yes"}, "spec.suspend", "of type boolean"),
     job(
-        "no time at all",
+        "no time before the deadline",
         {"spec.activeDeadlineSeconds": 0},
         "spec.activeDeadlineSeconds",
         "greater than or equal to 1",
     ),
     job(
-        "gone before it ended",
+        "negative time to live",
         {"spec.ttlSecondsAfterFinished": -1},
         "spec.ttlSecondsAfterFinished",
         "greater than or equal to 0",
@@ -379,7 +389,7 @@ OPTIONS = [
     job("unknown field", {"spec.gpus": 8}, "spec.gpus", "unknown field"),
     job("misspelt field", {"spec.modelname": "m"}, "spec.modelname", "unknown field"),
     job(
-        "unknown field far down",
+        "unknown nested field",
         {"spec.resourceAllocation.gpus": 8},
         "spec.resourceAllocation.gpus",
         "unknown field",
@@ -394,9 +404,15 @@ TEMPLATE = [
     of_template("CPU in words", "cpu", "four", "cpu", "should match"),
     of_template("negative CPU", "cpu", -1, "cpu", "greater than or equal to 0"),
     of_template("odd unit", "ephemeralStorage", "10GB", "ephemeralStorage", "should match"),
-    of_template("our variable", "env", [{"name": "STARGATE_RANK"}], "env[0].name", "set by the op"),
-    of_template("torchrun's", "env", [{"name": "PET_NNODES"}], "env[0].name", "another name"),
-    of_template("index", "env", [{"name": "JOB_COMPLETION_INDEX"}], "env[0].name", "another name"),
+    of_template(
+        "operator's variable", "env", [{"name": "STARGATE_RANK"}], "env[0].name", "set by the op"
+    ),
+    of_template(
+        "torchrun variable", "env", [{"name": "PET_NNODES"}], "env[0].name", "another name"
+    ),
+    of_template(
+        "index variable", "env", [{"name": "JOB_COMPLETION_INDEX"}], "env[0].name", "another name"
+    ),
     of_template("variable with =", "env", [{"name": "A=B"}], "env[0].name", "neither '='"),
     of_template("variable twice", "env", [*env(), *env()], "env[1]", "Duplicate value"),
     of_template(
@@ -414,7 +430,7 @@ TEMPLATE = [
         "either value or valueFrom",
     ),
     of_template(
-        "value from nowhere", "env", env(valueFrom={}), "env[0].valueFrom", "exactly one of"
+        "value without source", "env", env(valueFrom={}), "env[0].valueFrom", "exactly one of"
     ),
     of_template(
         "value from two places",
@@ -435,9 +451,11 @@ TEMPLATE = [
         "env[0].valueFrom.secretKeyRef.key",
         "Required value",
     ),
-    of_template("keys of nothing", "envFrom", [{}], "envFrom[0]", "exactly one of configMapRef"),
     of_template(
-        "our prefix",
+        "keys without source", "envFrom", [{}], "envFrom[0]", "exactly one of configMapRef"
+    ),
+    of_template(
+        "operator's prefix",
         "envFrom",
         [{"prefix": "STARGATE_", "configMapRef": {"name": "c"}}],
         "envFrom[0].prefix",
@@ -473,11 +491,13 @@ TEMPLATE = [
         "terminationGracePeriodSeconds",
         "greater than or equal to 1",
     ),
-    of_template("account", "serviceAccountName", "A", "serviceAccountName", "the name of an"),
-    of_template("pod spec", "nodeName", "node-1", "nodeName", "unknown field"),
+    of_template(
+        "bad account name", "serviceAccountName", "A", "serviceAccountName", "the name of an"
+    ),
+    of_template("field of a pod spec", "nodeName", "node-1", "nodeName", "unknown field"),
     of_template("privileges", "securityContext", {}, "securityContext", "unknown field"),
     of_template(
-        "init container in our name",
+        "init container with reserved name",
         "initContainers",
         [{"name": "worker", "image": "i"}],
         "initContainers[0].name",
@@ -491,7 +511,7 @@ TEMPLATE = [
         "Required value",
     ),
     of_template(
-        "our variable in an init container",
+        "operator's variable in an init container",
         "initContainers",
         [{"name": "fetch", "image": "i", "env": [{"name": "STARGATE_RANK"}]}],
         "initContainers[0].env[0].name",
@@ -516,7 +536,7 @@ VOLUMES = [
         "unknown field",
     ),
     of_template(
-        "our volume",
+        "operator's volume",
         "volumes",
         [{"name": "stargate-token", "emptyDir": {}}],
         "volumes[0].name",
@@ -551,14 +571,14 @@ VOLUMES = [
         "must be an absolute path",
     ),
     of_template(
-        "mount over our token",
+        "mount over the report token",
         "volumeMounts",
         [{"name": "v", "mountPath": "/var/run/secrets/stargate.dev/x"}],
         "volumeMounts[0].mountPath",
         "choose another mountPath",
     ),
     of_template(
-        "two mounts in one place",
+        "two mounts on one path",
         "volumeMounts",
         [{"name": "v", "mountPath": "/data"}, {"name": "w", "mountPath": "/data"}],
         "volumeMounts[1]",
@@ -568,13 +588,13 @@ VOLUMES = [
 
 RUNTIMES = [
     runtime(
-        "default without a place for checkpoints",
+        "default without a checkpoint prefix",
         {"spec.isDefault": True},
         "spec.checkpoint",
         "required of a default runtime",
     ),
     runtime(
-        "checkpoints in no place",
+        "checkpoint without a prefix",
         {"spec.checkpoint": {}},
         "spec.checkpoint.uriPrefix",
         "Required value",
@@ -598,13 +618,13 @@ RUNTIMES = [
         "need spec.podSecurity Unrestricted",
     ),
     runtime(
-        "storage that means nothing",
+        "storage without volume or prefix",
         {"spec.storage": [{"scheme": "s"}]},
         "spec.storage[0]",
         "either volume and mountPath, or uriPrefix",
     ),
     runtime(
-        "storage that means two things",
+        "storage with volume and prefix",
         {
             "spec.storage": [
                 {"scheme": "s", "volume": CLAIM, "mountPath": "/s", "uriPrefix": "s3://b"}
@@ -629,7 +649,7 @@ RUNTIMES = [
         "exactly one of persistentVolumeClaim, csi, hostPath, nfs",
     ),
     runtime(
-        "storage in a circle",
+        "storage that refers to itself",
         {"spec.storage": [{"scheme": "s", "uriPrefix": "s://x"}]},
         "spec.storage[0].uriPrefix",
         "of another scheme",
@@ -647,7 +667,7 @@ RUNTIMES = [
         "Duplicate value",
     ),
     runtime(
-        "two schemes in one place",
+        "two schemes on one path",
         {
             "spec.storage": [
                 {"scheme": "a", "volume": CLAIM, "mountPath": "/s"},
@@ -674,8 +694,10 @@ RUNTIMES = [
         "must name one of spec.volumes",
     ),
     runtime("odd security", {"spec.podSecurity": "Lax"}, "spec.podSecurity", '"Unrestricted"'),
-    runtime("root", {"spec.runAsUser": 0}, "spec.runAsUser", "greater than or equal to 1"),
-    runtime("memory", {"spec.sharedMemory": "-1Gi"}, "spec.sharedMemory", "should match"),
+    runtime("root user", {"spec.runAsUser": 0}, "spec.runAsUser", "greater than or equal to 1"),
+    runtime(
+        "negative shared memory", {"spec.sharedMemory": "-1Gi"}, "spec.sharedMemory", "should match"
+    ),
     runtime(
         "account twice",
         {"spec.allowedServiceAccounts": ["a", "a"]},
@@ -689,13 +711,13 @@ RUNTIMES = [
         "must be the name of an object",
     ),
     runtime(
-        "our variable",
+        "operator's variable",
         {"spec.env": [{"name": "STARGATE_RANK", "value": "0"}]},
         "spec.env[0].name",
         "set by the operator",
     ),
     runtime(
-        "init container in our name",
+        "init container with reserved name",
         {"spec.initContainers": [{"name": "worker", "image": "i"}]},
         "spec.initContainers[0].name",
         "belongs to the training container",
@@ -740,7 +762,7 @@ CLASSES = [
         "every key must be the name of an extended resource",
     ),
     accelerator(
-        "selector value",
+        "bad selector value",
         {"spec.nodeSelector": {"pool": "a b"}},
         "spec.nodeSelector",
         "letters, digits",
@@ -752,7 +774,7 @@ CLASSES = [
         "must be absent where operator is Exists",
     ),
     accelerator(
-        "toleration of nothing",
+        "toleration without key",
         {"spec.tolerations": [{"value": "x"}]},
         "spec.tolerations[0].key",
         "required where operator is Equal",
@@ -764,7 +786,7 @@ CLASSES = [
         '"NoExecute"',
     ),
     accelerator(
-        "toleration for some time of what does not end",
+        "toleration seconds without NoExecute",
         {"spec.tolerations": [{"key": "k", "tolerationSeconds": 5}]},
         "spec.tolerations[0].tolerationSeconds",
         "needs effect NoExecute",
@@ -782,21 +804,24 @@ CLASSES = [
 
 BLOCKS = [
     block("no spec", {"spec": GONE}, "spec", "Required value"),
-    block("better than physics", {"spec.pue": 0.9}, "spec.pue", "greater than or equal to 1"),
+    block("PUE below 1", {"spec.pue": 0.9}, "spec.pue", "greater than or equal to 1"),
     block("PUE in words", {"spec.pue": "good"}, "spec.pue", "of type number"),
-    block("before it was sent", {"spec.maxLatencyMs": -1}, "spec.maxLatencyMs", "equal to 0"),
-    block("no bandwidth", {"spec.bandwidthGbps": -1}, "spec.bandwidthGbps", "equal to 0"),
+    block("negative latency", {"spec.maxLatencyMs": -1}, "spec.maxLatencyMs", "equal to 0"),
+    block("negative bandwidth", {"spec.bandwidthGbps": -1}, "spec.bandwidthGbps", "equal to 0"),
     block(
-        "selector of too much",
+        "too many selector labels",
         {"spec.nodeSelector": {f"k{i}": "v" for i in range(17)}},
         "spec.nodeSelector",
         "must have at most 16",
     ),
     block(
-        "selector key", {"spec.nodeSelector": {"a b": "v"}}, "spec.nodeSelector", "every key must"
+        "bad selector key",
+        {"spec.nodeSelector": {"a b": "v"}},
+        "spec.nodeSelector",
+        "every key must",
     ),
     block(
-        "nobody counts",
+        "unknown accounting",
         {"spec.accounting": "Nobody"},
         "spec.accounting",
         'supported values: "Operator", "External"',

@@ -1,4 +1,4 @@
-"""What the API server itself refuses, and in which words: no webhook of ours stands behind it."""
+"""The API server itself refuses bad objects, with clear messages. There is no webhook."""
 
 import subprocess
 from collections.abc import Iterator
@@ -43,25 +43,25 @@ def create(objects: Objects, manifest: Json, namespace: str = "default", **optio
 
 
 def change(objects: Objects, namespace: str, spec: Json) -> Json:
-    """A merge patch of the one job in the namespace."""
+    """Applies a merge patch to the only job of the namespace."""
     patched = objects.patch_namespaced_custom_object(
         GROUP, VERSION, namespace, "stargatejobs", "materia", {"spec": spec}
     )
     return cast("Json", patched)
 
 
-def words_of(refusal: pytest.ExceptionInfo[client.ApiException]) -> str:
+def message_of(refusal: pytest.ExceptionInfo[client.ApiException]) -> str:
     assert refusal.value.status in REFUSED, refusal.value
-    said: str = yaml.safe_load(refusal.value.body or "")["message"]
-    return said
+    message: str = yaml.safe_load(refusal.value.body or "")["message"]
+    return message
 
 
 @pytest.mark.parametrize("kind", GOOD)
-def test_the_good_specs_are_good(objects: Objects, kind: str) -> None:
+def test_minimal_spec_of_each_kind_is_accepted(objects: Objects, kind: str) -> None:
     create(objects, GOOD[kind], dry_run="All")
 
 
-def test_there_are_enough_bad_specs() -> None:
+def test_bad_specs_are_distinct_and_cover_every_kind() -> None:
     assert len({(bad.kind, bad.what) for bad in BAD_SPECS}) == len(BAD_SPECS) >= 60
     assert {bad.kind for bad in BAD_SPECS} == set(PLURALS)
 
@@ -70,12 +70,12 @@ def test_there_are_enough_bad_specs() -> None:
 def test_bad_spec_is_refused_by_field_and_reason(objects: Objects, bad: Bad) -> None:
     with pytest.raises(client.ApiException) as refusal:
         create(objects, bad.manifest, dry_run="All")
-    said = words_of(refusal)
-    assert bad.field in said
-    assert bad.words in said
+    message = message_of(refusal)
+    assert bad.field in message
+    assert bad.words in message
 
 
-def test_the_article_s_job_is_complete(objects: Objects) -> None:
+def test_article_s_job_is_accepted_with_defaults(objects: Objects) -> None:
     manifest = yaml.safe_load((EXAMPLES / "stargate-materia-v3.yaml").read_text())
     accepted = create(objects, manifest, dry_run="All")
     assert accepted["spec"] == {
@@ -88,13 +88,13 @@ def test_the_article_s_job_is_complete(objects: Objects) -> None:
     }
 
 
-def test_the_catalog_is_accepted(objects: Objects) -> None:
+def test_example_catalog_is_accepted(objects: Objects) -> None:
     for manifest in yaml.safe_load_all((EXAMPLES / "catalog.yaml").read_text()):
         create(objects, manifest, dry_run="All")
 
 
 @pytest.mark.parametrize("kind", FULL)
-def test_every_field_is_accepted_and_read(objects: Objects, kind: str) -> None:
+def test_every_field_is_accepted_and_read_back(objects: Objects, kind: str) -> None:
     accepted = create(objects, changed(GOOD[kind], FULL[kind]), dry_run="All")
     model = MODELS[kind]
     assert set(accepted["spec"]) == set(openapi_schema(model)["properties"]["spec"]["properties"])
@@ -103,7 +103,7 @@ def test_every_field_is_accepted_and_read(objects: Objects, kind: str) -> None:
 
 
 def as_text_of_quantities(spec: Json) -> Json:
-    """Quantities may be numbers on the wire; the models read them all as strings."""
+    """Quantities may be numbers in JSON. The models read them all as strings."""
     numbers = {"cpu": "4", "extraResources": {"rdma/hca": "1", "example.com/nic": "2"}}
     worker = {name: text for name, text in numbers.items() if name in spec}
     if "template" in spec:
@@ -134,30 +134,30 @@ MUTABLE: dict[str, Any] = {
 }
 
 
-def test_every_field_of_the_spec_is_known_to_change_or_not() -> None:
+def test_every_spec_field_is_mutable_or_immutable() -> None:
     spec = openapi_schema(crd.JOB.model)["properties"]["spec"]["properties"]
     assert set(spec) == set(IMMUTABLE) | set(MUTABLE)
 
 
 @pytest.mark.parametrize("field", IMMUTABLE)
-def test_immutable_field_stays(objects: Objects, namespace: str, field: str) -> None:
+def test_change_of_immutable_field_is_refused(objects: Objects, namespace: str, field: str) -> None:
     create(objects, GOOD["StargateJob"], namespace)
     with pytest.raises(client.ApiException) as refusal:
         change(objects, namespace, {field: IMMUTABLE[field]})
-    assert f"spec.{field} is immutable" in words_of(refusal)
+    assert f"spec.{field} is immutable" in message_of(refusal)
 
 
 @pytest.mark.parametrize("field", ["runtime", "template"])
-def test_optional_immutable_field_can_not_be_taken_back(
+def test_removal_of_optional_immutable_field_is_refused(
     objects: Objects, namespace: str, field: str
 ) -> None:
     create(objects, changed(GOOD["StargateJob"], {f"spec.{field}": IMMUTABLE[field]}), namespace)
     with pytest.raises(client.ApiException) as refusal:
         change(objects, namespace, {field: None})
-    assert f"spec.{field} is immutable" in words_of(refusal)
+    assert f"spec.{field} is immutable" in message_of(refusal)
 
 
-def test_mutable_fields_change_and_can_be_taken_back(objects: Objects, namespace: str) -> None:
+def test_mutable_fields_can_be_changed_and_removed(objects: Objects, namespace: str) -> None:
     create(objects, GOOD["StargateJob"], namespace)
     changed_spec = change(objects, namespace, MUTABLE)["spec"]
     assert {field: changed_spec[field] for field in MUTABLE} == MUTABLE
@@ -193,7 +193,7 @@ STATUS: Json = {
 
 
 def with_status(objects: Objects, namespace: str) -> Json:
-    """A job and the status it has at epoch 43; the server hands back what it stored."""
+    """Creates a job with the status of epoch 43. Returns the object as the server stored it."""
     job = create(objects, GOOD["StargateJob"], namespace)
     written = objects.replace_namespaced_custom_object_status(
         GROUP, VERSION, namespace, "stargatejobs", "materia", {**job, "status": STATUS}
@@ -201,11 +201,11 @@ def with_status(objects: Objects, namespace: str) -> Json:
     return cast("Json", written)
 
 
-def test_the_server_stores_a_status_as_it_was_written(objects: Objects, namespace: str) -> None:
+def test_written_status_is_stored_unchanged(objects: Objects, namespace: str) -> None:
     assert with_status(objects, namespace)["status"] == STATUS
 
 
-def test_fields_select_jobs(objects: Objects, namespace: str) -> None:
+def test_jobs_are_selected_by_phase_and_accelerator(objects: Objects, namespace: str) -> None:
     with_status(objects, namespace)
     for selector in ("status.phase=Running", "spec.acceleratorType=stargate_silicon_v2"):
         found = objects.list_namespaced_custom_object(
@@ -215,7 +215,9 @@ def test_fields_select_jobs(objects: Objects, namespace: str) -> None:
         assert [job["metadata"]["name"] for job in items] == ["materia"], selector
 
 
-def test_what_kubectl_shows(plane: ControlPlane, objects: Objects, namespace: str) -> None:
+def test_kubectl_get_shows_status_columns(
+    plane: ControlPlane, objects: Objects, namespace: str
+) -> None:
     with_status(objects, namespace)
     kubectl = binaries.ensure(["kubectl"])["kubectl"]
     shown = subprocess.run(

@@ -1,4 +1,4 @@
-"""The certificate that the chart makes, over the years: each upgrade looks at the one before."""
+"""The chart's own certificate over the years: each upgrade reads the certificate before it."""
 
 import base64
 from collections.abc import Callable
@@ -22,13 +22,13 @@ NAMESPACED = {
     "flowSchema": OFF,
     "rbac": {"create": False},
 }
-"""The cluster's own objects are not this release's."""
+"""Values for a release that has objects in its namespace only."""
 UNTIL, NEXT_UNTIL = "stargate.dev/not-after", "stargate.dev/next-not-after"
 
 
 @pytest.fixture
 def upgrade(plane: ControlPlane, namespace: str) -> Callable[[], Secret]:
-    """What the next upgrade would write, having looked into the cluster."""
+    """Renders the Secret that the next upgrade would write; helm reads the cluster for it."""
 
     def render() -> Secret:
         text = chart.helm(
@@ -43,8 +43,8 @@ def upgrade(plane: ControlPlane, namespace: str) -> Callable[[], Secret]:
 
 
 @pytest.fixture
-def passed(plane: ControlPlane, namespace: str) -> Callable[[Secret, int | None], Secret]:
-    """The Secret stands in the cluster, and so many days of it are left."""
+def aged(plane: ControlPlane, namespace: str) -> Callable[[Secret, int | None], Secret]:
+    """Stores the Secret in the cluster as one that expires in so many days."""
     path = f"/api/v1/namespaces/{namespace}/secrets"
 
     def store(secret: Secret, days_left: int | None) -> Secret:
@@ -54,8 +54,8 @@ def passed(plane: ControlPlane, namespace: str) -> Callable[[Secret, int | None]
             "meta.helm.sh/release-namespace": namespace,
             UNTIL: _in(days_left),
         }
-        said = {key: each for key, each in annotations.items() if each is not None}
-        body = {**secret, "metadata": {**secret["metadata"], "annotations": said}}
+        stated = {key: value for key, value in annotations.items() if value is not None}
+        body = {**secret, "metadata": {**secret["metadata"], "annotations": stated}}
         plane.api.apply(f"{path}/{SECRET}", body, manager="helm")
         return body
 
@@ -71,14 +71,14 @@ def certificates(secret: Secret, name: str) -> list[x509.Certificate]:
 
 
 def signer(secret: Secret) -> int:
-    """Which CA of the bundle has signed what is served."""
+    """The index in the bundle of the CA that signed the served certificate."""
     (leaf,) = certificates(secret, "tls.crt")
     for index, ca in enumerate(certificates(secret, "ca.crt")):
         key = ca.public_key()
         assert isinstance(key, ec.EllipticCurvePublicKey)
         if _signed(leaf, ca):
             return index
-    raise AssertionError("none of the CAs that workers trust")
+    raise AssertionError("no CA that workers trust has signed it")
 
 
 def _signed(leaf: x509.Certificate, ca: x509.Certificate) -> bool:
@@ -91,35 +91,33 @@ def _signed(leaf: x509.Certificate, ca: x509.Certificate) -> bool:
 
 
 Upgrade = Callable[[], Secret]
-Passed = Callable[[Secret, int | None], Secret]
+Aged = Callable[[Secret, int | None], Secret]
 
 
 @pytest.mark.parametrize("days", [3000, 800, None])
-def test_an_upgrade_keeps_it_while_it_is_good(
-    upgrade: Upgrade, passed: Passed, days: int | None
+def test_upgrade_keeps_valid_certificate_unchanged(
+    upgrade: Upgrade, aged: Aged, days: int | None
 ) -> None:
-    """None: one that somebody made by hand under this name; it is theirs to renew."""
-    view = passed(upgrade(), days)
+    """None stands for a certificate made by hand under this name; its owner renews it."""
+    view = aged(upgrade(), days)
     found = upgrade()
     assert found["data"] == view["data"]
     assert found["metadata"]["annotations"].get(UNTIL) == _in(days)
 
 
-def test_in_its_last_two_years_the_next_ca_is_trusted_before_it_is_used(
-    upgrade: Upgrade, passed: Passed
-) -> None:
-    view = passed(upgrade(), 700)
+def test_next_ca_is_trusted_two_years_before_expiry(upgrade: Upgrade, aged: Aged) -> None:
+    view = aged(upgrade(), 700)
     prepared = upgrade()
     assert prepared["data"]["tls.crt"] == view["data"]["tls.crt"]
     assert certificates(prepared, "ca.crt")[1:] == certificates(view, "ca.crt")
     assert signer(prepared) == 1
-    passed(prepared, 690)
+    aged(prepared, 690)
     assert upgrade()["data"] == prepared["data"]
 
 
-def test_and_in_its_last_year_it_takes_over(upgrade: Upgrade, passed: Passed) -> None:
-    passed(upgrade(), 700)
-    prepared = passed(upgrade(), 300)
+def test_prepared_certificate_is_used_one_year_before_expiry(upgrade: Upgrade, aged: Aged) -> None:
+    aged(upgrade(), 700)
+    prepared = aged(upgrade(), 300)
     renewed = upgrade()
     assert renewed["data"]["ca.crt"] == prepared["data"]["ca.crt"]
     assert renewed["data"]["tls.crt"] == prepared["data"]["next.crt"]
@@ -128,25 +126,21 @@ def test_and_in_its_last_year_it_takes_over(upgrade: Upgrade, passed: Passed) ->
     until = renewed["metadata"]["annotations"]
     assert until[UNTIL] == prepared["metadata"]["annotations"][NEXT_UNTIL]
     assert NEXT_UNTIL not in until
-    passed(renewed, 3600)
+    aged(renewed, 3600)
     assert upgrade()["data"] == renewed["data"]
 
 
-def test_whoever_has_not_upgraded_for_long_gets_a_new_one_at_once(
-    upgrade: Upgrade, passed: Passed
-) -> None:
-    view = passed(upgrade(), -3)
+def test_expired_certificate_is_replaced_at_once(upgrade: Upgrade, aged: Aged) -> None:
+    view = aged(upgrade(), -3)
     renewed = upgrade()
     assert signer(renewed) == 0
     assert certificates(renewed, "ca.crt")[1:] == certificates(view, "ca.crt")
     assert renewed["data"]["tls.key"] != view["data"]["tls.key"]
 
 
-def test_the_bundle_holds_no_more_than_the_old_ca_and_the_new(
-    upgrade: Upgrade, passed: Passed
-) -> None:
-    passed(upgrade(), 100)
-    first = passed(upgrade(), 100)
+def test_ca_bundle_holds_only_old_and_new_ca(upgrade: Upgrade, aged: Aged) -> None:
+    aged(upgrade(), 100)
+    first = aged(upgrade(), 100)
     second = upgrade()
     bundle = certificates(second, "ca.crt")
     assert len(bundle) == 2

@@ -1,4 +1,4 @@
-"""The API server takes every object of the chart, field by field, without a warning."""
+"""The API server accepts every object of the chart, with strict validation and no warning."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,27 +50,25 @@ def kinds(plane: ControlPlane) -> Iterator[None]:
 def dry_run(plane: ControlPlane, *objects: Json) -> list[str]:
     how = ("--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict")
     text = yaml.safe_dump_all(objects)
-    said = kubectl(plane, "apply", *how, "--warnings-as-errors", "-f", "-", stdin=text)
-    return said.splitlines()
+    output = kubectl(plane, "apply", *how, "--warnings-as-errors", "-f", "-", stdin=text)
+    return output.splitlines()
 
 
 @every_rendering
-def test_every_object_is_accepted(plane: ControlPlane, name: str) -> None:
+def test_every_chart_object_is_accepted(plane: ControlPlane, name: str) -> None:
     objects = rendered(RENDERINGS[name]).all
     assert len(dry_run(plane, *objects)) == len(objects)
 
 
 def pods(objects: Objects) -> tuple[Json, Json]:
-    """The operator's, as its ReplicaSet would make it, and that of `helm test`."""
+    """The operator's pod, as its ReplicaSet would create it, and the pod of `helm test`."""
     meta = {**objects.pod["metadata"], "name": "replica", "namespace": chart.NAMESPACE}
     replica = {"apiVersion": "v1", "kind": "Pod", **objects.pod, "metadata": meta}
     return replica, objects.of("Pod")[0]
 
 
 @every_rendering
-def test_its_pods_are_accepted_where_restricted_pod_security_is_enforced(
-    plane: ControlPlane, name: str
-) -> None:
+def test_chart_s_pods_satisfy_restricted_pod_security(plane: ControlPlane, name: str) -> None:
     for pod in pods(rendered(RENDERINGS[name])):
         account = pod["spec"] | {"serviceAccountName": "default"}
         assert dry_run(plane, {**pod, "spec": account}) == [
@@ -79,17 +77,17 @@ def test_its_pods_are_accepted_where_restricted_pod_security_is_enforced(
 
 
 @pytest.mark.parametrize("name", ["defaults", "everything"])
-def test_so_is_every_default_that_the_leader_applies(plane: ControlPlane, name: str) -> None:
+def test_every_default_in_the_chart_is_accepted(plane: ControlPlane, name: str) -> None:
     found = rendered(RENDERINGS[name]).one("ConfigMap", "stargate-operator-defaults")["data"]
     objects = [yaml.safe_load(text) for text in found.values()]
     assert len(dry_run(plane, *objects)) == len(objects) == 3
 
 
-def test_a_misspelt_field_would_have_been_refused(plane: ControlPlane) -> None:
+def test_object_with_misspelt_field_is_refused(plane: ControlPlane) -> None:
     deployment = rendered().one("Deployment")
     wrong = {**deployment, "spec": {**deployment["spec"], "replcas": 2}}
     with pytest.raises(KubectlError, match=r"unknown field.*replcas|replcas.*field not declared"):
         dry_run(plane, wrong)
-    monitor = rendered(EVERYTHING).one("Certificate")
+    certificate = rendered(EVERYTHING).one("Certificate")
     with pytest.raises(KubectlError, match="dnsName"):
-        dry_run(plane, {**monitor, "spec": {**monitor["spec"], "dnsName": ["x"]}})
+        dry_run(plane, {**certificate, "spec": {**certificate["spec"], "dnsName": ["x"]}})

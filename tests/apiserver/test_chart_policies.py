@@ -1,4 +1,4 @@
-"""What the chart has the API server itself refuse or prefer: to whom, and in which words."""
+"""The chart's admission policies, flow schema and roles, as a real API server applies them."""
 
 import http.client
 from collections.abc import Callable, Iterator
@@ -42,19 +42,19 @@ def operator_api(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture
 def tenant(plane: ControlPlane, namespace: str, tmp_path: Path) -> Api:
-    """RBAC lets them do everything in their namespace."""
-    return almighty(plane, namespace, tmp_path)
+    """A tenant to whom RBAC allows everything in their namespace."""
+    return admin_of(plane, namespace, tmp_path)
 
 
-def almighty(plane: ControlPlane, namespace: str, folder: Path) -> Api:
+def admin_of(plane: ControlPlane, namespace: str, folder: Path) -> Api:
     core, rbac = f"/api/v1/namespaces/{namespace}", "/apis/rbac.authorization.k8s.io/v1"
     roles = f"{rbac}/namespaces/{namespace}"
-    name = f"almighty-{uuid4().hex[:6]}"
+    name = f"admin-{uuid4().hex[:6]}"
     meta = {"metadata": {"name": name}}
     plane.api.create(f"{core}/serviceaccounts", meta)
     plane.api.create(f"{roles}/roles", {**meta, "rules": [EVERYTHING]})
     plane.api.create(f"{roles}/rolebindings", {**meta, **held("Role", name, namespace)})
-    path = folder / "almighty.yaml"
+    path = folder / "admin.yaml"
     return Api.of(installation.service_account_kubeconfig(plane, namespace, name, path))
 
 
@@ -66,20 +66,20 @@ def held(kind: str, name: str, namespace: str) -> Json:
 
 
 def refusal(request: Callable[[], Any]) -> str:
-    """A policy holds a moment after it was made."""
+    """The refusal of the request. A new policy takes effect after a moment, so this retries."""
     until = monotonic() + SECONDS
-    said = refused(request)
-    while not said:
-        assert monotonic() < until, "it was never refused"
+    error = refused(request)
+    while not error:
+        assert monotonic() < until, "the policy never refused the request"
         sleep(0.1)
-        said = refused(request)
-    assert said.startswith("403"), said
-    assert "ValidatingAdmissionPolicy" in said
-    return said
+        error = refused(request)
+    assert error.startswith("403"), error
+    assert "ValidatingAdmissionPolicy" in error
+    return error
 
 
 def refused(request: Callable[[], Any]) -> str:
-    """In which words, if at all."""
+    """The error of the request; empty if it succeeds."""
     try:
         request()
     except ApiError as error:
@@ -104,7 +104,7 @@ def pod(name: str, **labels: str) -> Json:
 
 @pytest.fixture
 def job(plane: ControlPlane, namespace: str) -> str:
-    """The path of one."""
+    """The path of a new job."""
     jobs = f"/apis/stargate.dev/v1alpha1/namespaces/{namespace}/stargatejobs"
     plane.api.create(jobs, GOOD["StargateJob"])
     return f"{jobs}/{GOOD['StargateJob']['metadata']['name']}"
@@ -113,30 +113,32 @@ def job(plane: ControlPlane, namespace: str) -> str:
 SUCCEEDED = {"status": {"phase": "Succeeded"}}
 
 
-def test_a_job_s_status_is_the_operator_s_alone(tenant: Api, job: str) -> None:
-    said = refusal(lambda: tenant.patch(f"{job}/status", SUCCEEDED))
-    assert f"{OPERATOR} alone writes it (you are system:serviceaccount:" in said
+def test_tenant_s_write_to_job_status_is_refused(tenant: Api, job: str) -> None:
+    error = refusal(lambda: tenant.patch(f"{job}/status", SUCCEEDED))
+    assert f"{OPERATOR} alone writes it (you are system:serviceaccount:" in error
     assert refused(lambda: tenant.patch(f"{job}/status", {"status": {"phase": "Failed"}}))
     assert tenant.get(job).get("status", {}).get("phase") != "Failed"
 
 
-def test_which_writes_it(operator_api: Api, tenant: Api, job: str) -> None:
+def test_operator_s_write_to_job_status_is_accepted(
+    operator_api: Api, tenant: Api, job: str
+) -> None:
     refusal(lambda: tenant.patch(f"{job}/status", SUCCEEDED))
     body = operator_api.get(job) | SUCCEEDED
     assert operator_api.replace(f"{job}/status", body)["status"]["phase"] == "Succeeded"
 
 
-def test_who_owns_the_job_still_changes_its_spec(tenant: Api, job: str) -> None:
+def test_tenant_may_change_spec_of_own_job(tenant: Api, job: str) -> None:
     assert tenant.patch(job, {"spec": {"suspend": True}})["spec"]["suspend"]
 
 
-def test_the_exempt_may_put_things_right(plane: ControlPlane, job: str) -> None:
+def test_exempt_user_may_write_job_status(plane: ControlPlane, job: str) -> None:
     assert plane.api.patch(f"{job}/status", SUCCEEDED)["status"]["phase"] == "Succeeded"
 
 
 @pytest.fixture
 def block(plane: ControlPlane) -> Iterator[Callable[[str], str]]:
-    """Makes a block of that accounting; its path."""
+    """Creates blocks with the given accounting and returns their paths."""
     path = "/apis/stargate.dev/v1alpha1/computeblocks"
     made = []
 
@@ -155,8 +157,8 @@ def block(plane: ControlPlane) -> Iterator[Callable[[str], str]]:
         return made[-1]
 
     yield make
-    for each in made:
-        plane.api.delete(each)
+    for created in made:
+        plane.api.delete(created)
 
 
 @pytest.fixture
@@ -178,12 +180,12 @@ def measuring_tool(plane: ControlPlane, namespace: str, tmp_path: Path) -> Itera
 MEASURED = {"status": {"observedTime": "2026-01-02T03:04:05Z", "accelerators": []}}
 
 
-def test_a_tool_writes_the_status_of_a_block_that_is_its_own(
+def test_tool_writes_status_of_external_blocks_only(
     measuring_tool: Api, block: Callable[[str], str]
 ) -> None:
     counted = block("Operator")
-    said = refusal(lambda: measuring_tool.patch(f"{counted}/status", MEASURED))
-    assert "spec.accounting" in said
+    error = refusal(lambda: measuring_tool.patch(f"{counted}/status", MEASURED))
+    assert "spec.accounting" in error
     written = measuring_tool.patch(f"{block('External')}/status", MEASURED)
     assert written["status"]["observedTime"] == MEASURED["status"]["observedTime"]
 
@@ -192,17 +194,17 @@ def labelled(key: str, value: str | None) -> Json:
     return {"metadata": {"labels": {f"stargate.dev/{key}": value}}}
 
 
-def test_nobody_makes_a_pod_a_worker(tenant: Api, namespace: str) -> None:
+def test_tenant_s_pod_with_worker_labels_is_refused(tenant: Api, namespace: str) -> None:
     pods = f"/api/v1/namespaces/{namespace}/pods"
-    said = refusal(lambda: tenant.create(pods, pod(f"fake-{uuid4().hex[:6]}", **WORKER)))
-    assert "make a pod a worker of a job" in said
+    error = refusal(lambda: tenant.create(pods, pod(f"fake-{uuid4().hex[:6]}", **WORKER)))
+    assert "make a pod a worker of a job" in error
     tenant.create(pods, pod("mine", app="mine"))
     assert "make a pod a worker" in refusal(
         lambda: tenant.patch(f"{pods}/mine", {"metadata": {"labels": WORKER}})
     )
 
 
-def test_but_the_operator_does_and_nobody_makes_it_another_rank(
+def test_tenant_cannot_change_rank_of_operator_s_pod(
     operator_api: Api, tenant: Api, namespace: str
 ) -> None:
     pods = f"/api/v1/namespaces/{namespace}/pods"
@@ -214,22 +216,22 @@ def test_but_the_operator_does_and_nobody_makes_it_another_rank(
     tenant.delete(f"{pods}/rank-1")
 
 
-def test_nobody_takes_the_reports_to_a_pod_of_theirs(
+def test_only_operator_may_label_a_leader_pod(
     plane: ControlPlane, operator_api: Api, tmp_path: Path
 ) -> None:
-    insider = almighty(plane, NAMESPACE, tmp_path)
+    insider = admin_of(plane, NAMESPACE, tmp_path)
     path = f"/api/v1/namespaces/{NAMESPACE}/pods"
     name = f"replica-{uuid4().hex[:6]}"
     insider.create(path, pod(name))
-    said = refusal(lambda: insider.patch(f"{path}/{name}", labelled("leader", "true")))
-    assert "stargate.dev/leader brings every worker's report to a pod" in said
+    error = refusal(lambda: insider.patch(f"{path}/{name}", labelled("leader", "true")))
+    assert "stargate.dev/leader brings every worker's report to a pod" in error
     leader = operator_api.patch(f"{path}/{name}", labelled("leader", "true"))
     assert leader["metadata"]["labels"]["stargate.dev/leader"] == "true"
     insider.delete(f"{path}/{name}")
 
 
 def flow_of(api: Api, path: str) -> str:
-    """The UID of the FlowSchema that the server served the request by."""
+    """The UID of the FlowSchema that the server used for the request."""
     connection = http.client.HTTPSConnection(
         urlsplit(api.credentials.server).netloc, context=api.credentials.ssl
     )
@@ -240,15 +242,13 @@ def flow_of(api: Api, path: str) -> str:
         connection.close()
 
 
-def test_the_lease_s_renewals_do_not_wait_behind_everybody_s_requests(
-    plane: ControlPlane, operator_api: Api
-) -> None:
+def test_lease_requests_have_their_own_flow_schema(plane: ControlPlane, operator_api: Api) -> None:
     schemas = "/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas"
     ours = plane.api.get(f"{schemas}/stargate-operator-lease")["metadata"]["uid"]
     leases = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/stargate-operator"
     until = monotonic() + SECONDS
     while flow_of(operator_api, leases) != ours:
-        assert monotonic() < until, "its lease is served like anything else"
+        assert monotonic() < until, "requests for the lease do not use their own flow schema"
         sleep(0.2)
     assert flow_of(operator_api, "/api/v1/nodes") != ours
 
@@ -261,7 +261,7 @@ MAY = {
 
 
 @pytest.mark.parametrize("role", MAY)
-def test_whoever_has_a_namespace_s_role_has_its_jobs_too(
+def test_namespace_role_grants_access_to_its_jobs(
     plane: ControlPlane, namespace: str, role: str
 ) -> None:
     name = f"person-{role}"
@@ -270,21 +270,21 @@ def test_whoever_has_a_namespace_s_role_has_its_jobs_too(
     subject = {"kind": "User", "name": name, "apiGroup": "rbac.authorization.k8s.io"}
     ref = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role}
     plane.api.create(rbac, {**meta, "roleRef": ref, "subjects": [subject]})
-    asked = ("get", "create", "delete")
-    allowed = {verb: may(plane, name, verb, "stargatejobs", namespace) for verb in asked}
-    assert allowed == {verb: verb in MAY[role] for verb in asked}
+    verbs = ("get", "create", "delete")
+    allowed = {verb: may(plane, name, verb, "stargatejobs", namespace) for verb in verbs}
+    assert allowed == {verb: verb in MAY[role] for verb in verbs}
     assert not may(plane, name, "update", "stargatejobs/status", namespace)
 
 
 def may(plane: ControlPlane, user: str, verb: str, resource: str, namespace: str) -> bool:
     name, _, subresource = resource.partition("/")
-    asked = {
+    attributes = {
         "verb": verb,
         "group": "stargate.dev",
         "resource": name,
         "subresource": subresource,
         "namespace": namespace,
     }
-    review = {"spec": {"user": user, "resourceAttributes": asked}}
+    review = {"spec": {"user": user, "resourceAttributes": attributes}}
     answer = plane.api.create("/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
     return bool(answer["status"]["allowed"])

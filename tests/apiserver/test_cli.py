@@ -10,7 +10,7 @@ from tests.kit.story import manifest
 from tests.kit.training_config import config
 
 
-def test_the_article_s_config_is_submitted_and_listed(shell: Shell, namespace: str) -> None:
+def test_article_s_config_is_submitted_and_listed(shell: Shell, namespace: str) -> None:
     file = shell.file("config.json", json.dumps(config()))
     job_id = shell.says("submit", "-f", file, "-o", "name")
     assert job_id.startswith(f"{namespace}/stargate-materia-v3-")
@@ -22,37 +22,37 @@ def test_the_article_s_config_is_submitted_and_listed(shell: Shell, namespace: s
     assert json.loads(shell.says("list", "-o", "json"))["items"][0]["spec"]["epochs"] == 100
 
 
-def test_a_manifest_is_submitted_in_its_own_name(shell: Shell, namespace: str) -> None:
+def test_manifest_is_submitted_once_under_its_name(shell: Shell, namespace: str) -> None:
     text = yaml.safe_dump(manifest("mine"))
     assert shell.says("submit", "-f", "-", stdin=text) == f"{namespace}/mine submitted"
     found = yaml.safe_load(shell.says("status", "mine", "-o", "yaml"))
     assert (found["kind"], found["metadata"]["name"]) == ("StargateJob", "mine")
-    code, said = shell.fails("submit", "-f", "-", stdin=text)
-    assert (code, said) == (
+    code, error = shell.fails("submit", "-f", "-", stdin=text)
+    assert (code, error) == (
         1,
         f"error: a job {namespace}/mine exists already: delete it, or choose another name",
     )
 
 
-def test_the_same_request_is_submitted_once(shell: Shell) -> None:
+def test_repeated_request_id_submits_one_job(shell: Shell) -> None:
     file = shell.file("config.yaml", yaml.safe_dump(config()))
     first = shell.says("submit", "-f", file, "--request-id", "sweep-7", "-o", "name")
     assert shell.says("submit", "-f", file, "--request-id", "sweep-7", "-o", "name") == first
 
 
-def test_what_is_wrong_with_a_config_is_told(shell: Shell) -> None:
-    code, said = shell.fails("submit", "-f", "-", stdin=json.dumps(config(epohs=3, epochs="x")))
+def test_invalid_config_is_refused_with_field_errors(shell: Shell) -> None:
+    code, error = shell.fails("submit", "-f", "-", stdin=json.dumps(config(epohs=3, epochs="x")))
     assert code == 2
-    assert "epochs: must be a whole number; it is the text 'x'" in said
-    assert "epohs: is unknown; did you mean epochs?" in said
+    assert "epochs: must be a whole number; it is the text 'x'" in error
+    assert "epohs: is unknown; did you mean epochs?" in error
 
 
 @pytest.mark.parametrize("command", ["submit", "check"])
-def test_it_is_told_before_any_cluster_is_asked_for(shell: Shell, command: str) -> None:
+def test_invalid_config_is_refused_before_any_connection(shell: Shell, command: str) -> None:
     nowhere = {"STARGATE_ENDPOINT": "https://127.0.0.1:1"}
     text = json.dumps(config(epohs=3))
-    code, said = shell.fails(command, "-f", "-", stdin=text, **nowhere)
-    assert (code, "epohs: is unknown" in said) == (2, True)
+    code, error = shell.fails(command, "-f", "-", stdin=text, **nowhere)
+    assert (code, "epohs: is unknown" in error) == (2, True)
 
 
 WRONG: list[tuple[tuple[str, ...], int, str]] = [
@@ -67,24 +67,24 @@ WRONG: list[tuple[tuple[str, ...], int, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("words", "code", "told"), WRONG, ids=[" ".join(w) for w, *_ in WRONG])
-def test_what_goes_wrong_has_words_and_a_code(
-    shell: Shell, words: tuple[str, ...], code: int, told: str
+@pytest.mark.parametrize(("words", "code", "message"), WRONG, ids=[" ".join(w) for w, *_ in WRONG])
+def test_error_has_a_message_and_exit_code(
+    shell: Shell, words: tuple[str, ...], code: int, message: str
 ) -> None:
-    found, said = shell.fails(*words)
+    found, error = shell.fails(*words)
     assert found == code
-    assert told in said
-    assert "Traceback" not in said
-    assert shell.person.key not in said
+    assert message in error
+    assert "Traceback" not in error
+    assert shell.person.key not in error
 
 
-def test_a_server_that_is_not_there_has_a_code_of_its_own(shell: Shell) -> None:
-    code, said = shell.fails("list", STARGATE_ENDPOINT="https://127.0.0.1:1")
+def test_unreachable_server_has_its_own_exit_code(shell: Shell) -> None:
+    code, error = shell.fails("list", STARGATE_ENDPOINT="https://127.0.0.1:1")
     assert code == 5
-    assert "nothing listens there" in said
+    assert "nothing listens there" in error
 
 
-def test_compute_and_version(shell: Shell) -> None:
+def test_compute_and_version_commands_query_the_server(shell: Shell) -> None:
     assert shell.run("compute", "--min-nodes", "99999").stderr.strip() == "No compute block fits."
     versions = dict(line.split(":", 1) for line in shell.says("version").splitlines())
     assert versions["api"].strip() == "stargate.dev/v1alpha1"

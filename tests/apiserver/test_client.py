@@ -29,17 +29,17 @@ def client(researcher: Person) -> Any:
         yield client
 
 
-def test_a_submitted_job_is_there_and_has_no_progress_yet(client: Client, namespace: str) -> None:
+def test_submitted_job_is_pending_without_progress(client: Client, namespace: str) -> None:
     job_id = client.submit_training_job(config())
 
     assert job_id.startswith(f"{namespace}/stargate-materia-v3-")
     status = client.get_job_status(job_id)
     assert status["state"] == "Pending"
     assert status.get("progress") is None
-    assert [each.job_id for each in client.list_jobs()] == [job_id]
+    assert [job.job_id for job in client.list_jobs()] == [job_id]
 
 
-def test_submitting_again_under_one_request_id_is_one_job(client: Client) -> None:
+def test_repeated_request_id_creates_one_job(client: Client) -> None:
     first = client.submit_training_job(config(), request_id="sweep/7: lr=3e-4")
     assert client.submit_training_job(config(), request_id="sweep/7: lr=3e-4") == first
     client.suspend(first)
@@ -49,14 +49,14 @@ def test_submitting_again_under_one_request_id_is_one_job(client: Client) -> Non
     assert len(client.list_jobs()) == 1
 
 
-def test_what_only_the_server_knows_to_be_wrong_is_told_in_its_words(client: Client) -> None:
+def test_server_s_refusal_names_field_and_reason(client: Client) -> None:
     with pytest.raises(Refused, match=r"checkpointIntervalEpochs must be at most spec.epochs") as e:
         client.submit_training_job(config(epochs=2))
     assert e.value.field == "spec.checkpointIntervalEpochs"
     assert client.list_jobs() == []
 
 
-def test_a_manifest_is_submitted_under_its_own_name_once(client: Client, namespace: str) -> None:
+def test_manifest_is_submitted_once_under_its_name(client: Client, namespace: str) -> None:
     spec = {"modelName": "m", **{"datasetPath": "s3://b/d", "epochs": 9, "acceleratorType": "a"}}
     allocation = {"nodes": 1, "gpuEquivalentsPerNode": 1, "memoryGbPerNode": 1}
     spec |= {"resourceAllocation": allocation, "optimizationStrategy": "adam"}
@@ -74,7 +74,7 @@ def test_a_manifest_is_submitted_under_its_own_name_once(client: Client, namespa
         client.submit_manifest(manifest)
 
 
-def test_a_cancelled_job_is_gone(client: Client) -> None:
+def test_cancelled_job_is_gone(client: Client) -> None:
     job_id = client.submit_training_job(config())
     client.cancel(job_id)
     eventually(lambda: not client.list_jobs(), "the job gone")
@@ -82,7 +82,7 @@ def test_a_cancelled_job_is_gone(client: Client) -> None:
         client.cancel(job_id)
 
 
-def test_a_reader_cannot_submit_and_is_told_why(people: People, namespace: str) -> None:
+def test_reader_s_submission_is_refused_with_reason(people: People, namespace: str) -> None:
     with people.reader().client() as reader:
         assert reader.list_jobs() == []
         with pytest.raises(NotAuthorised, match="may not create stargatejobs in namespace") as e:
@@ -91,7 +91,7 @@ def test_a_reader_cannot_submit_and_is_told_why(people: People, namespace: str) 
         assert e.value.user == f"system:serviceaccount:{namespace}:reader"
 
 
-def test_a_reader_can_change_nothing(people: People, client: Client) -> None:
+def test_reader_cannot_suspend_or_cancel_a_job(people: People, client: Client) -> None:
     job_id = client.submit_training_job(config())
     with people.reader().client() as reader:
         assert reader.get_job_status(job_id).state == "Pending"
@@ -100,7 +100,7 @@ def test_a_reader_can_change_nothing(people: People, client: Client) -> None:
                 forbidden(job_id)
 
 
-def test_one_namespace_s_key_sees_nothing_of_another(client: Client, plane: ControlPlane) -> None:
+def test_key_of_one_namespace_cannot_read_another(client: Client, plane: ControlPlane) -> None:
     other = f"test-{uuid4().hex[:8]}"
     plane.api.create("/api/v1/namespaces", {"metadata": {"name": other}})
     try:
@@ -118,33 +118,33 @@ def test_one_namespace_s_key_sees_nothing_of_another(client: Client, plane: Cont
         plane.api.delete(f"/api/v1/namespaces/{other}")
 
 
-def test_a_key_of_nobody_is_told_so(researcher: Person) -> None:
+def test_unknown_key_is_refused(researcher: Person) -> None:
     nobody = Person(researcher.plane, researcher.namespace, "of-nobody")
     with nobody.client() as client, pytest.raises(NotAuthorised, match="does not know this key"):
         client.list_jobs()
 
 
-def test_a_server_that_is_not_trusted_never_gets_the_key(researcher: Person) -> None:
+def test_untrusted_server_never_receives_the_key(researcher: Person) -> None:
     endpoint = researcher.environment["STARGATE_ENDPOINT"]
     distrusted = pytest.raises(Unreachable, match=r"is not trusted .*: give the cluster's CA")
     with Client(researcher.key, endpoint=endpoint) as client, distrusted:
         client.list_jobs()
 
 
-def test_the_kubeconfig_s_own_user_needs_no_key(plane: ControlPlane, namespace: str) -> None:
+def test_kubeconfig_user_needs_no_key(plane: ControlPlane, namespace: str) -> None:
     with Client(kubeconfig=str(plane.kubeconfig), namespace=namespace) as admin:
         assert admin.list_jobs() == []
         assert admin.server_version().startswith("v1.")
 
 
-def test_a_key_is_not_helped_by_the_kubeconfig_s_user(plane: ControlPlane) -> None:
+def test_unknown_key_is_refused_despite_kubeconfig_user(plane: ControlPlane) -> None:
     unknown = pytest.raises(NotAuthorised, match="does not know this key")
     with Client("of-nobody", kubeconfig=str(plane.kubeconfig)) as client, unknown:
         client.list_jobs()
 
 
-def test_everybody_may_ask_what_is_free(client: Client, plane: ControlPlane) -> None:
-    """A block that somebody's own tool has counted."""
+def test_researcher_may_query_free_compute(client: Client, plane: ControlPlane) -> None:
+    """Another tool counts the block and writes its status."""
     name = f"block-{uuid4().hex[:6]}"
     plane.api.create(
         BLOCKS,
@@ -156,7 +156,7 @@ def test_everybody_may_ask_what_is_free(client: Client, plane: ControlPlane) -> 
         },
     )
     try:
-        assert name not in [each.name for each in client.query_available_compute(min_nodes=1)]
+        assert name not in [block.name for block in client.query_available_compute(min_nodes=1)]
         path = f"{BLOCKS}/{name}/status"
         plane.api.patch(path, {"status": {"accelerators": [CAPACITY]}})
         (found,) = client.query_available_compute(100, 5, accelerator_type="v2-of-this-test")
@@ -169,7 +169,7 @@ def test_everybody_may_ask_what_is_free(client: Client, plane: ControlPlane) -> 
         plane.api.delete(f"{BLOCKS}/{name}")
 
 
-def test_the_log_of_a_job_without_workers_is_explained(client: Client) -> None:
+def test_logs_without_workers_raise_an_explanation(client: Client) -> None:
     job_id = client.submit_training_job(config())
     with pytest.raises(NotFound, match="is Pending, in attempt 0"):
         list(client.logs(job_id))
@@ -177,7 +177,7 @@ def test_the_log_of_a_job_without_workers_is_explained(client: Client) -> None:
         list(client.logs(job_id, rank=2))
 
 
-def test_waiting_too_long_is_told(client: Client) -> None:
+def test_wait_past_its_timeout_raises_timeout(client: Client) -> None:
     job_id = client.submit_training_job(config())
     with pytest.raises(Timeout, match="is Pending after 1 s of waiting"):
         client.wait(job_id, timeout=1)

@@ -1,4 +1,4 @@
-"""The commands that docs/install.md, upgrade.md and security.md print, as somebody would paste them."""
+"""The commands in docs/install.md, upgrade.md and security.md work when a reader pastes them."""
 
 import os
 import re
@@ -22,13 +22,13 @@ NOT_HERE = re.compile(r"helm test|--watch|logs deployment|get lease|cosign|gh at
 
 @dataclass(frozen=True)
 class Shell:
-    """Of a cluster that somebody administers."""
+    """A shell of an administrator of the cluster."""
 
     plane: ControlPlane
 
     def __call__(self, script: str) -> str:
         tools = binaries.ensure(["helm", "kubectl"])["kubectl"].parent
-        outer = {
+        environment = {
             **os.environ,
             "PATH": f"{tools}:{os.environ['PATH']}",
             "KUBECONFIG": str(self.plane.kubeconfig),
@@ -39,7 +39,7 @@ class Shell:
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", script],
             cwd=REPO,
-            env=outer,
+            env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -57,27 +57,30 @@ def shell() -> Iterator[Shell]:
 
 
 def commands(document: str) -> list[str]:
-    """Its scripts, without what cannot be had here; it is this
-    chart that is installed, and TEAM is the one that install.md brings."""
+    """The scripts of a document, without the lines that cannot run here.
+
+    CHART and VERSION are this chart's, and TEAM is the team of install.md.
+    """
     text = (REPO / "docs" / f"{document}.md").read_text()
     scripts = re.findall(r"^```sh\n(.*?)^```$", text, re.M | re.S)
-    whole = [re.sub(r"\\\n\s*", "", each) for each in scripts]
-    lines = [
+    whole = [re.sub(r"\\\n\s*", "", script) for script in scripts]
+    filled = [
         re.sub(
             r"^(VERSION|CHART)=.*$|\bTEAM\b",
             lambda found: "" if found[1] else "vision",
-            each,
+            script,
             flags=re.M,
         )
-        for each in whole
+        for script in whole
     ]
     kept = [
-        "\n".join(line for line in each.splitlines() if not NOT_HERE.search(line)) for each in lines
+        "\n".join(line for line in script.splitlines() if not NOT_HERE.search(line))
+        for script in filled
     ]
-    return [each for each in kept if each.strip() and "for what in" not in each]
+    return [script for script in kept if script.strip() and "for what in" not in script]
 
 
-def test_they_work_in_the_order_in_which_they_stand(
+def test_documented_commands_work_in_order(
     shell: Shell, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     values = re.search(
@@ -88,7 +91,7 @@ def test_they_work_in_the_order_in_which_they_stand(
     (folder / "stargate.yaml").write_text(values[1])
     enter = f"ln -sfn {REPO}/charts {folder}/charts; cd {folder}\n"
     install = commands("install")
-    uninstall = next(each for each in install if each.startswith("helm uninstall"))
+    uninstall = next(script for script in install if script.startswith("helm uninstall"))
     installed = False
     for script in install[: install.index(uninstall)]:
         if "helm install" in script and installed:

@@ -1,5 +1,7 @@
-"""`examples/train_on_stargate.py` as a reader of the article runs it: as it stands, in a process of
-its own, with a key that the API server knows."""
+"""`examples/train_on_stargate.py`, unchanged, in its own process, as a reader of the article runs it.
+
+The API server knows the key.
+"""
 
 import os
 import re
@@ -20,8 +22,8 @@ EXAMPLE = REPO / "examples" / "train_on_stargate.py"
 
 
 def run(plane: ControlPlane, namespace: str) -> "subprocess.CompletedProcess[str]":
-    outer = {name: value for name, value in os.environ.items() if "KUBE" not in name}
-    way = {
+    inherited = {name: value for name, value in os.environ.items() if "KUBE" not in name}
+    access = {
         "STARGATE_ENDPOINT": plane.api.credentials.server,
         "STARGATE_CA_FILE": str(plane.ca_file),
         "STARGATE_NAMESPACE": namespace,
@@ -29,7 +31,7 @@ def run(plane: ControlPlane, namespace: str) -> "subprocess.CompletedProcess[str
     }
     return subprocess.run(
         [sys.executable, str(EXAMPLE)],
-        env={**outer, **way},
+        env={**inherited, **access},
         capture_output=True,
         text=True,
         timeout=60,
@@ -39,7 +41,7 @@ def run(plane: ControlPlane, namespace: str) -> "subprocess.CompletedProcess[str
 
 @pytest.fixture
 def near_block(plane: ControlPlane) -> Iterator[None]:
-    """With 120 free nodes, within 3 ms."""
+    """A block with 120 free nodes and a latency of 3 ms."""
     name = f"block-{uuid4().hex[:6]}"
     body = {
         "apiVersion": "stargate.dev/v1alpha1",
@@ -54,7 +56,7 @@ def near_block(plane: ControlPlane) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("near_block")
-def test_it_makes_the_article_s_four_calls(plane: ControlPlane, namespace: str) -> None:
+def test_example_makes_the_article_s_four_calls(plane: ControlPlane, namespace: str) -> None:
     api_keys.grant(plane.api, api_keys.RESEARCHER, api_keys.user(api_keys.EXAMPLE), namespace)
 
     done = run(plane, namespace)
@@ -73,7 +75,7 @@ def test_it_makes_the_article_s_four_calls(plane: ControlPlane, namespace: str) 
     assert stored["spec"]["resourceAllocation"]["nodes"] == 5000
 
 
-def test_without_the_right_it_ends_with_words(plane: ControlPlane, namespace: str) -> None:
+def test_example_without_rights_prints_the_refusal(plane: ControlPlane, namespace: str) -> None:
     done = run(plane, namespace)
 
     assert done.returncode == 1

@@ -1,7 +1,7 @@
-"""Why the operator may update a job's finalizers, which it never does.
+"""The operator needs the right to update a job's finalizers, although it never updates them.
 
-A worker pod holds back a foreground deletion of its job. Strict clusters (this plane is one) let only
-those make such a pod who may also update the finalizers of its owner.
+A worker pod blocks a foreground deletion of its job. A strict cluster, like this control plane, lets a
+user create such a pod only if the user may update the finalizers of its owner.
 """
 
 from pathlib import Path
@@ -20,7 +20,7 @@ REFUSED = "cannot set blockOwnerDeletion"
 
 def operator_rules() -> list[Json]:
     roles = yaml.safe_load_all(chart.template("rbac.yaml"))
-    return list(next(each for each in roles if each["kind"] == "ClusterRole")["rules"])
+    return list(next(role for role in roles if role["kind"] == "ClusterRole")["rules"])
 
 
 def person(plane: ControlPlane, namespace: str, rules: list[Json], to: Path) -> Api:
@@ -35,8 +35,8 @@ def person(plane: ControlPlane, namespace: str, rules: list[Json], to: Path) -> 
     return Api.of(installation.service_account_kubeconfig(plane, namespace, "some", to))
 
 
-def creates_a_worker(api: Api, namespace: str, job: Json) -> str:
-    """What the API server says to that."""
+def create_worker(api: Api, namespace: str, job: Json) -> str:
+    """Returns `created` or the API server's error."""
     owner = {
         "apiVersion": job["apiVersion"],
         "kind": job["kind"],
@@ -56,14 +56,14 @@ def creates_a_worker(api: Api, namespace: str, job: Json) -> str:
     return "created"
 
 
-@pytest.mark.parametrize(("has_it", "answer"), [(True, "created"), (False, REFUSED)])
-def test_who_makes_pods_of_a_job_needs_the_right_to_its_finalizers(
-    plane: ControlPlane, namespace: str, tmp_path: Path, has_it: bool, answer: str
+@pytest.mark.parametrize(("has_right", "answer"), [(True, "created"), (False, REFUSED)])
+def test_creating_worker_pods_needs_the_finalizers_right(
+    plane: ControlPlane, namespace: str, tmp_path: Path, has_right: bool, answer: str
 ) -> None:
-    rules = [each for each in operator_rules() if has_it or RIGHT not in each["resources"]]
+    rules = [rule for rule in operator_rules() if has_right or RIGHT not in rule["resources"]]
     api = person(plane, namespace, rules, tmp_path / "kubeconfig")
     job = plane.api.create(
         f"/apis/stargate.dev/v1alpha1/namespaces/{namespace}/stargatejobs", manifest()
     )
 
-    eventually(lambda: answer in creates_a_worker(api, namespace, job), answer)
+    eventually(lambda: answer in create_worker(api, namespace, job), answer)

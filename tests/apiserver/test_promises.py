@@ -1,4 +1,4 @@
-"""The promises that the component tests' API server in memory keeps, kept by a real one."""
+"""A real API server keeps the promises of the in-memory API server of the component tests."""
 
 import http.client
 import json
@@ -54,14 +54,14 @@ class Real:
 
 @pytest.fixture
 def server(plane: ControlPlane, namespace: str) -> Real:
-    """In a namespace in which pods can be created."""
+    """A real API server, once pods can be created in the namespace."""
     until = time.monotonic() + 30
     while True:
         try:
             plane.api.get(f"/api/v1/namespaces/{namespace}/serviceaccounts/default")
             return Real(plane)
         except ApiError:
-            assert time.monotonic() < until, "no service account"
+            assert time.monotonic() < until, "the namespace has no service account"
             time.sleep(0.05)
 
 

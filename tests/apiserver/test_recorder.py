@@ -1,4 +1,4 @@
-"""The recorder on a real API server: that it misses nothing, and says so where it did."""
+"""The recorder on a real API server misses no write, or records that it did."""
 
 import gc
 import os
@@ -19,7 +19,7 @@ from tests.kit.story import eventually, exists
 
 
 class Forgetful(Recorder):
-    """As if the server no longer had what comes after the first list."""
+    """A recorder whose first watch fails, as if the server had dropped the history since the list."""
 
     forgot = False
     has_looked_again = False
@@ -35,15 +35,15 @@ class Forgetful(Recorder):
 
 @pytest.fixture
 def maps(plane: ControlPlane, namespace: str) -> str:
-    """With nothing more to come in it by itself."""
+    """The path of ConfigMaps, after the cluster has created its own in the namespace."""
     path = f"/api/v1/namespaces/{namespace}/configmaps"
     eventually(lambda: exists(plane.api, f"{path}/kube-root-ca.crt"), "the CA's map")
     return path
 
 
 @pytest.fixture
-def still_disk(plane: ControlPlane) -> Iterator[Callable[[], None]]:
-    """Stops etcd until the test ends it."""
+def stalled_disk(plane: ControlPlane) -> Iterator[Callable[[], None]]:
+    """Stops etcd. The value is a function that lets it go on."""
     etcd = plane.pids()["etcd"]
     os.kill(etcd, signal.SIGSTOP)
     yield lambda: os.kill(etcd, signal.SIGCONT)
@@ -57,7 +57,7 @@ def recorder_of(plane: ControlPlane, namespace: str, maps: str, sort: type[R]) -
     return sort(plane.api.credentials, namespace, kinds=(Kind("ConfigMap", maps),))
 
 
-def test_it_sees_every_write(plane: ControlPlane, namespace: str, maps: str) -> None:
+def test_recorder_sees_every_write(plane: ControlPlane, namespace: str, maps: str) -> None:
     recorder = recorder_of(plane, namespace, maps, Recorder)
     recorder.start()
     plane.api.create(maps, {"metadata": {"name": "a"}})
@@ -76,7 +76,7 @@ def test_it_sees_every_write(plane: ControlPlane, namespace: str, maps: str) -> 
     assert not recorder.history.gaps
 
 
-def test_a_lost_history_in_which_nothing_happened_is_no_gap(
+def test_lost_history_without_writes_is_no_gap(
     plane: ControlPlane, namespace: str, maps: str
 ) -> None:
     recorder = recorder_of(plane, namespace, maps, Forgetful)
@@ -91,9 +91,7 @@ def test_a_lost_history_in_which_nothing_happened_is_no_gap(
     assert not recorder.history.gaps
 
 
-def test_a_lost_history_in_which_something_happened_is_a_gap(
-    plane: ControlPlane, namespace: str, maps: str
-) -> None:
+def test_lost_history_with_a_write_is_a_gap(plane: ControlPlane, namespace: str, maps: str) -> None:
     recorder = recorder_of(plane, namespace, maps, Forgetful)
     recorder.look_around()
     plane.api.create(maps, {"metadata": {"name": "unseen"}})
@@ -105,7 +103,7 @@ def test_a_lost_history_in_which_something_happened_is_a_gap(
     assert "unseen" in recorder.check()[0].what
 
 
-def test_quiet_is_no_write_at_all(plane: ControlPlane, namespace: str, maps: str) -> None:
+def test_assert_quiet_fails_after_any_write(plane: ControlPlane, namespace: str, maps: str) -> None:
     recorder = recorder_of(plane, namespace, maps, Recorder)
     recorder.start()
     recorder.history.until = time.time() - 60
@@ -118,15 +116,15 @@ def test_quiet_is_no_write_at_all(plane: ControlPlane, namespace: str, maps: str
     recorder.stop()
 
 
-def test_time_in_which_the_disk_stands_still_is_not_the_operator_s(
+def test_disk_stall_does_not_count_as_operator_time(
     plane: ControlPlane, namespace: str, maps: str, request: pytest.FixtureRequest
 ) -> None:
     recorder = recorder_of(plane, namespace, maps, Recorder)
     recorder.start()
     time.sleep(1)
-    goes_on = request.getfixturevalue("still_disk")
+    resume_disk = request.getfixturevalue("stalled_disk")
     began = time.time()
-    threading.Timer(2.0, goes_on).start()
+    threading.Timer(2.0, resume_disk).start()
 
     recorder.wait(lambda _: time.time() > began + 2.2, 1.0, "a second on the operator's clock")
     recorder.check()
@@ -137,7 +135,7 @@ def test_time_in_which_the_disk_stands_still_is_not_the_operator_s(
     assert lost.end > began + 2
 
 
-def test_a_recorder_leaves_no_socket_where_the_server_says_no_farewell(
+def test_recorder_closes_sockets_of_an_unresponsive_server(
     plane: ControlPlane, namespace: str, maps: str
 ) -> None:
     recorder = recorder_of(plane, namespace, maps, Recorder)
@@ -154,4 +152,4 @@ def test_a_recorder_leaves_no_socket_where_the_server_says_no_farewell(
         finally:
             os.kill(server, signal.SIGCONT)
 
-    assert not [str(each.message) for each in left if each.category is ResourceWarning]
+    assert not [str(warning.message) for warning in left if warning.category is ResourceWarning]

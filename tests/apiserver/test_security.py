@@ -1,6 +1,6 @@
-"""What somebody with bad intent may send to the API server: docs/security.md names these tests.
+"""Attacks by requests to the API server. docs/security.md cites these tests.
 
-Nobody here uses a client of ours: they send what they like, with the rights that they have.
+An attacker does not use our client: they send any request, with the rights that they have.
 """
 
 import http.client
@@ -17,12 +17,12 @@ from tests.kit.raw_requests import GROUP, bearer, jobs, refused
 from tests.kit.story import eventually, manifest
 
 REVOKED_WITHIN = 30.0
-"""The API server believes a key for 10 s after it last looked."""
+"""Seconds. The API server caches the check of a key for 10 s."""
 
 
 @pytest.fixture
 def mallory(plane: ControlPlane, people: People) -> Api:
-    """A researcher: may write jobs in one namespace, and nothing else."""
+    """A researcher, who may only write jobs in one namespace."""
     return bearer(plane, people.researcher().key)
 
 
@@ -45,9 +45,7 @@ NOT_GIVEN: dict[str, tuple[str, Any]] = {
 
 
 @pytest.mark.parametrize("what", NOT_GIVEN)
-def test_a_template_gives_nothing_that_is_not_on_its_list(
-    mallory: Api, namespace: str, what: str
-) -> None:
+def test_job_template_allows_only_listed_fields(mallory: Api, namespace: str, what: str) -> None:
     field, value = NOT_GIVEN[what]
     name = field.partition("[")[0]
     template = {name: [{"name": "v", **value}] if name == "volumes" else value}
@@ -61,7 +59,7 @@ def test_a_template_gives_nothing_that_is_not_on_its_list(
 
     assert f'unknown field "spec.template.{field}"' in str(strictly)
     loosely = f"{jobs(namespace)}?dryRun=All&fieldValidation=Ignore"
-    if name == "volumes":  # without its source it is no volume
+    if name == "volumes":  # a volume without its source is not valid
         assert refused(mallory, "create", loosely, manifest(template=template)).status == 422
     else:
         taken = mallory.create(loosely, manifest(template=template))
@@ -84,14 +82,14 @@ OTHERS = [
 
 
 @pytest.mark.parametrize(("verb", "path"), OTHERS)
-def test_a_researcher_may_write_jobs_and_nothing_else(
+def test_researcher_may_write_jobs_and_nothing_else(
     mallory: Api, namespace: str, verb: str, path: str
 ) -> None:
     body = None if verb == "get" else {"metadata": {"name": "x"}, "spec": {}}
     assert refused(mallory, verb, path.format(namespace), body).status == 403
 
 
-def test_a_researcher_cannot_make_a_job_lie_about_itself(mallory: Api, namespace: str) -> None:
+def test_researcher_cannot_write_a_job_s_status(mallory: Api, namespace: str) -> None:
     claim = {"status": {"phase": "Succeeded", "attempt": 99}}
     job = mallory.create(jobs(namespace), {**manifest(suspend=True), **claim})
     assert job.get("status", {}).get("attempt") != 99
@@ -104,56 +102,56 @@ def test_a_researcher_cannot_make_a_job_lie_about_itself(mallory: Api, namespace
     assert mallory.get(path).get("status", {}).get("attempt") != 99
 
 
-BOMBS = {
+PAYLOADS = {
     "aliases of aliases": ("application/yaml", 400),
     "a deep nest": ("application/json", 400),
-    "more than anybody needs": ("application/json", 413),
-    "too many words": ("application/json", 422),
+    "four megabytes": ("application/json", 413),
+    "too many variables": ("application/json", 422),
 }
 
 
-def bomb(kind: str) -> bytes:
+def payload(kind: str) -> bytes:
     if kind == "aliases of aliases":
         lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
         lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10)]
         return "\n".join(lines).encode()
     if kind == "a deep nest":
         return b'{"spec":' * 100_000 + b"1" + b"}" * 100_000
-    if kind == "more than anybody needs":
+    if kind == "four megabytes":
         return json.dumps(manifest(modelName="x" * 4_000_000)).encode()
-    words = [{"name": f"N{n}", "value": "x" * 100} for n in range(5_000)]
-    return json.dumps(manifest(template={"env": words})).encode()
+    variables = [{"name": f"N{n}", "value": "x" * 100} for n in range(5_000)]
+    return json.dumps(manifest(template={"env": variables})).encode()
 
 
-@pytest.mark.parametrize("kind", BOMBS)
-def test_a_bomb_is_refused_at_admission(mallory: Api, namespace: str, kind: str) -> None:
-    content, status = BOMBS[kind]
+@pytest.mark.parametrize("kind", PAYLOADS)
+def test_malicious_payload_is_refused_at_admission(mallory: Api, namespace: str, kind: str) -> None:
+    content, status = PAYLOADS[kind]
     credentials = mallory.credentials
     address = urlsplit(credentials.server).netloc
     connection = http.client.HTTPSConnection(address, timeout=30, context=credentials.ssl)
     headers = {**credentials.headers, "Content-Type": content}
-    connection.request("POST", jobs(namespace), bomb(kind), headers)
+    connection.request("POST", jobs(namespace), payload(kind), headers)
     answer = connection.getresponse()
-    said = answer.read()
+    body = answer.read()
     connection.close()
 
-    assert answer.status == status, said[:500]
-    assert len(said) < 10_000
+    assert answer.status == status, body[:500]
+    assert len(body) < 10_000
     assert mallory.get(jobs(namespace))["items"] == []
 
 
-def test_a_key_is_worth_nothing_once_its_account_is_gone(
+def test_key_of_a_deleted_account_is_refused(
     plane: ControlPlane, mallory: Api, namespace: str
 ) -> None:
     assert mallory.get(jobs(namespace))["items"] == []
 
     plane.api.delete(f"/api/v1/namespaces/{namespace}/serviceaccounts/researcher")
 
-    def is_nobody_s() -> bool:
+    def is_refused() -> bool:
         try:
             mallory.get(jobs(namespace))
         except ApiError as error:
             return error.status == 401
         return False
 
-    eventually(is_nobody_s, "the key refused", REVOKED_WITHIN)
+    eventually(is_refused, "the key refused", REVOKED_WITHIN)

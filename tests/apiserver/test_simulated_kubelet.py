@@ -1,4 +1,4 @@
-"""What every other test believes of the lab: how simulated kubelets treat a pod, and at which cost."""
+"""Simulated kubelets treat pods as real kubelets do, with few writes. All other tests rely on it."""
 
 import json
 import time
@@ -32,7 +32,7 @@ def api(plane: ControlPlane) -> Api:
 
 @pytest.fixture
 def path(api: Api, namespace: str) -> str:
-    """Of a pod that runs."""
+    """The path of a running pod."""
     pods = f"/api/v1/namespaces/{namespace}/pods"
     api.create(pods, pod())
     wait(lambda: api.get(f"{pods}/p")["status"]["phase"] == "Running")
@@ -58,7 +58,7 @@ def pod() -> Pod:
 def wait(condition: Callable[[], bool], seconds: float = 20.0) -> None:
     until = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < until, "waited in vain"
+        assert time.monotonic() < until, f"the condition was not met within {seconds:g} s"
         time.sleep(0.02)
 
 
@@ -78,7 +78,7 @@ def test_every_node_of_a_fleet_is_ready(api: Api) -> None:
     assert not any(n["spec"].get("taints") for n in nodes)
 
 
-def test_a_pod_gets_ready_in_one_write_of_its_kubelet(api: Api, namespace: str) -> None:
+def test_pod_becomes_ready_in_one_kubelet_write(api: Api, namespace: str) -> None:
     pods = f"/api/v1/namespaces/{namespace}/pods"
     created = api.create(pods, pod())["metadata"]["resourceVersion"]
 
@@ -91,7 +91,7 @@ def test_a_pod_gets_ready_in_one_write_of_its_kubelet(api: Api, namespace: str) 
 
 
 def versions_after(api: Api, pods: str, version: str) -> list[Pod]:
-    """Every committed write of the next seconds."""
+    """Every version that is written in the next three seconds."""
     events = api.text(f"{pods}?watch=1&resourceVersion={version}&timeoutSeconds=3")
     return [json.loads(line)["object"] for line in events.splitlines()]
 
@@ -102,22 +102,23 @@ def ready(observed: Pod) -> bool:
 
 
 @pytest.mark.parametrize("phase", ["Failed", "Succeeded"])
-def test_a_terminal_phase_stays(api: Api, path: str, phase: str) -> None:
+def test_terminal_pod_phase_does_not_change(api: Api, path: str, phase: str) -> None:
     api.patch(f"{path}/status", {"status": {"phase": phase}})
     time.sleep(0.5)
 
     assert api.get(path)["status"]["phase"] == phase
 
 
-def test_a_running_pod_goes_at_its_grace(api: Api, path: str) -> None:
+def test_deleted_running_pod_ends_after_its_grace(api: Api, path: str) -> None:
     deleted = time.monotonic()
     api.delete(path)
     wait(lambda: is_gone(api, path))
 
-    assert 0.9 < time.monotonic() - deleted < 3.5  # the API server cuts the deadline to a second
+    # the API server truncates the deadline to whole seconds
+    assert 0.9 < time.monotonic() - deleted < 3.5
 
 
-def test_a_finished_pod_goes_at_once(api: Api, path: str) -> None:
+def test_deleted_finished_pod_is_gone_at_once(api: Api, path: str) -> None:
     api.patch(f"{path}/status", {"status": {"phase": "Failed"}})
     deleted = time.monotonic()
     api.delete(path)
@@ -126,8 +127,8 @@ def test_a_finished_pod_goes_at_once(api: Api, path: str) -> None:
     assert time.monotonic() - deleted < 0.9
 
 
-def test_a_deletion_that_the_server_left_half_done_is_finished(api: Api, namespace: str) -> None:
-    """As it is left where whoever asked for it hangs up between the server's two writes."""
+def test_half_done_deletion_of_pod_is_completed(api: Api, namespace: str) -> None:
+    """The server writes twice. A client that disconnects in between leaves the deletion half done."""
     pods = f"/api/v1/namespaces/{namespace}/pods"
     with no_second_write(api, namespace):
         left = half_deleted(api, pods)["metadata"]
@@ -138,7 +139,7 @@ def test_a_deletion_that_the_server_left_half_done_is_finished(api: Api, namespa
 
 @contextmanager
 def no_second_write(api: Api, namespace: str) -> Iterator[None]:
-    """A pod that is marked as being deleted may not be deleted; both writes are asked about."""
+    """A policy refuses the deletion of a pod that is already marked as being deleted."""
     policies = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
     bindings = f"{policies.removesuffix('policies')}policybindings"
     rule = {
@@ -168,7 +169,7 @@ def no_second_write(api: Api, namespace: str) -> Iterator[None]:
 
 
 def half_deleted(api: Api, pods: str) -> Pod:
-    """Until the server knows of the policy, it deletes what it is asked to."""
+    """Deletes pods until one stays: the policy takes effect after a moment."""
     for number in range(200):
         api.create(pods, {**pod(), "metadata": {"name": f"half-{number}"}})
         with suppress(ApiError):
@@ -176,12 +177,10 @@ def half_deleted(api: Api, pods: str) -> Pod:
         if left := api.get(pods)["items"]:
             return dict(left[0])
         time.sleep(0.1)
-    raise AssertionError("the policy was never asked")
+    raise AssertionError("the policy never took effect")
 
 
-def test_a_pods_token_is_bound_to_it_and_to_its_audience(
-    api: Api, path: str, namespace: str
-) -> None:
+def test_pod_token_is_bound_to_pod_and_audience(api: Api, path: str, namespace: str) -> None:
     uid = api.get(path)["metadata"]["uid"]
     token = issue_token(api, namespace, uid)
 

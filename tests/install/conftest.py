@@ -1,4 +1,4 @@
-"""Each test has a cluster to itself: CRDs and roles are what a cluster has one of."""
+"""Each test has its own cluster, because CRDs and cluster roles exist once in a cluster."""
 
 import os
 from collections.abc import Iterator
@@ -33,5 +33,5 @@ def release(site: Site) -> Release:
 
 @pytest.fixture(scope="session")
 def earlier(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A chart of a version before this one."""
+    """A packaged chart of an earlier version."""
     return packaged_as("0.0.9", tmp_path_factory.mktemp("earlier"))

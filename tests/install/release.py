@@ -1,4 +1,4 @@
-"""A release of the chart as its owner handles it, with nothing but helm's own commands."""
+"""A release of the chart, handled with helm's own commands only."""
 
 import shutil
 from dataclasses import dataclass
@@ -20,15 +20,15 @@ class Release:
     name: str = NAME
     namespace: str = NAMESPACE
 
-    def install(self, *flags: str, of: Path = chart.CHART, values: str = "") -> str:
-        words = ("install", self.name, str(of), "--create-namespace", *_WAIT, *flags)
+    def install(self, *flags: str, source: Path = chart.CHART, values: str = "") -> str:
+        words = ("install", self.name, str(source), "--create-namespace", *_WAIT, *flags)
         return self._helm(*words, values=values)
 
     def upgrade(self, *flags: str, values: str = "") -> str:
         return self._helm("upgrade", self.name, str(chart.CHART), *_WAIT, *flags, values=values)
 
     def rollback(self) -> str:
-        """To the revision before."""
+        """Rolls back to the previous revision."""
         return self._helm("rollback", self.name, *_WAIT)
 
     def uninstall(self) -> str:
@@ -45,7 +45,7 @@ class Release:
         return dict(self.plane.api.get(path)["data"])
 
     def pods(self) -> list[Json]:
-        """Of its Deployment, those that are to stay."""
+        """The pods of its Deployment that are not being deleted."""
         found = self.plane.api.get(f"/api/v1/namespaces/{self.namespace}/pods")["items"]
         return [
             pod
@@ -60,9 +60,9 @@ class Release:
 
 
 def packaged_as(version: str, directory: Path) -> Path:
-    """The chart as of an earlier version: its jobs have no short name yet.
+    """Packages this chart as an earlier version, in which jobs have no short name.
 
-    None was released so far, so this stands for one.
+    No version is released yet, so this package stands for one.
     """
     copy = directory / "chart"
     shutil.copytree(chart.CHART, copy)

@@ -1,8 +1,7 @@
-"""The operator's container in one of a release's pods, run on this machine.
+"""Runs the operator's container of one of a release's pods as a process on this machine.
 
-Pod, ServiceAccount, ConfigMaps and Secrets are those that helm made: this plays the part of the
-kubelet, which resolves the environment and mounts the volumes. Only the addresses it listens on are
-this machine's.
+The pod, ServiceAccount, ConfigMaps and Secrets are those that helm created. Like a kubelet, this module
+resolves the environment and mounts the volumes. Only the listening addresses are local.
 """
 
 from base64 import b64decode
@@ -31,11 +30,11 @@ def replica_of(plane: ControlPlane, pod: Json) -> OperatorProcess:
 
 
 def _environment(pod: Json, root: Path) -> dict[str, str]:
-    """What its container would see, with the mounted files where they are here."""
+    """The environment of the container, with the paths of mounted files on this machine."""
     (container,) = pod["spec"]["containers"]
     mounts = [mount["mountPath"] for mount in container["volumeMounts"]]
     files = {f"STARGATE_{name.upper()}": str(getattr(Settings(), name)) for name in _FILES}
-    stated = {each["name"]: _value(each, pod) for each in container["env"]}
+    stated = {entry["name"]: _value(entry, pod) for entry in container["env"]}
     return {
         name: str(_below(root, value)) if value.startswith(tuple(mounts)) else value
         for name, value in {**files, **stated}.items()
@@ -50,7 +49,7 @@ def _value(entry: Json, pod: Json) -> str:
 
 
 def _mounted(plane: ControlPlane, pod: Json) -> Iterator[tuple[str, bytes]]:
-    volumes = {each["name"]: each for each in pod["spec"]["volumes"]}
+    volumes = {volume["name"]: volume for volume in pod["spec"]["volumes"]}
     for mount in pod["spec"]["containers"][0]["volumeMounts"]:
         files = _files(plane, pod["metadata"]["namespace"], volumes[mount["name"]])
         for name, content in files.items():

@@ -1,4 +1,4 @@
-"""A cluster with machines of the kind that the chart's defaults are for, and nothing else in it."""
+"""An empty cluster whose nodes match the chart's defaults."""
 
 import os
 import subprocess
@@ -28,24 +28,24 @@ class Site:
 
     @contextmanager
     def operator(self, release: Release) -> Iterator[OperatorProcess]:
-        """In one of the release's pods; it leads, or stands by."""
+        """Runs the operator of one of the release's pods; it leads, or is on standby."""
         with operators.running(replica_of(self.plane, release.pods()[0])) as operator:
             yield operator
 
     @contextmanager
     def scene(self) -> Iterator[Scene]:
-        """A team's namespace, recorded: the invariants held there."""
+        """A team's namespace with a recorder, which checks the invariants there."""
         self.plane.api.create("/api/v1/namespaces", {"metadata": {"name": TEAM}})
         with recording_on(self.plane, TEAM, self.audit_log) as recorder:
             yield Scene(self.plane.api, TEAM, recorder)
 
     def shell(self, script: str) -> str:
-        """What a person pastes into theirs."""
+        """Runs a script as a person would paste it into a shell. Returns its output."""
         tools = binaries.ensure(["kubectl"])["kubectl"].parent
-        ours = {"PATH": f"{tools}:{os.environ['PATH']}", "KUBECONFIG": str(self.plane.kubeconfig)}
+        extra = {"PATH": f"{tools}:{os.environ['PATH']}", "KUBECONFIG": str(self.plane.kubeconfig)}
         done = subprocess.run(
             ["bash", "-euc", script],
-            env={**os.environ, **ours},
+            env={**os.environ, **extra},
             capture_output=True,
             text=True,
             check=False,
@@ -55,22 +55,22 @@ class Site:
 
 
 def worker(job: JobStory, operator: OperatorProcess) -> Worker:
-    """Rank 0, with the address and the CA it was started with; a Service leads it to the leader."""
+    """Rank 0, with the address and the CA of its start. Its reports go to this operator's port."""
     return Worker(job.story.api, job.rank(0), port=operator.ports.reports)
 
 
 def saves(job: JobStory, operator: OperatorProcess, epoch: int) -> None:
-    """Its next checkpoint is acknowledged, and stands."""
+    """Saves the next checkpoint: it is acknowledged and gets into the status."""
     eventually(lambda: operator.metric("stargate_leader") == 1, f"{operator.name} leading")
     assert worker(job, operator).saves(epoch).status == 200
 
-    def stands(now: Job) -> bool:
+    def is_in_status(now: Job) -> bool:
         return bool(now.newest_complete and now.newest_complete["epoch"] == epoch)
 
-    assert job.wait(stands, f"checkpoint {epoch}").phase == "Running"
+    assert job.wait(is_in_status, f"checkpoint {epoch}").phase == "Running"
 
 
 def course(job: JobStory) -> tuple[int, int, list[tuple[str, str]]]:
-    """What must stay as it is while an operator comes and goes: attempt, restarts, pods."""
+    """Attempt, restarts and pods, which must not change while an operator is replaced."""
     now = job.now
     return now.attempt, now.restarts, [(pod.uid, pod.phase) for pod in job.pods()]

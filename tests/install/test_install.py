@@ -1,4 +1,4 @@
-"""A platform engineer's first hour: an empty cluster, `helm install`, and a job that runs to its end."""
+"""A first install: an empty cluster, `helm install`, and a job that succeeds."""
 
 from stargate_lab.cluster import installation
 from tests.install.release import NAME, NAMESPACE, Release
@@ -8,10 +8,10 @@ from tests.kit.story import eventually
 SLICES = f"/apis/discovery.k8s.io/v1/namespaces/{NAMESPACE}/endpointslices"
 
 
-def test_a_job_runs_to_its_end_on_nothing_but_the_chart_s_defaults(
-    site: Site, release: Release
-) -> None:
-    installation.ensure_namespace(site.plane, NAMESPACE)  # it enforces restricted Pod Security
+def test_job_succeeds_with_the_chart_s_defaults(site: Site, release: Release) -> None:
+    installation.ensure_namespace(
+        site.plane, NAMESPACE
+    )  # this namespace enforces restricted Pod Security
     release.install()
 
     with site.operator(release) as operator, site.scene() as scene:
@@ -28,19 +28,19 @@ def test_a_job_runs_to_its_end_on_nothing_but_the_chart_s_defaults(
     assert attempt["class"].startswith("stargate-silicon-v2/")
 
 
-def test_both_replicas_run_and_reports_go_to_the_leader_alone(site: Site, release: Release) -> None:
+def test_reports_reach_only_leader_of_two_replicas(site: Site, release: Release) -> None:
     release.install()
     pods = {pod["metadata"]["name"] for pod in release.pods()}
     assert len(pods) == 2
 
     with site.operator(release) as leader:
-        eventually(lambda: behind(site, "reports") == {leader.name}, "the leader behind reports")
-        assert behind(site, "metrics") == pods
+        eventually(lambda: pods_of(site, "reports") == {leader.name}, "the leader behind reports")
+        assert pods_of(site, "metrics") == pods
 
 
-def behind(site: Site, service: str) -> set[str]:
-    """Pods that the Service leads to."""
+def pods_of(site: Site, service: str) -> set[str]:
+    """The pods that are endpoints of the Service."""
     selector = f"kubernetes.io/service-name={NAME}-{service}"
     slices = site.plane.api.get(f"{SLICES}?labelSelector={selector}")["items"]
-    ends = [end for each in slices for end in each["endpoints"] or []]
-    return {end["targetRef"]["name"] for end in ends}
+    endpoints = [end for each in slices for end in each["endpoints"] or []]
+    return {endpoint["targetRef"]["name"] for endpoint in endpoints}

@@ -1,4 +1,6 @@
-"""A cluster takes one release. Another is told whose it is and what to do; what it is told works."""
+"""A cluster takes one release. The refusal of a second one names the first and prints commands
+that work.
+"""
 
 import pytest
 
@@ -14,32 +16,30 @@ CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/stargatejobs.star
 
 
 def refused(release: Release, *flags: str) -> str:
-    """What helm says."""
+    """The error of helm."""
     with pytest.raises(HelmError) as error:
         release.install(*flags)
     return str(error.value)
 
 
-def advice(said: str) -> str:
-    """The commands in it."""
-    return "\n".join(line for line in said.splitlines() if line.startswith("  "))
+def advice(error: str) -> str:
+    """The commands in the error."""
+    return "\n".join(line for line in error.splitlines() if line.startswith("  "))
 
 
-def test_a_second_release_is_refused_and_told_of_the_first(site: Site, release: Release) -> None:
+def test_second_release_is_refused_and_names_first(site: Site, release: Release) -> None:
     release.install()
 
     for name, namespace in (ANOTHER_NAME, ANOTHER_NAMESPACE):
         for flags in ((), ("--take-ownership",)):
-            said = refused(Release(site.plane, name, namespace), *flags)
-            assert f'release "{NAME}" of namespace "{NAMESPACE}" runs Stargate' in said
-            assert f"helm uninstall {NAME} --namespace {NAMESPACE}" in said
+            error = refused(Release(site.plane, name, namespace), *flags)
+            assert f'release "{NAME}" of namespace "{NAMESPACE}" runs Stargate' in error
+            assert f"helm uninstall {NAME} --namespace {NAMESPACE}" in error
 
     release.upgrade()
 
 
-def test_what_a_release_has_left_goes_to_another_by_the_commands_that_it_is_told(
-    site: Site, release: Release
-) -> None:
+def test_printed_commands_hand_leftovers_to_another_release(site: Site, release: Release) -> None:
     release.install()
     with site.scene() as scene:
         with site.operator(release) as operator:
@@ -49,41 +49,39 @@ def test_what_a_release_has_left_goes_to_another_by_the_commands_that_it_is_told
 
         renamed = Release(site.plane, *ANOTHER_NAME)
         with scene.recorder.interrupted():
-            succeed(site, release, renamed)
+            replace(site, release, renamed)
         with site.operator(renamed) as operator:
             saves(job, operator, epoch=5)
             assert course(job) == before
 
         moved = Release(site.plane, *ANOTHER_NAMESPACE)
         with scene.recorder.interrupted():
-            succeed(site, renamed, moved)
+            replace(site, renamed, moved)
         with site.operator(moved) as operator:
             job.oom_kill(0)
             job.wait_phase("Running", attempt=2)
             saves(job, operator, epoch=10)
 
 
-def succeed(site: Site, before: Release, after: Release) -> None:
+def replace(site: Site, before: Release, after: Release) -> None:
     before.uninstall()
-    said = refused(after)
-    assert f'left by release "{before.name}" of namespace "{before.namespace}"' in said
-    site.shell(advice(said))
+    error = refused(after)
+    assert f'left by release "{before.name}" of namespace "{before.namespace}"' in error
+    site.shell(advice(error))
     after.install()
 
 
-def test_resources_that_were_applied_by_hand_are_left_alone_or_taken_over_as_is_wished(
-    site: Site, release: Release
-) -> None:
+def test_hand_applied_crds_are_kept_or_adopted(site: Site, release: Release) -> None:
     installation.apply(site.plane, REPO / "crds")
 
     release.install("--set", "crds.enabled=false")
     release.uninstall()
     assert not owner(site)
 
-    said = refused(release)
-    assert "of no Helm release" in said
-    site.shell(advice(said))
-    assert "--force-conflicts" in said
+    error = refused(release)
+    assert "of no Helm release" in error
+    site.shell(advice(error))
+    assert "--force-conflicts" in error
     release.install("--force-conflicts")
     release.upgrade()
     assert owner(site) == NAME

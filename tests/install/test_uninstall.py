@@ -1,12 +1,10 @@
-"""The operator goes and comes back; jobs are the users', and stay."""
+"""Jobs belong to the users: they survive while the operator is uninstalled and installed again."""
 
 from tests.install.release import Release
 from tests.install.site import Site, course, saves
 
 
-def test_jobs_outlive_the_release_and_the_next_one_adopts_them(
-    site: Site, release: Release
-) -> None:
+def test_jobs_survive_uninstall_and_next_release_adopts_them(site: Site, release: Release) -> None:
     release.install()
     with site.scene() as scene:
         with site.operator(release) as operator:

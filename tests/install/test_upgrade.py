@@ -1,4 +1,4 @@
-"""Another version, other values, and back: what runs is not touched, what was set stays set."""
+"""Upgrades and rollbacks leave running jobs alone and keep the values that the user set."""
 
 from pathlib import Path
 
@@ -8,10 +8,10 @@ from tests.install.site import Site, course, saves
 CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/stargatejobs.stargate.dev"
 
 
-def test_a_running_job_passes_an_upgrade_and_a_rollback(
+def test_running_job_survives_upgrade_and_rollback(
     site: Site, release: Release, earlier: Path
 ) -> None:
-    release.install(of=earlier)
+    release.install(source=earlier)
     certificate = release.certificate
     with site.operator(release) as old, site.scene() as scene:
         job = scene.apply(nodes=3)
@@ -42,11 +42,11 @@ def test_a_running_job_passes_an_upgrade_and_a_rollback(
 
 
 def short_names(site: Site) -> list[str]:
-    """Of jobs; the earlier version has none."""
+    """The short names of the job CRD; the earlier version has none."""
     return list(site.plane.api.get(CRD)["spec"]["names"].get("shortNames", []))
 
 
-def test_changed_values_hold_and_reused_ones_stand(release: Release) -> None:
+def test_upgrade_reuses_values_and_rollback_restores_them(release: Release) -> None:
     release.install(values="replicaCount: 1\nsettings: {nodeLostSeconds: 45}")
     assert set_values(release) == (1, "45")
 
@@ -60,11 +60,11 @@ def test_changed_values_hold_and_reused_ones_stand(release: Release) -> None:
 def set_values(release: Release) -> tuple[int, str]:
     spec = release.deployment["spec"]
     (container,) = spec["template"]["spec"]["containers"]
-    environment = {each["name"]: each.get("value", "") for each in container["env"]}
+    environment = {entry["name"]: entry.get("value", "") for entry in container["env"]}
     return spec["replicas"], environment["STARGATE_NODE_LOST_SECONDS"]
 
 
-def test_an_upgrade_to_the_same_replaces_neither_pod_nor_certificate(release: Release) -> None:
+def test_unchanged_upgrade_keeps_pods_and_certificate(release: Release) -> None:
     release.install()
     before = uids(release), release.certificate
 

@@ -1,7 +1,6 @@
-"""One control plane and one operator for these tests; a fresh namespace for each.
+"""One control plane and one operator for all these tests; each test has its own namespace.
 
-Wherever the operator runs, the recorder does too: each test also proves the invariants of what
-happened in its namespace.
+The recorder runs with the operator, so each test also checks the invariants in its namespace.
 """
 
 from collections.abc import Iterator
@@ -42,7 +41,7 @@ __all__ = [
 ]
 
 NODES = 120
-IMPATIENT = {
+SHORT_TIMES = {
     "STARGATE_NODE_LOST_SECONDS": "3",
     "STARGATE_AVOID_LOST_NODES_SECONDS": "8",
     "STARGATE_COMPUTE_SECONDS": "2",
@@ -51,10 +50,10 @@ IMPATIENT = {
 
 @pytest.fixture(scope="package")
 def operator(plane: ControlPlane) -> Iterator[OperatorProcess]:
-    """It leads, on a plane with the catalog and the fleet."""
+    """An operator that leads, on a control plane with the catalog and the fleet."""
     fleet.create(Fleet(nodes=NODES), plane.api.credentials)
     installation.apply(plane, REPO / "examples" / "catalog.yaml")
-    with operators.running(OperatorProcess(plane, IMPATIENT)) as operator:
+    with operators.running(OperatorProcess(plane, SHORT_TIMES)) as operator:
         yield operator
         log = operator.log_path.read_text()
         assert not SECRET.search(log), "the operator's log holds a token or a key"

@@ -1,4 +1,4 @@
-"""The operator does its work where all the chart's admission policies hold."""
+"""The operator works while all admission policies of the chart are in force."""
 
 import pytest
 
@@ -10,7 +10,7 @@ __all__ = ["policies"]
 pytestmark = pytest.mark.usefixtures("policies")
 
 
-def test_a_gang_lives_dies_and_is_cleared_away_under_all_of_them(story: Story) -> None:
+def test_gang_lifecycle_works_under_all_admission_policies(story: Story) -> None:
     job = story.apply(nodes=3)
     job.wait_phase("Running")
     story.api.delete(f"{story.core}/pods/job-1-1")

@@ -1,5 +1,7 @@
-"""What `check` says of a quiet fleet, by what a researcher may read, is what the operator and the real
-scheduler then do."""
+"""The answer of `check` agrees with what the operator and the real scheduler do.
+
+`check` sees only objects that a researcher may read. Nothing else changes the fleet meanwhile.
+"""
 
 import random
 import time
@@ -18,7 +20,7 @@ from tests.kit.tenants import foreign
 
 RUNTIMES = "/apis/stargate.dev/v1alpha1/stargateruntimes"
 CASES = range(12)
-TOLD_NO = {
+REASONS = {
     Answer.NOT_NOW: {"WaitingForNodes", "NoBlockFits", "PodsRefused"},
     Answer.NEVER: {"NeverFits", "NoBlockFits", "PodsRefused", "GpuEquivalentsDoNotDivide"},
 }
@@ -26,7 +28,7 @@ TOLD_NO = {
 
 @dataclass
 class Case:
-    """A quiet fleet of two rows with tenants, and a job; each number has the same seed's."""
+    """A fleet of two rows with tenants, and a job. The seed decides every number."""
 
     story: Story
     racks: Racks
@@ -102,30 +104,30 @@ class Case:
             classes=[AcceleratorClass.model_validate(each) for each in api.get(CLASSES)["items"]],
             runtimes=[StargateRuntime.model_validate(each) for each in api.get(RUNTIMES)["items"]],
             quotas=[
-                Quota.of(each) for each in api.get(f"{self.story.core}/resourcequotas")["items"]
+                Quota.of(quota) for quota in api.get(f"{self.story.core}/resourcequotas")["items"]
             ],
         )
 
 
 @pytest.mark.parametrize("seed", CASES)
-def test_check_agrees_with_what_then_happens(
+def test_check_predicts_whether_the_job_runs(
     story: Story, racks: Racks, blocks: Blocks, seed: int
 ) -> None:
     case = Case(story, racks, blocks, random.Random(seed))
     wanted = case.build()
-    said = case.ask(wanted)
+    answer = case.ask(wanted)
     created = story.api.create(story.jobs, wanted)
     job = JobStory(story, "job", created["metadata"]["uid"])
 
-    if said:
+    if answer:
         job.wait_phase("Running")
         return
-    expected = TOLD_NO[said.answer]
-    job.wait(lambda now: expected & reasons(now.status), f"{said.answer}: {said.reasons}")
+    expected = REASONS[answer.answer]
+    job.wait(lambda now: expected & reasons(now.status), f"{answer.answer}: {answer.reasons}")
     time.sleep(2)
     assert job.now.phase != "Running"
 
 
 def reasons(status: Json) -> set[str]:
-    found = status.get("conditions") or []
-    return {each["reason"] for each in found if each["status"] == "False"}
+    conditions = status.get("conditions") or []
+    return {each["reason"] for each in conditions if each["status"] == "False"}

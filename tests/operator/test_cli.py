@@ -16,7 +16,7 @@ from tests.kit.story import Story
 from tests.kit.training_config import config
 
 
-def test_a_life_on_the_command_line(shell: Shell, story: Story) -> None:
+def test_job_lifecycle_works_on_command_line(shell: Shell, story: Story) -> None:
     job = story.apply("job")
     job.wait_phase("Running")
 
@@ -42,7 +42,7 @@ def test_a_life_on_the_command_line(shell: Shell, story: Story) -> None:
     assert shell.fails("watch", "job")[0] == 4
 
 
-def test_a_watch_in_a_pipe_is_a_line_for_each_change(shell: Shell, story: Story) -> None:
+def test_piped_watch_prints_a_line_per_change(shell: Shell, story: Story) -> None:
     job = story.apply("job")
     job.wait_phase("Running")
     watching = subprocess.Popen(
@@ -63,7 +63,7 @@ def test_a_watch_in_a_pipe_is_a_line_for_each_change(shell: Shell, story: Story)
     assert "\x1b" not in rest
 
 
-def test_a_watch_of_a_job_that_fails_fails(shell: Shell, story: Story) -> None:
+def test_watch_of_a_failed_job_exits_nonzero(shell: Shell, story: Story) -> None:
     job = story.apply("job", restartPolicy={"maxRestarts": 0})
     job.wait_phase("Running")
     job.kill(0, 1)
@@ -71,42 +71,42 @@ def test_a_watch_of_a_job_that_fails_fails(shell: Shell, story: Story) -> None:
     assert shell.run("watch", "job").returncode == 1
 
 
-def test_on_a_terminal_a_watch_is_a_screen_that_ctrl_c_leaves(shell: Shell, story: Story) -> None:
+def test_ctrl_c_ends_watch_on_a_terminal(shell: Shell, story: Story) -> None:
     story.apply("job").wait_phase("Running")
-    ours, theirs = pty.openpty()
+    our_end, their_end = pty.openpty()
     watching = subprocess.Popen(
         [str(BIN / "kubectl-stargate"), "watch", "job"],
         env=shell.environment | {"TERM": "xterm-256color", "COLUMNS": "110", "LINES": "40"},
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        preexec_fn=_heed_ctrl_c,
+        stdin=their_end,
+        stdout=their_end,
+        stderr=their_end,
+        preexec_fn=_enable_ctrl_c,
     )
-    os.close(theirs)
+    os.close(their_end)
     seen = b""
     while b"all 2 workers running" not in seen:
-        seen += os.read(ours, 65536)
+        seen += os.read(our_end, 65536)
     watching.send_signal(signal.SIGINT)
-    while chunk := _read(ours):
+    while chunk := _read(our_end):
         seen += chunk
-    os.close(ours)
+    os.close(our_end)
 
     assert watching.wait(20) == 130
     assert b"\x1b[32m" in seen
     assert b"Traceback" not in seen
 
 
-def _heed_ctrl_c() -> None:
-    """As on every terminal, also where the tests run in a background that ignores it."""
+def _enable_ctrl_c() -> None:
+    """Enables SIGINT, as a terminal does: tests in a background job inherit a disabled one."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def test_logs_that_no_kubelet_has_are_explained(shell: Shell, story: Story) -> None:
-    """A simulated node has none; what a real one prints is shown in the end-to-end tests."""
+def test_missing_logs_of_simulated_node_are_explained(shell: Shell, story: Story) -> None:
+    """A simulated node has no logs. The end-to-end tests read the logs of a real node."""
     story.apply("job").wait_phase("Running")
-    code, said = shell.fails("logs", "job", "--rank", "1")
+    code, error = shell.fails("logs", "job", "--rank", "1")
     assert code == 5
-    assert "containerLogs" in said
+    assert "containerLogs" in error
     assert shell.fails("logs", "job", "--rank", "2") == (
         2,
         f"error: the rank is not valid: it must be 0 to 1, the ranks of {story.namespace}/job;"
@@ -114,7 +114,7 @@ def test_logs_that_no_kubelet_has_are_explained(shell: Shell, story: Story) -> N
     )
 
 
-def test_it_is_a_plugin_of_kubectl_and_completes(
+def test_kubectl_plugin_runs_and_completes_words(
     plane: ControlPlane, shell: Shell, namespace: str, story: Story
 ) -> None:
     story.apply("job")
@@ -135,28 +135,28 @@ def test_it_is_a_plugin_of_kubectl_and_completes(
 
 
 def _read(terminal: int) -> bytes:
-    """Nothing once the other side is closed."""
+    """Returns nothing after the other side is closed."""
     try:
         return os.read(terminal, 65536)
     except OSError:
         return b""
 
 
-def test_check_says_whether_where_and_why_before_anything_is_submitted(
+def test_check_explains_placement_before_submission(
     shell: Shell, story: Story, racks: Racks, blocks: Blocks
 ) -> None:
     rack = racks.build(2)
     blocks.wait(blocks.of(rack), rack, free_nodes=2)
 
-    def asking(nodes: int, **more: Any) -> str:
+    def request(nodes: int, **more: Any) -> str:
         return json.dumps(config(nodes, accelerator_type=rack, **more))
 
     place = {"placement": {"compute_block": rack}}
-    said = shell.says("check", "-f", "-", stdin=asking(2, scheduling=place))
-    assert said.startswith("Yes: it would start now.")
-    assert f"{rack}   yes      2" in said
+    screen = shell.says("check", "-f", "-", stdin=request(2, scheduling=place))
+    assert screen.startswith("Yes: it would start now.")
+    assert f"{rack}   yes      2" in screen
 
-    never = shell.run("check", "-f", "-", "-o", "json", stdin=asking(3, scheduling=place))
+    never = shell.run("check", "-f", "-", "-o", "json", stdin=request(3, scheduling=place))
     assert never.returncode == 7
     found = json.loads(never.stdout)
     assert found["answer"] == "Never"
@@ -164,13 +164,13 @@ def test_check_says_whether_where_and_why_before_anything_is_submitted(
 
     story.apply("tenant", nodes=1, acceleratorType=rack).wait_phase("Running")
     blocks.wait(rack, rack, free_nodes=1)
-    full = shell.run("check", "-f", "-", stdin=asking(2))
+    full = shell.run("check", "-f", "-", stdin=request(2))
     assert full.returncode == 6
     assert full.stdout.startswith("Not now:\n")
     assert "room for 1 of 2 workers now, for 2 if nothing else ran" in full.stdout
 
 
-def test_check_names_the_accelerator_type_that_was_meant(shell: Shell, story: Story) -> None:
+def test_check_suggests_the_intended_accelerator_type(shell: Shell, story: Story) -> None:
     wrong = config(1, accelerator_type="stargate_silicon_v3")
     done = shell.run("check", "-f", "-", stdin=json.dumps(wrong))
     assert done.returncode == 7

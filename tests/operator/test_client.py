@@ -1,13 +1,10 @@
-"""The Python client with an operator: a job is followed, suspended, resumed and cancelled."""
+"""The Python client with an operator: it follows, suspends, resumes and cancels jobs."""
 
 from typing import Any
 
 import pytest
 
-from stargate_api import (
-    Client,
-    NotFound,
-)
+from stargate_api import Client, NotFound
 from tests.kit.people import Person
 from tests.kit.story import Story
 from tests.kit.training_config import config
@@ -19,14 +16,14 @@ def client(researcher: Person) -> Any:
         yield client
 
 
-def test_a_job_is_followed_to_its_end(story: Story, client: Client) -> None:
+def test_client_follows_job_to_its_end(story: Story, client: Client) -> None:
     job = story.apply("job")
-    told = client.watch("job", timeout=60)
-    seen = [next(told).state]
+    statuses = client.watch("job", timeout=60)
+    seen = [next(statuses).state]
     assert client.wait("job", state="Running", timeout=30).workers.running == 2
 
     job.worker().saves(20)
-    for status in told:
+    for status in statuses:
         seen.append(status.state)
         if status.get("checkpoint_epoch") == 20:
             assert status["progress"] == 20
@@ -35,7 +32,7 @@ def test_a_job_is_followed_to_its_end(story: Story, client: Client) -> None:
     assert client.wait("job").finished
 
 
-def test_a_job_is_suspended_and_resumed(story: Story, client: Client) -> None:
+def test_client_suspends_and_resumes_job(story: Story, client: Client) -> None:
     story.apply("job")
     client.wait("job", state="Running", timeout=30)
     client.suspend("job")
@@ -44,17 +41,17 @@ def test_a_job_is_suspended_and_resumed(story: Story, client: Client) -> None:
     assert client.wait("job", state="Running", timeout=30).attempt == 2
 
 
-def test_a_job_deleted_by_another_is_told(story: Story, client: Client) -> None:
+def test_watch_of_deleted_job_raises_not_found(story: Story, client: Client) -> None:
     job = story.apply("job")
-    told = client.watch("job", timeout=60)
-    next(told)
+    statuses = client.watch("job", timeout=60)
+    next(statuses)
     job.delete()
     with pytest.raises(NotFound, match="was deleted while it was watched"):
-        list(told)
+        list(statuses)
 
 
 @pytest.mark.usefixtures("story")
-async def test_the_async_twin_does_the_same(researcher: Person) -> None:
+async def test_async_client_runs_and_cancels_job(researcher: Person) -> None:
     async with researcher.async_client() as client:
         job_id = await client.submit_training_job(config())
         running = await client.wait(job_id, state="Running", timeout=30)

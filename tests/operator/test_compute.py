@@ -1,4 +1,4 @@
-"""What blocks say of a fleet that others use too, and where gangs are put by it."""
+"""The capacity of blocks on a fleet shared with others, and the placement of gangs by it."""
 
 import time
 from typing import Any
@@ -11,8 +11,8 @@ from tests.kit.tenants import foreign
 
 
 def block_writes(story: Story) -> list[Any]:
-    asked = story.recorder.requests()
-    return [each for each in asked if each.writes and each.resource == "computeblocks/status"]
+    requests = story.recorder.requests()
+    return [each for each in requests if each.writes and each.resource == "computeblocks/status"]
 
 
 def place(**placement: Any) -> Json:
@@ -23,7 +23,7 @@ def blocks_of(job: Job) -> list[str]:
     return [(each.get("block") or "").partition("/")[0] for each in job.attempts]
 
 
-def test_cordoned_tainted_and_silent_nodes_are_out_and_everyone_s_pods_count(
+def test_unavailable_nodes_and_foreign_pods_reduce_capacity(
     story: Story, racks: Racks, blocks: Blocks
 ) -> None:
     rack = racks.build(0)
@@ -38,8 +38,8 @@ def test_cordoned_tainted_and_silent_nodes_are_out_and_everyone_s_pods_count(
 
     found = blocks.wait(block, rack, nodes=3, free_nodes=2, unavailable_nodes=3)
     assert (found.gpu_equivalents, found.free_gpu_equivalents) == (24, 21)
-    told = [(each.devices, each.memory_gb, each.cpus, each.nodes) for each in found.histogram]
-    assert told == [(8, 512, 64, 2), (5, 412, 62.5, 1)]
+    free = [(group.devices, group.memory_gb, group.cpus, group.nodes) for group in found.histogram]
+    assert free == [(8, 512, 64, 2), (5, 412, 62.5, 1)]
     assert [(each.devices, each.memory_gb, each.nodes) for each in found.machines] == [(8, 512, 6)]
 
     job = story.apply(nodes=1, acceleratorType=rack)
@@ -51,7 +51,7 @@ def test_cordoned_tainted_and_silent_nodes_are_out_and_everyone_s_pods_count(
     blocks.wait(block, rack, nodes=5, free_nodes=4, unavailable_nodes=1)
 
 
-def test_a_pod_that_has_ended_holds_nothing(story: Story, racks: Racks, blocks: Blocks) -> None:
+def test_finished_pod_holds_no_capacity(story: Story, racks: Racks, blocks: Blocks) -> None:
     rack = racks.build(0)
     [node] = racks.add(rack, 1)
     block = blocks.of(rack)
@@ -61,9 +61,7 @@ def test_a_pod_that_has_ended_holds_nothing(story: Story, racks: Racks, blocks: 
     blocks.wait(block, rack, free_nodes=1)
 
 
-def test_a_gang_that_starts_makes_few_writes_and_rest_makes_none(
-    story: Story, racks: Racks, blocks: Blocks
-) -> None:
+def test_block_writes_are_few_and_stop_at_rest(story: Story, racks: Racks, blocks: Blocks) -> None:
     rack = racks.build(30)
     block = blocks.of(rack)
     blocks.wait(block, rack, free_nodes=30)
@@ -73,7 +71,8 @@ def test_a_gang_that_starts_makes_few_writes_and_rest_makes_none(
     blocks.wait(block, rack, free_nodes=0)
 
     written = len(block_writes(story)) - before
-    most = 2 * (2 + (time.monotonic() - began) / 2)  # two blocks, one write in two seconds each
+    # there are two blocks, and each is written at most once in two seconds
+    most = 2 * (2 + (time.monotonic() - began) / 2)
     assert 1 <= written <= most
     time.sleep(4)
     settled = len(block_writes(story))
@@ -81,7 +80,7 @@ def test_a_gang_that_starts_makes_few_writes_and_rest_makes_none(
     assert len(block_writes(story)) == settled
 
 
-def test_a_block_that_somebody_else_counts_is_left_alone(
+def test_operator_uses_but_never_writes_external_block(
     story: Story, racks: Racks, blocks: Blocks
 ) -> None:
     rack = racks.build(2)
@@ -89,7 +88,7 @@ def test_a_block_that_somebody_else_counts_is_left_alone(
     blocks.wait(blocks.of(rack), rack, nodes=2)
     assert "status" not in blocks.raw(theirs)
 
-    told = {
+    capacity = {
         "acceleratorType": rack,
         "nodes": 2,
         "freeNodes": 0,
@@ -97,20 +96,20 @@ def test_a_block_that_somebody_else_counts_is_left_alone(
         "freeGpuEquivalents": 0,
         "allocatableMemoryGb": 0,
     }
-    status = {"observedTime": "2026-01-01T00:00:00Z", "accelerators": [told]}
+    status = {"observedTime": "2026-01-01T00:00:00Z", "accelerators": [capacity]}
     path = f"/apis/stargate.dev/v1alpha1/computeblocks/{theirs}/status"
     story.api.patch(path, {"status": status})
     job = story.apply(nodes=1, acceleratorType=rack, **place(computeBlock=theirs))
     job.wait_condition("Scheduled", "False", "NoBlockFits")
 
-    told["histogram"] = [{"devices": 8, "nodes": 1}]
+    capacity["histogram"] = [{"devices": 8, "nodes": 1}]
     story.api.patch(path, {"status": status})
 
     assert blocks_of(job.wait_phase("Running")) == [theirs]
 
 
 def rows(racks: Racks, blocks: Blocks, sizes: dict[str, int], **spec: Any) -> str:
-    """One hardware in rows, each a block."""
+    """Builds racks of one accelerator type in rows; each row is a block."""
     rack = racks.build(0)
     for row, nodes in sizes.items():
         racks.add(rack, nodes, row=f"{rack}-{row}")
@@ -119,9 +118,7 @@ def rows(racks: Racks, blocks: Blocks, sizes: dict[str, int], **spec: Any) -> st
     return rack
 
 
-def test_a_gang_is_put_into_the_one_block_that_fits(
-    story: Story, racks: Racks, blocks: Blocks
-) -> None:
+def test_gang_is_placed_in_the_fitting_block(story: Story, racks: Racks, blocks: Blocks) -> None:
     rack = rows(racks, blocks, {"a": 2, "b": 4}, maxLatencyMs=0.5)
     job = story.apply(nodes=3, acceleratorType=rack, **place(maxLatencyMs=1))
 
@@ -134,7 +131,9 @@ def test_a_gang_is_put_into_the_one_block_that_fits(
     assert blocks_of(second.wait_phase("Running")) == [f"{rack}-a"]
 
 
-def test_a_restart_may_move_to_another_block(story: Story, racks: Racks, blocks: Blocks) -> None:
+def test_restarted_gang_may_move_to_another_block(
+    story: Story, racks: Racks, blocks: Blocks
+) -> None:
     rack = rows(racks, blocks, {"a": 2, "b": 2}, maxLatencyMs=0.5)
     job = story.apply(nodes=2, acceleratorType=rack, **place(maxLatencyMs=1))
     first = blocks_of(job.wait_phase("Running"))[0]
@@ -160,18 +159,16 @@ def test_all_ranks_share_one_topology_domain(story: Story, racks: Racks, blocks:
     assert job.now.attempts[0]["domain"] == f"{zone}={zones.pop()}"
 
     wide = story.apply("wide", nodes=3, acceleratorType=rack, **place(topologyKey=zone))
-    told = wide.wait_condition("Accepted", "False", "NoBlockFits")
-    assert f"no one {zone} has room for 3 workers" in told["message"]
+    accepted = wide.wait_condition("Accepted", "False", "NoBlockFits")
+    assert f"no one {zone} has room for 3 workers" in accepted["message"]
 
 
-def test_a_missing_block_is_named_and_the_job_goes_on_when_it_comes(
-    story: Story, racks: Racks, blocks: Blocks
-) -> None:
+def test_job_with_missing_block_waits_for_it(story: Story, racks: Racks, blocks: Blocks) -> None:
     rack = racks.build(2)
     job = story.apply(nodes=2, acceleratorType=rack, **place(computeBlock=rack))
-    told = job.wait_condition("Accepted", "False", "ComputeBlockNotFound", 10)
-    assert f"there is no ComputeBlock {rack!r}" in told["message"]
-    assert "cluster" in told["message"]
+    accepted = job.wait_condition("Accepted", "False", "ComputeBlockNotFound", 10)
+    assert f"there is no ComputeBlock {rack!r}" in accepted["message"]
+    assert "cluster" in accepted["message"]
     assert job.now.phase == "Pending"
 
     blocks.of(rack)
@@ -179,16 +176,14 @@ def test_a_missing_block_is_named_and_the_job_goes_on_when_it_comes(
     assert condition(job.wait_phase("Running"), "Accepted")["status"] == "True"
 
 
-def test_a_full_block_is_waited_for_without_a_pod(
-    story: Story, racks: Racks, blocks: Blocks
-) -> None:
+def test_job_waits_without_pods_for_full_block(story: Story, racks: Racks, blocks: Blocks) -> None:
     rack = racks.build(0)
     nodes = racks.add(rack, 2)
     tenant = foreign(story, "tenant", nodes[0], rack, devices=1, memory="1G")
     blocks.wait(blocks.of(rack), rack, free_nodes=1)
     job = story.apply(nodes=2, acceleratorType=rack, **place(computeBlock=rack))
-    told = job.wait_condition("Scheduled", "False", "NoBlockFits")
-    assert told["message"] == f"waits for room for 2 workers in ComputeBlock {rack}"
+    scheduled = job.wait_condition("Scheduled", "False", "NoBlockFits")
+    assert scheduled["message"] == f"waits for room for 2 workers in ComputeBlock {rack}"
     assert (job.now.phase, job.pods()) == ("Queued", [])
     assert condition(job.now, "Accepted")["status"] == "True"
     story.recorder.assert_quiet(2)
@@ -198,20 +193,20 @@ def test_a_full_block_is_waited_for_without_a_pod(
     assert job.wait_phase("Running", seconds=30).attempt == 1
 
 
-def test_a_gang_that_no_node_could_ever_hold_is_told_so(story: Story, racks: Racks) -> None:
+def test_infeasible_gang_gets_reason_never_fits(story: Story, racks: Racks) -> None:
     rack = racks.build(0)
     racks.add(rack, 2, memory="240G")
     job = story.apply(nodes=1, acceleratorType=rack)
-    told = job.wait_condition("Scheduled", "False", "NeverFits")
-    assert "memoryGbPerNode: 256G > 240G allocatable on any one node" in told["message"]
+    scheduled = job.wait_condition("Scheduled", "False", "NeverFits")
+    assert "memoryGbPerNode: 256G > 240G allocatable on any one node" in scheduled["message"]
     large = story.apply(
         "large",
         nodes=3,
         acceleratorType=rack,
         resourceAllocation={"nodes": 3, "gpuEquivalentsPerNode": 8, "memoryGbPerNode": 100},
     )
-    told = large.wait_condition("Scheduled", "False", "NeverFits")
-    assert "3 workers, and room for 2 if nothing else ran" in told["message"]
+    scheduled = large.wait_condition("Scheduled", "False", "NeverFits")
+    assert "3 workers, and room for 2 if nothing else ran" in scheduled["message"]
 
     job.delete()
     racks.add(rack, 1)

@@ -1,4 +1,4 @@
-"""What is left of a job when it is deleted: nothing, unless the user says so."""
+"""The deletion of a job deletes its objects too, unless the user asks to keep them."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from tests.kit.story import Story, exists
 
 
 @pytest.mark.parametrize("propagation", ["Background", "Foreground"])
-def test_a_deleted_job_leaves_nothing(story: Story, propagation: str) -> None:
+def test_deleted_job_leaves_no_objects(story: Story, propagation: str) -> None:
     job = story.apply(nodes=3)
     job.wait_phase("Running")
 
@@ -15,7 +15,7 @@ def test_a_deleted_job_leaves_nothing(story: Story, propagation: str) -> None:
     job.wait_gone(seconds=15)
 
 
-def test_orphans_are_left_alone(story: Story) -> None:
+def test_orphaned_pods_are_left_alone(story: Story) -> None:
     job = story.apply(nodes=2)
     job.wait_phase("Running")
     names = {pod.name for pod in job.pods()}
@@ -30,7 +30,7 @@ def test_orphans_are_left_alone(story: Story) -> None:
     assert exists(story.api, f"{story.core}/services/{job.name}")
 
 
-def test_a_job_is_deleted_and_applied_again_under_the_same_name_at_once(story: Story) -> None:
+def test_recreated_job_starts_while_old_one_ends(story: Story) -> None:
     old = story.apply(nodes=3)
     old.wait_phase("Running")
 
@@ -44,7 +44,7 @@ def test_a_job_is_deleted_and_applied_again_under_the_same_name_at_once(story: S
     assert new.now.phase == "Running"
 
 
-def test_a_time_to_live_deletes_the_finished_job(story: Story) -> None:
+def test_finished_job_is_deleted_after_its_ttl(story: Story) -> None:
     job = story.apply(nodes=2, ttlSecondsAfterFinished=1)
     job.wait_phase("Running")
     job.finish()

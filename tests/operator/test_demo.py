@@ -1,4 +1,4 @@
-"""`make demo` as a stranger runs it, in small: what it promises, and what it leaves behind."""
+"""A small `make demo`: it keeps its promises and leaves nothing behind."""
 
 import os
 import signal
@@ -44,14 +44,14 @@ class Demo:
             time.sleep(0.1)
 
     def left_behind(self) -> list[str]:
-        """What stays; a kubectl that kwokctl asked something when it was interrupted soon fails."""
+        """The traces after ten seconds at most: an interrupted kubectl takes a moment to end."""
         until = time.monotonic() + 10.0
         while (found := self._traces()) and time.monotonic() < until:
             time.sleep(0.1)
         return found
 
     def _traces(self) -> list[str]:
-        """Command lines of processes that speak of this demo, and its directory."""
+        """Command lines that contain this demo's directory, and the directory itself."""
         commands = (p / "cmdline" for p in Path("/proc").iterdir() if p.name.isdigit())
         running = [c for c in map(_read, commands) if str(self.directory) in c]
         return running + [str(self.directory)] * self.directory.exists()
@@ -70,7 +70,7 @@ def _read(file: Path) -> str:
 
 @pytest.fixture
 def demo(tmp_path: Path) -> Iterator[Demo]:
-    """Of 20 nodes, with epochs of a tenth of a second."""
+    """A running demo with 20 nodes and epochs of 0.1 s."""
     name, log = f"demo-{uuid4().hex[:6]}", tmp_path / "output"
     command = [sys.executable, "-m", "stargate_lab", "demo", "--name", name]
     with log.open("wb") as out:
@@ -88,12 +88,12 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
     process.wait(60)
 
 
-def environment(**ours: str) -> dict[str, str]:
-    outer = {name: value for name, value in os.environ.items() if name != "KEEP"}
-    return {**outer, "PYTHONPATH": f"{REPO / 'operator'}:{REPO / 'tools'}", **ours}
+def environment(**extra: str) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if name != "KEEP"}
+    return {**inherited, "PYTHONPATH": f"{REPO / 'operator'}:{REPO / 'tools'}", **extra}
 
 
-def test_it_keeps_its_promises_and_leaves_nothing_running(demo: Demo) -> None:
+def test_demo_keeps_promises_and_leaves_nothing_behind(demo: Demo) -> None:
     code = demo.process.wait(SECONDS)
 
     assert code == 0, demo.output
@@ -104,7 +104,7 @@ def test_it_keeps_its_promises_and_leaves_nothing_running(demo: Demo) -> None:
     assert demo.left_behind() == []
 
 
-def test_the_operator_may_die_on_the_way(demo: Demo) -> None:
+def test_demo_survives_a_killed_operator(demo: Demo) -> None:
     demo.wait_for("all 20 workers running")
     os.kill(int((demo.directory / "operator" / "pid").read_text()), signal.SIGKILL)
 
@@ -114,7 +114,7 @@ def test_the_operator_may_die_on_the_way(demo: Demo) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_one_cleans_up(demo: Demo, number: signal.Signals) -> None:
+def test_interrupted_demo_cleans_up(demo: Demo, number: signal.Signals) -> None:
     demo.wait_for("all 20 workers created")
     demo.process.send_signal(number)
 
@@ -122,7 +122,7 @@ def test_an_interrupted_one_cleans_up(demo: Demo, number: signal.Signals) -> Non
     assert demo.left_behind() == []
 
 
-def test_one_interrupted_while_it_starts_cleans_up(demo: Demo) -> None:
+def test_demo_interrupted_during_start_cleans_up(demo: Demo) -> None:
     demo.wait_for("starting:")
     time.sleep(1)
     demo.process.send_signal(signal.SIGINT)

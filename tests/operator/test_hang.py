@@ -1,4 +1,4 @@
-"""A gang that falls silent is begun anew; one that is only slow to speak is left alone."""
+"""A silent gang is restarted. A gang that reports slowly is left alone."""
 
 import time
 
@@ -18,7 +18,7 @@ def ending(job: JobStory, attempt: int = 1) -> Json:
     return next(each for each in found.attempts if each["number"] == attempt)
 
 
-def test_a_gang_that_stops_reporting_is_begun_anew_from_its_checkpoint(story: Story) -> None:
+def test_silent_gang_restarts_from_its_checkpoint(story: Story) -> None:
     job = running(story, reportTimeoutSeconds=3)
     rank_zero = job.worker()
     assert rank_zero.saves(5).status == 200

@@ -1,4 +1,4 @@
-"""What `helm test` runs in a pod, run against an operator: it passes, and it fails for a reason."""
+"""The script of the `helm test` pod, run against an operator: it passes, or fails with a reason."""
 
 import subprocess
 import sys
@@ -11,8 +11,8 @@ from stargate_lab.process.operator_process import OperatorProcess
 ANSWERS = CHART / "files" / "answers.py"
 
 
-def asked(operator: OperatorProcess, ca: Path, patience: str = "30") -> tuple[int, str]:
-    """As the pod asks, of another address; its exit status and what it said."""
+def run_script(operator: OperatorProcess, ca: Path, patience: str = "30") -> tuple[int, str]:
+    """Runs the pod's script with this operator's addresses. Returns its exit code and its output."""
     health = f"http://127.0.0.1:{operator.ports.probes}"
     done = subprocess.run(
         [
@@ -31,15 +31,15 @@ def asked(operator: OperatorProcess, ca: Path, patience: str = "30") -> tuple[in
     return done.returncode, done.stdout + done.stderr
 
 
-def test_an_operator_that_leads_passes(operator: OperatorProcess) -> None:
-    code, said = asked(operator, operator.certificates.ca)
-    assert code == 0, said
-    assert said == f"{operator.reports_url} answers over TLS\nhealthy: 127.0.0.1\n"
+def test_helm_test_passes_with_a_leading_operator(operator: OperatorProcess) -> None:
+    code, output = run_script(operator, operator.certificates.ca)
+    assert code == 0, output
+    assert output == f"{operator.reports_url} answers over TLS\nhealthy: 127.0.0.1\n"
 
 
-def test_a_certificate_that_workers_could_not_trust_fails(
+def test_helm_test_fails_with_an_untrusted_certificate(
     operator: OperatorProcess, tmp_path: Path
 ) -> None:
-    code, said = asked(operator, issue(tmp_path).ca, patience="0")
+    code, output = run_script(operator, issue(tmp_path).ca, patience="0")
     assert code == 1
-    assert "certificate verify failed" in said
+    assert "certificate verify failed" in output

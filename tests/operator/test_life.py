@@ -1,4 +1,4 @@
-"""A job's life when nothing goes wrong, and what others may do beside it."""
+"""The life of a job: its phases, and the writes, events and log lines that it causes."""
 
 import json
 from collections import Counter
@@ -6,7 +6,7 @@ from collections import Counter
 from tests.kit.story import Story, eventually
 
 
-def test_a_job_starts_runs_and_succeeds(story: Story) -> None:
+def test_job_starts_runs_and_succeeds(story: Story) -> None:
     job = story.apply(nodes=3)
 
     job.wait_phase("Running")
@@ -21,20 +21,20 @@ def test_a_job_starts_runs_and_succeeds(story: Story) -> None:
     story.recorder.assert_quiet(2)
 
 
-def test_a_gang_costs_one_write_a_pod(story: Story) -> None:
+def test_gang_costs_one_write_per_pod(story: Story) -> None:
     job = story.apply(nodes=20)
     job.wait_phase("Running")
     story.recorder.catch_up()
 
-    asked = Counter((r.verb, r.resource) for r in story.recorder.requests() if r.writes)
+    requests = Counter((r.verb, r.resource) for r in story.recorder.requests() if r.writes)
 
-    assert asked["create", "pods"] == 20
-    assert asked["create", "services"] == 1
-    assert not asked["delete", "pods"]
-    assert asked["update", "stargatejobs/status"] <= 5
+    assert requests["create", "pods"] == 20
+    assert requests["create", "services"] == 1
+    assert not requests["delete", "pods"]
+    assert requests["update", "stargatejobs/status"] <= 5
 
 
-def test_each_event_is_told_once_and_holds_no_log_line(story: Story) -> None:
+def test_events_appear_once_and_hold_no_logs(story: Story) -> None:
     job = story.apply(nodes=2)
     job.wait_phase("Running")
     job.kill(1, 1, message="loss is NaN in layer 7")
@@ -42,12 +42,12 @@ def test_each_event_is_told_once_and_holds_no_log_line(story: Story) -> None:
     job.finish()
     job.wait_phase("Succeeded")
 
-    def told() -> list[tuple[str, str]]:
+    def recorded() -> list[tuple[str, str]]:
         return [(event["reason"], event["message"]) for event in job.events()]
 
-    eventually(lambda: "Succeeded" in dict(told()), "the event of the end")
-    said = told()
-    assert [reason for reason, _ in said] == [
+    eventually(lambda: "Succeeded" in dict(recorded()), "the event of the end")
+    events = recorded()
+    assert [reason for reason, _ in events] == [
         "GangStarting",
         "GangRunning",
         "AttemptEnded",
@@ -57,12 +57,12 @@ def test_each_event_is_told_once_and_holds_no_log_line(story: Story) -> None:
         "AttemptEnded",
         "Succeeded",
     ]
-    assert len(set(said)) == len(said)
-    assert "NaN" not in str(said)
+    assert len(set(events)) == len(events)
+    assert "NaN" not in str(events)
     assert "loss is NaN in layer 7" in job.now.attempts[0]["message"]
 
 
-def test_log_lines_about_a_job_carry_its_name_and_attempt(story: Story) -> None:
+def test_log_lines_carry_job_name_and_attempt(story: Story) -> None:
     job = story.apply(nodes=2)
     job.wait_phase("Running")
     job.oom_kill(0)

@@ -1,6 +1,6 @@
-"""What becomes of a gang when a node falls silent, vanishes, or only blinks.
+"""A gang whose node falls silent moves to another node.
 
-No controller taints nodes here, so only the job's own affinity keeps the next attempt off a lost one.
+No controller taints nodes here, so only the pods' affinity keeps the next attempt off a lost node.
 """
 
 import time
@@ -17,7 +17,7 @@ LOST_SECONDS = 3
 
 @dataclass
 class Cut:
-    """A gang of three that runs; the kubelet of one rank does nothing any more."""
+    """A running gang of three. The kubelet of one rank has stopped."""
 
     job: JobStory
     rack: str
@@ -49,14 +49,14 @@ def avoided(pod: Pod) -> list[str]:
         return []
     how = affinity["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
     [term] = how["nodeSelectorTerms"]
-    return [name for each in term["matchFields"] for name in each["values"]]
+    return [name for field in term["matchFields"] for name in field["values"]]
 
 
-def test_a_silent_node_is_given_up_and_avoided_and_later_forgotten(cut: Cut, racks: Racks) -> None:
+def test_silent_node_is_lost_avoided_and_later_forgotten(cut: Cut, racks: Racks) -> None:
     job, victim = cut.job, cut.victim
     racks.add(cut.rack, 1)
-    straggler = job.worker(victim.rank)
-    assert straggler.report(step=1).status == 200
+    stale_rank = job.worker(victim.rank)
+    assert stale_rank.report(step=1).status == 200
     racks.says(cut.node, "Unknown")
     silent_at = time.time()
 
@@ -66,7 +66,9 @@ def test_a_silent_node_is_given_up_and_avoided_and_later_forgotten(cut: Cut, rac
     assert job.story.recorder.acted_seconds(silent_at) < LOST_SECONDS + 3
     assert (ended["cause"], ended["rank"], ended["node"]) == ("NodeLost", victim.rank, cut.node)
     again = job.wait_phase("Running", attempt=2)
-    assert straggler.report(step=2).body["reason"] == "StaleAttempt", "it runs on behind the cut"
+    assert stale_rank.report(step=2).body["reason"] == "StaleAttempt", (
+        "the report of the lost rank was accepted"
+    )
     assert cut.node not in {pod.node for pod in job.pods()}
     assert {name for pod in job.pods() for name in avoided(pod)} == {cut.node}
     assert [each["name"] for each in again.status["avoidedNodes"]] == [cut.node]

@@ -1,5 +1,8 @@
-"""A real Prometheus scrapes the real operator: every query of the dashboard has an answer, every
-alert can be evaluated, and what an alert tells people to type finds the job."""
+"""A real Prometheus scrapes the real operator.
+
+Every query of the dashboard returns data, every alert can be evaluated, and the commands in the
+alerts find the job.
+"""
 
 import math
 import shlex
@@ -33,7 +36,7 @@ def server(operator: OperatorProcess, tmp_path: Path) -> Iterator[Prometheus]:
 
 
 def unanswered(server: Prometheus) -> list[str]:
-    """Queries whose every series is missing or no number."""
+    """Queries that return no series with a number."""
     return [
         f"{title}: {expression}"
         for title, expression in dashboard.expressions()
@@ -42,12 +45,10 @@ def unanswered(server: Prometheus) -> list[str]:
 
 
 def _answers(server: Prometheus, expression: str) -> bool:
-    return any(not math.isnan(float(each["value"][1])) for each in server.query(expression))
+    return any(not math.isnan(float(series["value"][1])) for series in server.query(expression))
 
 
-def test_every_query_of_the_dashboard_has_an_answer(
-    story: Story, racks: Racks, server: Prometheus
-) -> None:
+def test_every_dashboard_query_returns_data(story: Story, racks: Racks, server: Prometheus) -> None:
     job = story.apply("trains", acceleratorType=racks.build(nodes=2))
     job.wait_phase("Running")
     with reporting(job.worker()):
@@ -68,23 +69,23 @@ def test_every_alert_can_be_evaluated(server: Prometheus) -> None:
     names = set(alerts(RULES))
 
     def evaluated() -> bool:
-        return {each["health"] for each in server.alerting_rules()} == {"ok"}
+        return {rule["health"] for rule in server.alerting_rules()} == {"ok"}
 
     eventually(evaluated, "each rule evaluated without an error")
-    assert {each["name"] for each in server.alerting_rules()} == names
+    assert {rule["name"] for rule in server.alerting_rules()} == names
 
 
 @pytest.mark.parametrize("name", sorted(alerts(RULES)))
-def test_what_an_alert_says_to_type_works(name: str, story: Story) -> None:
+def test_commands_in_alerts_find_the_job(name: str, story: Story) -> None:
     job = story.apply("suspect")
     job.wait_phase("Running")
-    told = commands(alerts(RULES)[name])
-    assert told
-    for command in told:
+    printed = commands(alerts(RULES)[name])
+    assert printed
+    for command in printed:
         words = [
             {"NAME": job.name, "NAMESPACE": story.namespace}.get(word, word)
             for word in shlex.split(command)[1:]
         ]
-        said = installation.kubectl(story.operator.plane, *words)
+        output = installation.kubectl(story.operator.plane, *words)
         if "stargatejob" in command:
-            assert "suspect" in said, command
+            assert "suspect" in output, command

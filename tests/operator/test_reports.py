@@ -1,4 +1,4 @@
-"""What workers report, over the real server with tokens that the API server issued for their pods."""
+"""Workers report to the real server, with tokens that the API server issued for their pods."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.kit.worker import Worker
 
 @pytest.fixture
 def job(story: Story) -> JobStory:
-    """One that runs."""
+    """A running job."""
     job = story.apply(nodes=2)
     job.wait_phase("Running")
     return job
@@ -23,14 +23,14 @@ def rank_zero(job: JobStory) -> Worker:
     return job.worker()
 
 
-def test_progress_comes_to_stand_on_the_resource(job: JobStory, rank_zero: Worker) -> None:
+def test_reported_progress_appears_in_status(job: JobStory, rank_zero: Worker) -> None:
     rank_zero.trains_to(10)
     rank_zero.trains_to(11)
     rank_zero.trains_to(12, step=1200, metrics=[{"name": "loss", "value": 0.25}])
 
-    told = job.wait(lambda job: (job.status.get("progress") or {}).get("epoch") == 12, "epoch 12")
+    now = job.wait(lambda job: (job.status.get("progress") or {}).get("epoch") == 12, "epoch 12")
 
-    progress = told.status["progress"]
+    progress = now.status["progress"]
     assert progress["percent"] == 12.0
     assert progress["epochs"] == 100
     assert progress["step"] == 1200
@@ -39,9 +39,7 @@ def test_progress_comes_to_stand_on_the_resource(job: JobStory, rank_zero: Worke
     assert 0 <= progress["estimatedRemainingSeconds"] < 3600
 
 
-def test_a_complete_checkpoint_is_acknowledged_once_it_stands_in_the_status(
-    job: JobStory, rank_zero: Worker
-) -> None:
+def test_checkpoint_is_acknowledged_after_it_is_in_status(job: JobStory, rank_zero: Worker) -> None:
     for epoch in (5, 10, 15, 20):
         writing = rank_zero.saves(epoch, "Writing")
         assert "acknowledged" not in writing.body
@@ -50,15 +48,17 @@ def test_a_complete_checkpoint_is_acknowledged_once_it_stands_in_the_status(
 
         saved = rank_zero.checkpoint(epoch)
         newest = job.now.newest_complete
-        assert newest, f"epoch {epoch} was acknowledged and does not stand in the status"
+        assert newest, f"epoch {epoch} was acknowledged but is not in the status"
         assert (newest["epoch"], newest["uri"]) == (epoch, saved["uri"])
         assert newest["sizeBytes"] == saved["sizeBytes"]
         assert newest["attempt"] == 1
         assert answer.body["acknowledged"] == {key: saved[key] for key in ("epoch", "uri", "state")}
-    assert [each["epoch"] for each in job.now.checkpoints] == [20, 15, 10], "retain is 3"
+    assert [each["epoch"] for each in job.now.checkpoints] == [20, 15, 10], (
+        "retain is 3, so three checkpoints stay"
+    )
 
 
-def test_a_stale_attempt_is_refused(job: JobStory, rank_zero: Worker) -> None:
+def test_report_of_stale_attempt_is_refused(job: JobStory, rank_zero: Worker) -> None:
     assert rank_zero.token
     job.oom_kill(1)
     job.wait(lambda job: job.attempt == 2, "attempt 2")
@@ -70,7 +70,7 @@ def test_a_stale_attempt_is_refused(job: JobStory, rank_zero: Worker) -> None:
     assert not job.wait_phase("Running", attempt=2).checkpoints
 
 
-def test_nobody_reports_for_another_job(story: Story, rank_zero: Worker) -> None:
+def test_report_for_another_job_is_refused(story: Story, rank_zero: Worker) -> None:
     other = story.apply("other", nodes=1)
     other.wait_phase("Running")
     path = other.worker().pod.env["STARGATE_REPORT_URL"].partition("/apis")[2]
@@ -82,7 +82,7 @@ def test_nobody_reports_for_another_job(story: Story, rank_zero: Worker) -> None
     assert not other.now.status.get("progress")
 
 
-def test_a_token_is_needed_and_must_be_meant_for_us(story: Story, rank_zero: Worker) -> None:
+def test_report_without_valid_token_is_refused(story: Story, rank_zero: Worker) -> None:
     for token, words in (
         ("", "Authorization: Bearer"),
         ("nonsense", "stargate.dev"),
@@ -121,7 +121,7 @@ BAD = {
         400,
         "checkpoint.uri",
     ),
-    "a damaged one that nobody knows": (
+    "an unknown damaged checkpoint": (
         b'{"checkpoint": {"epoch": 1, "uri": "s3://b/1", "state": "Damaged"}}',
         400,
         "checkpoint.uri",
@@ -130,21 +130,21 @@ BAD = {
 }
 
 
-def test_a_bad_report_is_refused_with_the_field_that_is_wrong(rank_zero: Worker) -> None:
+def test_refusal_of_invalid_report_names_the_field(rank_zero: Worker) -> None:
     for what, (body, status, field) in BAD.items():
         refusal = rank_zero.post(body)
         assert (refusal.status, refusal.field) == (status, field), (what, refusal.body)
         assert refusal.body["kind"] == "Status"
         assert not field or field in refusal.message
-    assert rank_zero.report(epoch=1).status == 200, "and none of them did harm"
+    assert rank_zero.report(epoch=1).status == 200, "a bad report disturbed the rank"
 
 
-def test_a_report_of_another_kind_is_refused(rank_zero: Worker) -> None:
+def test_report_with_wrong_type_or_path_is_refused(rank_zero: Worker) -> None:
     assert rank_zero.post(json.dumps({"epoch": 1}).encode(), content="text/plain").status == 415
     assert rank_zero.post(b"{}", path="/apis/elsewhere").status == 404
 
 
-def test_a_warm_start_begins_from_where_the_user_says(story: Story) -> None:
+def test_warm_start_uses_the_stated_checkpoint(story: Story) -> None:
     job = story.apply(nodes=2, checkpoint={"restoreFrom": "s3://older/run/epoch-30", "retain": 3})
     running = job.wait_phase("Running")
 
@@ -152,7 +152,7 @@ def test_a_warm_start_begins_from_where_the_user_says(story: Story) -> None:
     assert job.worker().pod.env["STARGATE_RESUME_URI"] == "s3://older/run/epoch-30"
 
 
-def test_the_next_gang_is_told_of_a_renewed_ca(story: Story, tmp_path: Path) -> None:
+def test_next_gang_receives_a_renewed_ca(story: Story, tmp_path: Path) -> None:
     bundle = story.operator.certificates.ca
     before = bundle.read_text()
     renewed = issue(tmp_path).ca.read_text() + before

@@ -1,6 +1,6 @@
-"""What somebody with bad intent may try on a job that runs: docs/security.md names these tests.
+"""Attacks on a running job. docs/security.md cites these tests.
 
-Nobody here uses a client of ours: they send what they like, with the rights that they have.
+An attacker does not use our client: they send any request, with the rights that they have.
 """
 
 import json
@@ -21,8 +21,8 @@ from tests.kit.worker import Worker
 WORDS = "$(id);`id`|sh>/tmp/x&&$HOME'\"*?{}[]!#%\\"
 
 
-def test_words_of_a_job_reach_its_workers_as_words(story: Story) -> None:
-    """No shell reads them on the way: they are variables of the environment."""
+def test_shell_characters_in_a_job_stay_literal(story: Story) -> None:
+    """They are environment variables, so no shell reads them."""
     job = story.apply(nodes=1, datasetPath=f"s3://bucket/{WORDS}", modelName=WORDS)
     job.wait_phase("Running")
 
@@ -34,7 +34,7 @@ def test_words_of_a_job_reach_its_workers_as_words(story: Story) -> None:
     assert WORDS not in json.dumps({**container, "env": []})
 
 
-def test_workers_run_where_restricted_pod_security_is_enforced(story: Story) -> None:
+def test_workers_run_under_restricted_pod_security(story: Story) -> None:
     enforced = {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}
     story.api.patch(f"/api/v1/namespaces/{story.namespace}", {"metadata": enforced})
     mount = {"name": "scratch", "mountPath": "/scratch"}
@@ -53,7 +53,7 @@ def test_workers_run_where_restricted_pod_security_is_enforced(story: Story) -> 
 
 @pytest.fixture
 def job(story: Story) -> JobStory:
-    """The victim's: it runs."""
+    """The victim's job, which runs."""
     job = story.apply(nodes=2)
     job.wait_phase("Running")
     return job
@@ -70,9 +70,9 @@ def elsewhere(plane: ControlPlane) -> Iterator[str]:
     free(plane.api, name)
 
 
-def forge(api: Api, namespace: str, of: Pod, **metadata: Any) -> Pod:
-    """A pod that says of itself what the genuine one says."""
-    meta = of.raw["metadata"]
+def forge(api: Api, namespace: str, genuine: Pod, **metadata: Any) -> Pod:
+    """Creates a pod with the name, labels and owner of the genuine pod."""
+    meta = genuine.raw["metadata"]
     claims = {key: meta[key] for key in ("name", "labels", "ownerReferences")}
     container = {"name": "worker", "image": "mallory:1"}
     pods = f"/api/v1/namespaces/{namespace}/pods"
@@ -81,16 +81,16 @@ def forge(api: Api, namespace: str, of: Pod, **metadata: Any) -> Pod:
 
 
 def posing_as(genuine: Worker, forged: Pod) -> Worker:
-    """It knows where to report, and has the token of a pod of its own."""
+    """A worker that knows where the genuine one reports, but has the token of the forged pod."""
     poser = Worker(genuine.api, Pod({**forged.raw, "spec": genuine.pod.raw["spec"]}))
     assert poser.token
     return poser
 
 
-def test_a_pod_in_another_namespace_is_nobody_s_rank(
+def test_forged_pod_in_another_namespace_has_no_effect(
     story: Story, job: JobStory, elsewhere: str
 ) -> None:
-    """Mallory has learnt the job's UID, and keeps the garbage collector away with a finalizer."""
+    """Mallory knows the job's UID, and stops the garbage collector with a finalizer."""
     genuine = job.worker()
     forged = forge(story.api, elsewhere, genuine.pod, finalizers=["example.org/stay"])
     path = f"/api/v1/namespaces/{elsewhere}/pods/{forged.name}"
@@ -112,15 +112,13 @@ def test_a_pod_in_another_namespace_is_nobody_s_rank(
 
 
 def answers(worker: Worker, path: str) -> int:
-    """0 while the operator has not seen the pod yet."""
+    """The status code of a report; 0 while the operator has not seen the pod yet."""
     status = worker.post(b'{"epoch": 99}', path=path).status
     return 0 if status == 503 else status
 
 
-def test_a_pod_that_the_job_does_not_own_is_none_of_its_workers(
-    story: Story, job: JobStory
-) -> None:
-    """Who may create pods in a namespace may label them as they like."""
+def test_pod_not_owned_by_job_is_no_worker(story: Story, job: JobStory) -> None:
+    """A user who may create pods in a namespace may give them any label."""
     genuine = job.worker()
     forged = forge(story.api, story.namespace, genuine.pod, name="mallory", ownerReferences=None)
     home = urlsplit(genuine.pod.env["STARGATE_REPORT_URL"]).path
@@ -133,7 +131,7 @@ def test_a_pod_that_the_job_does_not_own_is_none_of_its_workers(
     story.api.delete(f"{story.core}/pods/mallory", {"gracePeriodSeconds": 0})
 
 
-def test_a_report_s_token_opens_nothing_else(
+def test_report_token_is_refused_by_the_api_server(
     story: Story, plane: ControlPlane, job: JobStory
 ) -> None:
     stolen = bearer(plane, job.worker().token)
@@ -141,7 +139,7 @@ def test_a_report_s_token_opens_nothing_else(
         assert refused(stolen, "get", path).status == 401
 
 
-def test_a_report_s_token_dies_with_its_pod(job: JobStory) -> None:
+def test_report_token_is_refused_after_pod_deletion(job: JobStory) -> None:
     worker = job.worker(1)
     worker.report()
     job.delete()

@@ -1,4 +1,4 @@
-"""spec.suspend frees every node at each stage of a job's life, and loses nothing on the way."""
+"""spec.suspend frees every node and keeps the checkpoint. A deadline ends a job."""
 
 import time
 
@@ -12,7 +12,7 @@ def wait_suspended(job: JobStory) -> Job:
     return job.now
 
 
-def test_a_running_job_is_suspended_and_resumes_from_its_checkpoint(story: Story) -> None:
+def test_suspended_job_resumes_from_its_checkpoint(story: Story) -> None:
     job = story.apply(nodes=3)
     job.wait_phase("Running")
     assert job.worker().saves(20).status == 200
@@ -38,7 +38,7 @@ def test_a_running_job_is_suspended_and_resumes_from_its_checkpoint(story: Story
     assert condition(again, "Suspended")["status"] == "False"
 
 
-def test_a_last_save_within_the_grace_counts(story: Story) -> None:
+def test_checkpoint_saved_during_grace_period_counts(story: Story) -> None:
     job = story.apply(nodes=2, template={"terminationGracePeriodSeconds": 5})
     job.wait_phase("Running")
     rank_zero = job.worker()
@@ -57,7 +57,7 @@ def test_a_last_save_within_the_grace_counts(story: Story) -> None:
     }
 
 
-def test_a_deadline_ends_the_job(story: Story) -> None:
+def test_exceeded_deadline_fails_the_job(story: Story) -> None:
     job = story.apply(nodes=2, activeDeadlineSeconds=2)
     job.wait_phase("Running")
 

@@ -1,4 +1,4 @@
-"""Training processes that use stargate_worker, under the real operator, through what befalls them."""
+"""Training processes that use stargate_worker, under the real operator, while faults happen."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.kit.story import JobStory, Story, eventually
 
 EPOCHS = 20
 QUICK = "0.1"
-"""Seconds an epoch takes; its reports are a second apart."""
+"""Seconds for each epoch. Reports are a second apart."""
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def cluster(tmp_path: Path) -> Iterator[Machines]:
 
 
 def apply(story: Story, cluster: Machines, grace: int = 10) -> JobStory:
-    """Two ranks that share a folder; they have time to save when they are told to go."""
+    """Applies a job of two ranks that share a folder and may save during the grace period."""
     return story.apply(
         nodes=2,
         epochs=EPOCHS,
@@ -34,38 +34,40 @@ def apply(story: Story, cluster: Machines, grace: int = 10) -> JobStory:
 
 
 def saved(cluster: Machines, attempt: int = 1) -> set[str]:
-    """Checkpoints of an attempt that are whole on the storage."""
+    """Checkpoints of an attempt that are complete on the storage."""
     return {
         path.parent.name for path in cluster.checkpoints.glob(f"attempt-{attempt}/*/manifest.json")
     }
 
 
-def stands(job: Job, epoch: int, state: str = "Complete") -> bool:
+def is_in_status(job: Job, epoch: int, state: str = "Complete") -> bool:
     return any((each["epoch"], each["state"]) == (epoch, state) for each in job.checkpoints)
 
 
 def wait_for(job: JobStory, epoch: int) -> Job:
-    return job.wait(lambda now: stands(now, epoch), f"checkpoint {epoch}")
+    return job.wait(lambda now: is_in_status(now, epoch), f"checkpoint {epoch}")
 
 
-def test_a_training_reports_saves_and_ends(story: Story, cluster: Machines) -> None:
+def test_training_reports_saves_and_succeeds(story: Story, cluster: Machines) -> None:
     job = apply(story, cluster)
     ranks = cluster.run(job, QUICK)
 
     for epoch in (5, 10, 15):
         marker = cluster.checkpoints / f"attempt-1/epoch-{epoch}/acknowledged"
         eventually(marker.exists, f"the acknowledgement of {epoch}")
-        assert stands(job.now, epoch), f"{epoch} was acknowledged and does not stand in the status"
+        assert is_in_status(job.now, epoch), (
+            f"epoch {epoch} was acknowledged but is not in the status"
+        )
     done = job.wait_phase("Succeeded")
 
     assert done.status["progress"]["epoch"] == EPOCHS
     assert done.status["progress"]["percent"] == 100.0
     assert done.status["progress"]["metrics"] == [{"name": "loss", "value": 1 / EPOCHS}]
-    assert stands(done, EPOCHS)
+    assert is_in_status(done, EPOCHS)
     assert [rank.process.returncode for rank in ranks] == [0, 0]
 
 
-def test_only_what_is_listed_is_deleted(story: Story, cluster: Machines) -> None:
+def test_worker_deletes_only_checkpoints_past_retention(story: Story, cluster: Machines) -> None:
     job = apply(story, cluster)
     cluster.run(job, "0.4")
     kept: list[set[str]] = []
@@ -75,13 +77,11 @@ def test_only_what_is_listed_is_deleted(story: Story, cluster: Machines) -> None
     eventually(lambda: len(saved(cluster)) == 2, "two checkpoints, as many as are retained")
 
     assert saved(cluster) == {"epoch-15", "epoch-20"}
-    assert kept[1] == {"epoch-5", "epoch-10"}, "nothing goes while it is retained"
+    assert kept[1] == {"epoch-5", "epoch-10"}, "a checkpoint was deleted while it was retained"
     assert {each["epoch"] for each in job.now.checkpoints} == {15, 20}
 
 
-def test_a_killed_rank_costs_what_was_trained_since_the_last_checkpoint(
-    story: Story, cluster: Machines
-) -> None:
+def test_killed_rank_restarts_gang_from_last_checkpoint(story: Story, cluster: Machines) -> None:
     job = apply(story, cluster)
     ranks = cluster.run(job, "0.3")
     wait_for(job, 5)
@@ -96,9 +96,7 @@ def test_a_killed_rank_costs_what_was_trained_since_the_last_checkpoint(
     assert done.restored_from["epoch"] == 5  # type: ignore[index]
 
 
-def test_a_damaged_checkpoint_is_told_and_the_one_before_it_taken(
-    story: Story, cluster: Machines
-) -> None:
+def test_damaged_checkpoint_falls_back_to_previous_one(story: Story, cluster: Machines) -> None:
     job = apply(story, cluster)
     ranks = cluster.run(job, "0.3")
     wait_for(job, 10)
@@ -118,9 +116,7 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_it_taken(
     assert done.restarts == 2
 
 
-def test_a_checkpoint_torn_in_the_middle_is_never_resumed_from(
-    story: Story, cluster: Machines
-) -> None:
+def test_half_written_checkpoint_is_never_resumed_from(story: Story, cluster: Machines) -> None:
     job = apply(story, cluster)
     ranks = cluster.run(job, "0.2", "10=30")
     wait_for(job, 5)
@@ -134,29 +130,27 @@ def test_a_checkpoint_torn_in_the_middle_is_never_resumed_from(
     again[0].says("from 5 with")
     assert "epoch-10" not in saved(cluster)
     job.wait_phase("Succeeded")
-    assert not any(stands(now, 10) for now in job.history if now.attempt == 1)
+    assert not any(is_in_status(now, 10) for now in job.history if now.attempt == 1)
 
 
-def test_a_straggler_is_refused_stops_and_deletes_nothing(story: Story, cluster: Machines) -> None:
+def test_stale_rank_stops_and_deletes_nothing(story: Story, cluster: Machines) -> None:
     job = apply(story, cluster)
     ranks = cluster.run(job, "0.3", "alone")
     wait_for(job, 5)
-    straggler = ranks[0]
-    straggler.cut_off = True
+    stale_rank = ranks[0]
+    stale_rank.cut_off = True
     ranks[1].kill()
 
-    straggler.says("this attempt is over")
-    straggler.says("leaving after")
+    stale_rank.says("this attempt is over")
+    stale_rank.says("leaving after")
     job.wait_phase("Running", attempt=2)
-    assert straggler.process.wait(20) == 143
-    assert "attempt 2 is current" in straggler.log
+    assert stale_rank.process.wait(20) == 143
+    assert "attempt 2 is current" in stale_rank.log
     assert "epoch-5" in saved(cluster)
-    assert not any(stands(now, 10) for now in job.history)
+    assert not any(is_in_status(now, 10) for now in job.history)
 
 
-def test_a_checkpoint_waits_for_an_operator_that_was_killed(
-    story: Story, cluster: Machines
-) -> None:
+def test_checkpoint_waits_for_a_killed_operator(story: Story, cluster: Machines) -> None:
     job = apply(story, cluster)
     ranks = cluster.run(job, "0.3", "10=2")
     wait_for(job, 5)
@@ -171,10 +165,10 @@ def test_a_checkpoint_waits_for_an_operator_that_was_killed(
     wait_for(job, 10)
     done = job.wait_phase("Succeeded", seconds=40)
     assert (done.attempt, done.restarts) == (1, 0)
-    assert stands(done, EPOCHS)
+    assert is_in_status(done, EPOCHS)
 
 
-def test_an_operator_killed_again_and_again_is_not_noticed(story: Story, cluster: Machines) -> None:
+def test_repeated_operator_kills_do_not_disturb_training(story: Story, cluster: Machines) -> None:
     job = apply(story, cluster)
     ranks = cluster.run(job, "0.5")
     for _ in range(3):
@@ -184,13 +178,11 @@ def test_an_operator_killed_again_and_again_is_not_noticed(story: Story, cluster
     done = job.wait_phase("Succeeded", seconds=60)
 
     assert (done.attempt, done.restarts) == (1, 0)
-    assert stands(done, EPOCHS)
+    assert is_in_status(done, EPOCHS)
     assert all("nothing more" not in rank.log for rank in ranks)
 
 
-def test_a_suspended_training_saves_within_its_grace_and_goes_on_from_there(
-    story: Story, cluster: Machines
-) -> None:
+def test_suspended_training_saves_and_resumes_from_there(story: Story, cluster: Machines) -> None:
     job = apply(story, cluster)
     ranks = cluster.run(job, "0.5")
     trained_to(job, 2)
@@ -207,10 +199,8 @@ def test_a_suspended_training_saves_within_its_grace_and_goes_on_from_there(
     assert job.wait_phase("Succeeded").restarts == 0
 
 
-def test_when_one_rank_is_told_to_go_the_gang_saves_and_goes_on_from_there(
-    story: Story, cluster: Machines
-) -> None:
-    """That rank alone gets SIGTERM, and must not be gone before the checkpoint counts."""
+def test_gang_saves_when_one_rank_is_terminated(story: Story, cluster: Machines) -> None:
+    """Only that rank gets SIGTERM. It must stay until the checkpoint is acknowledged."""
     job = apply(story, cluster)
     ranks = cluster.run(job, "0.5")
     trained_to(job, 2)

@@ -1,7 +1,6 @@
-"""A plugin of pytest: the tests of this folder come last, and know whether all others came.
+"""A pytest plugin: the tests of this folder run last, and know whether all other tests ran.
 
-Where workers run the tests side by side, the process that controls them runs these once all workers
-have ended.
+Where workers run the tests in parallel, the controller runs these tests after all workers have ended.
 """
 
 from collections.abc import Generator
@@ -20,7 +19,7 @@ NAME = "rights come last"
 
 
 class RightsComeLast:
-    """`ran` are the files of which a test has ended, `deselected` counts tests that were left out."""
+    """`ran` holds the files of finished tests; `deselected` counts the tests that were left out."""
 
     def __init__(self) -> None:
         self.ran: set[str] = set()
@@ -45,7 +44,7 @@ class RightsComeLast:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Each worker has collected all tests, and left out the same."""
+        """Takes the count of any worker: each one collects all tests and deselects the same."""
         self.deselected = getattr(node, "workeroutput", {}).get("deselected", self.deselected)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -53,7 +52,7 @@ class RightsComeLast:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
-        """Within the loop, so that what fails here fails the run."""
+        """Runs inside the loop, so that a failure here fails the run."""
         done = yield
         if is_xdist_controller(session) and _asked_for(session.config):
             others = session.testscollected
@@ -64,7 +63,7 @@ class RightsComeLast:
         return done
 
     def left_out(self, arguments: list[str]) -> str:
-        """Which tests did not run, in words; empty if all did."""
+        """A description of the tests that did not run; empty if all ran."""
         if self.deselected:
             return f"{self.deselected} deselected tests"
         if single := [each for each in arguments if "::" in each]:
@@ -79,7 +78,7 @@ class RightsComeLast:
 
 
 def _asked_for(config: pytest.Config) -> bool:
-    """By the folder's name, or by one above it."""
+    """True if the command line names this folder or a folder above it."""
     return any(
         (config.invocation_params.dir / argument.partition("::")[0]).resolve()
         in (HERE, *HERE.parents)

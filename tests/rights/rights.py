@@ -1,4 +1,4 @@
-"""What the chart lets the operator do, and what it was seen to ask for: sets of the same words."""
+"""The rights that the chart grants to the operator, and the rights that its requests needed."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -10,7 +10,7 @@ Json = dict[str, Any]
 
 _ACCOUNT = ":stargate-operator"
 _AGENTS = ("stargate-operator/", "kopf/")
-"""Of the operator's own clients: whoever borrows its token in a test proves nothing."""
+"""User agents of the operator's own clients. Tests that use its token have other agents."""
 _CREATED = 201
 
 
@@ -25,7 +25,7 @@ class Right(NamedTuple):
 
 @dataclass(frozen=True)
 class Asked:
-    """Once, of the API server. `request` is a URL, for a person to look at."""
+    """One request to the API server. `request` is its URL, for error messages."""
 
     right: Right
     allowed: bool
@@ -44,31 +44,35 @@ def granted(roles: Iterable[Json]) -> set[Right]:
 
 
 def asked(logs: Iterable[Path]) -> Iterator[Asked]:
-    """By operators, in the audit logs of API servers."""
+    """The requests of operators in the audit logs of API servers."""
     for log in logs:
-        whole = log.read_text().rpartition("\n")[0]  # the last line may still be being written
+        whole = log.read_text().rpartition("\n")[0]  # the last line may be incomplete
         for line in whole.splitlines():
             yield from _asked(json.loads(line))
 
 
 def _asked(entry: Json) -> Iterator[Asked]:
-    """Nothing of others, nor of what the server tells every client: its versions and kinds."""
-    of = entry.get("objectRef") or {}
+    """Skips other users, and discovery requests, which every client may send."""
+    reference = entry.get("objectRef") or {}
     ours = entry["user"]["username"].endswith(_ACCOUNT)
-    if not ours or "resource" not in of or not entry.get("userAgent", "").startswith(_AGENTS):
+    if (
+        not ours
+        or "resource" not in reference
+        or not entry.get("userAgent", "").startswith(_AGENTS)
+    ):
         return
-    group, resource = of.get("apiGroup", ""), _resource(of)
+    group, resource = reference.get("apiGroup", ""), _resource(reference)
     allowed = entry.get("annotations", {}).get("authorization.k8s.io/decision") == "allow"
     for verb in _verbs(entry):
         yield Asked(Right(group, resource, verb), allowed, entry["requestURI"])
 
 
-def _resource(of: Json) -> str:
-    return "/".join(filter(None, (of["resource"], of.get("subresource"))))
+def _resource(reference: Json) -> str:
+    return "/".join(filter(None, (reference["resource"], reference.get("subresource"))))
 
 
 def _verbs(entry: Json) -> Iterator[str]:
-    """An apply that makes a new object needs the right to create it as well."""
+    """An apply that creates an object also needs the right to create it."""
     yield entry["verb"]
     if entry["verb"] == "patch" and entry.get("responseStatus", {}).get("code") == _CREATED:
         yield "create"

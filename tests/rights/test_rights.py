@@ -1,7 +1,6 @@
-"""The chart's rules against every request that operators made while all other tests ran.
+"""Compares the chart's rules with every request that operators made in all other tests.
 
-A right that nothing asked for is a hole; one that is asked for and missing is a failure in somebody's
-cluster. Both are named.
+An unused right is a security hole. A missing right is a failure in a cluster. The tests name both.
 """
 
 from pathlib import Path
@@ -13,7 +12,7 @@ from stargate_lab.cluster import chart
 from tests.rights.rights import Asked, Right, asked, granted
 
 ASKED_FOR_BY_ADMISSION = {Right("stargate.dev", "stargatejobs/finalizers", "update")}
-"""On behalf of who creates a pod; tests/apiserver/test_owner_references.py shows when."""
+"""Admission checks it when a worker pod is created: tests/apiserver/test_owner_references.py."""
 
 
 @pytest.fixture(scope="module")
@@ -24,17 +23,15 @@ def requests(audit_logs: list[Path]) -> list[Asked]:
 @pytest.fixture(scope="module")
 def rules() -> set[Right]:
     documents = list(yaml.safe_load_all(chart.template("rbac.yaml")))
-    return granted(each for each in documents if "rules" in each)
+    return granted(document for document in documents if "rules" in document)
 
 
-def test_nothing_that_an_operator_asked_for_is_missing(
-    requests: list[Asked], rules: set[Right]
-) -> None:
+def test_every_requested_right_is_granted(requests: list[Asked], rules: set[Right]) -> None:
     missing = {str(each.right): each.request for each in requests if each.right not in rules}
     assert not missing, f"the chart's rbac.yaml does not allow: {missing}"
 
 
-def test_nothing_that_the_chart_allows_is_unused(requests: list[Asked], rules: set[Right]) -> None:
+def test_every_granted_right_is_used(requests: list[Asked], rules: set[Right]) -> None:
     used = {each.right for each in requests if each.allowed} | ASKED_FOR_BY_ADMISSION
     unused = sorted(map(str, rules - used))
-    assert not unused, f"the chart's rbac.yaml allows what nothing asked for: {unused}"
+    assert not unused, f"the chart's rbac.yaml grants unused rights: {unused}"

@@ -1,4 +1,4 @@
-"""Finds a Python that imports torch: $TRAINER_PYTHON, or one on this machine. Ours has no torch."""
+"""Finds a Python that imports torch: $TRAINER_PYTHON or a system one. The tests' own has no torch."""
 
 import os
 import shutil
@@ -44,5 +44,5 @@ def gang(tmp_path: Path, python: str, sink: Sink) -> Iterator[MakeGang]:
         return made[-1]
 
     yield make
-    for each in made:
-        each.end()
+    for created in made:
+        created.end()

@@ -1,6 +1,6 @@
-"""A gang of the reference trainer's processes on this machine, with the environment of real pods.
+"""Runs a gang of the reference trainer as local processes, with the environment of real pods.
 
-The job is that of examples/kind; the operator's own code creates the environment of each attempt.
+The job is the one of examples/kind. The operator's own code creates the environment of each attempt.
 """
 
 import os
@@ -34,18 +34,20 @@ class Rank:
         try:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"it goes on after {seconds:g} s:\n{self.said}") from None
+            raise AssertionError(
+                f"the rank still runs after {seconds:g} s:\n{self.output}"
+            ) from None
 
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         return self.log.read_text()
 
     @property
     def last_line(self) -> str:
-        return self.said.strip().splitlines()[-1]
+        return self.output.strip().splitlines()[-1]
 
 
 @dataclass
@@ -70,9 +72,9 @@ class Attempt:
     def until(self, condition: Callable[[], bool], what: str, seconds: float = SECONDS) -> None:
         limit = time.monotonic() + seconds
         while not condition():
-            ended = [each for each in self.ranks if each.process.poll() not in (None, 0)]
-            assert not ended, f"a rank ended before {what}:\n{ended[0].said}"
-            assert time.monotonic() < limit, f"no {what} in {seconds:g} s:\n{self.ranks[0].said}"
+            ended = [rank for rank in self.ranks if rank.process.poll() not in (None, 0)]
+            assert not ended, f"a rank ended before {what}:\n{ended[0].output}"
+            assert time.monotonic() < limit, f"no {what} in {seconds:g} s:\n{self.ranks[0].output}"
             time.sleep(0.05)
 
     def kill(self) -> None:
@@ -84,7 +86,7 @@ class Attempt:
 
 @dataclass
 class Gang:
-    """`storage` is what pods see as /storage; `python` one that imports torch."""
+    """`storage` is the folder that pods mount as /storage; `python` is one that imports torch."""
 
     storage: Path
     python: str
@@ -94,11 +96,13 @@ class Gang:
     attempts: list[Attempt] = field(default_factory=list)
 
     def start(self, resume: Json | None = None, **env: str) -> Attempt:
-        """The next attempt, from this checkpoint as it was reported."""
+        """Starts the next attempt, from the given checkpoint of a report."""
         number = len(self.attempts) + 1
         job, port = self._job(resume), str(_free_port())
         ranks = [
-            self._spawn(rank, number, self._told(job, number, rank) | self._here(port) | env)
+            self._spawn(
+                rank, number, self._pod_env(job, number, rank) | self._local_env(port) | env
+            )
             for rank in range(job.current_world_size)
         ]
         self.attempts.append(Attempt(number, ranks, self.sink))
@@ -126,12 +130,12 @@ class Gang:
         status = job.status.model_copy(update={"checkpoints": Checkpoints(restored_from=point)})
         return job.model_copy(update={"status": status})
 
-    def _told(self, job: StargateJob, attempt: int, rank: int) -> dict[str, str]:
+    def _pod_env(self, job: StargateJob, attempt: int, rank: int) -> dict[str, str]:
         target = ReportTarget(self.sink.url, self.sink.ca)
         entries = environment(
             job, self._blueprint(job), attempt=attempt, rank=str(rank), target=target
         )
-        return {each["name"]: each["value"] for each in entries}
+        return {entry["name"]: entry["value"] for entry in entries}
 
     def _blueprint(self, job: StargateJob) -> Blueprint:
         found = example()
@@ -142,7 +146,7 @@ class Gang:
         assert isinstance(blueprint, Blueprint), blueprint
         return blueprint
 
-    def _here(self, port: str) -> dict[str, str]:
+    def _local_env(self, port: str) -> dict[str, str]:
         """The variables that differ where all ranks share one machine."""
         return {
             "STARGATE_MASTER_ADDR": "127.0.0.1",
@@ -154,14 +158,14 @@ class Gang:
             **self.env,
         }
 
-    def _spawn(self, rank: int, attempt: int, told: dict[str, Any]) -> Rank:
+    def _spawn(self, rank: int, attempt: int, env: dict[str, Any]) -> Rank:
         token = self.storage / f"token-{attempt}-{rank}"
         token.write_text(f"{attempt}/{rank}")
         log = self.storage / f"log-{attempt}-{rank}"
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [self.python, "-m", "stargate_trainer"],
-                env=told | {"STARGATE_REPORT_TOKEN_FILE": str(token)},
+                env=env | {"STARGATE_REPORT_TOKEN_FILE": str(token)},
                 cwd=self.storage,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

@@ -1,4 +1,4 @@
-"""A report server for a gang under test: it gives the operator's answers without an operator.
+"""A report server for a gang under test. It answers like the operator, without an operator.
 
 It uses TLS, as the worker's library requires. A rank's token is `<attempt>/<rank>`, so a report
 identifies its rank, as a real token identifies a pod.
@@ -30,7 +30,7 @@ class Heard:
 
     @property
     def metrics(self) -> dict[str, float]:
-        return {each["name"]: each["value"] for each in self.report.get("metrics", [])}
+        return {metric["name"]: metric["value"] for metric in self.report.get("metrics", [])}
 
 
 @dataclass
@@ -38,22 +38,24 @@ class Sink:
     url: str
     ca: str
     away: bool = False
-    """Nothing is answered with 200."""
+    """Answers every report with 503 while it is set."""
     heard: list[Heard] = field(default_factory=list)
 
     @property
     def complete(self) -> list[Json]:
         """The checkpoints that were acknowledged, the newest last."""
-        return [each.checkpoint for each in self.heard if _is(each, "Complete")]
+        return [heard.checkpoint for heard in self.heard if _is(heard, "Complete")]
 
     @property
     def damaged(self) -> list[Json]:
-        return [each.checkpoint for each in self.heard if _is(each, "Damaged")]
+        return [heard.checkpoint for heard in self.heard if _is(heard, "Damaged")]
 
     def steps(self, attempt: int) -> dict[int, int]:
         """The last step that each rank reported."""
-        told = [each for each in self.heard if each.attempt == attempt and "step" in each.report]
-        return {each.rank: int(each.report["step"]) for each in told}
+        steps = [
+            heard for heard in self.heard if heard.attempt == attempt and "step" in heard.report
+        ]
+        return {each.rank: int(each.report["step"]) for each in steps}
 
     def answer(self, token: str, report: Json) -> tuple[int, Json]:
         if self.away:

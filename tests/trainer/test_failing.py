@@ -1,4 +1,4 @@
-"""Failures around a rank: its exit code and its last log line."""
+"""Failures of a rank: its exit code and its last log line."""
 
 import shutil
 import signal
@@ -19,8 +19,8 @@ def alone(**spec: int) -> dict[str, int | dict[str, int]]:
     return {"epochs": 2, "checkpointIntervalEpochs": 1, "resourceAllocation": allocation, **spec}
 
 
-def said(attempt: Attempt) -> str:
-    return attempt.ranks[0].said
+def output(attempt: Attempt) -> str:
+    return attempt.ranks[0].output
 
 
 def test_unknown_strategy_is_refused_before_torch_is_imported(gang: MakeGang) -> None:
@@ -78,7 +78,7 @@ def test_training_goes_on_while_the_operator_is_away(gang: MakeGang, sink: Sink)
     attempt = gang(**alone(epochs=8)).start(TRAINER_STEP_SECONDS="0.02")
     attempt.until(lambda: bool(sink.complete), "the first checkpoint")
     sink.away = True
-    attempt.until(lambda: "epoch 5 of 8" in said(attempt), "epoch 5")
+    attempt.until(lambda: "epoch 5 of 8" in output(attempt), "epoch 5")
     sink.away = False
     assert attempt.wait() == [DONE]
     assert [each["epoch"] for each in sink.complete] == list(range(1, 9))
@@ -110,7 +110,7 @@ def test_checkpoint_of_another_model_is_refused(gang: MakeGang, sink: Sink) -> N
 def test_warm_start_uses_another_job_s_weights(gang: MakeGang, sink: Sink) -> None:
     first = gang(**alone(epochs=4))
     assert first.start().wait() == [DONE]
-    learnt = losses(sink)
+    first_losses = losses(sink)
     place = dict(sink.complete[-1])
 
     second = gang(**alone(epochs=2))
@@ -118,8 +118,8 @@ def test_warm_start_uses_another_job_s_weights(gang: MakeGang, sink: Sink) -> No
     attempt = second.start(place | {"epoch": 0})
 
     assert attempt.wait() == [DONE]
-    assert "starts from the weights in" in said(attempt)
-    assert losses(sink)[0] < learnt[0]
+    assert "starts from the weights in" in output(attempt)
+    assert losses(sink)[0] < first_losses[0]
     assert sink.complete[-1]["epoch"] == 2
 
 
@@ -136,8 +136,8 @@ def test_loss_falls_from_epoch_to_epoch(gang: MakeGang, sink: Sink) -> None:
 
 
 def losses(sink: Sink) -> list[float]:
-    """As they were reported, epoch by epoch."""
-    found = [each.metrics["loss"] for each in sink.heard if "loss" in each.metrics]
+    """The reported losses, in the order of the epochs."""
+    found = [heard.metrics["loss"] for heard in sink.heard if "loss" in heard.metrics]
     return list(dict.fromkeys(found))
 
 

@@ -10,16 +10,16 @@ from tests.trainer.sink import Sink
 
 DONE, STOPPED, PEER_LOST = 0, 143, 75
 STEPS = 23
-"""Of an epoch: the text has 1,535 windows, a step takes 64."""
+"""Steps of an epoch: the text has 1,535 windows, and a step takes 64."""
 
 
 def undisturbed(gang: Gang) -> str:
-    assert gang.start().wait() == [DONE] * 4, gang.attempts[-1].ranks[0].said
+    assert gang.start().wait() == [DONE] * 4, gang.attempts[-1].ranks[0].output
     return gang.weights
 
 
 def resumed(gang: Gang, sink: Sink) -> str:
-    assert gang.start(sink.complete[-1]).wait() == [DONE] * 4, gang.attempts[-1].ranks[0].said
+    assert gang.start(sink.complete[-1]).wait() == [DONE] * 4, gang.attempts[-1].ranks[0].output
     return gang.weights
 
 

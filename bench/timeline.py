@@ -26,7 +26,7 @@ class Timeline:
         self._alive = 0
 
     def take(self, old: Pod | None, new: Pod | None, now: float) -> bool:
-        """Whether a milestone was reached."""
+        """True if a milestone was reached."""
         self._pods += (new is not None) - (old is not None)
         self._with_node += _has_node(new) - _has_node(old)
         self._running += _runs(new) - _runs(old)

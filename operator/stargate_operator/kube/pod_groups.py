@@ -1,7 +1,7 @@
 """Finds out whether the scheduler itself keeps gangs whole, by a dry run.
 
-With its feature gate off the API server may serve PodGroups and yet drop a pod's `schedulingGroup`
-in silence, so the answer to a dry run is read in full.
+With its feature gate off, the API server may serve PodGroups and still drop a pod's `schedulingGroup`
+silently, so the answer to a dry run is read in full.
 
 See docs/decisions/0006-native-gangs-and-their-size.md.
 """

@@ -54,7 +54,7 @@ class AttemptPods:
         self.scheduled += sign * bool(pod.node)
 
     def _groups_of(self, pod: Pod) -> Iterator[dict[str, Pod]]:
-        """Those of a pod that a policy asks about one by one: few at any time."""
+        """The pods that a policy asks about one by one: few at any time."""
         if pod.phase == FAILED:
             yield self.failed
         elif pod.phase == SUCCEEDED:
@@ -82,8 +82,8 @@ class GangIndex:
             self.take(None, pod)
 
     def take(self, old: Pod | None, new: Pod | None) -> bool:
-        """One change of a pod. Whether it cannot wait for a routine pass: a rank failed, all ranks
-        have come up, or the last live pod of an attempt has gone."""
+        """Takes one change of a pod. True if it cannot wait for a routine pass: a rank failed, all
+        ranks have come up, or the last live pod of an attempt has gone."""
         pod = new or old
         assert pod is not None
         if old is not None:
@@ -185,7 +185,7 @@ def observe_gang(
 
 
 def _has_failed(old: Pod | None, new: Pod | None) -> bool:
-    """Of our own deletes' echoes none is urgent: the gang is being torn down already."""
+    """False for the echoes of our own deletes: the gang is being torn down already."""
     if new is None or new.phase != FAILED or (new.deleting and not new.disruption):
         return False
     return old is None or old.phase != FAILED

@@ -1,6 +1,6 @@
-"""Keeps the blocks' statuses true: one write a block where its numbers have changed, at most so often.
+"""Keeps the blocks' statuses true: writes a block whose numbers have changed, at most every `seconds`.
 
-Thousands of pods that start make one write every few seconds, and nothing that changes makes none.
+Thousands of pods that start cause one write every few seconds. Without a change there is no write.
 It runs only while this process leads, and never touches a block whose accounting is External.
 
 See docs/decisions/0031-a-block-is-written-at-most-every-ten-seconds.md.
@@ -99,7 +99,7 @@ class ComputeBlockWriter:
 
 
 def _preference(accelerator: AcceleratorClass) -> tuple[bool, str]:
-    """Least first. Of several of somebody's own, jobs get none."""
+    """Sorts a user's own class before one that the installation brought."""
     return accelerator.metadata.brought, accelerator.metadata.name
 
 

@@ -1,6 +1,6 @@
-"""What a replica takes from the machine that it runs on: its network, its clocks and its random numbers.
+"""The network, the clocks and the random numbers that a replica takes from its machine.
 
-Tests hand in others: an API server in memory, virtual time and the random numbers of a seed.
+Tests pass in others: an API server in memory, virtual time and the random numbers of a seed.
 """
 
 import random

@@ -93,7 +93,7 @@ async def stop(*tasks: asyncio.Task[None]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def test_leader_renews_and_releases_the_lease_at_a_clean_end() -> None:
+async def test_leader_renews_lease_and_releases_it_at_end() -> None:
     async with served() as (server, api), Client(api.endpoint(), user_agent="t") as client:
         first, second = candidate(client, "a"), candidate(client, "b")
         with pytest.raises(NotLeading):
@@ -115,7 +115,7 @@ async def test_leader_renews_and_releases_the_lease_at_a_clean_end() -> None:
         await stop(waiting)
 
 
-async def test_lease_is_released_after_a_renewal_that_was_cut_off() -> None:
+async def test_lease_is_released_after_interrupted_renewal() -> None:
     async def accept_without_an_answer(request: Request) -> None:
         if request.verb == "PUT":
             server.write(request.json())
@@ -152,7 +152,7 @@ async def test_killed_leader_is_replaced_only_after_its_lease() -> None:
 
 
 @pytest.mark.parametrize("fault", [Request.reset, Request.hang, lambda r: r.status(500, "Oops")])
-async def test_leader_cut_off_stops_writing_before_its_lease_ends(fault: Any) -> None:
+async def test_isolated_leader_stops_writing_before_lease_ends(fault: Any) -> None:
     async with served() as (server, api), Client(api.endpoint(), user_agent="t") as client:
         election = candidate(client)
         running = leads(election)
@@ -179,7 +179,7 @@ async def test_one_failed_renewal_does_not_lose_the_lease() -> None:
         await stop(running)
 
 
-async def test_lost_answer_to_a_renewal_does_not_lose_the_lease() -> None:
+async def test_lost_renewal_answer_does_not_lose_lease() -> None:
     async with served() as (server, api), Client(api.endpoint(), user_agent="t") as client:
         election = candidate(client)
         running = leads(election)

@@ -23,7 +23,7 @@ TEAMS = Scope(("team-a", "team-b"))
 
 @asynccontextmanager
 async def cluster(**codes: int) -> AsyncIterator[tuple[Client, dict[str, int]]]:
-    """What each namespace answers; 200 where nothing is said. It may change."""
+    """A server with a status code for each namespace, by default 200. The codes may change."""
 
     async def handler(request: Request) -> None:
         namespace = request.path.split("/")[-2].replace("-", "_")

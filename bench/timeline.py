@@ -31,7 +31,7 @@ class Timeline:
         self._with_node += _has_node(new) - _has_node(old)
         self._running += _runs(new) - _runs(old)
         self._alive += _is_alive(new) - _is_alive(old)
-        reached = [each for each in self._standing(new) if each not in self.moments]
+        reached = [milestone for milestone in self._standing(new) if milestone not in self.moments]
         self.moments.update(dict.fromkeys(reached, now))
         return bool(reached)
 

@@ -188,7 +188,7 @@ def _many(what: str, entry: Schema, most: int | None) -> str:
 
 def _scalar(schema: Schema) -> str:
     if "enum" in schema:
-        return ", ".join(f"`{each}`" if each else '`""`' for each in schema["enum"])
+        return ", ".join(f"`{value}`" if value else '`""`' for value in schema["enum"])
     return "time" if schema.get("format") == "date-time" else str(schema["type"])
 
 

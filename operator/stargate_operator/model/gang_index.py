@@ -133,7 +133,7 @@ class GangIndex:
 
     def _size_up(self, world_size: int) -> None:
         """Counts all pods again for another size: the size was not known before, or it has changed."""
-        everyone = [pod for each in self._attempts.values() for pod in each.ranks.values()]
+        everyone = [pod for pods in self._attempts.values() for pod in pods.ranks.values()]
         recounted = GangIndex([*everyone, *self._misfits.values()], world_size)
         self._world_size, self._attempts, self._misfits = (
             world_size,
@@ -154,18 +154,18 @@ class GangIndex:
 
     def _previous_pods(self, namespace: str, attempt: int) -> PreviousPods:
         others = [
-            each
-            for (place, number), each in self._attempts.items()
+            pods
+            for (place, number), pods in self._attempts.items()
             if place == namespace and number != attempt
         ]
         misfits = [pod for pod in self._misfits.values() if pod.namespace == namespace]
         return PreviousPods(
             alive=tuple(
-                pod for each in others if each.alive for pod in each.ranks.values() if pod.alive
+                pod for pods in others if pods.alive for pod in pods.ranks.values() if pod.alive
             )
             + tuple(pod for pod in misfits if pod.alive),
-            failed=tuple(pod for each in others for pod in each.failed.values()),
-            succeeded=tuple(pod for each in others for pod in each.succeeded.values()),
+            failed=tuple(pod for pods in others for pod in pods.failed.values()),
+            succeeded=tuple(pod for pods in others for pod in pods.succeeded.values()),
         )
 
 

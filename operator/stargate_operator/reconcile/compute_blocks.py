@@ -75,13 +75,13 @@ class ComputeBlockWriter:
         return await self._write(block, status)
 
     def _count(self, block: ComputeBlock) -> list[AcceleratorCapacity]:
-        counts = (self._fleet.count(block, each) for each in self._classes())
-        return [each.capacity() for each in counts if each.machines]
+        counts = (self._fleet.count(block, accelerator) for accelerator in self._classes())
+        return [count.capacity() for count in counts if count.machines]
 
     def _classes(self) -> list[AcceleratorClass]:
         """One a type, the one that jobs get; a status tells each type once."""
         ranked = sorted(self._catalog.classes, key=_preference, reverse=True)
-        by_type = {each.spec.accelerator_type: each for each in ranked}
+        by_type = {accelerator.spec.accelerator_type: accelerator for accelerator in ranked}
         return [by_type[name] for name in sorted(by_type)][:_MAX_TYPES]
 
     async def _write(self, block: ComputeBlock, status: ComputeBlockStatus) -> bool:

@@ -184,7 +184,11 @@ def _checkpoint(status: StargateJobStatus) -> str:
     latest = latest_checkpoint(status)
     if latest is None or status.checkpoints is None:
         return "none"
-    kept = [str(each.epoch) for each in status.checkpoints.history if each.state == "Complete"]
+    kept = [
+        str(checkpoint.epoch)
+        for checkpoint in status.checkpoints.history
+        if checkpoint.state == "Complete"
+    ]
     return f"latest epoch {latest.epoch}, {latest.state} · acknowledged and kept: {', '.join(kept)}"
 
 

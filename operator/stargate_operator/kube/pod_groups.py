@@ -67,9 +67,7 @@ async def _keeps_the_group(client: Client, namespaces: Iterable[str]) -> bool:
         try:
             answer = await client.create_for(path, body, _Pod, query={"dryRun": "All"})
         except ApiError as error:
-            log.warning(
-                "native gangs could not be tried out", namespace=namespace, error=str(error)
-            )
+            log.warning("native gangs could not be tested", namespace=namespace, error=str(error))
             continue
         return answer.spec.scheduling_group is not None
     return False

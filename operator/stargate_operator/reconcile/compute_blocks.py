@@ -79,7 +79,7 @@ class ComputeBlockWriter:
         return [count.capacity() for count in counts if count.machines]
 
     def _classes(self) -> list[AcceleratorClass]:
-        """One a type, the one that jobs get; a status tells each type once."""
+        """The class that jobs get of each type, because a status has each type once."""
         ranked = sorted(self._catalog.classes, key=_preference, reverse=True)
         by_type = {accelerator.spec.accelerator_type: accelerator for accelerator in ranked}
         return [by_type[name] for name in sorted(by_type)][:_MAX_TYPES]

@@ -146,7 +146,7 @@ def _status_writes(arena: Arena) -> float:
 
 def _status_bytes(arena: Arena) -> int:
     found = arena.api.get(JOBS)["items"]
-    statuses = [each.get("status", {}) for each in found if each["metadata"]["name"] == NAME]
+    statuses = [job.get("status", {}) for job in found if job["metadata"]["name"] == NAME]
     return max((len(msgspec.json.encode(status)) for status in statuses), default=0)
 
 
@@ -155,4 +155,4 @@ def sample_sum(text: str, name: str, **labels: str) -> float:
     lines = "\n".join(line for line in text.splitlines() if line.startswith(f"{name}{{"))
     families = text_string_to_metric_families(f"# TYPE {name} untyped\n{lines}\n")
     samples = (sample for family in families for sample in family.samples)
-    return sum(each.value for each in samples if labels.items() <= each.labels.items())
+    return sum(sample.value for sample in samples if labels.items() <= sample.labels.items())

@@ -1,4 +1,4 @@
-"""What 5,000 reporting ranks cost the operator: CPU per report, share of a core, memory.
+"""Measures the operator's cost of 5,000 reporting ranks: CPU per report, share of a core, memory.
 
 The server runs alone in a process of its own. The job lookup and the API server are stand-ins that cost
 next to nothing, so the measurement covers TLS, HTTP, authentication, pending reports and answer. Each

@@ -39,12 +39,12 @@ def targets(measured: list[Measurement], counted: list[Writes]) -> list[Target]:
 
 
 def sizes(measured: list[Measurement]) -> list[int]:
-    return sorted({each.size for each in measured})
+    return sorted({m.size for m in measured})
 
 
 def select(measured: list[Measurement], contender: str, size: int, phase: str) -> list[Measurement]:
     wanted = (contender, size, phase)
-    return [each for each in measured if (each.contender, each.size, each.phase) == wanted]
+    return [m for m in measured if (m.contender, m.size, m.phase) == wanted]
 
 
 def ratio(measured: list[Measurement], size: int, phase: str, *, of: str, to: str) -> float | None:
@@ -58,7 +58,7 @@ def ratio(measured: list[Measurement], size: int, phase: str, *, of: str, to: st
 
 def cpu_ms_per_pod(measured: list[Measurement], contender: str, size: int, phase: str) -> float:
     found = select(measured, contender, size, phase)
-    return median(each.cpu_ms_per_pod for each in found) if found else 0.0
+    return median(m.cpu_ms_per_pod for m in found) if found else 0.0
 
 
 def _of_size(measured: list[Measurement], size: int) -> Iterator[Target]:

@@ -26,12 +26,12 @@ class Timeline:
         self._alive = 0
 
     def take(self, old: Pod | None, new: Pod | None, now: float) -> bool:
-        """Whether a milestone was reached."""
+        """True if a milestone was reached."""
         self._pods += (new is not None) - (old is not None)
         self._with_node += _has_node(new) - _has_node(old)
         self._running += _runs(new) - _runs(old)
         self._alive += _is_alive(new) - _is_alive(old)
-        reached = [each for each in self._standing(new) if each not in self.moments]
+        reached = [milestone for milestone in self._standing(new) if milestone not in self.moments]
         self.moments.update(dict.fromkeys(reached, now))
         return bool(reached)
 

@@ -18,7 +18,7 @@ from stargate_feasibility import Feasibility
 
 
 class Client(BaseClient):
-    __doc__ = BaseClient.__doc__
+    """The client for scripts and notebooks: each call blocks until the cluster has answered."""
 
     def __enter__(self) -> "Client":
         return self
@@ -77,7 +77,7 @@ class Client(BaseClient):
         return self._run(self._calls.compute(min_nodes, max_latency_ms, accelerator_type))
 
     def check(self, config: Config, *, namespace: str | None = None) -> Feasibility:
-        """Whether a config or StargateJob manifest would start now, later or never, where, and why.
+        """Answers if a config or StargateJob manifest would start now, later or never, where, and why.
 
         The operator decides by the same rule. The answer is true where the job would start now.
         Submits nothing; a job that fits now may not fit a minute later. Raises InvalidConfig.

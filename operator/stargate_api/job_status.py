@@ -84,7 +84,7 @@ class JobStatus(AttributeMapping):
 
     @property
     def finished(self) -> bool:
-        """Whether the job has succeeded or failed; its status does not change afterwards."""
+        """True if the job has succeeded or failed; its status does not change afterwards."""
         return self.phase.finished
 
     @property

@@ -1,7 +1,7 @@
-"""Whether and where a job can run. The client answers a researcher with it; the operator decides by it.
+"""Judges if and where a job can run: for the client, which answers a researcher, and for the operator.
 
-Its input is what a researcher may read: compute blocks, classes, runtimes and the quotas of their own
-namespace. It does no I/O and reads no clock: the same input gives the same answer.
+Its input is all that a researcher may read: compute blocks, classes, runtimes and the quotas of
+their namespace. It does no I/O and reads no clock: the same input gives the same answer.
 
 See docs/decisions/0027-one-rule-for-feasibility.md.
 """

@@ -7,7 +7,7 @@ from stargate_feasibility.reasons import Reason
 
 
 class Answer(StrEnum):
-    """Whether a job can start. After `NOT_NOW`, it starts when other jobs end or nodes come back.
+    """The answer for a job. After `NOT_NOW`, it starts when other jobs end or nodes come back.
 
     After `NEVER`, it starts only when somebody changes the job or the cluster.
     """
@@ -55,5 +55,5 @@ class Feasibility:
         return replace(self, assumptions=(*self.assumptions, assumption))
 
     def __bool__(self) -> bool:
-        """Whether the job would start now."""
+        """True if the job would start now."""
         return self.answer is Answer.YES

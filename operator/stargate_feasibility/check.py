@@ -21,7 +21,7 @@ def check(
     runtimes: Iterable[StargateRuntime],
     quotas: Iterable[Quota] = (),
 ) -> Feasibility:
-    """Whether the job would start now, later or never. `quotas` are those of its namespace."""
+    """Answers if the job would start now, later or never. `quotas` are those of its namespace."""
     resolution = resolve(job, runtimes=runtimes, classes=classes)
     if isinstance(resolution, Refusal):
         return Feasibility(Answer.NEVER, (Reason(resolution.reason, resolution.message),))

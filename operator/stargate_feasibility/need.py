@@ -10,7 +10,7 @@ from stargate_types.quantity import amount
 
 @dataclass(frozen=True)
 class Need:
-    """What a gang of `ranks` equal workers needs.
+    """The resources of a gang of `ranks` equal workers.
 
     The other fields are per worker: devices, memory in decimal gigabytes, CPUs. `requests` holds all
     resources of the worker's container, in base units; request and limit are the same.
@@ -25,7 +25,7 @@ class Need:
 
 
 def need_of(job: StargateJob, resolution: Resolution) -> Need:
-    """What a job needs with this runtime and this class."""
+    """The need of a job with this runtime and this class."""
     allocation = job.spec.resource_allocation
     resources = worker_resources(job, resolution)
     requests = {name: amount(quantity) for name, quantity in resources.items()}

@@ -1,4 +1,4 @@
-"""Whether the gang's pods fit into the quotas of its namespace."""
+"""Judges if the gang's pods fit into the quotas of its namespace."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class Quota:
 
 
 def judge_quota(quota: Quota, need: Need) -> Iterator[tuple[Answer, Reason]]:
-    """Whatever the quota forbids: the whole gang (NEVER), or the gang beside current use (NOT_NOW)."""
+    """The reasons against the whole gang (NEVER), or against it beside current use (NOT_NOW)."""
     if not quota.concerns_workers:
         return
     for resource, hard in quota.hard.items():
@@ -90,7 +90,7 @@ def _of_one_worker(resource: str, need: Need) -> Decimal | None:
 
 
 def _must_be_stated(resource: str) -> bool:
-    """Whether Kubernetes refuses a pod that does not state the resource while a quota counts it."""
+    """True if Kubernetes refuses a pod that does not state the resource while a quota counts it."""
     return resource in ("cpu", "requests.cpu", "limits.cpu")
 
 

@@ -112,19 +112,21 @@ def _own_first(found: Iterable[T]) -> list[T]:
 
 def _find_class(job: StargateJob, classes: list[AcceleratorClass]) -> AcceleratorClass | Refusal:
     wanted = job.spec.accelerator_type
-    found = _own_first(each for each in classes if each.spec.accelerator_type == wanted)
+    found = _own_first(
+        accelerator for accelerator in classes if accelerator.spec.accelerator_type == wanted
+    )
     if len(found) == 1:
         return found[0]
     if not found:
         return Refusal(
             Reasons.ACCELERATOR_CLASS_NOT_FOUND,
             f"spec.acceleratorType: no AcceleratorClass states {wanted!r};"
-            f" {existing((each.spec.accelerator_type for each in classes), instead_of=wanted)}",
+            f" {existing((item.spec.accelerator_type for item in classes), instead_of=wanted)}",
         )
     return Refusal(
         Reasons.ACCELERATOR_CLASS_AMBIGUOUS,
         f"spec.acceleratorType: more than one AcceleratorClass states {wanted!r}:"
-        f" {listed(each.metadata.name for each in found)}",
+        f" {listed(accelerator.metadata.name for accelerator in found)}",
     )
 
 

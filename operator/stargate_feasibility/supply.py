@@ -1,4 +1,4 @@
-"""What nodes offer, as groups of equal nodes, and how many workers they hold.
+"""The resources that nodes offer, as groups of equal nodes, and how many workers they hold.
 
 A status holds a bounded number of groups. Where the nodes are more varied, the free resources are
 rounded down and the possible ones up, so that neither "yes" nor "never" is answered too early.
@@ -15,7 +15,7 @@ from stargate_types.block import MAX_GROUPS, AcceleratorCapacity, NodeGroup
 
 
 class Kind(NamedTuple):
-    """What each node of a group offers; None where it is unbounded.
+    """The offer of each node of a group; None where it is unbounded.
 
     Memory is in decimal gigabytes, CPUs in thousandths. `workers` is the highest number of workers
     for other reasons, such as the node's number of pods.
@@ -39,7 +39,7 @@ class Kind(NamedTuple):
 
 
 Groups = Counter[Kind]
-"""Number of nodes by what they offer."""
+"""Number of nodes by their offer."""
 
 
 def workers_on(groups: Groups, need: Need) -> int:
@@ -49,7 +49,7 @@ def workers_on(groups: Groups, need: Need) -> int:
 
 @dataclass(frozen=True)
 class Supply:
-    """What one block offers of one accelerator type.
+    """The offer of one block for one accelerator type.
 
     `free` counts usable nodes with what is free on them now. `machines` counts all nodes with this
     hardware, as if nothing ran on them and all were usable.

@@ -83,5 +83,5 @@ def _joined(*parts: Iterable[T] | None) -> tuple[T, ...]:
 
 
 def _by_key(key: Callable[[T], str], *parts: Iterable[T] | None) -> tuple[T, ...]:
-    """Of two entries with one key the later one wins, in the place of the earlier one."""
+    """The later of two entries with one key wins, in the place of the earlier one."""
     return tuple({key(entry): entry for entry in _joined(*parts)}.values())

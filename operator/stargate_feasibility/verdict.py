@@ -1,4 +1,4 @@
-"""Whether a gang fits into one block. The operator places by this rule; the client answers by it.
+"""Judges if a gang fits into one block. The operator places by this rule; the client answers by it.
 
 See docs/decisions/0026-never-is-judged-by-all-machines.md.
 """

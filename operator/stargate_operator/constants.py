@@ -1,4 +1,4 @@
-"""All names that others see: labels, reasons, ports, paths. A message stands in
+"""All names that others see: labels, reasons, ports, paths. A message is in
 the code that uses it."""
 
 from stargate_feasibility import reasons as feasibility

@@ -84,7 +84,7 @@ class Settings(BaseSettings):
     )
     native_gangs: Literal["auto", "off"] = Field(
         default="auto",
-        description="Whether gangs become PodGroups where the API server serves them.",
+        description="Make gangs PodGroups where the API server serves them.",
     )
     node_lost_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(
         default=30,

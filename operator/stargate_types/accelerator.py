@@ -20,7 +20,7 @@ ResourceName = Annotated[
 
 
 class AcceleratorClassSpec(Model):
-    """What a worker asks of a node to get this hardware, and what the hardware draws."""
+    """The resources and labels by which a worker gets this hardware, and the hardware's power."""
 
     rules = (
         Rule(

@@ -74,7 +74,7 @@ class ObjectMeta(Model):
 
     @property
     def brought(self) -> bool:
-        """Whether the installation brought the object, so that a user's own one is preferred."""
+        """True if the installation brought the object, so that a user's own one is preferred."""
         return INSTALLED_SPEC in self.annotations
 
 

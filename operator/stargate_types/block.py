@@ -12,7 +12,7 @@ MAX_GROUPS = 64
 
 
 class ComputeBlockSpec(Model):
-    """Which nodes, and what connects and cools them."""
+    """The nodes of a block, their network and their site."""
 
     node_selector: Annotated[dict[LabelKey, LabelValue], Field(max_length=16)] | None = Field(
         default=None, description="Labels of the block's nodes; all nodes where absent."
@@ -29,13 +29,13 @@ class ComputeBlockSpec(Model):
     )
     accounting: Literal["Operator", "External"] = Field(
         default="Operator",
-        description="Who writes the status: the operator, which counts nodes and everyone's pods,"
-        " or External, a tool of yours; the operator then reads the status and never writes it.",
+        description="Writer of the status. Operator: the operator counts nodes and everyone's pods."
+        " External: a tool of yours writes it, and the operator only reads it.",
     )
 
 
 class NodeGroup(Model):
-    """Nodes that are alike, by what one of them has. What is absent does not bound anything."""
+    """Nodes that are alike, by what one of them has. An absent value does not bound anything."""
 
     devices: int = Field(ge=0, description="Devices on each of them.")
     memory_gb: int | None = Field(
@@ -52,7 +52,7 @@ class NodeGroup(Model):
 
 
 class AcceleratorCapacity(Model):
-    """What a block has of one accelerator type."""
+    """Capacity of a block for one accelerator type."""
 
     accelerator_type: AcceleratorType = Field(description="The hardware.")
     nodes: int = Field(ge=0, description="Usable nodes with this hardware.")
@@ -71,7 +71,7 @@ class AcceleratorCapacity(Model):
     )
     histogram: Annotated[list[NodeGroup], Field(max_length=MAX_GROUPS)] = Field(
         default_factory=list,
-        description="What is free on how many usable nodes.",
+        description="Free resources, as groups of usable nodes with equal amounts.",
     )
     machines: Annotated[list[NodeGroup], Field(max_length=MAX_GROUPS)] = Field(
         default_factory=list,
@@ -97,7 +97,7 @@ class ComputeBlock(Model):
     """Nodes that sit close together, and how much of them is free."""
 
     metadata: ObjectMeta = ObjectMeta()
-    spec: ComputeBlockSpec = Field(description="Which nodes, and what connects them.")
+    spec: ComputeBlockSpec = Field(description="The nodes, their network and their site.")
     status: ComputeBlockStatus = Field(
         default_factory=ComputeBlockStatus, description="Capacity as counted."
     )

@@ -72,7 +72,7 @@ class Kind(NamedTuple):
 
     @property
     def has_status(self) -> bool:
-        """Whether the kind has a status, and with it the status subresource."""
+        """True if the kind has a status, and with it the status subresource."""
         return "status" in self.model.model_fields
 
 
@@ -81,7 +81,7 @@ JOB = Kind(
     "stargatejobs",
     "sj",
     columns=(
-        Column("Phase", "string", ".status.phase", "Where the job is in its life."),
+        Column("Phase", "string", ".status.phase", "Phase of the job."),
         Column("Ready", "integer", ".status.workers.ready", "Workers that are ready."),
         Column("Desired", "integer", ".status.workers.desired", "Workers wanted.", wide=True),
         Column("Epoch", "integer", ".status.progress.epoch", "Epochs completed."),
@@ -108,7 +108,7 @@ RUNTIME = Kind(
     "stargateruntimes",
     "srt",
     columns=(
-        Column("Default", "boolean", ".spec.isDefault", "Whether jobs get it by default."),
+        Column("Default", "boolean", ".spec.isDefault", "True if jobs get it by default."),
         Column("Image", "string", ".spec.image", "Image of the worker."),
         Column("Security", "string", ".spec.podSecurity", "Pod Security of the worker."),
         Column(
@@ -128,7 +128,12 @@ ACCELERATOR = Kind(
     "acc",
     columns=(
         Column("Type", "string", ".spec.acceleratorType", "The name that jobs use."),
-        Column("Resource", "string", ".spec.resourceName", "What the device plugin advertises."),
+        Column(
+            "Resource",
+            "string",
+            ".spec.resourceName",
+            "Resource that the device plugin advertises.",
+        ),
         Column(
             "Equivalents",
             "integer",
@@ -146,10 +151,10 @@ BLOCK = Kind(
     "cb",
     columns=(
         Column("Accelerators", "string", ".status.accelerators[*].acceleratorType", "Types."),
-        Column("Nodes", "string", ".status.accelerators[*].nodes", "Usable, of each type."),
-        Column("Free", "string", ".status.accelerators[*].freeNodes", "Wholly, of each type."),
-        Column("Latency", "number", ".spec.maxLatencyMs", "Between two nodes, in ms."),
-        Column("Bandwidth", "number", ".spec.bandwidthGbps", "Of each node, in Gbit/s."),
+        Column("Nodes", "string", ".status.accelerators[*].nodes", "Usable nodes of each type."),
+        Column("Free", "string", ".status.accelerators[*].freeNodes", "Free nodes of each type."),
+        Column("Latency", "number", ".spec.maxLatencyMs", "Latency between two nodes, in ms."),
+        Column("Bandwidth", "number", ".spec.bandwidthGbps", "Bandwidth of each node, in Gbit/s."),
         Column("PUE", "number", ".spec.pue", "Power usage effectiveness."),
         Column("Counted", "date", ".status.observedTime", "Age of the count.", wide=True),
         AGE,

@@ -31,7 +31,7 @@ MAX_NODES = 99_999
 
 
 class ResourceAllocation(Model):
-    """What the gang gets: `nodes` workers of equal size."""
+    """Resources of the gang: `nodes` workers of equal size."""
 
     nodes: int = Field(
         ge=1,
@@ -115,7 +115,7 @@ class StargateJobSpec(Model):
     accelerator_type: AcceleratorType = Field(
         description="The hardware: the acceleratorType of an AcceleratorClass."
     )
-    resource_allocation: ResourceAllocation = Field(description="What the gang gets.")
+    resource_allocation: ResourceAllocation = Field(description="Resources of the gang.")
     optimization_strategy: Title = Field(
         description="Name of the optimizer, as the trainer knows it (STARGATE_OPTIMIZATION_STRATEGY)."
         " The operator does not interpret it."
@@ -134,10 +134,10 @@ class StargateJobSpec(Model):
         default=None, description="Settings of the worker pods that differ from the runtime's."
     )
     checkpoint: CheckpointPolicy = Field(
-        default=CheckpointPolicy(), description="Where checkpoints go and how many are kept."
+        default=CheckpointPolicy(), description="Folder of the checkpoints, and how many are kept."
     )
     restart_policy: RestartPolicy = Field(
-        default=RestartPolicy(), description="What happens when a rank fails."
+        default=RestartPolicy(), description="How often the gang starts again after a failure."
     )
     scheduling: Scheduling = Field(default=Scheduling(), description="How the gang gets its nodes.")
     rendezvous: Rendezvous = Field(
@@ -181,7 +181,7 @@ class StargateJob(Model):
     metadata: ObjectMeta = ObjectMeta()
     spec: StargateJobSpec = Field(description="The training configuration.")
     status: StargateJobStatus = Field(
-        default_factory=StargateJobStatus, description="What the operator knows of the job."
+        default_factory=StargateJobStatus, description="State of the job, as the operator knows it."
     )
 
     @property
@@ -196,7 +196,7 @@ class StargateJob(Model):
 
     @property
     def placement(self) -> Placement | None:
-        """Where the gang must run; None where it may run on any nodes."""
+        """The place in which the gang must run; None where it may run on any nodes."""
         return self.spec.scheduling.placement
 
     @property

@@ -9,7 +9,7 @@ from stargate_types.strings import LabelKey, ObjectName, Uri
 
 
 class CheckpointPolicy(Model):
-    """Where checkpoints go and how many are kept."""
+    """Folder of the checkpoints, and how many are kept."""
 
     uri: Uri | None = Field(
         default=None,
@@ -31,7 +31,7 @@ class CheckpointPolicy(Model):
 
 
 class RestartPolicy(Model):
-    """What happens when a rank fails: the whole gang starts again from the last checkpoint."""
+    """Limit on restarts. When a rank fails, the whole gang starts again from the last checkpoint."""
 
     max_restarts: int = Field(
         default=10,
@@ -45,7 +45,7 @@ class RestartPolicy(Model):
 
 
 class Placement(Model):
-    """Where the gang is put: whole into one ComputeBlock that has room for it."""
+    """Limits on the place of a gang, which is put whole into one ComputeBlock that has room for it."""
 
     rules = (
         Rule(
@@ -82,12 +82,12 @@ class Scheduling(Model):
         " A gang that holds no node waits without a limit.",
     )
     placement: Placement | None = Field(
-        default=None, description="Where the gang is put; any nodes where absent."
+        default=None, description="Limits on the place of the gang; any nodes where absent."
     )
 
 
 class Hang(Model):
-    """When a gang whose pods run, and that says nothing, is taken to hang."""
+    """Time after which a gang whose pods run, and that reports nothing, counts as hanging."""
 
     report_timeout_seconds: int = Field(
         ge=1,
@@ -104,6 +104,6 @@ class Rendezvous(Model):
 
     hostnames: Literal["Rank0", "All"] = Field(
         default="Rank0",
-        description="Which ranks get a DNS name. Rank0: rank 0 alone, which every rendezvous needs."
+        description="Ranks that get a DNS name. Rank0: rank 0 alone, which every rendezvous needs."
         " All: every rank, which costs the control plane about five writes for each pod.",
     )

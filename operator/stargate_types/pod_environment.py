@@ -15,7 +15,7 @@ class KeySelector(Model):
     key: Annotated[str, Field(min_length=1, max_length=253)] = Field(
         description="The key to take the value from."
     )
-    optional: bool = Field(default=False, description="Whether the object or key may be absent.")
+    optional: bool = Field(default=False, description="True if the object or key may be absent.")
 
 
 class FieldSelector(Model):
@@ -35,7 +35,7 @@ class ResourceFieldSelector(Model):
 
 
 class EnvVarSource(Model):
-    """Where the value of a variable comes from."""
+    """The source of a variable's value."""
 
     rules = (
         Rule(
@@ -76,9 +76,7 @@ class EnvVar(Model):
     value: Annotated[str, Field(max_length=32768)] | None = Field(
         default=None, description="A literal value."
     )
-    value_from: EnvVarSource | None = Field(
-        default=None, description="Where the value is taken from."
-    )
+    value_from: EnvVarSource | None = Field(default=None, description="Source of the value.")
 
 
 class ObjectReference(Model):

@@ -46,14 +46,14 @@ class ConfigMapVolumeSource(Model):
     """A ConfigMap whose keys are files."""
 
     name: ObjectName = Field(description="Name of the ConfigMap in the job's namespace.")
-    optional: bool = Field(default=False, description="Whether the ConfigMap may be absent.")
+    optional: bool = Field(default=False, description="True if the ConfigMap may be absent.")
 
 
 class SecretVolumeSource(Model):
     """A Secret whose keys are files."""
 
     secret_name: ObjectName = Field(description="Name of the Secret in the job's namespace.")
-    optional: bool = Field(default=False, description="Whether the Secret may be absent.")
+    optional: bool = Field(default=False, description="True if the Secret may be absent.")
 
 
 class HostPathSource(Model):
@@ -73,7 +73,7 @@ class NfsSource(Model):
 
 
 class VolumeSource(Model):
-    """What the restricted Pod Security level allows a worker to mount."""
+    """Volumes that the restricted Pod Security level allows."""
 
     persistent_volume_claim: PersistentVolumeClaimSource | None = Field(
         default=None, description="A claim in the job's namespace."
@@ -136,7 +136,7 @@ class RuntimeVolume(VolumeSource):
 
 
 class VolumeMount(Model):
-    """Where a container sees a volume."""
+    """The path at which a container sees a volume."""
 
     rules = (
         Rule(

@@ -47,7 +47,7 @@ class StorageVolume(Model):
 
 
 class Storage(Model):
-    """What a URI scheme means: a mounted volume, or another prefix that fsspec understands."""
+    """Meaning of a URI scheme: a mounted volume, or another prefix that fsspec understands."""
 
     rules = (
         Rule(
@@ -56,7 +56,7 @@ class Storage(Model):
         ),
         Rule(
             "!has(self.uriPrefix) || !self.uriPrefix.startsWith(self.scheme + '://')",
-            "spec.storage: uriPrefix must be of another scheme than the one it gives a meaning to",
+            "spec.storage: uriPrefix must not have the scheme of its own entry",
             ".uriPrefix",
         ),
     )
@@ -72,7 +72,7 @@ class Storage(Model):
         default=None, description="A volume in which scheme://x is the folder x."
     )
     mount_path: MountPath | None = Field(
-        default=None, description="Where the worker sees that volume."
+        default=None, description="Path at which the worker sees that volume."
     )
     uri_prefix: Uri | None = Field(
         default=None, description="scheme://x means <uriPrefix>/x, such as s3://bucket."
@@ -80,7 +80,7 @@ class Storage(Model):
 
 
 class RuntimeCheckpoint(Model):
-    """Where jobs that name no folder keep their checkpoints."""
+    """Folder for checkpoints of jobs that name none."""
 
     uri_prefix: Uri = Field(
         description="Folder for checkpoints; a job's are under"
@@ -134,7 +134,7 @@ class StargateRuntimeSpec(Model):
         ),
     )
     is_default: bool = Field(
-        default=False, description="Whether jobs that name no runtime get this one."
+        default=False, description="True if jobs that name no runtime get this one."
     )
     image: ImageName | None = Field(
         default=None, description="Image of the worker; without it every job must name one."
@@ -171,7 +171,7 @@ class StargateRuntimeSpec(Model):
     )
     volume_mounts: Annotated[list[VolumeMount], Field(max_length=32)] | None = Field(
         default=None,
-        description="Where the worker sees the volumes.",
+        description="Paths at which the worker sees the volumes.",
         json_schema_extra={"key": "mountPath"},
     )
     init_containers: Annotated[list[InitContainer], Field(max_length=8)] | None = Field(
@@ -204,14 +204,14 @@ class StargateRuntimeSpec(Model):
     )
     log_lines_in_status: bool = Field(
         default=True,
-        description="Whether a failed worker's last log lines stand in the attempt's message.",
+        description="True if the attempt's message shows a failed worker's last log lines.",
     )
     checkpoint: RuntimeCheckpoint | None = Field(
-        default=None, description="Where jobs that name no place keep their checkpoints."
+        default=None, description="Folder for checkpoints of jobs that name none."
     )
     storage: Annotated[list[Storage], Field(max_length=16)] | None = Field(
         default=None,
-        description="What URI schemes mean in dataset paths and checkpoint URIs.",
+        description="Meaning of URI schemes in dataset paths and checkpoint URIs.",
         json_schema_extra={"key": "scheme"},
     )
 

@@ -19,7 +19,7 @@ MAX_AVOIDED_NODES = 8
 
 
 class Phase(StrEnum):
-    """Where a job is in its life, in one word; conditions say why."""
+    """Phase of a job, in one word; conditions say why."""
 
     PENDING = "Pending"
     QUEUED = "Queued"
@@ -32,7 +32,7 @@ class Phase(StrEnum):
 
     @property
     def finished(self) -> bool:
-        """Whether the job has succeeded or failed."""
+        """True if the job has succeeded or failed."""
         return self in (Phase.SUCCEEDED, Phase.FAILED)
 
 
@@ -65,7 +65,9 @@ class Condition(Model):
     type: Annotated[str, Field(max_length=316)] = Field(
         description="Name of the condition, such as Ready."
     )
-    status: Literal["True", "False", "Unknown"] = Field(description="Whether the condition holds.")
+    status: Literal["True", "False", "Unknown"] = Field(
+        description="True if the condition holds, False if not, else Unknown."
+    )
     reason: Annotated[str, Field(max_length=1024)] = Field(
         description="Why it has this status, as one CamelCase word for programs."
     )
@@ -128,7 +130,7 @@ class Checkpoint(Model):
     """One checkpoint, as rank 0 reported it."""
 
     epoch: Count = Field(description="Number of epochs completed when it was taken.")
-    uri: Annotated[str, Field(max_length=2048)] = Field(description="Where the checkpoint is.")
+    uri: Annotated[str, Field(max_length=2048)] = Field(description="URI of the checkpoint.")
     time: MicroTime = Field(description="When it was reported.")
     size_bytes: Count | None = Field(default=None, description="Size of all shards, in bytes.")
     state: Literal["Writing", "Complete", "Damaged"] = Field(
@@ -146,7 +148,7 @@ class RestoredFrom(Model):
         description="Number of epochs completed in the checkpoint. Absent for a warm start, whose epoch"
         " is not known.",
     )
-    uri: Annotated[str, Field(max_length=2048)] = Field(description="Where the checkpoint is.")
+    uri: Annotated[str, Field(max_length=2048)] = Field(description="URI of the checkpoint.")
 
 
 class Checkpoints(Model):
@@ -188,7 +190,7 @@ class AttemptStatus(Model):
     exit_code: int | None = Field(default=None, description="Exit code of that rank's worker.")
     message: Annotated[str, Field(max_length=1024)] | None = Field(
         default=None,
-        description="What is known about the end, with the last log lines of that rank.",
+        description="Explanation of the end, with the last log lines of that rank.",
     )
     restored_epoch: Count | None = Field(
         default=None,
@@ -226,7 +228,7 @@ class AvoidedNode(Model):
 
 
 class Goodput(Model):
-    """Where the time went since the job was accepted; time suspended or queued counts nowhere."""
+    """Use of the time since the job was accepted; time suspended or queued counts nowhere."""
 
     productive_seconds: RoundedSeconds = Field(
         default=0, description="Training whose result is kept."
@@ -258,22 +260,20 @@ class Energy(Model):
 
 
 class StargateJobStatus(Model):
-    """What the operator knows of the job; written by it alone."""
+    """State of the job, as the operator knows it; only the operator writes it."""
 
     observed_generation: Count | None = Field(
         default=None, description="The metadata.generation of the spec that this status is about."
     )
-    phase: Phase | None = Field(
-        default=None, description="Where the job is in its life, as one word."
-    )
+    phase: Phase | None = Field(default=None, description="Phase of the job, as one word.")
     conditions: Annotated[list[Condition], Field(max_length=16)] = Field(
         default_factory=list,
-        description="What holds for the job, since when, and why: Accepted, Scheduled, Ready, Suspended,"
+        description="Conditions of the job, since when, and why: Accepted, Scheduled, Ready, Suspended,"
         " Succeeded, Failed.",
         json_schema_extra={"key": "type"},
     )
     workers: Workers | None = Field(
-        default=None, description="How many ranks of the current attempt exist, run, have ended."
+        default=None, description="How many ranks of the current attempt exist, run or have ended."
     )
     attempt: AttemptNumber = Field(default=0, description="Number of the current attempt.")
     restarts: Count = Field(default=0, description="Number of attempts that a failure ended.")
@@ -295,7 +295,9 @@ class StargateJobStatus(Model):
         description="Nodes that were lost, and that the next attempts avoid for a while.",
         json_schema_extra={"key": "name"},
     )
-    goodput: Goodput | None = Field(default=None, description="Where the time went.")
+    goodput: Goodput | None = Field(
+        default=None, description="Use of the time since the job was accepted."
+    )
     energy: Energy | None = Field(default=None, description="Estimated energy of the job.")
     start_time: Time | None = Field(
         default=None,

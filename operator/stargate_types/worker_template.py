@@ -11,7 +11,7 @@ from stargate_types.strings import ImageName, LabelKey, LabelValue, ObjectName, 
 
 
 class WorkerTemplate(Model):
-    """What a job may say of its worker pods beyond the article's fields: an allow-list."""
+    """Settings of the worker pods beyond the article's fields: an allow-list."""
 
     image: ImageName | None = Field(
         default=None, description="Image of the worker. The runtime's image by default."
@@ -53,7 +53,7 @@ class WorkerTemplate(Model):
     )
     volume_mounts: Annotated[list[VolumeMount], Field(max_length=32)] | None = Field(
         default=None,
-        description="Where the volumes are mounted in the worker.",
+        description="Paths at which the worker sees the volumes.",
         json_schema_extra={"key": "mountPath"},
     )
     labels: Annotated[dict[LabelKey, LabelValue], Field(max_length=32)] | None = Field(

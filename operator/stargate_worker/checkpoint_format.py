@@ -26,7 +26,7 @@ _VERSION = 1
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a checkpoint consists of. `shards` is in the order of ranks."""
+    """The parts of a checkpoint. `shards` is in the order of ranks."""
 
     job_uid: str
     attempt: int

@@ -9,7 +9,7 @@ from typing import Any
 
 
 def any_rank(value: bool, world_size: int) -> bool:
-    """Whether the value is true on any rank. A collective: every rank must call it equally often.
+    """True if the value is true on any rank. A collective: every rank must call it equally often.
 
     Raises RuntimeError where torch.distributed has no process group.
     """

@@ -69,12 +69,12 @@ class Environment:
 
     @property
     def reports(self) -> bool:
-        """Whether this process reports for its pod; one process of each node does."""
+        """True if this process reports for its pod; one process of each node does."""
         return self.processes.local_rank == 0
 
     @property
     def leads(self) -> bool:
-        """Whether this is the one process of the gang that completes and deletes checkpoints."""
+        """True for the one process of the gang that completes and deletes checkpoints."""
         return self.reports and self.node_rank == 0
 
 

@@ -39,7 +39,7 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Report:
-    """What a rank reports. Everything is optional: an empty report says that the rank is alive.
+    """The report of a rank. Everything is optional: an empty report says that the rank is alive.
 
     `epoch` and `step` count completed ones.
     """
@@ -78,7 +78,7 @@ class Accepted:
     acknowledged: tuple[int, str, str] | None = None
 
     def acknowledges(self, checkpoint: Checkpoint) -> bool:
-        """Whether the operator has recorded this checkpoint in this state."""
+        """True if the operator has recorded this checkpoint in this state."""
         return self.acknowledged == (checkpoint.epoch, checkpoint.uri, checkpoint.state)
 
 
@@ -115,7 +115,7 @@ Verdict = Accepted | Retry | Refused | JobUnknown | AttemptEnded
 
 
 def interpret(reply: Reply) -> Verdict:
-    """What an HTTP answer means for the report that it answers."""
+    """The meaning of an HTTP answer for the report that it answers."""
     answer = _decoded(reply.body)
     if reply.status == 200:
         return Retry("its answer could not be read") if answer is None else _accepted(answer)

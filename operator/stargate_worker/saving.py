@@ -53,7 +53,7 @@ class Saving:
 
     @property
     def done(self) -> bool:
-        """Whether this rank's shard is written; on the leading rank, whether it is acknowledged too.
+        """True if this rank's shard is written and, on the leading rank, acknowledged.
 
         True as well after a failure, which `error` then holds.
         """
@@ -152,7 +152,7 @@ class Saver:
         self._abandoned = True
 
     def acknowledged(self) -> bool:
-        """Whether the last save is acknowledged, or failed; for ranks that do not lead.
+        """True if the last save is acknowledged, or failed; for ranks that do not lead.
 
         Looks at the storage once and then pauses, because thousands of ranks may look.
         """

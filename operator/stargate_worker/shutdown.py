@@ -1,4 +1,4 @@
-"""Whether this worker must stop, why, and how much time it has.
+"""The reason for which this worker must stop, and the time that it has.
 
 SIGTERM comes with preemption, suspension and deletion. PID 1 of a container ignores it without a
 handler, so `join` installs one, which calls the handler that was there before. A handler can run
@@ -32,12 +32,12 @@ class Shutdown:
 
     @property
     def stopping(self) -> bool:
-        """Whether there is any reason to stop."""
+        """True if there is any reason to stop."""
         return self._terminated_at is not None or self._requested or bool(self.attempt_over)
 
     @property
     def terminated(self) -> bool:
-        """Whether SIGTERM came, so that the kubelet's grace period runs."""
+        """True if SIGTERM came, so that the kubelet's grace period runs."""
         return self._terminated_at is not None
 
     @property

@@ -111,7 +111,7 @@ class Worker:
 
     @property
     def stopping(self) -> bool:
-        """Whether this rank must stop: SIGTERM came, or the operator asked. Save, then leave."""
+        """True if this rank must stop: SIGTERM came, or the operator asked. Save, then leave."""
         return self._shutdown.stopping
 
     @property
@@ -125,11 +125,11 @@ class Worker:
         return range((self.resume.epoch if self.resume else 0) + 1, self.epochs + 1)
 
     def save_due(self, epoch: int) -> bool:
-        """Whether to save after `epoch` completed epochs: at the job's interval, and at its end."""
+        """True if `epoch` completed epochs call for a save: at the job's interval, and at its end."""
         return epoch % self.checkpoint_interval_epochs == 0 or epoch == self.epochs
 
     def stopping_anywhere(self) -> bool:
-        """Whether any rank is stopping. A collective of torch: all ranks ask at the same step."""
+        """True if any rank is stopping. A collective of torch: all ranks ask at the same step."""
         return collectives.any_rank(self.stopping, self.world_size)
 
     def set_rendezvous(self, environ: MutableMapping[str, str] | None = None) -> None:

@@ -17,7 +17,7 @@ def test_import_operator_gives_the_standard_library() -> None:
     assert not Path(operator.__file__).is_relative_to(REPO)
 
 
-def test_so_it_is_in_the_repository_s_root() -> None:
+def test_import_operator_in_repository_gives_standard_library() -> None:
     found = subprocess.run(
         [sys.executable, "-c", "import operator; print(operator.itemgetter(1)('ab'))"],
         cwd=REPO,
@@ -28,7 +28,7 @@ def test_so_it_is_in_the_repository_s_root() -> None:
     assert found.stdout.strip() == "b"
 
 
-def test_no_file_holds_the_marks_of_a_merge_conflict() -> None:
+def test_no_file_has_merge_conflict_marks() -> None:
     found = subprocess.run(
         ["git", "grep", "-nIE", "^(<{7}|>{7}) "], cwd=REPO, capture_output=True, text=True
     )

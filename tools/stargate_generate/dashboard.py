@@ -78,7 +78,7 @@ _JOBS = Row(
         ),
         _stat(
             "Starting or restarting",
-            "Jobs whose gang is on its way.",
+            "Jobs whose gang does not run yet.",
             'sum(stargate_jobs{phase=~"Starting|Restarting"})',
         ),
         _stat(
@@ -105,7 +105,7 @@ _JOBS = Row(
         ),
         Panel(
             "Ranks by phase",
-            "How many nodes' worth of work is in which phase.",
+            "Ranks of jobs in each phase; one rank uses one node.",
             (Query("sum by (phase) (stargate_ranks)", "{{phase}}"),),
             kind="stack",
         ),
@@ -153,12 +153,12 @@ _GANGS = Row(
         ),
         Panel(
             "Most failures since a checkpoint",
-            "Of the unfinished job that has most. At restartPolicy.maxRestarts a job fails.",
+            "The most of any unfinished job. At restartPolicy.maxRestarts a job fails.",
             (Query("max(stargate_most_failures_since_checkpoint)", "failures"),),
         ),
         Panel(
             "Nodes not ready",
-            "And those that vanished within the hour.",
+            "Nodes that are not ready, and nodes that disappeared within the hour.",
             (Query("max(stargate_nodes_not_ready)", "nodes"),),
         ),
     ),
@@ -168,7 +168,7 @@ _TRAINING = Row(
     "Training",
     (
         Panel(
-            "Where the machines' time goes",
+            "Use of the machines' time",
             "Ranks by the phase of their job, averaged.",
             (
                 Query(
@@ -212,25 +212,25 @@ _TRAINING = Row(
         ),
         Panel(
             "Longest silence of a gang",
-            "Of running jobs that report, the longest since the last report.",
+            "The longest time since the last report of a running job that reports.",
             (Query("max(stargate_longest_silence_seconds)", "since a report"),),
             "s",
         ),
         _quantiles(
             "Report lag",
-            "From a report of rank 0 to the status that tells of it.",
+            "From a report of rank 0 to the status that holds it.",
             "stargate_report_lag_seconds",
         ),
         Panel(
             "Reports by answer",
-            "200: taken; 409: of an attempt that is over; 503: not leading, or not known yet.",
+            "200: accepted; 409: the attempt is over; 503: not leading, or not known yet.",
             (Query(f"sum by (code) (rate(stargate_reports_total{_RATE}))", "{{code}}"),),
             "reqps",
             "stack",
         ),
         Panel(
             "Connections of workers",
-            "Open ones, and those turned away because their address holds too many.",
+            "Open connections, and those refused because their address has too many.",
             (
                 Query("sum(stargate_report_connections)", "open"),
                 Query(
@@ -247,7 +247,7 @@ _API = Row(
     (
         Panel(
             "Requests by verb",
-            "Of the operator's own client; kopf's four watches are not among them.",
+            "Requests of the operator's own client, without kopf's four watches.",
             (Query(f"sum by (verb) (rate(stargate_api_requests_total{_RATE}))", "{{verb}}"),),
             "reqps",
             "stack",
@@ -261,7 +261,7 @@ _API = Row(
         ),
         Panel(
             "Duration of requests, p99",
-            "Of a watch: until it is answered.",
+            "For a watch, the time until the answer begins.",
             (
                 Query(
                     "histogram_quantile(0.99, sum by (le, verb)"
@@ -273,7 +273,7 @@ _API = Row(
         ),
         Panel(
             "Throttled",
-            "Answers 429, and how many writes may be in flight since.",
+            "Answers 429, and the limit on writes in flight that follows from them.",
             (
                 Query(f"sum(rate(stargate_api_throttled_total{_RATE}))", "429 a second"),
                 Query("min(stargate_api_concurrency_limit)", "writes in flight, at most"),
@@ -281,7 +281,7 @@ _API = Row(
         ),
         Panel(
             "Writes of statuses",
-            "Skipped: nothing had changed, or it may wait. Conflict: somebody else wrote.",
+            "Skipped: nothing has changed, or the write can wait. Conflict: somebody else wrote.",
             (
                 Query(
                     f"sum by (outcome) (rate(stargate_status_writes_total{_RATE}))", "{{outcome}}"
@@ -295,7 +295,7 @@ _API = Row(
         ),
         Panel(
             "Token reviews and events",
-            "Whom the operator asks about, and what it tells.",
+            "Reviews of workers' tokens, and events that the operator records.",
             (
                 Query(
                     f"sum by (outcome) (rate(stargate_token_reviews_total{_RATE}))", "{{outcome}}"
@@ -312,7 +312,7 @@ _OPERATOR = Row(
     (
         Panel(
             "Watch age",
-            "Since something was last heard. Bookmarks come every minute; at about 150 s the operator"
+            "Time since the last event. Bookmarks come every minute; at about 150 s the operator"
             " ends itself.",
             (
                 Query(
@@ -324,13 +324,13 @@ _OPERATOR = Row(
         ),
         Panel(
             "Watches started again",
-            "The API server ends them every few minutes, and in bursts those that fall behind.",
+            "The API server ends watches every few minutes, and also those that fall behind in a burst.",
             (Query("sum by (watch) (increase(stargate_watch_restarts_total[1h]))", "{{watch}}"),),
             kind="bars",
         ),
         Panel(
             "Queues",
-            "What waits: passes that are due, pods to create or delete, requests for a turn, events.",
+            "Waiting passes that are due, pods to create or delete, requests for a turn, events.",
             (Query("sum by (queue) (stargate_queue_depth)", "{{queue}}"),),
         ),
         Panel(
@@ -350,12 +350,12 @@ _OPERATOR = Row(
         ),
         _quantiles(
             "Lag of passes",
-            "From when a pass was due to its begin.",
+            "From the time when a pass was due until it began.",
             "stargate_reconcile_lag_seconds",
         ),
         Panel(
             "CPU",
-            "Of each replica, in cores.",
+            "CPU of each replica, in cores.",
             (
                 Query(
                     f"rate(process_cpu_seconds_total{_RATE}) and on (job, instance) stargate_leader",
@@ -365,7 +365,7 @@ _OPERATOR = Row(
         ),
         Panel(
             "Memory",
-            "Resident, of each replica.",
+            "Resident memory of each replica.",
             (
                 Query(
                     "process_resident_memory_bytes and on (job, instance) stargate_leader",
@@ -376,14 +376,14 @@ _OPERATOR = Row(
         ),
         Panel(
             "Leader and starts",
-            "Who leads, and how often each replica started again within the hour.",
+            "The leader, and the restarts of each replica within the hour.",
             (
                 Query("max by (instance) (stargate_leader)", "leads: {{instance}}"),
                 Query("changes(stargate_start_time_seconds[1h])", "starts: {{instance}}"),
             ),
         ),
         Panel(
-            "What it follows",
+            "Pods in the caches",
             "Pods of jobs, and pods of others that hold a node.",
             (
                 Query("max(stargate_informer_pods)", "pods of jobs"),
@@ -391,9 +391,9 @@ _OPERATOR = Row(
             ),
         ),
         Panel(
-            "What the install brought",
-            "Defaults that stand, were left alone because somebody edited them, or failed; namespaces"
-            " that refuse to be watched.",
+            "Defaults of the install",
+            "Defaults that are in place, were left alone because somebody edited them, or failed;"
+            " namespaces that refuse to be watched.",
             (
                 Query("sum by (state) (stargate_defaults)", "defaults {{state}}"),
                 Query("max(stargate_namespaces_refused)", "namespaces refused"),
@@ -401,7 +401,7 @@ _OPERATOR = Row(
         ),
         _quantiles(
             "Count of a compute block",
-            "What is free, counted again after each change.",
+            "Time of one count of free capacity; each change causes a new count.",
             "stargate_compute_block_count_seconds",
         ),
     ),

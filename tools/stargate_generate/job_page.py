@@ -65,7 +65,7 @@ def page(before: str) -> str:
 
 
 def paths(part: str) -> list[str]:
-    """Of all fields below `part`, as the page names them."""
+    """Paths of all fields below `part`, as the page names them."""
     return [f"{section.path}.{name}" for section in _sections(part).all for name in section.fields]
 
 
@@ -133,7 +133,7 @@ def _sentence(words: str) -> str:
 
 
 def _forms(schema: Schema) -> list[str]:
-    """What a text must look like: rules of the field itself, or of each item."""
+    """The form that a text must have: rules of the field itself, or of each item."""
     own = [] if "properties" in schema else schema.get("x-kubernetes-validations", [])
     items = schema.get("items", schema.get("additionalProperties", {}))
     return [rule["message"] for rule in own] + (_forms(items) if items else [])
@@ -188,7 +188,7 @@ def _many(what: str, entry: Schema, most: int | None) -> str:
 
 def _scalar(schema: Schema) -> str:
     if "enum" in schema:
-        return ", ".join(f"`{each}`" if each else '`""`' for each in schema["enum"])
+        return ", ".join(f"`{value}`" if value else '`""`' for value in schema["enum"])
     return "time" if schema.get("format") == "date-time" else str(schema["type"])
 
 

@@ -27,7 +27,7 @@ def page(before: str) -> str:
 
 def names() -> list[str]:
     """The names of the metrics, as Prometheus shows them."""
-    return [_name(each) for each in _collectors()]
+    return [_name(collector) for collector in _collectors()]
 
 
 def _collectors() -> list[MetricWrapperBase]:

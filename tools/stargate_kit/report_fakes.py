@@ -121,7 +121,7 @@ def checkpoint(
 
 
 def status(*reports: CheckpointReport, attempt: int = 1) -> StargateJobStatus:
-    """A status in which these checkpoints stand, newest first."""
+    """A status with these checkpoints, newest first."""
     listed = [
         Checkpoint.model_validate(
             {"epoch": r.epoch, "uri": r.uri, "state": r.state, "time": r.at, "attempt": r.attempt}

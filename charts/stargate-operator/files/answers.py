@@ -1,4 +1,4 @@
-"""What `helm test` asks: do workers reach the report server, and is every replica healthy?
+"""The check of `helm test`: workers reach the report server, and every replica is healthy.
 
 Arguments: the report server's URL, the CA bundle that workers get, the metrics Service's URL, and for
 how many seconds to ask again.
@@ -35,17 +35,17 @@ def health(url: str) -> str:
     at = urlsplit(url)
     found = socket.getaddrinfo(at.hostname, at.port, type=socket.SOCK_STREAM)
     replicas = sorted({address[4][0] for address in found})
-    for each in replicas:
-        connection = http.client.HTTPConnection(str(each), at.port, timeout=TIMEOUT)
+    for replica in replicas:
+        connection = http.client.HTTPConnection(str(replica), at.port, timeout=TIMEOUT)
         connection.request("GET", "/healthz")
         answer = connection.getresponse()
         if answer.status != 200:
-            raise OSError(f"{each} is not healthy: {answer.read().decode()}")
+            raise OSError(f"{replica} is not healthy: {answer.read().decode()}")
     return f"healthy: {', '.join(map(str, replicas))}"
 
 
 def patiently(ask: Callable[[], str], patience: float) -> str:
-    """A leader may be being elected, a Service not yet be known."""
+    """Asks again for `patience` seconds: a new release has no leader and no endpoints at once."""
     until = time.monotonic() + patience
     while True:
         try:

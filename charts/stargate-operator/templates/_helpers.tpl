@@ -5,7 +5,7 @@
 {{- .Values.serviceAccount.name | default (include "stargate.name" .) }}
 {{- end }}
 
-{{/* As the API server names it. */}}
+{{/* The ServiceAccount's user name at the API server. */}}
 {{- define "stargate.user" -}}
 system:serviceaccount:{{ .Release.Namespace }}:{{ include "stargate.serviceAccount" . }}
 {{- end }}
@@ -21,7 +21,7 @@ namespace: {{ .Release.Namespace }}
 {{- .Values.certificate.existingSecret | default (printf "%s-tls" (include "stargate.name" .)) }}
 {{- end }}
 
-{{/* What workers call the report server. */}}
+{{/* The name by which workers reach the report server. */}}
 {{- define "stargate.reportsHost" -}}
 {{ include "stargate.name" . }}-reports.{{ .Release.Namespace }}.svc
 {{- end }}
@@ -47,7 +47,7 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 
-{{/* Of every pod of this chart: what the restricted Pod Security level asks for. */}}
+{{/* Settings of every pod of this chart, as the restricted Pod Security level requires. */}}
 {{- define "stargate.podSecurity" -}}
 runAsNonRoot: true
 seccompProfile:

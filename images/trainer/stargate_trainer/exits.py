@@ -2,7 +2,7 @@
 
 The operator shows the exit code and the last log lines in the attempt, so the last line must be the
 explanation. The codes are those of sysexits.h. None is between 129 and 192, which stand for signals,
-except 143 (SIGTERM), with which a worker exits that was told to stop.
+except 143 (SIGTERM), with which a worker exits after a request to stop.
 """
 
 from enum import IntEnum

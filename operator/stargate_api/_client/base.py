@@ -10,16 +10,7 @@ from stargate_api._client.transport import HttpTransport
 
 
 class BaseClient:
-    """A connection to one cluster.
-
-    `api_key` is a bearer token of that cluster: of a ServiceAccount, or of an OIDC login. Without
-    one, the client uses the kubeconfig's user. Arguments that you leave out come from `STARGATE_*`
-    variables, the kubeconfig, or the pod's ServiceAccount, in this order; docs/client.md has the
-    details.
-
-    `timeout` is in seconds and bounds a whole call, its `retries` included. Many threads may share
-    one client. Raises InvalidConfig where the arguments lead to no cluster.
-    """
+    """A connection to one cluster. Many threads may share one client."""
 
     def __init__(
         self,
@@ -33,6 +24,15 @@ class BaseClient:
         timeout: float = 30.0,
         retries: int = 5,
     ) -> None:
+        """Finds the cluster and its credential. Raises InvalidConfig where there is no cluster.
+
+        `api_key` is a bearer token of that cluster: of a ServiceAccount, or of an OIDC login.
+        Without one, the client uses the kubeconfig's user. Arguments that you leave out come from
+        `STARGATE_*` variables, the kubeconfig, or the pod's ServiceAccount, in this order;
+        docs/client.md has the details.
+
+        `timeout` is in seconds and bounds a whole call, its `retries` included.
+        """
         api_key = None if api_key is None else Secret(api_key)  # also in a traceback's variables
         settings = Settings(api_key, endpoint, ca_file, namespace, kubeconfig, context)
         self._connection = connect(settings)

@@ -114,7 +114,7 @@ class Calls:
         )
 
     def check(self, config: Config, namespace: str | None) -> Call[Feasibility]:
-        """Reads what a researcher may read and answers from it.
+        """Reads all that a researcher may read and answers from it.
 
         A caller who may not read quotas gets an answer that names this as an assumption.
         """

@@ -38,7 +38,7 @@ _SUBJECT = "the client's configuration"
 
 @dataclass(frozen=True)
 class Settings:
-    """What the caller states, by argument or by variable; None where nothing is stated."""
+    """The settings of the caller, by argument or by variable; None where nothing is stated."""
 
     api_key: str | None = field(default=None, repr=False)
     endpoint: str | None = None
@@ -64,7 +64,7 @@ class Settings:
 
     @property
     def _names_a_cluster(self) -> bool:
-        """Whether an argument names a cluster, so that variables which name another do not count."""
+        """True if an argument names a cluster, so that variables which name another do not count."""
         return self.endpoint is None and (self.kubeconfig or self.context) is not None
 
 

@@ -25,7 +25,7 @@ def read(config: Mapping[str, Any]) -> StargateJobSpec:
 
 
 def is_manifest(document: Mapping[str, Any]) -> bool:
-    """Whether this is a StargateJob manifest. A training config has neither apiVersion nor kind."""
+    """True if this is a StargateJob manifest. A training config has neither apiVersion nor kind."""
     return "apiVersion" in document or "kind" in document
 
 

@@ -245,7 +245,7 @@ def _conditions(status: JobStatus, now: datetime) -> RenderableType:
 
 
 def _is_past(condition: Condition) -> bool:
-    """Whether the condition tells only of a suspension that is over."""
+    """True if the condition is about a suspension that is over."""
     return condition.type == "Suspended" and condition.reason == "Resumed"
 
 

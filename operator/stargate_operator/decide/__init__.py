@@ -1,1 +1,1 @@
-"""What should happen next: one policy per file, pure, the clock handed in."""
+"""Decides what happens to a job next: one policy per file, pure, the clock handed in."""

@@ -100,7 +100,7 @@ class Observed:
 
     @property
     def blueprint(self) -> Blueprint | Refusal:
-        """What the current attempt's pods are made from, or why they cannot be made."""
+        """The blueprint of the current attempt's pods, or why they cannot be made."""
         return self.placement.blueprint
 
     @property

@@ -22,7 +22,7 @@ class Live(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Ownership:
-    """Whether a default is applied to the cluster, and why.
+    """The decision if a default is applied to the cluster, and its reason.
 
     `standing`: the cluster has it already. `left_alone`: the object belongs to somebody else.
     """

@@ -20,7 +20,7 @@ Entry = dict[str, Any]
 
 @dataclass(frozen=True)
 class ReportTarget:
-    """Where workers post reports: the server's base URL and the CA bundle (PEM) that signs it."""
+    """The address for reports: the server's base URL and the CA bundle (PEM) that signs it."""
 
     base_url: str
     ca_bundle: str

@@ -176,7 +176,7 @@ def _anywhere_but(nodes: Iterable[str]) -> Manifest:
 def _unready_tolerations(stated: list[Manifest], seconds: int) -> Iterator[Manifest]:
     """Tolerations for nodes that are not ready. Those that the class states itself win."""
     for key in _UNREADY_TAINTS:
-        if not any(_covers(each, key) for each in stated):
+        if not any(_covers(toleration, key) for toleration in stated):
             yield {
                 "key": key,
                 "operator": "Exists",

@@ -1,4 +1,4 @@
-"""What the cluster last told us of Services and PodGroups: their metadata, and nothing else."""
+"""Follows Services and PodGroups: their metadata, and nothing else."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class GangObjectStore(JobObjectStore[GangObject]):
     """The Services, or the PodGroups, of all jobs."""
 
     def seed(self, meta: ObjectMeta) -> None:
-        """A create was just answered. The watch will tell the same a little later."""
+        """Takes the answer to a create. The watch shows the object a little later."""
         self.put(gang_object_of(meta))
 
 

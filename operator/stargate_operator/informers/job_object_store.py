@@ -21,15 +21,15 @@ Item = TypeVar("Item", Pod, GangObject)
 OnChange = Callable[[str, Item | None, Item | None], None]
 
 _REMEMBER_GONE = 300.0
-"""Longer than any create can still be on its way back to us."""
+"""Seconds: longer than the answer to any create can take."""
 Place = tuple[str, str]
-"""Namespace and name: labels are anybody's to write, in any namespace."""
+"""Namespace and name, because anybody can write labels in any namespace."""
 
 
 class JobObjectStore(Generic[Item]):
     """The objects of one kind that carry a job's label.
 
-    `on_change` is told of each change: the job's UID, the object before and the object after it;
+    `on_change` gets each change: the job's UID, the object before and the object after it;
     None before it exists and after it is gone.
     """
 
@@ -82,15 +82,15 @@ class JobObjectStore(Generic[Item]):
             self._drop(known)
 
     def mark_deleting(self, uid: str) -> None:
-        """A delete was just accepted; it shows until the watch tells how it went."""
+        """Notes an accepted delete: the object shows as deleting until the watch has it."""
         known = self._by_uid.get(uid)
         if known is not None and not known.deleting:
             self._deleting.add(uid)
             self._replace(known, msgspec.structs.replace(known, deleting=True))
 
     def keep_only(self, listed: set[str], version: int, namespace: str | None = None) -> None:
-        """After a full list of a namespace, or of all, at `version`: whatever it lacks and is no newer
-        has vanished."""
+        """Takes a full list of one namespace or of all, at `version`. A known object that it lacks and
+        that is no newer is gone."""
         vanished = [
             item
             for uid, item in self._by_uid.items()
@@ -101,7 +101,7 @@ class JobObjectStore(Generic[Item]):
             self.remove(item.uid)
 
     def clear_versions(self) -> None:
-        """The server's history went back (a restored etcd): what it lists next is the truth."""
+        """For a server whose history went back (a restored etcd): its next list is the truth."""
         for uid, item in self._by_uid.items():
             self._by_uid[uid] = renewed = msgspec.structs.replace(item, resource_version=0)
             self._jobs[item.job_uid][_place(item)] = renewed
@@ -115,8 +115,8 @@ class JobObjectStore(Generic[Item]):
         namesake = self._jobs.get(item.job_uid, {}).get(_place(item))
         if namesake is not None and namesake.uid != item.uid:
             if namesake.resource_version > item.resource_version:
-                return  # a late word about an object whose successor is here already
-            self.remove(namesake.uid)  # a name is free again only once its bearer is gone
+                return  # late news of an object whose successor is here already
+            self.remove(namesake.uid)  # a name is free only after its object is gone
         self._by_uid[item.uid] = item
         self._jobs.setdefault(item.job_uid, {})[_place(item)] = item
         self._on_change(item.job_uid, known, item)
@@ -143,7 +143,7 @@ def _place(item: Item) -> Place:
 
 @dataclass(frozen=True)
 class NamespacePart(Generic[Item]):
-    """The part of a store that one namespace's list speaks of; None: all of it."""
+    """The part of a store that is in one namespace; None: all of it."""
 
     store: JobObjectStore[Item]
     namespace: str | None

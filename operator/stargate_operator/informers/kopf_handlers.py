@@ -46,7 +46,7 @@ def kopf_settings() -> kopf.OperatorSettings:
 
 
 Handler = Callable[[Mapping[str, Any]], None]
-"""Told an event of a watch: its type and the object."""
+"""Called with each event of a watch: its type and the object."""
 
 
 def handlers(

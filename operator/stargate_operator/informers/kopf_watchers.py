@@ -90,14 +90,14 @@ class KopfWatchers:
             return None
         starting = self.clock() - self._since < self.starting
         wanted = sorted(self.wanted, key=_named)
-        found = [f"{_named(each)} {why}" for each in wanted if (why := self._why(each, starting))]
+        found = [f"{_named(kind)} {why}" for kind in wanted if (why := self._why(kind, starting))]
         return ", ".join(found) or None
 
     @property
     def listed(self) -> bool:
         """True if all kinds have been listed once. An object that is absent
         then is not in the cluster."""
-        found = [self._watchers.get(each) for each in self.wanted]
+        found = [self._watchers.get(kind) for kind in self.wanted]
         return all(watcher and watcher.listed for watcher in found)
 
     @property

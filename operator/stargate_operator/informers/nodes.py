@@ -120,7 +120,7 @@ def _aged(node: Node, version: int) -> Node:
 
 
 class NodeInformer(Reflector[WireNode]):
-    """Follows the nodes of the cluster. `on_change` is told of each change."""
+    """Follows the nodes of the cluster. `on_change` is called with each change."""
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ from stargate_operator.model.pod import Pod
 
 
 class PodStore(JobObjectStore[Pod]):
-    """The worker pods. The answer to a create can seed it before the watch tells of the pod."""
+    """The worker pods. The answer to a create can seed it before the watch shows the pod."""
 
     def __init__(
         self, on_change: OnChange[Pod], clock: Callable[[], float] = time.monotonic
@@ -38,7 +38,7 @@ class PodStore(JobObjectStore[Pod]):
             self._seeded.add(meta.uid)
 
     def _is_news(self, known: Pod, item: Pod) -> bool:
-        """Of a seed's own version, the whole object is: it says where the pod is and how it fares."""
+        """True for the whole object of a seed's own version: a seed has no node and no state."""
         if known.uid in self._seeded:
             return item.resource_version >= known.resource_version
         return super()._is_news(known, item)

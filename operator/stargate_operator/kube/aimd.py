@@ -1,6 +1,6 @@
-"""The limit on writes in flight. The server's 429s set it, not a rate of our own.
+"""The limit on writes in flight. It follows the server's 429s, not a rate of our own.
 
-Additive increase, multiplicative decrease. API Priority and Fairness is the server's to enforce;
+Additive increase, multiplicative decrease. The server enforces API Priority and Fairness;
 a QPS cap here would make 5,000 pods take minutes on an idle server and still overload a busy one.
 The ceiling is the knee of the curve: beyond it the server answers 429 and gets slower.
 """

@@ -1,8 +1,8 @@
 """Requests to the API server, at the cost and with the manners of the hot path.
 
 Every write is fenced (`guard`, before it queues and again when its turn comes) and bounded in
-concurrency by the server's own 429s. What may be sent twice is retried here: every name we create
-is deterministic and callers judge a 409 by UID, so that is every write. It never sends a write
+concurrency by the server's own 429s. Every write is retried here, because it is safe to send twice:
+every name we create is deterministic, and callers judge a 409 by UID. It never sends a write
 without the guard, except the lease's own, and it never logs a body or a header.
 """
 

@@ -30,7 +30,7 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where the API server is, and how to authenticate to it. `server` is its URL."""
+    """The address of the API server, and how to authenticate to it. `server` is its URL."""
 
     server: str
     ssl: ssl.SSLContext | None = field(repr=False)

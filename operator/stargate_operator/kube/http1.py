@@ -2,7 +2,7 @@
 
 Why our own: a create costs 0.12 ms of CPU here and 0.29 ms through aiohttp with everything tuned
 (measured against a real API server), and at 5,000 pods a restart that is the
-operator's largest cost. What it leaves out on purpose: redirects, cookies, compression, proxies,
+operator's largest cost. It leaves out on purpose: redirects, cookies, compression, proxies,
 pipelining. It knows bytes and framing; it must never know Kubernetes, retry, or log a header
 (they carry the bearer token).
 

@@ -16,8 +16,8 @@ READ_INTERVAL = 0.05
 class LineStream:
     """Reads an endless answer line by line. Silence of `idle` seconds ends it with TimeoutError.
 
-    What the consumer has not taken yet is bounded: beyond it the socket is not read, and the
-    server, not this process, decides what to do about a slow watcher.
+    The lines that wait for the consumer are bounded. Beyond the bound the socket is not read, and
+    the server, not this process, decides what to do about a slow watcher.
     """
 
     def __init__(self, *, loop: asyncio.AbstractEventLoop, idle: float) -> None:

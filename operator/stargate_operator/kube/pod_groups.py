@@ -1,7 +1,7 @@
 """Finds out whether the scheduler itself keeps gangs whole, by a dry run.
 
-With its feature gate off the API server may serve PodGroups and yet drop a pod's `schedulingGroup`
-in silence, so the answer to a dry run is read in full.
+With its feature gate off, the API server may serve PodGroups and still drop a pod's `schedulingGroup`
+silently, so the answer to a dry run is read in full.
 
 See docs/decisions/0006-native-gangs-and-their-size.md.
 """
@@ -67,9 +67,7 @@ async def _keeps_the_group(client: Client, namespaces: Iterable[str]) -> bool:
         try:
             answer = await client.create_for(path, body, _Pod, query={"dryRun": "All"})
         except ApiError as error:
-            log.warning(
-                "native gangs could not be tried out", namespace=namespace, error=str(error)
-            )
+            log.warning("native gangs could not be tested", namespace=namespace, error=str(error))
             continue
         return answer.spec.scheduling_group is not None
     return False

@@ -21,7 +21,7 @@ class Answer(NamedTuple):
 
 
 class Stream(Protocol):
-    """The answer to a watch. Whoever asked for it closes it."""
+    """The answer to a watch. The caller closes it."""
 
     @property
     def status(self) -> int: ...

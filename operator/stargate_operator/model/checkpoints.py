@@ -24,7 +24,7 @@ def record(
 def complete(checkpoints: Checkpoints | None) -> list[Checkpoint]:
     """The checkpoints that an attempt may resume from, the newest first."""
     history = checkpoints.history if checkpoints else []
-    return [each for each in history if each.state == "Complete"]
+    return [checkpoint for checkpoint in history if checkpoint.state == "Complete"]
 
 
 def advanced(before: Checkpoints | None, after: Checkpoints | None) -> bool:
@@ -60,20 +60,27 @@ def begun(
 
 def dropped(before: Checkpoints | None, after: Checkpoints | None) -> tuple[str, ...]:
     """The URIs that `after` no longer keeps. The workers may delete them."""
-    kept = {each.uri for each in (after.history if after else ())}
-    return tuple(each.uri for each in (before.history if before else ()) if each.uri not in kept)
+    kept = {checkpoint.uri for checkpoint in (after.history if after else ())}
+    return tuple(
+        checkpoint.uri
+        for checkpoint in (before.history if before else ())
+        if checkpoint.uri not in kept
+    )
 
 
 def _add(standing: Checkpoints, report: CheckpointReport, retain: int) -> Checkpoints:
     entry = _entry(report)
-    if any(each.uri == entry.uri and each.state == "Damaged" for each in standing.history):
+    if any(
+        checkpoint.uri == entry.uri and checkpoint.state == "Damaged"
+        for checkpoint in standing.history
+    ):
         return standing
     if report.state == "Damaged":
         return _mark_damaged(standing, entry)
     latest = _latest(standing.latest, entry)
     if report.state == "Writing":
         return standing.model_copy(update={"latest": latest})
-    others = [each for each in standing.history if each.uri != entry.uri]
+    others = [checkpoint for checkpoint in standing.history if checkpoint.uri != entry.uri]
     history = _trimmed([entry, *others], retain)
     return standing.model_copy(update={"latest": latest, "history": history})
 
@@ -98,10 +105,12 @@ def _entry(report: CheckpointReport) -> Checkpoint:
 
 def _mark_damaged(standing: Checkpoints, entry: Checkpoint) -> Checkpoints:
     marked = [
-        each.model_copy(update={"state": "Damaged"}) if each.uri == entry.uri else each
-        for each in standing.history
+        checkpoint.model_copy(update={"state": "Damaged"})
+        if checkpoint.uri == entry.uri
+        else checkpoint
+        for checkpoint in standing.history
     ]
-    if all(each.uri != entry.uri for each in marked):
+    if all(checkpoint.uri != entry.uri for checkpoint in marked):
         marked = _newest_first([entry, *marked])[:MAX_CHECKPOINTS]
     latest = standing.latest
     if latest is not None and latest.uri == entry.uri:
@@ -111,10 +120,12 @@ def _mark_damaged(standing: Checkpoints, entry: Checkpoint) -> Checkpoints:
 
 def _trimmed(history: list[Checkpoint], retain: int) -> list[Checkpoint]:
     ordered = _newest_first(history)
-    usable = [each for each in ordered if each.state == "Complete"][:retain]
-    damaged = [each for each in ordered if each.state == "Damaged"][: MAX_CHECKPOINTS - len(usable)]
+    usable = [checkpoint for checkpoint in ordered if checkpoint.state == "Complete"][:retain]
+    damaged = [checkpoint for checkpoint in ordered if checkpoint.state == "Damaged"][
+        : MAX_CHECKPOINTS - len(usable)
+    ]
     return _newest_first([*usable, *damaged])
 
 
 def _newest_first(history: list[Checkpoint]) -> list[Checkpoint]:
-    return sorted(history, key=lambda each: (each.epoch, each.time), reverse=True)
+    return sorted(history, key=lambda checkpoint: (checkpoint.epoch, checkpoint.time), reverse=True)

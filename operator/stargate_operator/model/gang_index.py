@@ -54,7 +54,7 @@ class AttemptPods:
         self.scheduled += sign * bool(pod.node)
 
     def _groups_of(self, pod: Pod) -> Iterator[dict[str, Pod]]:
-        """Those of a pod that a policy asks about one by one: few at any time."""
+        """The pods that a policy asks about one by one: few at any time."""
         if pod.phase == FAILED:
             yield self.failed
         elif pod.phase == SUCCEEDED:
@@ -82,8 +82,8 @@ class GangIndex:
             self.take(None, pod)
 
     def take(self, old: Pod | None, new: Pod | None) -> bool:
-        """One change of a pod. Whether it cannot wait for a routine pass: a rank failed, all ranks
-        have come up, or the last live pod of an attempt has gone."""
+        """Takes one change of a pod. True if it cannot wait for a routine pass: a rank failed, all
+        ranks have come up, or the last live pod of an attempt has gone."""
         pod = new or old
         assert pod is not None
         if old is not None:
@@ -133,7 +133,7 @@ class GangIndex:
 
     def _size_up(self, world_size: int) -> None:
         """Counts all pods again for another size: the size was not known before, or it has changed."""
-        everyone = [pod for each in self._attempts.values() for pod in each.ranks.values()]
+        everyone = [pod for pods in self._attempts.values() for pod in pods.ranks.values()]
         recounted = GangIndex([*everyone, *self._misfits.values()], world_size)
         self._world_size, self._attempts, self._misfits = (
             world_size,
@@ -154,18 +154,18 @@ class GangIndex:
 
     def _previous_pods(self, namespace: str, attempt: int) -> PreviousPods:
         others = [
-            each
-            for (place, number), each in self._attempts.items()
+            pods
+            for (place, number), pods in self._attempts.items()
             if place == namespace and number != attempt
         ]
         misfits = [pod for pod in self._misfits.values() if pod.namespace == namespace]
         return PreviousPods(
             alive=tuple(
-                pod for each in others if each.alive for pod in each.ranks.values() if pod.alive
+                pod for pods in others if pods.alive for pod in pods.ranks.values() if pod.alive
             )
             + tuple(pod for pod in misfits if pod.alive),
-            failed=tuple(pod for each in others for pod in each.failed.values()),
-            succeeded=tuple(pod for each in others for pod in each.succeeded.values()),
+            failed=tuple(pod for pods in others for pod in pods.failed.values()),
+            succeeded=tuple(pod for pods in others for pod in pods.succeeded.values()),
         )
 
 
@@ -185,7 +185,7 @@ def observe_gang(
 
 
 def _has_failed(old: Pod | None, new: Pod | None) -> bool:
-    """Of our own deletes' echoes none is urgent: the gang is being torn down already."""
+    """False for the echoes of our own deletes: the gang is being torn down already."""
     if new is None or new.phase != FAILED or (new.deleting and not new.disruption):
         return False
     return old is None or old.phase != FAILED

@@ -48,9 +48,9 @@ class Heartbeats:
         """Every rank that may have been the first to fall silent; `interval` is how long, at least,
         a rank may take from one report to the next.
 
-        A rank fell silent between its last report and the time for its next. Whoever was still heard
-        after another's time had passed was not the first. Of those that this leaves, a rank that got
-        less far than the others stopped before them.
+        A rank fell silent between its last report and the time for its next. A rank that was
+        heard after the time of another had passed was not the first. Among the ranks that this leaves,
+        one that got less far than the others stopped before them.
         """
         ranks = self.ranks
         due = min((self._heard[r] + max(interval, self._gap[r]) for r in ranks), default=0.0)

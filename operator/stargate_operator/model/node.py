@@ -19,7 +19,7 @@ class Taint(msgspec.Struct, frozen=True, gc=False):
 
 
 class Node(msgspec.Struct, frozen=True, gc=False):
-    """`ready` is False too where its kubelet has said nothing for a while; then it is `silent`."""
+    """A node whose kubelet has not reported for a while is `silent`, and then `ready` is False too."""
 
     name: str
     uid: str
@@ -39,4 +39,4 @@ KEEP_AWAY = ("NoSchedule", "NoExecute")
 
 
 CORDON = Taint("node.kubernetes.io/unschedulable", "NoSchedule")
-"""What `kubectl cordon` means; a controller writes the taint a moment later."""
+"""The taint of a cordoned node; a controller writes it a moment after `kubectl cordon`."""

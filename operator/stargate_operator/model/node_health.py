@@ -46,8 +46,8 @@ class NodeHealth:
         """The nodes that are given up, by name. The one that was lost first comes first."""
         if self.outage:
             return {}
-        found = [each for each in self.unready.values() if now >= each.since + self.lost_after]
-        return {each.name: each for each in sorted(found, key=lambda each: each.since)}
+        found = [node for node in self.unready.values() if now >= node.since + self.lost_after]
+        return {node.name: node for node in sorted(found, key=lambda node: node.since)}
 
     def gives_up(self, pod: Pod, now: datetime) -> bool:
         """True if a pod that must go counts as gone, because nobody is there to end it."""
@@ -61,5 +61,5 @@ class NodeHealth:
 
     def look_again_at(self, now: datetime) -> datetime | None:
         """The next time when a node may be lost, or a pod on a lost node may be stuck."""
-        dues = (each.since + self.lost_after for each in self.unready.values())
+        dues = (node.since + self.lost_after for node in self.unready.values())
         return min((due if due > now else now + LOOK_AGAIN for due in dues), default=None)

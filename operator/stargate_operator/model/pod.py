@@ -45,7 +45,7 @@ class Pod(msgspec.Struct, frozen=True, gc=False):
     owner_uid: str = ""
     node: str = ""
     requests: Mapping[str, int] = NOTHING
-    """Of its node, once it has one: thousandths of a CPU, bytes, whole devices."""
+    """Its requests of its node, once it has one: thousandths of a CPU, bytes, whole devices."""
     service_account: str = ""
     phase: str = PENDING
     created: float = 0.0

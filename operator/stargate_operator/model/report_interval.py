@@ -1,7 +1,7 @@
 """When a rank is to report again.
 
-Rank 0 carries the progress: once a second. The others only show that they are alive, and share
-what is left of the gang's 100 requests a second: each every max(10 s, others / 99 per second).
+Rank 0 reports the progress once a second. The others only show that they are alive, and share
+the rest of the gang's 100 requests a second: each every max(10 s, others / 99 per second).
 Where silence is taken for a hang (spec.hang.reportTimeoutSeconds), every rank is to report three times
 within that time; admission refuses a timeout too short for a gang of that size.
 

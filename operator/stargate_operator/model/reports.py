@@ -1,4 +1,4 @@
-"""What workers have reported of a job, as values: between the report server and the status."""
+"""The reports of a job's workers, as values: between the report server and the status."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -34,7 +34,7 @@ class CheckpointReport:
 
     @property
     def key(self) -> tuple[int, str, str]:
-        """What makes a report of a checkpoint the same report."""
+        """Two reports of a checkpoint with the same key are the same report."""
         return self.epoch, self.uri, self.state
 
 

@@ -13,7 +13,7 @@ from math import ceil
 from stargate_types.quantity import amount
 
 Amounts = Mapping[str, int]
-"""By resource: thousandths of a CPU, bytes, or whole things of all else. Shared: never changed."""
+"""Amount by resource: thousandths of a CPU, bytes, or whole units. Shared, so never change one."""
 
 
 Stated = tuple[tuple[str, "str | int"], ...]
@@ -21,7 +21,7 @@ Stated = tuple[tuple[str, "str | int"], ...]
 
 @lru_cache(maxsize=4096)
 def amounts(stated: Stated) -> Amounts:
-    """Of what counts where a gang is to fit: CPU, memory, extended resources and a node's pods."""
+    """Amounts of the resources that decide if a gang fits: CPU, memory, extended ones, pods."""
     return {
         name: _whole(name, quantity)
         for name, quantity in stated

@@ -1,4 +1,4 @@
-"""Which namespaces' jobs this operator runs. Elsewhere it counts pods, and writes nothing."""
+"""The namespaces whose jobs this operator runs. Elsewhere it counts pods, and writes nothing."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Scope:
-    """`namespaces` None: all there are, and those to come."""
+    """The namespaces; None stands for all, present and future."""
 
     namespaces: tuple[str, ...] | None = None
 
@@ -15,7 +15,7 @@ class Scope:
 
     @property
     def parts(self) -> tuple[str | None, ...]:
-        """What is followed by itself: each namespace, or all at once."""
+        """The parts that each have their own watch: each namespace, or all at once."""
         return (None,) if self.namespaces is None else self.namespaces
 
     def without(self, refused: Iterable[str]) -> "Scope":

@@ -81,7 +81,7 @@ class Placer:
         return reason.message if reason else ""
 
     def _has_room(self, job: StargateJob, blueprint: Blueprint) -> bool:
-        """Whether all of the gang would find nodes at this moment."""
+        """True if all ranks of the gang would find nodes at this moment."""
         if blueprint.place is not None:
             return True
         counted = self._fleet.count(None, blueprint.accelerator)

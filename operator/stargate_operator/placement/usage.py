@@ -5,7 +5,7 @@ from stargate_operator.model.resources import Amounts
 
 
 class Usage:
-    """What the pods hold of each node: thousandths of a CPU, bytes, whole devices."""
+    """The resources that pods hold of each node: thousandths of a CPU, bytes, whole devices."""
 
     def __init__(self) -> None:
         self.changes = 0

@@ -1,6 +1,6 @@
-"""Keeps the blocks' statuses true: one write a block where its numbers have changed, at most so often.
+"""Keeps the blocks' statuses true: writes a block whose numbers have changed, at most every `seconds`.
 
-Thousands of pods that start make one write every few seconds, and nothing that changes makes none.
+Thousands of pods that start cause one write every few seconds. Without a change there is no write.
 It runs only while this process leads, and never touches a block whose accounting is External.
 
 See docs/decisions/0031-a-block-is-written-at-most-every-ten-seconds.md.
@@ -75,13 +75,13 @@ class ComputeBlockWriter:
         return await self._write(block, status)
 
     def _count(self, block: ComputeBlock) -> list[AcceleratorCapacity]:
-        counts = (self._fleet.count(block, each) for each in self._classes())
-        return [each.capacity() for each in counts if each.machines]
+        counts = (self._fleet.count(block, accelerator) for accelerator in self._classes())
+        return [count.capacity() for count in counts if count.machines]
 
     def _classes(self) -> list[AcceleratorClass]:
-        """One a type, the one that jobs get; a status tells each type once."""
+        """The class that jobs get of each type, because a status has each type once."""
         ranked = sorted(self._catalog.classes, key=_preference, reverse=True)
-        by_type = {each.spec.accelerator_type: each for each in ranked}
+        by_type = {accelerator.spec.accelerator_type: accelerator for accelerator in ranked}
         return [by_type[name] for name in sorted(by_type)][:_MAX_TYPES]
 
     async def _write(self, block: ComputeBlock, status: ComputeBlockStatus) -> bool:
@@ -99,7 +99,7 @@ class ComputeBlockWriter:
 
 
 def _preference(accelerator: AcceleratorClass) -> tuple[bool, str]:
-    """Least first. Of several of somebody's own, jobs get none."""
+    """Sorts a user's own class before one that the installation brought."""
     return accelerator.metadata.brought, accelerator.metadata.name
 
 

@@ -85,8 +85,8 @@ class _JobLoop:
 
 
 class WorkQueue:
-    """Whoever sees a change of a job calls `wake` or `wake_soon`, at any time. Passes run between
-    `start` and `stop`."""
+    """The part that sees a change of a job calls `wake` or `wake_soon`, at any time. Passes run
+    between `start` and `stop`."""
 
     def __init__(self) -> None:
         self._loops: dict[str, _JobLoop] = {}

@@ -249,7 +249,7 @@ def _ranked(pod: Pod, view: JobView) -> None:
 
 
 def _progress(report: Report, pod: Pod, at: datetime) -> ProgressReport:
-    """Rank 0 reports for the whole gang. Of the other ranks only the step counts, as a sign of life."""
+    """Rank 0 reports for the whole gang. From other ranks only the step counts, as a sign of life."""
     leads = pod.rank == 0
     return ProgressReport(
         attempt=pod.attempt,

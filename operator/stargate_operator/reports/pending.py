@@ -63,7 +63,7 @@ class _JobReports:
 
 
 class PendingReports:
-    """What workers reported, by job UID, until it is in a written status.
+    """The reports of workers, by job UID, until they are in a written status.
 
     The report handler puts reports in and waits for checkpoints. The reconciler reads them with `of`
     and says with `mark_written` what it wrote.

@@ -1,6 +1,6 @@
-"""What a replica takes from the machine that it runs on: its network, its clocks and its random numbers.
+"""The network, the clocks and the random numbers that a replica takes from its machine.
 
-Tests hand in others: an API server in memory, virtual time and the random numbers of a seed.
+Tests pass in others: an API server in memory, virtual time and the random numbers of a seed.
 """
 
 import random
@@ -14,7 +14,7 @@ from stargate_operator.kube.transport import Jitter, Transport
 
 
 def _connections(endpoint: Endpoint) -> Transport | None:
-    """The client makes its own."""
+    """None, so the client makes its own transport."""
     del endpoint
     return None
 
@@ -31,7 +31,7 @@ class Ports:
     now: Callable[[], datetime] = _now
     """The wall clock, in UTC. It may be set while the process runs."""
     monotonic: Callable[[], float] = time.monotonic
-    """Seconds that nobody sets."""
+    """A clock in seconds that is never set."""
     jitter: Jitter = random.uniform
 
 

@@ -28,7 +28,7 @@ from stargate_types.status import (
 
 @dataclass(frozen=True)
 class _Start:
-    """What the start of an attempt changes: it is resolved, and goes on from a checkpoint."""
+    """The changes by the start of an attempt: it is resolved, and goes on from a checkpoint."""
 
     attempt: AttemptStatus
     checkpoints: Checkpoints
@@ -172,7 +172,7 @@ def _with_given_up(
     observed: Observed, history: list[AttemptStatus], nodes: set[str]
 ) -> list[AttemptStatus]:
     """Each ended attempt names its pods on these nodes. `nodes` are those that come to be listed now:
-    an attempt that was told of them at every pass would be written at every pass."""
+    naming them again at every pass would write the attempt at every pass."""
     pods = [pod for pod in _on_lost_nodes(observed) if pod.node in nodes]
 
     def told(attempt: AttemptStatus) -> AttemptStatus:

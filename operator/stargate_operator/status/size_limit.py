@@ -59,7 +59,7 @@ def _sacrifices(attempts: int) -> Iterator[Sacrifice]:
 
 def _shorten_older(status: StargateJobStatus, *, limit: int) -> StargateJobStatus:
     older, latest = status.attempts[:-2], status.attempts[-2:]
-    return _with_attempts(status, [*(_brief(each, limit) for each in older), *latest])
+    return _with_attempts(status, [*(_brief(attempt, limit) for attempt in older), *latest])
 
 
 def _shorten_all(status: StargateJobStatus, *, limit: int) -> StargateJobStatus:

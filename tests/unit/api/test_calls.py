@@ -1,4 +1,4 @@
-"""Which requests each call sends, and how it reads the answers."""
+"""The requests that each call sends, and how it reads the answers."""
 
 import re
 from typing import Any

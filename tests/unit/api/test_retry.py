@@ -1,4 +1,4 @@
-"""Which requests are tried again, how often, and after which pauses."""
+"""The requests that are tried again, how often, and after which pauses."""
 
 import pytest
 

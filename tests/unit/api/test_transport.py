@@ -129,7 +129,7 @@ def test_log_lines_arrive_as_they_are_written() -> None:
         assert list(lines) == ["epoch 2"]
 
 
-def test_closing_a_log_does_not_wait_for_the_server() -> None:
+def test_closing_a_log_does_not_await_the_server() -> None:
     def answer(to: Handler) -> None:
         if not to.path.split("?")[0].endswith("/log"):
             return to.reply(200, job(phase="Running"))

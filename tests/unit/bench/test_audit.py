@@ -1,4 +1,4 @@
-"""Writes by who wrote them, from lines as the API server logs them."""
+"""Writes by their writer, from lines as the API server logs them."""
 
 import json
 
@@ -35,11 +35,11 @@ def test_writes_are_counted_by_agent_verb_and_resource() -> None:
 
 
 @pytest.mark.parametrize("code", [404, 409, 429, 500])
-def test_what_was_refused_is_no_write(code: int) -> None:
+def test_refused_request_is_not_a_write(code: int) -> None:
     assert audit.count([_line("stargate-floor/bench", "delete", "pods", code=code)]) == {}
 
 
-def test_the_orders_of_the_bench_itself_are_left_out() -> None:
+def test_writes_of_the_bench_itself_are_excluded() -> None:
     assert audit.count([_line("", "create", "stargatejobs")], own=["unknown"]) == {}
 
 
@@ -53,5 +53,5 @@ def test_the_orders_of_the_bench_itself_are_left_out() -> None:
         ("", "unknown"),
     ],
 )
-def test_a_writer_is_named_after_its_program_or_its_controller(user_agent: str, agent: str) -> None:
+def test_writer_is_named_after_program_or_controller(user_agent: str, agent: str) -> None:
     assert audit.agent(user_agent) == agent

@@ -1,4 +1,4 @@
-"""The API server's own count of what it turned away."""
+"""The API server's own count of the requests that it refused."""
 
 from bench.measure import sample_sum
 

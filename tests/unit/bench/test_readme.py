@@ -5,7 +5,7 @@ import pytest
 from bench import readme
 
 
-def test_only_what_stands_between_the_marks_is_replaced() -> None:
+def test_only_text_between_marks_is_replaced() -> None:
     once = readme.with_results(f"# Bench\n\n{readme.BEGIN}\nold\n{readme.END}\nafter\n", "new")
     assert once == f"# Bench\n\n{readme.BEGIN}\n\nnew\n\n{readme.END}\nafter\n"
     assert readme.with_results(once, "new") == once

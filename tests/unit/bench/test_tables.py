@@ -1,4 +1,4 @@
-"""The results as text."""
+"""The results as Markdown tables."""
 
 from bench import tables
 from tests.unit.bench.measurements import took, wrote
@@ -10,7 +10,7 @@ def test_columns_line_up_in_a_terminal_too() -> None:
     )
 
 
-def test_a_row_shows_the_median_its_spread_and_both_ratios() -> None:
+def test_row_shows_median_spread_and_both_ratios() -> None:
     measured = [
         *(took(s, "floor", moments={"created": s / 2}) for s in (9.0, 10.0, 11.0)),
         took(12.0),
@@ -28,7 +28,7 @@ def test_a_missed_target_cannot_be_overlooked() -> None:
     assert _row(text, "start, × the floor")[-1] == "**missed**"
 
 
-def test_writes_stand_per_pod_and_by_who_wrote_them() -> None:
+def test_writes_are_listed_per_pod_and_writer() -> None:
     counted = [
         wrote("floor", stargate_floor__create__pods=500),
         wrote(stargate_operator__create__pods=500, kwok__patch__pods=500, other__create__events=1),

@@ -1,4 +1,4 @@
-"""What is promised, judged by what was measured."""
+"""The targets, judged by measurements."""
 
 import pytest
 
@@ -35,7 +35,7 @@ def test_rounds_are_compared_by_their_medians() -> None:
     assert ratio(measured, 500, START, of="operator", to="floor") == 2.0
 
 
-def test_what_was_not_measured_has_no_ratio() -> None:
+def test_missing_measurement_has_no_ratio() -> None:
     assert ratio([took(1.0)], 500, START, of="operator", to="floor") is None
 
 
@@ -49,7 +49,7 @@ def test_memory_is_judged_by_its_worst_round() -> None:
     assert _target("peak memory", measured) == Target("peak memory", 500, 130, 120, "MiB")
 
 
-def test_a_pod_of_the_largest_gang_may_cost_little_more_than_one_of_a_middling_gang() -> None:
+def test_cost_of_pods_hardly_grows_with_gang() -> None:
     measured = [took(1.0, cpu=0.1), took(9.0, size=5000, cpu=1.3)]
     growth = _target("CPU per pod, start", measured)
     assert growth.value == pytest.approx(1.3)
@@ -61,6 +61,6 @@ def test_a_gang_costs_one_write_for_each_pod() -> None:
     assert _target("writes to a pod", [], counted).value == 1.0
 
 
-def test_a_patch_of_a_pod_is_a_second_write() -> None:
+def test_pod_patch_is_a_second_write() -> None:
     counted = [wrote(stargate_operator__create__pods=500, stargate_operator__patch__pods=1)]
     assert not _target("writes to a pod", [], counted).met

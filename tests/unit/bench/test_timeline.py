@@ -12,7 +12,7 @@ def _told(timeline: Timeline, *changes: tuple[Pod | None, Pod | None]) -> dict[s
     return {str(name): at for name, at in timeline.moments.items()}
 
 
-def test_a_start_is_created_scheduled_and_running_when_its_last_rank_is() -> None:
+def test_last_rank_decides_the_milestones_of_start() -> None:
     one, two = pod(0), pod(1)
     found = _told(
         Timeline(2),
@@ -34,7 +34,7 @@ def test_a_milestone_is_passed_once() -> None:
     assert timeline.moments[Milestone.RUNNING] == 1.0
 
 
-def test_a_gang_is_gone_though_the_failed_rank_still_lies_there() -> None:
+def test_gang_is_gone_despite_its_failed_pod() -> None:
     one, two = pod(0).running(), pod(1).running()
     dying = two.but(deleting=True)
     found = _told(
@@ -49,6 +49,6 @@ def test_a_gang_is_gone_though_the_failed_rank_still_lies_there() -> None:
     assert found["gone"] == 4
 
 
-def test_a_pod_deleted_in_one_step_counts_as_a_first_delete() -> None:
+def test_pod_deleted_at_once_is_first_delete() -> None:
     one = pod(0).running()
     assert _told(Timeline(2), (None, one), (one, None))["first delete"] == 1

@@ -1,11 +1,11 @@
-"""Who is measured when."""
+"""The order in which contenders are measured."""
 
 from bench.__main__ import turns
 
 ALL = ("floor", "operator", "job-raised", "job")
 
 
-def test_the_jobs_take_fewer_rounds_and_the_order_turns_around() -> None:
+def test_jobs_take_fewer_rounds_and_order_alternates() -> None:
     order = [f"{number} {name}" for number, name in turns(ALL, rounds=3, job_rounds=1)]
     assert order == [
         "1 floor",

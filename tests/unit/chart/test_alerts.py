@@ -20,7 +20,7 @@ SHIPPED = {
 
 @dataclass(frozen=True)
 class Course:
-    """Of one series, a value every minute; and a moment of silence, and of alarm."""
+    """The values of one series, one a minute; a quiet moment, and a moment when the alert fires."""
 
     series: str
     values: str

@@ -21,7 +21,7 @@ def variable(setting: str) -> str:
     return f"STARGATE_{setting.upper()}"
 
 
-def test_workers_find_the_leader_under_the_default_report_url() -> None:
+def test_default_report_url_leads_to_the_leader() -> None:
     service = rendered().one("Service", "stargate-operator-reports")
     meta, port = service["metadata"], service["spec"]["ports"][0]["port"]
     url = f"https://{meta['name']}.{meta['namespace']}.svc:{port}"
@@ -115,7 +115,7 @@ def test_without_defaults_nothing_is_mounted() -> None:
     assert not [each for each in objects.container["env"] if "DEFAULTS" in each["name"]]
 
 
-def test_rollout_keeps_all_replicas_until_new_ones_are_ready() -> None:
+def test_rollout_keeps_replicas_until_new_are_ready() -> None:
     rolling = rendered().one("Deployment")["spec"]["strategy"]["rollingUpdate"]
     assert rolling == {"maxSurge": 1, "maxUnavailable": 0}
     assert rendered().one("PodDisruptionBudget")["spec"]["maxUnavailable"] == 1

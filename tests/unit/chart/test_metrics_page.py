@@ -18,7 +18,7 @@ def test_page_without_marks_is_not_changed() -> None:
         metrics_page.page("nothing of the kind")
 
 
-def test_every_metric_is_on_the_dashboard_or_in_an_alert() -> None:
+def test_every_metric_is_on_dashboard_or_alert() -> None:
     shown = " ".join([RULES.read_text(), *(each for _, each in dashboard.expressions())])
     assert [name for name in metrics_page.names() if name not in shown] == []
 

@@ -35,7 +35,7 @@ def test_notes_name_existing_objects() -> None:
     assert rendered().one("Deployment")["metadata"]["namespace"] == chart.NAMESPACE
 
 
-def test_job_in_the_notes_uses_the_chart_s_defaults() -> None:
+def test_job_in_notes_uses_defaults_of_chart() -> None:
     spec = job(notes()).spec
     defaults = rendered().one("ConfigMap", "stargate-operator-defaults")["data"].values()
     brought = [yaml.safe_load(text)["spec"] for text in defaults]
@@ -44,7 +44,7 @@ def test_job_in_the_notes_uses_the_chart_s_defaults() -> None:
     assert spec.dataset_path.partition("://")[0] in schemes
 
 
-def test_job_in_the_notes_is_in_a_watched_namespace() -> None:
+def test_job_in_notes_is_in_watched_namespace() -> None:
     said = notes(EVERYTHING)
     assert "runs the jobs of team-a, team-b." in said
     assert "kubectl -n team-a apply -f -" in said

@@ -100,7 +100,7 @@ def test_the_operator_s_rights_in_its_own_namespace() -> None:
     assert table(role) == OWN_NAMESPACE
 
 
-def test_with_watched_namespaces_it_writes_in_them_and_nowhere_else() -> None:
+def test_operator_writes_only_in_watched_namespaces() -> None:
     found = rendered(EVERYTHING)
     gangs = [each for each in found.of("Role") if each["metadata"]["name"] != "stargate-operator"]
     assert [each["metadata"]["namespace"] for each in gangs] == ["team-a", "team-b"]
@@ -153,7 +153,7 @@ def test_edit_and_view_roles_include_the_jobs() -> None:
     assert joins("stargate-reader") == {"view"}
 
 
-def test_who_holds_which_role() -> None:
+def test_roles_have_the_intended_subjects() -> None:
     held = {
         f"{one['kind']}/{one['metadata']['name']}": (
             one["roleRef"]["kind"],

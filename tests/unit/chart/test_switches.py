@@ -33,14 +33,14 @@ def test_network_policy_is_off_by_default() -> None:
 
 
 @pytest.mark.parametrize("path", sorted((REPO / "crds").glob("*.yaml")), ids=lambda path: path.stem)
-def test_crds_equal_the_repository_s_and_outlive_the_release(path: Path) -> None:
+def test_crds_match_repository_and_outlive_release(path: Path) -> None:
     stated = yaml.load(path.read_text(), yaml.CSafeLoader)
     shipped = rendered().one("CustomResourceDefinition", stated["metadata"]["name"])
     assert shipped["spec"] == stated["spec"]
     assert shipped["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
 
 
-def test_network_policy_opens_reports_to_all_and_metrics_to_some() -> None:
+def test_network_policy_restricts_only_metrics() -> None:
     reports, metrics = rendered(EVERYTHING).one("NetworkPolicy")["spec"]["ingress"]
     assert reports == {"ports": [{"port": "reports"}]}
     assert metrics["ports"] == [{"port": "probes"}]

@@ -81,7 +81,7 @@ def unknown(path: str, values: dict[str, Any], schema: dict[str, Any]) -> list[s
     return found
 
 
-def test_every_setting_is_a_value_or_set_by_the_chart() -> None:
+def test_every_setting_is_value_or_set_by_chart() -> None:
     known = set(SCHEMA["properties"]["settings"]["properties"])
     named = {chart_reference.camel(each) for each in set(Settings.model_fields)}
     ours = {chart_reference.camel(each) for each in chart_reference.OF_THE_CHART}
@@ -128,7 +128,7 @@ def test_defaults_are_valid_objects(values: str) -> None:
     assert {each["kind"] for each in objects} == set(MODELS)
 
 
-def test_the_default_runtime_names_the_trainer_of_this_version() -> None:
+def test_default_runtime_names_trainer_of_this_version() -> None:
     data = rendered().one("ConfigMap", "stargate-operator-defaults")["data"]
     runtime = yaml.safe_load(data["stargateruntime.default.yaml"])
     version = rendered().container["image"].rpartition(":")[2]

@@ -45,7 +45,7 @@ def test_the_start_timeout_counts_from_the_last_node() -> None:
     assert (plan.phase, plan.ending.cause) == (Phase.QUEUED, Cause.START_TIMEOUT)
 
 
-def test_giving_back_is_a_new_attempt_and_no_failure() -> None:
+def test_nodes_given_back_mean_new_attempt_without_failure() -> None:
     given = job(start_timeout=60, max_restarts=0).starting()
     status = described(given, half(last=-60))
     assert (status.attempt, status.restarts, status.failures_since_checkpoint) == (2, 0, 0)
@@ -55,7 +55,7 @@ def test_giving_back_is_a_new_attempt_and_no_failure() -> None:
     )
 
 
-def test_a_gang_that_has_run_has_no_start_timeout() -> None:
+def test_gang_that_has_run_has_no_start_timeout() -> None:
     pods = gang(4, pod(1).running().but(node=""))
     assert planned(job(start_timeout=1).running(), pods).phase is Phase.RUNNING
 
@@ -65,7 +65,7 @@ def test_native_gangs_keep_the_start_timeout() -> None:
     assert plan.ending is not None
 
 
-def test_two_gangs_that_are_being_scheduled_do_not_yield() -> None:
+def test_two_gangs_under_scheduling_do_not_yield() -> None:
     """Many gangs start at once, all are partly scheduled for a moment, and there is room for all."""
     pods = starting_gang(4, pod(0).scheduled(), pod(1).scheduled())
 
@@ -88,7 +88,7 @@ def test_a_gang_being_scheduled_keeps_its_nodes() -> None:
     assert planned(job().starting(), pods, whole="team-b/whole").ending is None
 
 
-def test_a_gang_that_has_run_waits_for_its_node() -> None:
+def test_gang_that_has_run_waits_for_its_node() -> None:
     given = job().starting(2)
     first, second = given.status.attempts
     ran = given.having(attempts=[first.model_copy(update={"running": at(-150)}), second])

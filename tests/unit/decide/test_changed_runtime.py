@@ -30,7 +30,7 @@ def edited(kind: str) -> Blueprint:
 
 
 @pytest.mark.parametrize("kind", ["runtime", "class"])
-def test_a_change_while_ranks_are_missing_restarts_the_attempt(kind: str) -> None:
+def test_change_while_ranks_are_missing_restarts_attempt(kind: str) -> None:
     given = job(max_restarts=0).starting()
     plan = planned(given, without(starting_gang(4), 1), blueprint_=edited(kind))
     assert (plan.phase, plan.reason, plan.next_attempt) == (

@@ -19,7 +19,7 @@ def restored(status: StargateJobStatus) -> int | None:
     return status.checkpoints.restored_from.epoch
 
 
-def test_a_damaged_resume_point_falls_back_to_the_older() -> None:
+def test_damaged_resume_point_falls_back_to_older_one() -> None:
     given = job().running(2).saved(5, 10).restored(10, uri(10))
     report = checkpoint_report(10, "Damaged", attempt=2, place=uri(10))
     plan = planned(given, gang(4, attempt=2), checkpoints=[report])

@@ -36,7 +36,7 @@ def test_a_deleted_rank_waits_for_its_old_pod() -> None:
     assert effects(observed(job().starting(), pods)).create == ()
 
 
-def test_ranks_that_are_being_created_are_not_created_twice() -> None:
+def test_ranks_under_creation_are_not_created_twice() -> None:
     assert effects(observed(job().starting(), creating=[0, 1])).create == (2, 3)
 
 
@@ -83,7 +83,7 @@ def test_nothing_is_created_without_a_blueprint() -> None:
     assert effects(observed(job().starting(), blueprint_=REFUSAL)).create == ()
 
 
-def test_after_a_refusal_nothing_is_created_until_the_retry() -> None:
+def test_refused_creation_pauses_until_the_retry() -> None:
     assert effects(observed(job().starting(), trouble=GONE)).create == ()
     assert effects(observed(job().starting(), trouble=GONE, now=at(1))).create == (0, 1, 2, 3)
 

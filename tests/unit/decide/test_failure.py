@@ -83,7 +83,7 @@ def test_a_settling_failure_is_not_shown_as_running() -> None:
     assert (starting.phase, starting.reason) == (Phase.STARTING, "GangFailed")
 
 
-def test_a_certain_cause_ends_the_wait_of_the_others() -> None:
+def test_certain_cause_ends_the_wait_of_others() -> None:
     pods = gang(4, pod(1).failed(finished=-1), pod(3).oom_killed())
     assert planned(job().running(), pods).next_attempt
 
@@ -97,28 +97,28 @@ def test_without_checkpoint_the_next_attempt_starts_fresh() -> None:
     assert begun.checkpoints.restored_from is None
 
 
-def test_a_vanished_rank_of_a_running_gang_was_deleted() -> None:
+def test_missing_rank_of_running_gang_was_deleted() -> None:
     plan = planned(job().running(), without(gang(4), 2))
     assert ending(plan) == (Cause.DELETED, 2)
     assert plan.next_attempt
 
 
-def test_a_rank_that_vanished_while_starting_is_no_failure() -> None:
+def test_rank_missing_while_gang_starts_is_not_failed() -> None:
     plan = planned(job().starting(), without(starting_gang(4), 2))
     assert (plan.phase, plan.ending) == (Phase.STARTING, None)
 
 
-def test_a_starting_pod_deleted_by_hand_is_no_failure() -> None:
+def test_starting_pod_deleted_by_hand_is_not_failed() -> None:
     dying = pod(2).failed(143).deleted()
     plan = planned(job().starting(), starting_gang(4, dying))
     assert (plan.phase, plan.ending) == (Phase.STARTING, None)
 
 
-def test_a_rank_that_fails_while_starting_ends_the_attempt() -> None:
+def test_rank_failing_while_gang_starts_ends_attempt() -> None:
     assert planned(job().starting(), starting_gang(4, pod(1).oom_killed())).next_attempt
 
 
-def test_a_rank_in_its_grace_is_no_failure_yet() -> None:
+def test_rank_in_its_grace_is_not_failed_yet() -> None:
     plan = planned(job().running(), gang(4, pod(1).running().deleted()))
     assert (plan.phase, plan.ending) == (Phase.RUNNING, None)
 

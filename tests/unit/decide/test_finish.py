@@ -34,7 +34,7 @@ def test_pods_of_earlier_attempts_complete_nothing() -> None:
     [job().starting(), job().running(), job().restarting(), job().queued()],
     ids=["starting", "running", "restarting", "queued"],
 )
-def test_a_job_past_its_deadline_fails_in_every_phase(given: GivenJob) -> None:
+def test_job_past_its_deadline_fails_in_every_phase(given: GivenJob) -> None:
     plan = planned(given.but(active_deadline_seconds=100), starting_gang(4))
     assert (plan.phase, plan.reason) == (Phase.FAILED, "DeadlineExceeded")
     assert "spec.activeDeadlineSeconds (100 s)" in plan.message
@@ -62,7 +62,7 @@ def test_success_comes_before_the_deadline() -> None:
     assert planned(job(active_deadline_seconds=1).running(), DONE).phase is Phase.SUCCEEDED
 
 
-def test_a_refused_job_has_no_deadline_before_it_starts() -> None:
+def test_refused_job_has_no_deadline_before_it_starts() -> None:
     assert planned(job(active_deadline_seconds=1)).phase is Phase.STARTING
 
 

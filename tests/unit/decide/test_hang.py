@@ -116,7 +116,7 @@ def test_a_rank_in_its_grace_may_be_silent() -> None:
     assert planned(hanging(), gang(4, pod(1).running().deleted())).ending is None
 
 
-def test_a_node_that_is_not_ready_explains_the_silence() -> None:
+def test_unready_node_explains_the_silence() -> None:
     plan = planned(hanging(), gang(4), node_health=unready("node-1", since=-5))
     assert (plan.phase, plan.ending) == (Phase.RUNNING, None)
 
@@ -126,7 +126,7 @@ def test_a_failed_rank_comes_before_a_hang() -> None:
     assert plan.reason == "OOMKilled"
 
 
-def test_a_past_hang_time_hides_no_later_wake_up() -> None:
+def test_past_hang_time_hides_no_later_wake_up() -> None:
     plan = planned(hanging(), gang(4, pod(1).failed()), failed_since=at(-0.5))
     assert (plan.ending, plan.wake_at) == (None, at(0.5))
 

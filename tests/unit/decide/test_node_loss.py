@@ -31,7 +31,7 @@ def deletes(given: GivenJob, *pods: object, node_health: NodeHealth = LOST) -> l
     return list(effects(observed(given, pods, node_health=node_health)).delete)  # type: ignore[arg-type]
 
 
-def test_a_lost_node_ends_the_attempt_and_is_named() -> None:
+def test_lost_node_ends_attempt_and_is_named() -> None:
     plan = planned(job(nodes=4).running(), gang(4), node_health=LOST)
     assert ending(plan) == (Cause.NODE_LOST, 2, "node-2")
     assert plan.ending is not None
@@ -86,7 +86,7 @@ def test_a_starting_gang_restarts_after_a_lost_node() -> None:
     )
 
 
-def test_a_finished_rank_on_a_lost_node_is_fine() -> None:
+def test_finished_rank_on_lost_node_does_not_fail() -> None:
     assert planned(job().running(), gang(4, pod(2).succeeded()), node_health=LOST).ending is None
 
 
@@ -104,7 +104,7 @@ def test_a_lost_node_is_avoided() -> None:
     assert [(each.name, each.until) for each in status.avoided_nodes] == [("node-2", at(600))]
 
 
-def test_an_expired_avoided_node_goes_at_the_next_attempt() -> None:
+def test_expired_avoided_node_is_dropped_at_next_attempt() -> None:
     given = job().restarting().avoiding("node-1", until=-1)
     assert described(given).avoided_nodes == []
     still = job().restarting().avoiding("node-1", until=1)
@@ -125,12 +125,12 @@ def test_the_avoided_nodes_are_few_and_stable() -> None:
     assert again.avoided_nodes == status.avoided_nodes
 
 
-def test_only_pods_on_the_lost_node_are_given_up() -> None:
+def test_only_pods_on_lost_node_are_given_up() -> None:
     found = deletes(job().restarting(Cause.NODE_LOST), *gang(4))
     assert {each.pod.rank: each.grace for each in found} == {0: 2, 1: 2, 2: 0, 3: 2}
 
 
-def test_a_stuck_pod_of_a_lost_node_is_dropped() -> None:
+def test_stuck_pod_of_lost_node_is_dropped() -> None:
     [found] = deletes(job().restarting(), pod(2).running().deleted())
     assert (found.pod.rank, found.grace) == (2, 0)
 
@@ -146,9 +146,7 @@ def test_a_terminating_pod_on_a_ready_node_stays() -> None:
 
 
 @pytest.mark.parametrize(("grace_ends", "given_up"), [(-5.0, False), (-10.0, True)])
-def test_a_kubelet_that_still_speaks_ends_its_pods_itself(
-    grace_ends: float, given_up: bool
-) -> None:
+def test_reporting_kubelet_ends_its_pods_itself(grace_ends: float, given_up: bool) -> None:
     speaks = unready("node-2", silent=False)
     [asked] = deletes(job().restarting(), pod(2).running(), node_health=speaks)
     assert asked.grace == 2
@@ -161,7 +159,7 @@ def test_no_pod_is_given_up_during_an_outage() -> None:
     assert not deletes(job().restarting(), pod(2).running().deleted(), node_health=node_health)
 
 
-def test_the_attempt_says_that_a_rank_was_given_up() -> None:
+def test_attempt_message_names_rank_that_was_given_up() -> None:
     given, stuck = job().suspended(), pod(2).running().deleted()
     status = described(given, [stuck], node_health=LOST)
     assert status.attempts[0].cause is Cause.SUSPENDED

@@ -87,7 +87,7 @@ def test_the_back_off_doubles_up_to_five_minutes(failures: int, seconds: int) ->
 
 
 @pytest.mark.parametrize(("ended", "begins"), [(-19.9, False), (-20, True)])
-def test_a_third_failure_waits_twenty_seconds_from_its_end(ended: float, begins: bool) -> None:
+def test_third_failure_waits_twenty_seconds_from_its_end(ended: float, begins: bool) -> None:
     plan = planned(job().restarting(ended=ended).unforgiven(3))
     assert plan.resolve is begins
     if not begins:
@@ -119,7 +119,7 @@ def test_a_gang_with_a_first_node_is_starting() -> None:
     assert (plan.phase, plan.reason) == (Phase.STARTING, "WaitingForNodes")
 
 
-def test_a_refused_create_shows_the_api_server_s_message() -> None:
+def test_refused_create_shows_the_message_of_server() -> None:
     said = 'pods "train-1-3" is forbidden: exceeded quota: gpus'
     trouble = Trouble("PodsRefused", said, retry_at=at(4))
     plan = planned(job().starting(), without(starting_gang(4), 3), trouble=trouble)
@@ -147,7 +147,7 @@ def test_a_queued_gang_waits_for_an_older_one() -> None:
 
 
 @pytest.mark.parametrize("cause", [Cause.YIELDED, Cause.START_TIMEOUT])
-def test_a_queued_gang_tries_again_after_its_start_timeout(cause: Cause) -> None:
+def test_queued_gang_tries_again_after_start_timeout(cause: Cause) -> None:
     early = planned(job(start_timeout=60).queued(cause, ended=-59))
     assert (early.phase, early.wake_at) == (Phase.QUEUED, at(1))
     assert planned(job(start_timeout=60).queued(cause, ended=-60)).resolve
@@ -189,7 +189,7 @@ def test_a_gang_that_never_fits_keeps_its_pods() -> None:
     assert plan.wake_at == at(600 - 100), "its start timeout runs as ever"
 
 
-def test_a_queued_gang_tries_again_when_there_is_room() -> None:
+def test_queued_gang_tries_again_when_nodes_are_free() -> None:
     given = job().queued(Cause.START_TIMEOUT, ended=-30)
     assert planned(given, has_room=True).resolve
     waiting = planned(given, has_room=False)

@@ -110,7 +110,7 @@ def test_suspended_is_true_when_all_pods_are_gone() -> None:
     assert told == [("False", "Suspending"), ("True", "Suspended")]
 
 
-def test_a_resumed_job_waits_for_the_pods_that_still_save() -> None:
+def test_resumed_job_waits_for_pods_that_still_save() -> None:
     given = job().suspended().resumed()
     saving = [pod(0).running().deleted()]
     given = given.now(described(given, saving))

@@ -18,7 +18,7 @@ NEWER = {**SILICON, "wattsPerDevice": 900}
 
 @dataclass
 class Stage:
-    """What a leader does is `look`; `now` is its clock."""
+    """A leader that applies the defaults in `look`; `now` is its clock."""
 
     server: Server
     folder: Folder
@@ -32,7 +32,7 @@ class Stage:
         self.applier = DefaultsApplier(self.client, self.folder.path, lambda: self.now)
 
     async def look(self, *, after: float = 10.0) -> list[str]:
-        """What it says of what it sees."""
+        """Applies the defaults once. Returns the lines that it logs."""
         self.now += after
         with capture_logs() as logs:
             await self.applier.look()
@@ -91,7 +91,7 @@ async def test_edited_default_is_left_alone_for_good(stage: Stage) -> None:
     assert (stage.counted("standing"), stage.counted("left_alone")) == (0, 1)
 
 
-async def test_foreign_object_of_the_same_name_is_left_alone(stage: Stage) -> None:
+async def test_foreign_object_of_same_name_is_left_alone(stage: Stage) -> None:
     stage.server.own("a")
     stage.folder.holds(a=text("a"))
     assert await stage.look() == ["default left alone: AcceleratorClass a"]
@@ -143,7 +143,7 @@ async def test_failed_default_is_logged_once_and_retried(stage: Stage) -> None:
     assert (stage.counted("standing"), stage.counted("failed")) == (3, 1)
 
 
-async def test_object_in_two_files_is_taken_from_the_first(stage: Stage) -> None:
+async def test_object_in_two_files_comes_from_first(stage: Stage) -> None:
     stage.folder.holds(a=text("a"), b=text("a", spec=NEWER))
     said = await stage.look()
     assert said == ["default applied: AcceleratorClass a", "default not applied: b.yaml"]
@@ -161,7 +161,7 @@ async def test_missing_folder_is_tried_again(tmp_path: Path, stage: Stage) -> No
     assert await stage.look() == ["default applied: AcceleratorClass a"]
 
 
-def test_hidden_entries_of_a_mounted_config_map_are_ignored(
+def test_hidden_entries_of_a_config_map_are_ignored(
     tmp_path: Path,
 ) -> None:
     data = tmp_path / "..2026_03_01"

@@ -8,7 +8,7 @@ from stargate_operator.defaults.manifest import BadDefaultError, read
 from tests.unit.defaults.fake_server import SILICON, text
 
 
-def test_a_default_is_its_kind_its_name_and_its_spec() -> None:
+def test_default_has_kind_name_and_spec() -> None:
     default = read(text().encode())
     assert str(default) == "AcceleratorClass silicon"
     assert default.path == "/apis/stargate.dev/v1alpha1/acceleratorclasses/silicon"

@@ -1,4 +1,4 @@
-"""What a worker is told: who it is, where it resumes, where it reports."""
+"""The environment of a worker: its identity, its resume point and its address for reports."""
 
 import pytest
 

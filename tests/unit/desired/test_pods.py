@@ -269,7 +269,7 @@ def test_runtime_can_keep_logs_out_of_status(kept: bool, policy: str) -> None:
     assert worker(pod)["terminationMessagePolicy"] == policy
 
 
-def test_image_and_command_of_job_replace_those_of_runtime() -> None:
+def test_job_image_and_command_replace_those_of_runtime() -> None:
     mine = WorkerTemplate(image="mine:2", command=["python"], args=["-m", "train"])
     theirs = runtime(command=["torchrun"], args=["x"], image_pull_policy="Always")
     container = worker(manifest(job(template=mine), runtime_=theirs))

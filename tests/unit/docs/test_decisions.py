@@ -1,4 +1,4 @@
-"""Each decision record has its parts, stands in the index, and is named by the code it protects."""
+"""Each decision record has its parts, is in the index, and is named by the code it protects."""
 
 import re
 from functools import cache
@@ -13,7 +13,7 @@ RECORDS = sorted(FOLDER.glob("[0-9]*.md"))
 CITATION = re.compile(r"docs/decisions/(\d{4}-[a-z0-9-]+)")
 SECTIONS = ["Context", "Decision", "Alternatives", "Consequences"]
 CODE = ("operator", "tools", "charts", "images", "pyproject.toml")
-"""Where a decision is protected: a test or a document does not stop somebody who changes the code."""
+"""Folders of code with citations: a citation in a test does not stop somebody who changes code."""
 
 
 def index() -> dict[str, tuple[str, str]]:

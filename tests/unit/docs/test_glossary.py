@@ -1,4 +1,4 @@
-"""docs/glossary.md names classes that exist, and says each word once."""
+"""docs/glossary.md names classes that exist, and has each word once."""
 
 import re
 

@@ -25,7 +25,7 @@ def test_invariants_are_numbered_without_a_gap() -> None:
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-def test_check_stands_under_its_invariant(check: type[Check]) -> None:
+def test_check_is_listed_under_its_invariant(check: type[Check]) -> None:
     assert check.__name__ in named(SECTIONS[check.invariant], "Check")
 
 

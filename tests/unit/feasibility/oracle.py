@@ -1,4 +1,4 @@
-"""What is so, found the slow way: ranks are set onto machines one by one, by their raw numbers.
+"""The true answer, found in a slow way: ranks are set onto machines one by one, by their raw numbers.
 
 It shares nothing with the code under test but the description of the world.
 """
@@ -9,7 +9,7 @@ from tests.unit.feasibility.worlds import LATENCY, Machine, Wanted, World
 
 
 def answer_in(world: World, block: str) -> str:
-    """Of one block, placement included."""
+    """The answer for one block, placement included."""
     wanted = world.wanted
     if wanted.equivalents % world.per_device:
         return "Never"

@@ -1,4 +1,4 @@
-"""Whether a job can run, and messages that say what would be right."""
+"""The answer if a job can run, and messages that say what would be right."""
 
 from decimal import Decimal
 from typing import Any

@@ -43,7 +43,7 @@ def test_value_of_job_replaces_that_of_runtime(name: str, default: Any, asked: A
     assert value(merged({name: asked}, {})) == asked
 
 
-def test_entry_of_job_wins_in_the_runtime_s_place() -> None:
+def test_entry_of_job_replaces_runtime_entry_in_place() -> None:
     default = [EnvVar(name="A", value="runtime"), EnvVar(name="B", value="runtime")]
     found = merged(
         {"env": [EnvVar(name="A", value="job"), EnvVar(name="C", value="job")]}, {"env": default}

@@ -34,7 +34,7 @@ def stated(holder: type) -> set[str]:
     return {value for name, value in vars(holder).items() if not name.startswith("_")}
 
 
-def test_page_is_what_the_types_say() -> None:
+def test_page_agrees_with_the_types() -> None:
     assert job_page.page(TEXT) == TEXT, "run `make manifests`"
 
 

@@ -41,7 +41,7 @@ def test_older_version_is_ignored() -> None:
     assert catalog.blocks[0].spec.pue is None
 
 
-def test_pue_is_the_block_s_or_else_the_cluster_s() -> None:
+def test_pue_comes_from_block_or_from_cluster() -> None:
     catalog = Catalog()
     assert catalog.pue_in(None) == 1.0
     catalog.put_block(body(compute_block(pue=1.4)))

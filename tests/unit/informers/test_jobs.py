@@ -19,7 +19,7 @@ def test_late_event_does_not_revive_a_deleted_job() -> None:
     assert jobs.get(job().uid) is None
 
 
-def test_job_missing_in_a_list_is_gone_unless_newer() -> None:
+def test_job_missing_in_list_is_gone_unless_newer() -> None:
     jobs = Jobs()
     jobs.put(version(job(), 5))
     jobs.keep_only({job().uid}, 9)

@@ -66,7 +66,7 @@ def test_node_that_comes_back_starts_its_time_again() -> None:
     assert not world.lost()
 
 
-def test_other_changes_do_not_restart_a_node_s_time() -> None:
+def test_other_changes_keep_the_time_of_node() -> None:
     world = World()
     world.falls_silent(2)
     world.passed = 29
@@ -76,7 +76,7 @@ def test_other_changes_do_not_restart_a_node_s_time() -> None:
     assert not world.node_tracker.about(world.pods, ()).unready["node-2"].silent
 
 
-def test_new_node_of_the_same_name_replaces_a_lost_one() -> None:
+def test_new_node_of_same_name_replaces_lost_one() -> None:
     world = World()
     assert world.node_tracker.take(None, node("node-2"))
     world.passed = 31
@@ -85,7 +85,7 @@ def test_new_node_of_the_same_name_replaces_a_lost_one() -> None:
     assert not world.lost()
 
 
-def test_node_gone_before_the_start_is_found_by_its_pods() -> None:
+def test_node_deleted_before_start_is_found_by_pods() -> None:
     world = World(pods=[*gang(4), gang(9)[8]])
     world.node_tracker.miss({pod.node for pod in world.pods})
     world.passed = 31
@@ -109,7 +109,7 @@ def test_shown_time_of_an_unready_node_stays_equal() -> None:
     assert len(told) == 1
 
 
-def test_more_silent_gang_nodes_than_ready_nodes_are_an_outage() -> None:
+def test_outage_means_more_silent_than_ready_nodes() -> None:
     world = World(pods=list(gang(8)))
     world.falls_silent(0, 1, 2, 3)
     world.passed = 60
@@ -136,5 +136,5 @@ def test_avoided_node_that_is_ready_again_is_reported() -> None:
     assert node_health.ready_again == {"node-6"}
 
 
-def test_pods_tolerate_an_unready_node_longer_than_the_operator() -> None:
+def test_pods_tolerate_unready_nodes_longer_than_operator() -> None:
     assert World().node_tracker.tolerated_seconds == 330

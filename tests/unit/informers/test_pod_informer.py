@@ -141,7 +141,7 @@ def page(*pods: dict[str, Any], more: str = "") -> Session:
 
 
 @pytest.mark.parametrize("said", [[], [event("ADDED", pod("a", 5))]], ids=["nothing", "a pod"])
-async def test_streamed_list_that_falls_silent_is_read_in_pages(
+async def test_silent_streamed_list_is_read_in_pages(
     said: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "LIST_SILENCE", 0.05)

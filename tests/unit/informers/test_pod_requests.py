@@ -15,7 +15,7 @@ def test_requests_of_containers_are_added() -> None:
     assert found == {"cpu": 1500, DEVICE: 2, "memory": 1_000_000_000}
 
 
-def test_init_containers_run_one_by_one_before_the_rest() -> None:
+def test_init_containers_count_one_by_one() -> None:
     assert asked([{"cpu": "1"}], initContainers=[init("3"), init("2")])["cpu"] == 3000
 
 

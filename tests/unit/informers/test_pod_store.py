@@ -84,7 +84,7 @@ def test_pod_has_all_fields_that_decisions_need() -> None:
     assert not read.terminal
 
 
-def test_end_of_the_worker_counts_not_of_a_sidecar() -> None:
+def test_end_of_worker_counts_despite_sidecar() -> None:
     end = {"exitCode": 137, "reason": "OOMKilled", "finishedAt": "2026-01-01T00:01:00Z"}
     read = wire(
         {
@@ -167,7 +167,7 @@ def meta(version: int) -> ObjectMeta:
     )
 
 
-def test_a_seed_gives_way_to_the_whole_object_of_its_version() -> None:
+def test_whole_object_replaces_seed_of_its_version() -> None:
     store = Watched()
     store.seed(meta(version=7))
     store.put(pod("a", version=7, node="n1", phase="Running"))
@@ -176,7 +176,7 @@ def test_a_seed_gives_way_to_the_whole_object_of_its_version() -> None:
     assert (known.node, known.phase) == ("n1", "Running")
 
 
-def test_a_seed_is_not_replaced_by_an_older_object() -> None:
+def test_older_object_does_not_replace_a_seed() -> None:
     store = Watched()
     store.seed(meta(version=7))
     store.put(pod("a", version=6, phase="Running"))
@@ -185,7 +185,7 @@ def test_a_seed_is_not_replaced_by_an_older_object() -> None:
     assert (known.resource_version, known.phase) == (7, "Pending")
 
 
-def test_a_newer_seed_does_not_replace_a_whole_object() -> None:
+def test_newer_seed_does_not_replace_whole_object() -> None:
     store = Watched()
     store.put(pod("a", version=5, node="n1"))
     store.seed(meta(version=7))
@@ -195,7 +195,7 @@ def test_a_newer_seed_does_not_replace_a_whole_object() -> None:
     assert (known.node, known.phase) == ("n1", "Running")
 
 
-def test_a_seed_of_a_deleted_pod_is_not_kept() -> None:
+def test_seed_of_a_deleted_pod_is_dropped() -> None:
     store = Watched()
     store.remove("uid-a")
     store.seed(meta(version=7))
@@ -211,7 +211,7 @@ def test_deleted_pods_are_forgotten_after_minutes() -> None:
     assert store._gone == {"new"}
 
 
-def test_new_pod_of_the_same_name_removes_the_old() -> None:
+def test_new_pod_of_same_name_removes_old_one() -> None:
     store = Watched()
     store.put(pod("a", "old", 1))
     store.put(pod("a", "new", 9))
@@ -236,7 +236,7 @@ def test_deleted_pod_stays_deleting_after_an_older_event() -> None:
     assert store.job_uids() == frozenset()
 
 
-def test_pod_missing_in_a_list_is_gone_unless_newer() -> None:
+def test_pod_missing_in_list_is_gone_unless_newer() -> None:
     store = Watched()
     for name, version in (("listed", 5), ("vanished", 6), ("just-created", 11)):
         store.put(pod(name, version=version))
@@ -244,7 +244,7 @@ def test_pod_missing_in_a_list_is_gone_unless_newer() -> None:
     assert {p.name for p in store.of_job("job").values()} == {"listed", "just-created"}
 
 
-def test_pod_with_another_job_is_gone_for_the_old() -> None:
+def test_relabelled_pod_leaves_its_old_job() -> None:
     store = Watched()
     store.put(pod("a", version=1))
     store.put(pod("a", version=2, job_uid="other"))

@@ -75,7 +75,7 @@ def http(method: str, path: str, body: bytes = b"") -> bytes:
 
 
 async def exchanged(fault: faults.Fault | None) -> tuple[object, bool]:
-    """What a client gets for a create, and whether the object exists then."""
+    """The answer to a create, and True if the object exists afterwards."""
     api = ApiServer(Random(1))
     if fault is not None:
         api.strike(fault, verb="create", times=1)

@@ -1,4 +1,4 @@
-"""The comparison of rights needs all tests that run an operator before it."""
+"""The comparison of rights needs the requests of all other tests, so it runs last."""
 
 from types import SimpleNamespace
 
@@ -32,7 +32,7 @@ def test_a_single_test_is_named() -> None:
     assert after(*EVERY).left_out([single, "tests"]) == f"the others beside {single}"
 
 
-def test_deselected_tests_are_counted_in_this_process_or_a_worker_s() -> None:
+def test_deselected_tests_of_workers_are_counted() -> None:
     plugin = after(*EVERY)
     plugin.pytest_testnodedown(SimpleNamespace(workeroutput={"deselected": 7}))
     assert plugin.left_out(["tests"]) == "7 deselected tests"

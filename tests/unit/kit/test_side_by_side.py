@@ -1,4 +1,4 @@
-"""Which file a worker runs next."""
+"""The choice of the file that a worker runs next."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ LEFT = {
 }
 
 
-def test_worker_stays_in_its_folder_while_files_are_left() -> None:
+def test_worker_stays_in_folder_while_files_are_left() -> None:
     assert next_scope(LEFT, "tests/unit", []) == "tests/unit/test_d.py"
 
 
@@ -31,7 +31,7 @@ def test_worker_leaves_a_folder_without_files() -> None:
     assert next_scope(LEFT, "tests/install", []) == "tests/faults/test_b.py"
 
 
-def test_folder_of_a_file_of_a_test_and_of_a_deep_file() -> None:
+def test_folder_is_found_for_tests_and_nested_files() -> None:
     assert folder_of("tests/install/test_install.py::test_it[a/b]") == "tests/install"
     assert folder_of("tests/unit/kube/test_tls.py") == "tests/unit"
 
@@ -62,7 +62,7 @@ def plane(tmp_path_factory):
 """
 
 
-def test_each_worker_runs_whole_files_and_starts_one_plane_a_folder(tmp_path: Path) -> None:
+def test_worker_starts_one_plane_for_each_folder(tmp_path: Path) -> None:
     folder = tmp_path / "suite" / "some"
     folder.mkdir(parents=True)
     (folder / "conftest.py").write_text(CONFTEST)

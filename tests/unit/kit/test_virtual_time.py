@@ -1,4 +1,4 @@
-"""Time that passes only when nothing else is to be done."""
+"""Virtual time passes only when no task can run."""
 
 import asyncio
 import time
@@ -10,7 +10,7 @@ from tests.kit import virtual_time
 from tests.kit.virtual_time import Deadlock, Livelock, owned_by, running_loop
 
 
-def test_an_hour_passes_in_no_time() -> None:
+def test_virtual_hour_takes_no_real_time() -> None:
     async def an_hour() -> float:
         began = running_loop().time()
         await asyncio.sleep(3600)
@@ -44,7 +44,7 @@ def test_a_cancelled_timer_moves_no_clock() -> None:
     assert virtual_time.run(cancelled()) == 0.75
 
 
-def test_a_timeout_ends_what_takes_longer() -> None:
+def test_timeout_ends_a_slow_wait() -> None:
     async def slow() -> None:
         async with asyncio.timeout(1):
             await asyncio.sleep(2)
@@ -57,7 +57,7 @@ async def wait_for_ever() -> None:
     await asyncio.get_running_loop().create_future()
 
 
-def test_a_deadlock_names_what_waits() -> None:
+def test_deadlock_error_names_the_waiting_tasks() -> None:
     async def stuck() -> None:
         await asyncio.create_task(wait_for_ever(), name="the one that waits")
 
@@ -94,17 +94,17 @@ async def order_of(names: str) -> str:
     return "".join(found)
 
 
-def test_without_dice_what_is_ready_runs_in_its_order() -> None:
+def test_ready_tasks_run_in_order_without_dice() -> None:
     assert virtual_time.run(order_of("abcdefgh")) == "abcdefgh"
 
 
-def test_a_seed_gives_one_order_and_seeds_give_several() -> None:
+def test_seed_decides_the_order_of_tasks() -> None:
     orders = [virtual_time.run(order_of("abcdefgh"), dice=Random(seed)) for seed in (1, 1, 2)]
     assert orders[0] == orders[1]
     assert orders[0] != orders[2]
 
 
-def test_a_paused_owner_stands_still_while_others_go_on() -> None:
+def test_tasks_of_paused_owner_wait_while_others_run() -> None:
     async def told() -> list[tuple[str, float]]:
         loop, ticks = running_loop(), list[tuple[str, float]]()
         began = loop.time()
@@ -132,7 +132,7 @@ def test_a_paused_owner_stands_still_while_others_go_on() -> None:
     ]
 
 
-def test_tasks_belong_to_the_owner_of_the_task_that_started_them() -> None:
+def test_task_belongs_to_owner_of_its_parent_task() -> None:
     async def both() -> tuple[int, int]:
         loop = running_loop()
 

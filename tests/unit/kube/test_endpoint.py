@@ -1,4 +1,4 @@
-"""Where the API server is found, and that credentials stay out of sight and fresh."""
+"""Finding the API server, and credentials that are fresh and never shown."""
 
 from __future__ import annotations
 

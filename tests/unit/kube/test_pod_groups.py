@@ -1,4 +1,4 @@
-"""Whether gangs are native is found out by a pod that is never stored, where one is let by."""
+"""A dry run of a pod shows if gangs are native, in a namespace that admits the pod."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

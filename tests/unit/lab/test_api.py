@@ -1,4 +1,4 @@
-"""Who we are to an API server, as kubeconfigs say it: in files, or inline."""
+"""The identity in a kubeconfig: in files, or inline."""
 
 import base64
 from pathlib import Path

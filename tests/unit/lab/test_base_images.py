@@ -94,7 +94,7 @@ def test_links_through_alternatives_survive_stripping(root: Root) -> None:
     assert module.is_symlink()
 
 
-def test_links_that_resolve_only_on_the_host_are_removed(root: Root) -> None:
+def test_links_resolving_only_on_host_are_removed(root: Root) -> None:
     dangling = root.link(f"{LIBRARIES}/libhost.so.1", str(STRIP))
     assert dangling.exists(), "outside of the root it leads to a file"
 
@@ -109,7 +109,7 @@ def test_libraries_that_nothing_needs_are_removed(root: Root) -> None:
     assert not unused.exists()
 
 
-def test_strip_refuses_any_root_that_from_debian_has_not_made() -> None:
+def test_strip_refuses_roots_of_any_other_origin() -> None:
     done = subprocess.run(
         ["bash", str(STRIP)], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )

@@ -1,4 +1,4 @@
-"""Where the Kubernetes binaries come from, against release hosts of our own on the loopback."""
+"""The sources of the Kubernetes binaries, with release hosts of our own on the loopback."""
 
 import hashlib
 import io
@@ -127,7 +127,7 @@ def test_a_verified_release_is_installed(host: ReleaseHost, name: str) -> None:
     assert said[0].startswith(f"{name} {tool(name).version}: downloaded from http://127.0.0.1")
 
 
-def test_what_is_cached_is_not_asked_for_again(host: ReleaseHost, built: list[list[str]]) -> None:
+def test_cached_binary_is_not_requested_again(host: ReleaseHost, built: list[list[str]]) -> None:
     host.publish("kubectl")
     first = ensure(["kubectl"], print, hosts=host.hosts)
     host.asked.clear()
@@ -149,7 +149,7 @@ def test_a_wrong_checksum_is_never_installed(host: ReleaseHost) -> None:
 
 
 @pytest.mark.parametrize("spoil", ["missing", "wrong checksum", "no checksum"])
-def test_only_what_has_no_good_release_is_built_and_in_one_go(
+def test_binaries_without_good_release_are_built_together(
     host: ReleaseHost, built: list[list[str]], spoil: str
 ) -> None:
     for name in ("etcd", "kubectl", "kwok"):
@@ -240,7 +240,7 @@ def test_an_unknown_tool_is_refused_by_name() -> None:
         ("e2e/test_example.py", "stargate_lab.cluster.kind", sorted((*CONTROL_PLANE, "kind"))),
     ],
 )
-def test_a_test_run_gets_the_binaries_of_its_tests_first(
+def test_test_run_needs_only_binaries_of_its_tests(
     test: str, module: str, names: list[str]
 ) -> None:
     assert needed([REPO / "tests" / test], [module]) == names

@@ -5,7 +5,7 @@ from stargate_lab.__main__ import main
 
 @pytest.mark.parametrize("wrong", ["abc", "-5", "0", "1.5", "100000"])
 @pytest.mark.parametrize("command", ["demo", "up"])
-def test_a_wrong_number_of_nodes_is_told_before_anything_starts(
+def test_wrong_number_of_nodes_is_refused_before_start(
     command: str, wrong: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -15,7 +15,7 @@ def test_a_wrong_number_of_nodes_is_told_before_anything_starts(
     assert f"NODES must be a whole number from 1 to 99999, not '{wrong}'" in said
 
 
-def test_the_demos_number_of_nodes_may_come_from_the_environment(
+def test_demo_takes_number_of_nodes_from_environment(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("NODES", "abc")

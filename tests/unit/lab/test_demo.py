@@ -1,4 +1,4 @@
-"""The demo's course, over a control plane, an operator and trainers that are not there."""
+"""The demo's steps, with fakes of the control plane, the operator and the trainers."""
 
 import io
 from collections.abc import Callable
@@ -140,13 +140,13 @@ def test_a_job_that_stands_still_ends_the_demo(lab: Lab) -> None:
     assert lab.time.seconds < 1000 + BUILD_SECONDS + 1.1 * STALL_SECONDS
 
 
-def test_a_broken_promise_ends_the_demo_with_its_logs(lab: Lab) -> None:
+def test_broken_promise_ends_the_demo_with_logs(lab: Lab) -> None:
     twice = job(9, {**SUCCEEDED["status"], "restarts": 2})
     with pytest.raises(DemoError, match="the job has broken 1 of 7 promises; the logs are in "):
         lab.demo(twice).run()
 
 
-def test_an_error_of_the_demo_shows_no_log_lines(lab: Lab) -> None:
+def test_error_of_the_demo_shows_no_log_lines(lab: Lab) -> None:
     failure = OperatorError("the operator is not ready after 60 s: not leading\nmore")
     failure.add_note(LOG_LINE)
     with pytest.raises(DemoError) as error:

@@ -103,7 +103,7 @@ def told() -> Timeline:
     return timeline
 
 
-def test_spans_are_measured_between_what_was_seen() -> None:
+def test_spans_are_measured_between_observed_events() -> None:
     spans = {span.what: span.seconds for span in told().measured()}
 
     assert spans["start to all created"] == 2
@@ -115,13 +115,13 @@ def test_spans_are_measured_between_what_was_seen() -> None:
     assert spans["job: apply to Succeeded"] == 50
 
 
-def test_what_never_happened_has_no_time() -> None:
+def test_event_that_never_happened_has_no_time() -> None:
     spans = {span.what: span.seconds for span in Timeline().measured()}
 
     assert set(spans.values()) == {None}
 
 
-def test_the_log_tells_what_changed_once() -> None:
+def test_timeline_logs_each_change_once() -> None:
     texts = [entry.text for entry in told().entries]
 
     assert texts.count("phase Running") == 2
@@ -129,7 +129,7 @@ def test_the_log_tells_what_changed_once() -> None:
     assert sum("killed by SIGKILL" in text for text in texts) == 1
 
 
-def test_a_word_of_the_trainers_that_nobody_knows_is_no_harm() -> None:
+def test_unknown_trainer_event_is_ignored() -> None:
     Timeline().add_event({"event": "hangs", "time": 1})
 
 
@@ -201,7 +201,7 @@ def test_the_plain_line_says_the_same() -> None:
     assert "epoch 60 of 100, checkpoint 60 Writing" in said
 
 
-def test_before_there_is_a_job_the_line_says_what_is_being_done() -> None:
+def test_line_names_the_current_step_without_a_job() -> None:
     assert line(scene(StargateJobStatus())) == "2:05  the job runs, 4 nodes"
 
 
@@ -209,7 +209,7 @@ def test_a_rate_needs_two_readings() -> None:
     assert Gauges().after(Reading(at=5, requests=7)).rate(lambda r: r.requests) == 0
 
 
-def test_a_counter_that_began_anew_has_no_negative_rate() -> None:
+def test_restarted_counter_has_no_negative_rate() -> None:
     gauges = Gauges(Reading(at=1, requests=7), Reading(at=2, requests=1))
 
     assert gauges.rate(lambda r: r.requests) == 0
@@ -220,7 +220,7 @@ def test_a_clock(seconds: float, shown: str) -> None:
     assert clock(seconds) == shown
 
 
-def test_the_quick_form_changes_nothing_but_the_number_of_nodes() -> None:
+def test_quick_demo_changes_only_the_number_of_nodes() -> None:
     article = (REPO / "examples" / "stargate-materia-v3.yaml").read_text()
 
     assert manifest(article, 200) == article.replace("nodes: 5000", "nodes: 200")

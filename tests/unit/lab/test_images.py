@@ -1,4 +1,4 @@
-"""Images: the base of each, the modules that it imports, and the error when no base can be had."""
+"""Images: the base of each, the modules that it imports, and the error without a base."""
 
 import importlib.util
 import os
@@ -35,7 +35,7 @@ esac
 
 
 @pytest.mark.parametrize("image", IMAGES, ids=lambda image: image.name)
-def test_the_public_base_is_the_one_that_the_dockerfile_names(image: images.Image) -> None:
+def test_public_base_is_that_of_the_dockerfile(image: images.Image) -> None:
     assert image.public_base in (image.sources / "Dockerfile").read_text()
     assert ":" in image.public_base, "a version, not whatever is latest"
 
@@ -45,13 +45,13 @@ def test_the_environment_may_name_another_base(monkeypatch: pytest.MonkeyPatch) 
     assert images.base_of(OPERATOR, print) == "example.org/python:3.12"
 
 
-def test_a_public_base_that_is_there_already_is_taken(engine: Path) -> None:
+def test_existing_public_base_is_used(engine: Path) -> None:
     engine.write_text(TRAINER.public_base)
     assert images.base_of(TRAINER, print) == TRAINER.public_base
 
 
 @pytest.mark.usefixtures("engine")
-def test_without_registry_and_root_it_says_what_would_help(
+def test_error_without_registry_and_root_names_the_variable(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
@@ -59,7 +59,7 @@ def test_without_registry_and_root_it_says_what_would_help(
         images.base_of(OPERATOR, print)
 
 
-def test_without_docker_it_says_so_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_docker_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(DockerError) as error:
         docker.require()
@@ -67,7 +67,7 @@ def test_without_docker_it_says_so_in_a_line(monkeypatch: pytest.MonkeyPatch) ->
     assert "\n" not in str(error.value)
 
 
-def test_one_context_is_staged_for_a_builder_that_pushes(
+def test_stage_command_prepares_one_build_context(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     def install(image: images.Image, site: Path, python: str) -> None:
@@ -88,7 +88,7 @@ def test_one_context_is_staged_for_a_builder_that_pushes(
     assert (context / "site" / "operator-for-3.13").exists()
 
 
-def test_an_image_that_there_is_not_is_named_with_those_that_there_are(
+def test_unknown_image_error_lists_the_known_images(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(docker, "require", lambda: None)
@@ -96,7 +96,7 @@ def test_an_image_that_there_is_not_is_named_with_those_that_there_are(
     assert "no image 'opreator'; there are operator, trainer" in capsys.readouterr().err
 
 
-def test_a_failed_build_shows_the_program_s_own_last_words(engine: Path) -> None:
+def test_failed_build_shows_last_lines_of_the_step(engine: Path) -> None:
     """The classic builder: the step's output on stdout, its own summary on stderr."""
     program = engine.with_name("docker")
     program.write_text("""#!/bin/sh
@@ -116,7 +116,7 @@ exit 1
 
 
 @pytest.mark.usefixtures("engine")
-def test_a_base_is_made_again_when_its_scripts_change(
+def test_base_is_rebuilt_when_its_scripts_change(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     make = Mock()

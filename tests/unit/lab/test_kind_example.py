@@ -15,7 +15,7 @@ PAGE = (REPO / "docs" / "kind.md").read_text()
 STEPS = kind_example.steps(kind_example.CLUSTER, Console())
 
 
-def test_the_chart_s_defaults_name_the_images_that_are_built_here() -> None:
+def test_chart_defaults_name_the_images_built_here() -> None:
     (deployment,) = yaml.safe_load_all(
         chart.template("deployment.yaml", arguments=chart.given(kind_example.VALUES))
     )
@@ -25,7 +25,7 @@ def test_the_chart_s_defaults_name_the_images_that_are_built_here() -> None:
     assert example()["StargateRuntime"]["spec"]["image"] == TRAINER.tag
 
 
-def test_the_nodes_are_those_that_the_default_class_looks_for() -> None:
+def test_kind_nodes_match_the_default_class() -> None:
     wanted = example()["AcceleratorClass"]["spec"]
     nodes = yaml.safe_load(kind_example.CLUSTER.config.read_text())["nodes"]
     workers = [node["labels"] for node in nodes if node["role"] == "worker"]

@@ -1,4 +1,4 @@
-"""What the simulated kubelet says of a container that has ended."""
+"""The simulated kubelet's report of a container that has ended."""
 
 from datetime import UTC, datetime
 
@@ -25,7 +25,7 @@ def pod() -> Pod:
     )
 
 
-def test_a_killed_container_is_told_of_as_a_kubelet_does() -> None:
+def test_killed_container_is_reported_like_a_kubelet_does() -> None:
     status = exit_patch(pod(), Exit(137, "Error"), "trainer:1", NOW)["status"]
 
     assert status["phase"] == "Failed"
@@ -48,5 +48,5 @@ def test_a_finished_pod_is_not_ready() -> None:
     )
 
 
-def test_the_word_is_about_this_pod_and_no_successor() -> None:
+def test_exit_is_reported_for_the_uid_of_pod() -> None:
     assert exit_patch(pod(), Exit(), "trainer:1", NOW)["metadata"] == {"uid": "uid-2"}

@@ -1,4 +1,4 @@
-"""What the lab believes of a pid."""
+"""The lab recognizes its processes by pid and command line."""
 
 import signal
 import subprocess
@@ -7,14 +7,14 @@ import sys
 from stargate_lab.host import processes
 
 
-def test_a_process_is_known_by_its_command_line_from_the_first_moment() -> None:
+def test_new_process_is_found_by_its_command_line() -> None:
     for _ in range(20):
         with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(9)", "me"]) as child:
             assert processes.is_running(child.pid, "me")
             child.kill()
 
 
-def test_a_pid_that_another_program_has_now_is_not_ours() -> None:
+def test_pid_of_another_program_is_not_running() -> None:
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(9)"]) as child:
         assert not processes.is_running(child.pid, "stargate_operator")
         child.kill()

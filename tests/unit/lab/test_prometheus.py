@@ -1,4 +1,4 @@
-"""Where Prometheus comes from: PATH, the cache, its release, Debian; never unverified."""
+"""The sources of Prometheus: PATH, the cache, its release, Debian; never unverified."""
 
 import hashlib
 import io
@@ -28,7 +28,7 @@ mkdir -p "$3/usr/bin" && echo debian > "$3/usr/bin/prometheus" && echo debian > 
 
 @pytest.fixture(autouse=True)
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What can be run: nothing as yet."""
+    """The folder of programs on PATH, empty at first."""
     monkeypatch.setenv("STARGATE_CACHE", str(tmp_path / "cache"))
     programs = tmp_path / "bin"
     programs.mkdir()
@@ -76,13 +76,13 @@ def test_a_verified_release_is_taken_apart_once(tmp_path: Path) -> None:
     assert len(said) == 1
 
 
-def test_what_is_on_path_is_not_brought(path: Path, tmp_path: Path) -> None:
+def test_program_on_path_is_not_downloaded(path: Path, tmp_path: Path) -> None:
     for name in NAMES:
         program(path, name)
     assert ensure(hosts=nowhere(tmp_path)) == {name: path / name for name in NAMES}
 
 
-def test_without_a_release_debian_s_package_is_taken_apart(path: Path, tmp_path: Path) -> None:
+def test_missing_release_falls_back_to_debian_package(path: Path, tmp_path: Path) -> None:
     debian(path)
     said: list[str] = []
     found = ensure(said.append, nowhere(tmp_path))
@@ -90,14 +90,12 @@ def test_without_a_release_debian_s_package_is_taken_apart(path: Path, tmp_path:
     assert said == ["prometheus: taken from Debian's prometheus_2.42_amd64.deb"]
 
 
-def test_a_release_that_is_not_what_its_checksum_says_is_not_used(
-    path: Path, tmp_path: Path
-) -> None:
+def test_release_with_wrong_checksum_is_not_used(path: Path, tmp_path: Path) -> None:
     debian(path)
     found = ensure(lambda _: None, published(tmp_path / "github", checksum="0" * 64))
     assert {each.read_text() for each in found.values()} == {"debian\n"}
 
 
-def test_where_it_cannot_be_had_the_error_says_what_was_tried(tmp_path: Path) -> None:
+def test_error_without_prometheus_names_all_sources(tmp_path: Path) -> None:
     with pytest.raises(PrometheusError, match=r"releases/download.*apt-get"):
         ensure(lambda _: None, nowhere(tmp_path))

@@ -1,4 +1,4 @@
-"""A simulated worker's manners towards the report server: what it repeats, and when it gives up."""
+"""A simulated worker and the report server: the reports that it repeats, and when it gives up."""
 
 import asyncio
 
@@ -52,13 +52,13 @@ def refused(status: int, reason: str = "", retry_after: float = 0.0) -> Reply:
 TAKEN = Reply(200, {"attempt": 1})
 
 
-async def test_a_report_is_sent_until_the_operator_accepts_it() -> None:
+async def test_report_is_repeated_until_the_operator_accepts_it() -> None:
     operator = Operator(None, refused(503), refused(500), TAKEN)
 
     assert await line(operator).send_until_accepted({}) == {"attempt": 1}
 
 
-async def test_it_waits_as_long_as_it_is_asked_to(pauses: list[float]) -> None:
+async def test_worker_waits_as_long_as_server_asks(pauses: list[float]) -> None:
     await line(Operator(refused(503, retry_after=7), TAKEN)).send_until_accepted({})
 
     assert pauses[0] >= 7
@@ -71,19 +71,19 @@ async def test_a_report_sent_once_is_not_repeated() -> None:
 
 
 @pytest.mark.parametrize("reply", [refused(409, "StaleAttempt"), refused(404, "NotFound")])
-async def test_it_stops_when_its_attempt_is_over(reply: Reply) -> None:
+async def test_worker_stops_when_its_attempt_is_over(reply: Reply) -> None:
     with pytest.raises(Dismissed):
         await line(Operator(reply)).send_until_accepted({})
 
 
 @pytest.mark.parametrize("status", [400, 403, 413])
-async def test_a_report_that_cannot_be_right_is_not_repeated(status: int) -> None:
+async def test_invalid_report_is_not_repeated(status: int) -> None:
     with pytest.raises(Rejected, match=str(status)):
         await line(Operator(refused(status))).send_until_accepted({})
 
 
 @pytest.mark.parametrize("reason", ["AlreadyComplete", "OlderCheckpoint"])
-async def test_a_checkpoint_that_stands_already_needs_no_more_words(reason: str) -> None:
+async def test_acknowledged_checkpoint_needs_no_further_report(reason: str) -> None:
     assert await line(Operator(refused(409, reason))).send_until_accepted({}) == {}
 
 

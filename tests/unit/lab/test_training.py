@@ -1,4 +1,4 @@
-"""What a simulated trainer reads from its pod, and what it makes of it."""
+"""A simulated trainer's parameters from its pod, and the numbers that follow from them."""
 
 import pytest
 
@@ -24,13 +24,13 @@ def test_a_first_attempt_trains_all_epochs() -> None:
     assert list(WorkerEnvironment.of(pod()).epochs_to_train) == list(range(1, 13))
 
 
-def test_a_later_attempt_trains_on_from_the_resume_point() -> None:
+def test_later_attempt_continues_from_the_resume_point() -> None:
     environment = WorkerEnvironment.of(pod(STARGATE_RESUME_EPOCH="10"))
 
     assert list(environment.epochs_to_train) == [11, 12]
 
 
-def test_it_saves_at_the_interval_and_at_the_end() -> None:
+def test_trainer_saves_at_interval_and_at_end() -> None:
     environment = WorkerEnvironment.of(pod())
 
     assert [epoch for epoch in environment.epochs_to_train if environment.saves_after(epoch)] == [
@@ -40,7 +40,7 @@ def test_it_saves_at_the_interval_and_at_the_end() -> None:
     ]
 
 
-def test_a_checkpoint_lies_in_the_folder_of_its_attempt() -> None:
+def test_checkpoint_is_in_folder_of_its_attempt() -> None:
     checkpoint = WorkerEnvironment.of(pod()).checkpoint(5, "Complete", 7)
 
     assert checkpoint == {
@@ -51,7 +51,7 @@ def test_a_checkpoint_lies_in_the_folder_of_its_attempt() -> None:
     }
 
 
-def test_a_report_tells_of_epoch_step_and_a_falling_loss() -> None:
+def test_report_has_epoch_step_and_falling_loss() -> None:
     early, late = progress(1), progress(50)
 
     assert (late["epoch"], late["step"]) == (50, 5000)

@@ -1,4 +1,4 @@
-"""A time limit starts when the wait starts, and a clock of the test's own runs it."""
+"""A time limit starts when the wait starts, by the test's own clock."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What a job refers to is found, or the condition names what is missing and what exists."""
+"""The objects that a job refers to are found, or the refusal names the missing and existing ones."""
 
 import pytest
 
@@ -125,7 +125,7 @@ def test_own_runtime_and_class_precede_installed_ones() -> None:
     assert (found.runtime.metadata.name, found.accelerator.metadata.name) == ("mine", "mine")
 
 
-def test_two_own_default_runtimes_are_ambiguous_despite_installed_ones() -> None:
+def test_two_own_default_runtimes_are_ambiguous() -> None:
     own = [runtime("a", is_default=True), runtime("b", is_default=True)]
     _, message = refusal(job(), runtimes=[*own, brought(runtime())])
     assert message.endswith("spec.isDefault: a, b")

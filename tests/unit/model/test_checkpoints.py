@@ -1,4 +1,4 @@
-"""The checkpoints on record: what can be resumed from."""
+"""The checkpoints on record, and those that a job can resume from."""
 
 from stargate_operator.model.checkpoints import (
     advanced,

@@ -1,4 +1,4 @@
-"""The gang of a job, mustered from its pods in one pass."""
+"""The gang of a job, counted from its pods in one pass."""
 
 from random import Random
 
@@ -77,7 +77,7 @@ def test_gang_remembers_latest_scheduling_time() -> None:
     assert found.last_scheduled_at == at(-5).timestamp()
 
 
-def test_gang_is_short_of_nodes_when_scheduler_says_so() -> None:
+def test_unschedulable_rank_makes_gang_short_of_nodes() -> None:
     assert not observe_gang(starting_gang(4), namespace=NAMESPACE, attempt=1, world_size=4)[
         0
     ].short_of_nodes

@@ -73,7 +73,7 @@ def test_size_known_later_is_applied_to_all_pods() -> None:
     assert [each.rank for each in previous_pods.alive] == [7]
 
 
-def test_pod_with_our_labels_but_other_owner_is_excluded() -> None:
+def test_pod_with_other_owner_is_excluded_despite_labels() -> None:
     stranger = pod(0).but(owner_uid="someone-else")
     gang, previous_pods = GangIndex([stranger], world_size=1).gang(
         namespace=NAMESPACE, attempt=1, world_size=1
@@ -83,7 +83,7 @@ def test_pod_with_our_labels_but_other_owner_is_excluded() -> None:
 
 
 @pytest.mark.parametrize("genuine_first", [True, False])
-def test_pod_in_other_namespace_is_excluded_despite_its_labels(
+def test_pod_in_other_namespace_is_excluded_despite_labels(
     genuine_first: bool,
 ) -> None:
     genuine, forged = pod(0).running(), pod(0).failed().but(namespace="team-b", uid="forged")

@@ -1,4 +1,4 @@
-"""Who fell silent first, told from each rank's last report."""
+"""The rank that fell silent first, found from each rank's last report."""
 
 import sys
 import tracemalloc

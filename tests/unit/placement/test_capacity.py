@@ -122,7 +122,7 @@ def test_more_requests_than_a_node_has_leave_nothing() -> None:
     assert told(fleet).free_gpu_equivalents == 0
 
 
-def test_varied_fleet_is_reported_coarsely_and_never_too_large() -> None:
+def test_varied_fleet_is_rounded_to_a_bounded_size() -> None:
     fleet = GivenFleet(*(machine(f"n{i}", memory=f"{200 + i}G") for i in range(300)))
     for i in range(300):
         fleet.runs(f"n{i}", devices=str(i % 8), memory=f"{i % 97}G", cpu=f"{i * 7}m")

@@ -40,7 +40,7 @@ HALF = starting_gang(4, pod(0).scheduled(), pod(1).scheduled(), pod(2).unschedul
 OLDER, YOUNGER = named("older", born=-20), named("younger", born=-10)
 
 
-def test_younger_gang_yields_to_an_older_partly_scheduled_one() -> None:
+def test_younger_gang_yields_to_older_partial_gang() -> None:
     contention = GangContention()
     contention.note(seen(OLDER.starting(), HALF))
     contention.note(seen(YOUNGER.starting(), HALF))
@@ -49,7 +49,7 @@ def test_younger_gang_yields_to_an_older_partly_scheduled_one() -> None:
     assert contention.seen_by(OLDER).older is None
 
 
-def test_gang_yields_to_a_whole_one_of_any_age() -> None:
+def test_gang_yields_to_whole_gang_of_any_age() -> None:
     contention = GangContention()
     contention.note(seen(OLDER.starting(), HALF))
     assert OLDER.uid in contention.note(seen(YOUNGER.running(), gang(4)))
@@ -84,14 +84,14 @@ def test_gangs_in_separate_blocks_do_not_contend() -> None:
     assert contention.seen_by(YOUNGER).older == OLDER.key
 
 
-def test_gang_without_block_contends_with_one_in_a_block() -> None:
+def test_gang_without_block_contends_with_gang_in_block() -> None:
     contention = GangContention()
     contention.note(seen(OLDER.starting(), HALF))
     contention.note(seen(YOUNGER.starting(), HALF, row="b"))
     assert contention.seen_by(YOUNGER).older == OLDER.key
 
 
-def test_waiting_gang_is_woken_when_nodes_are_given_back() -> None:
+def test_waiting_gang_is_woken_by_returned_nodes() -> None:
     contention = GangContention()
     contention.note(seen(OLDER.running(), gang(4)))
     contention.note(seen(YOUNGER.queued()))
@@ -119,7 +119,7 @@ def test_a_gang_that_restarts_has_not_given_back() -> None:
 
 
 def test_job_seen_first_is_looked_at_again() -> None:
-    """What changed while its first pass was on could not wake it."""
+    """A change during its first pass could not wake it."""
     contention = GangContention()
     assert contention.note(seen(YOUNGER.queued())) == [YOUNGER.uid]
     assert contention.note(seen(YOUNGER.queued())) == []

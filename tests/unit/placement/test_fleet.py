@@ -63,7 +63,7 @@ def test_a_count_is_reused_for_a_second() -> None:
     assert fleet.count(None, CLASS).nodes == 2
 
 
-def test_topology_domains_are_those_of_the_block_s_nodes() -> None:
+def test_topology_domains_come_from_nodes_of_the_block() -> None:
     fleet = GivenFleet(
         machine("a", labels={"zone": "1", "row": "x"}),
         machine("b", labels={"zone": "2", "row": "x"}),

@@ -194,7 +194,7 @@ class UncountableFleet(GivenFleet):
         raise AssertionError("the fleet was counted")
 
 
-def test_nodes_are_counted_only_for_a_gang_that_lacks_them() -> None:
+def test_nodes_are_counted_only_for_waiting_gangs() -> None:
     placer = Placer(UncountableFleet(), catalog(), Jobs())
     for settled in (job().starting(), job().running(), job().restarting()):
         found = placer.assess(settled, blueprint(settled), short_of_nodes=False)

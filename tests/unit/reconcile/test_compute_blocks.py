@@ -1,4 +1,4 @@
-"""When the status of a block is written, and when not."""
+"""The status of a block is written only when it has changed."""
 
 import json
 from collections.abc import AsyncIterator
@@ -85,7 +85,7 @@ async def test_a_conflict_is_tried_again() -> None:
         assert server.free == [1]
 
 
-async def test_a_block_that_somebody_else_counts_is_never_written() -> None:
+async def test_externally_counted_block_is_never_written() -> None:
     theirs = compute_block("theirs", accounting="External")
     async with accounting(GivenFleet(machine("a")), theirs) as (server, writer):
         await writer.look()

@@ -1,4 +1,4 @@
-"""A checker that catches nothing proves nothing: each invariant is broken here on purpose."""
+"""The checker finds each invariant that a test breaks on purpose."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -229,7 +229,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("broken", BROKEN.values(), ids=list(BROKEN))
-def test_a_breach_is_caught_and_told(broken: Broken) -> None:
+def test_breach_is_found_and_reported(broken: Broken) -> None:
     history = broken.history().history
 
     breaches = [each for each in check(history) if each.invariant == broken.invariant]
@@ -339,7 +339,7 @@ ALLOWED = {
 
 
 @pytest.mark.parametrize(("invariant", "history"), ALLOWED.values(), ids=list(ALLOWED))
-def test_what_is_allowed_is_no_breach(invariant: int, history: Callable[[], Stage]) -> None:
+def test_allowed_history_is_no_breach(invariant: int, history: Callable[[], Stage]) -> None:
     assert not [each.what for each in check(history().history) if each.invariant == invariant]
 
 
@@ -354,7 +354,7 @@ def test_a_report_shows_the_writes_around_the_breach() -> None:
     assert any("ADDED    Pod job-1-0: attempt 1 rank 0 Running node ready" in line for line in told)
 
 
-def test_writes_of_two_watches_are_put_in_the_order_of_their_commits() -> None:
+def test_writes_of_two_watches_are_sorted_by_version() -> None:
     history = started().history
     late = history.writes.pop(1)
     history.add(late)

@@ -22,7 +22,7 @@ SLOW = 0.3
 
 
 @pytest.mark.parametrize(("seconds", "found"), [(0.1, 0), (0.5, 0), (0.6, 1), (21.0, 1)])
-def test_a_beat_that_takes_long_is_a_standstill(seconds: float, found: int) -> None:
+def test_slow_beat_is_a_standstill(seconds: float, found: int) -> None:
     assert len(standstills([Beat(100.0, 100.0 + seconds)])) == found
 
 
@@ -42,18 +42,18 @@ def _failed_pod() -> Stage:
     return history.told(counts).pod(1, phase="Failed", node="node")
 
 
-def test_a_status_is_late_where_the_machine_was_prompt() -> None:
+def test_slow_status_on_prompt_machine_is_late() -> None:
     assert _late_status(_failed_pod().wait(21))
 
 
-def test_a_status_is_not_late_while_the_machine_stood_still() -> None:
+def test_status_during_a_standstill_is_not_late() -> None:
     history = _failed_pod()
     began = history.now
     history.wait(21).history.standstills.append(Interruption(began, history.now))
     assert not _late_status(history)
 
 
-def test_a_status_is_late_when_it_takes_long_after_a_standstill() -> None:
+def test_slow_status_after_a_standstill_is_late() -> None:
     history = _failed_pod()
     history.history.standstills.append(Interruption(history.now, history.now + 21))
     assert _late_status(history.wait(21 + 10))
@@ -120,7 +120,7 @@ async def test_a_beat_that_is_shown_late_is_recorded(monkeypatch: pytest.MonkeyP
     assert began <= lost.start < lost.end - SLOW / 2
 
 
-async def test_a_beat_that_is_not_shown_yet_counts_until_now(
+async def test_beat_not_shown_yet_counts_until_now(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with beating(monkeypatch, lambda: 200, lambda number: 60.0 * (number > 2)) as beats:
@@ -129,7 +129,7 @@ async def test_a_beat_that_is_not_shown_yet_counts_until_now(
     assert lost.end - lost.start > 20
 
 
-async def test_a_server_that_fails_is_a_machine_that_stands_still(
+async def test_failing_server_counts_as_a_standstill(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     answers = iter([200] * 4)
@@ -147,7 +147,7 @@ async def test_a_refused_beat_says_nothing_of_the_machine(
         assert beats.standstills(time.time()) == []
 
 
-def test_an_operator_without_a_processor_is_no_slow_operator(
+def test_operator_waiting_for_processor_is_not_slow(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     waited = {1: 10.0, 2: 3.0}

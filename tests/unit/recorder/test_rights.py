@@ -1,4 +1,4 @@
-"""What counts as a request of the operator, and for which right."""
+"""The requests that count as the operator's, and the right that each needs."""
 
 import json
 from pathlib import Path
@@ -40,7 +40,7 @@ def told(tmp_path: Path, *entries: str) -> list[tuple[str, bool]]:
     return [(str(each.right), each.allowed) for each in asked([log])]
 
 
-def test_a_request_is_a_verb_on_a_resource_of_a_group(tmp_path: Path) -> None:
+def test_request_is_verb_resource_and_group(tmp_path: Path) -> None:
     lines = entry("delete", PODS), entry("update", JOB_STATUS, agent="kopf/1")
     assert told(tmp_path, *lines) == [
         ("delete pods", True),
@@ -48,13 +48,13 @@ def test_a_request_is_a_verb_on_a_resource_of_a_group(tmp_path: Path) -> None:
     ]
 
 
-def test_an_apply_that_makes_a_new_object_creates_it(tmp_path: Path) -> None:
+def test_apply_of_a_new_object_counts_as_create(tmp_path: Path) -> None:
     lines = entry("patch", PODS, code=201), entry("patch", PODS)
     verbs = [what for what, _ in told(tmp_path, *lines)]
     assert verbs == ["patch pods", "create pods", "patch pods"]
 
 
-def test_one_in_vain_shows_a_need_and_no_use(tmp_path: Path) -> None:
+def test_forbidden_request_shows_need_but_no_use(tmp_path: Path) -> None:
     assert told(tmp_path, entry("get", PODS, decision="forbid")) == [("get pods", False)]
 
 
@@ -67,9 +67,7 @@ def test_one_in_vain_shows_a_need_and_no_use(tmp_path: Path) -> None:
     ],
     ids=["discovery", "another user", "another client"],
 )
-def test_what_the_operator_s_own_clients_did_not_ask_is_not_counted(
-    tmp_path: Path, line: str
-) -> None:
+def test_requests_of_other_clients_are_not_counted(tmp_path: Path, line: str) -> None:
     assert told(tmp_path, line) == []
 
 

@@ -54,7 +54,7 @@ def test_changelog_begins_with_this_version() -> None:
     assert version.current() in [each.version for each in told]
 
 
-def test_a_tree_is_released_under_its_tag_once_its_section_is_dated(
+def test_release_needs_a_dated_section_and_its_tag(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     number = version.current()

@@ -84,7 +84,7 @@ def blocks(text: str, language: str) -> list[str]:
 
 
 def stated(key: str) -> Any:
-    """Of values.yaml; a KeyError where it has no such value."""
+    """The value in values.yaml. Raises KeyError where there is none."""
     found = yaml.safe_load((chart.CHART / "values.yaml").read_text())
     for part in key.split("."):
         found = found[part]
@@ -99,7 +99,7 @@ def test_every_value_in_the_documents_exists(text: str) -> None:
         stated(key)
 
 
-def test_the_values_that_are_shown_become_the_objects_that_they_say() -> None:
+def test_values_on_the_page_render_the_stated_objects() -> None:
     (values,) = blocks(INSTALL, "yaml")
     rendered = yaml.safe_load(chart.template("defaults.yaml", values=values))
     made = [yaml.safe_load(text) for text in rendered["data"].values()]
@@ -113,7 +113,7 @@ def test_the_values_that_are_shown_become_the_objects_that_they_say() -> None:
         KINDS[each["kind"]].model_validate(each)
 
 
-def test_the_job_that_is_shown_runs_on_what_the_values_state() -> None:
+def test_job_on_the_page_uses_a_stated_class() -> None:
     (manifest,) = re.findall(r"<<EOF\n(.*?)^EOF$", INSTALL, re.M | re.S)
     (values,) = blocks(INSTALL, "yaml")
     job = StargateJob.model_validate(yaml.safe_load(manifest))

@@ -59,7 +59,7 @@ def test_place_without_a_version_is_named() -> None:
 
 
 @pytest.mark.parametrize("form", ["1.2", "1.2.3rc1", "1.2.3-rc.1", "v1.2.3"])
-def test_a_version_that_is_read_differently_elsewhere_is_refused(tree: Path, form: str) -> None:
+def test_version_with_ambiguous_form_is_refused(tree: Path, form: str) -> None:
     with pytest.raises(ReleaseError, match="three numbers"):
         version.current(released(tree, form))
 

@@ -26,7 +26,7 @@ RIGHTS = {
         "github": {"contents"},
     },
 }
-"""What a job may write, beside reading the repository."""
+"""The write permissions of a job, beside reading the repository."""
 
 Json = dict[str, Any]
 
@@ -86,7 +86,7 @@ def test_every_command_of_a_script_exists(workflow: Json) -> None:
                 assert (REPO / word).exists(), word
 
 
-def test_every_action_is_pinned_to_a_commit_and_says_its_version(file: Path) -> None:
+def test_every_action_is_pinned_and_states_its_version(file: Path) -> None:
     used = [line.strip(" -") for line in file.read_text().splitlines() if "uses: " in line]
     assert used
     for line in used:
@@ -123,7 +123,7 @@ def test_no_checkout_keeps_its_token(workflow: Json) -> None:
                 assert step["with"]["persist-credentials"] is False
 
 
-def test_each_job_needs_existing_jobs_and_has_a_timeout(workflow: Json) -> None:
+def test_jobs_need_existing_jobs_and_have_timeouts(workflow: Json) -> None:
     for name, job in workflow["jobs"].items():
         needs = job.get("needs", [])
         for needed in [needs] if isinstance(needs, str) else needs:
@@ -138,7 +138,7 @@ def before(jobs: Json, name: str) -> set[str]:
     return direct.union(*(before(jobs, each) for each in direct))
 
 
-def test_nothing_is_published_before_the_tests_and_all_that_is_built_have_succeeded() -> None:
+def test_publication_needs_all_tests_and_builds() -> None:
     jobs = yaml.safe_load((FOLDER / "release.yml").read_text())["jobs"]
     assert {"check", "tests"} <= before(jobs, "build")
     assert before(jobs, "pypi") == {"check", "tests", "build", "images", "chart", "package"}

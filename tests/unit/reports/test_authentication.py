@@ -93,7 +93,7 @@ async def test_bad_token_is_refused_and_reviewed_again_later(
         OSError("unreachable"),
     ],
 )
-async def test_error_of_the_api_server_is_no_bad_token(trouble: Exception) -> None:
+async def test_api_server_error_is_not_a_bad_token(trouble: Exception) -> None:
     reviewer = Reviewer(trouble=trouble)
     authenticator = TokenAuthenticator(reviewer, Clock())
     said = await refused(authenticator, token("p1"))

@@ -23,7 +23,7 @@ async def test_a_new_certificate_is_served_without_a_restart(site: Site) -> None
     assert await served(site, site.trust) == 2
 
 
-async def test_half_a_rotation_leaves_the_old_pair_in_place(site: Site, tmp_path: Path) -> None:
+async def test_half_a_rotation_keeps_the_old_pair(site: Site, tmp_path: Path) -> None:
     old = site.trust
     other = tmp_path / "next"
     other.mkdir()
@@ -49,7 +49,7 @@ def test_replaced_symlink_of_a_mounted_secret_is_noticed(tmp_path: Path) -> None
     assert serving.reload_if_changed()
 
 
-def test_files_that_vanish_leave_the_old_pair_in_place(tmp_path: Path) -> None:
+def test_missing_files_keep_the_old_pair(tmp_path: Path) -> None:
     crt, key = certificate(tmp_path)
     serving = ServingCertificate(crt, key)
     before = serving.context

@@ -132,7 +132,7 @@ def test_refusal_is_a_kubernetes_status() -> None:
     assert said["details"]["causes"][0]["field"] == "epoch"
 
 
-def test_the_answer_is_camel_case_and_leaves_out_what_is_not_acknowledged() -> None:
+def test_answer_omits_checkpoint_that_is_not_acknowledged() -> None:
     answer = protocol.Answer(attempt=2, next_report_seconds=1.0, stop=False)
     assert msgspec.json.decode(protocol.encode(answer)) == {
         "attempt": 2,

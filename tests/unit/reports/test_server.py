@@ -34,7 +34,7 @@ async def test_progress_is_taken_at_once(site: Site) -> None:
     assert not site.lookup.woken
 
 
-async def test_report_of_another_rank_is_a_sign_of_life(site: Site) -> None:
+async def test_report_of_other_rank_is_sign_of_life(site: Site) -> None:
     said = await site.report({"epoch": 3, "step": 7}, rank=2)
     assert 5 <= said.body["nextReportSeconds"] <= 15
     assert site.lookup.pending.of("job-uid").progress is None
@@ -333,7 +333,7 @@ async def test_close_ends_open_connections(impatient: Site) -> None:
     writer.close()
 
 
-async def test_worker_of_a_given_up_pod_gets_a_conflict(
+async def test_worker_of_given_up_pod_gets_conflict(
     site: Site,
 ) -> None:
     """It may run on behind a cut, with a token that was reviewed before."""

@@ -58,7 +58,7 @@ async def test_a_start_is_logged_in_two_lines(url: str, watchdog: Watchdog) -> N
     assert lines[0]["reasons"] == ["the informer of pods is not in sync"]
 
 
-async def test_a_probe_that_passed_warns_once_when_it_fails(url: str, watchdog: Watchdog) -> None:
+async def test_passed_probe_warns_once_when_it_fails(url: str, watchdog: Watchdog) -> None:
     with capture_logs() as lines:
         await get(f"{url}/healthz")
         watchdog.wrong = "the watcher of stargatejobs is dead"

@@ -110,7 +110,7 @@ async def verdict(
     starting: float = 15.0,
     silent: float = 5.0,
 ) -> str:
-    """What a process with kopf and the watchdog says of this cluster."""
+    """The output of a process with kopf and the watchdog on this cluster."""
     async with fake_api(cluster) as api:
         process = await asyncio.create_subprocess_exec(
             sys.executable,

@@ -154,7 +154,7 @@ def test_an_echo_is_revised_by_the_first_failure() -> None:
     assert (last_but_one(status).rank, last_but_one(status).exit_code) == (2, 1)
 
 
-def test_a_cause_is_final_when_the_next_attempt_starts() -> None:
+def test_cause_is_final_when_next_attempt_starts() -> None:
     given = job().starting(2)
     status = described(given, [pod(2).oom_killed(finished=-500)])
     assert last_but_one(status).cause is Cause.EXIT

@@ -141,7 +141,7 @@ def test_every_waiting_reason_of_a_kubelet_is_shown(reason: str) -> None:
     )
 
 
-def test_a_missing_command_is_shown_until_the_gang_runs() -> None:
+def test_missing_command_is_shown_until_gang_runs() -> None:
     words = 'exec: "trian.py": executable file not found in $PATH'
     given = job().starting()
     for now in range(3):
@@ -192,6 +192,6 @@ def test_a_job_waiting_for_a_block_is_accepted() -> None:
     assert scheduled.message == full.message
 
 
-def test_a_job_that_fits_no_block_is_not_accepted() -> None:
+def test_job_that_fits_no_block_is_refused() -> None:
     never = Refusal("NoBlockFits", "fits into no ComputeBlock: a: 8 ms > 5 ms")
     assert condition(described(job(), blueprint_=never), "Accepted").status == "False"

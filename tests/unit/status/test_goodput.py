@@ -1,4 +1,4 @@
-"""How the job's time was spent, and the energy that it drew."""
+"""The use of the job's time, and the energy that it drew."""
 
 import pytest
 
@@ -129,7 +129,7 @@ def test_energy_is_multiplied_by_the_block_s_pue() -> None:
     ("phase", "scheduled", "expected"),
     [(Phase.STARTING, 2, 8.0), (Phase.STARTING, 0, 0.0), (Phase.QUEUED, 2, 0.0)],
 )
-def test_ranks_draw_from_the_moment_they_have_a_node(
+def test_ranks_draw_power_once_they_have_nodes(
     phase: Phase, scheduled: int, expected: float
 ) -> None:
     given = drawing(phase, scheduled)

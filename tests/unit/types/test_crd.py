@@ -71,7 +71,7 @@ def test_every_list_and_map_is_bounded_and_typed(kind: crd.Kind) -> None:
 
 
 @every_kind
-def test_keys_of_a_list_are_required_of_its_entries(kind: crd.Kind) -> None:
+def test_list_entries_require_the_keys_of_their_list(kind: crd.Kind) -> None:
     for path, node in nodes(schema_of(kind)):
         keys = node.get("x-kubernetes-list-map-keys", [])
         assert set(keys) <= set(node.get("items", {}).get("required", [])), path

@@ -11,7 +11,7 @@ def test_the_world_size_belongs_to_the_current_attempt() -> None:
     )
 
 
-def test_before_the_first_attempt_the_spec_gives_the_world_size() -> None:
+def test_world_size_before_first_attempt_is_of_spec() -> None:
     fresh = job(nodes=4)
     assert fresh.current_world_size == 4
     assert (fresh.current_attempt, fresh.previous_attempt) == (None, None)

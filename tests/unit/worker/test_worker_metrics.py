@@ -1,4 +1,4 @@
-"""Which metrics go into a report, and which are dropped and logged."""
+"""The metrics that go into a report, and those that are dropped and logged."""
 
 import logging
 import math

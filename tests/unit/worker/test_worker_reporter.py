@@ -1,4 +1,4 @@
-"""Which values of a training loop are reported, and when."""
+"""The values of a training loop that are reported, and when."""
 
 import multiprocessing
 import time

@@ -21,7 +21,7 @@ class HelmError(RuntimeError):
 
 def template(*shown: str, values: str = "", arguments: tuple[str, ...] = ()) -> str:
     """All manifests, or only those of the templates in `shown`. `values` is YAML."""
-    show = [word for each in shown for word in ("--show-only", f"templates/{each}")]
+    show = [word for name in shown for word in ("--show-only", f"templates/{name}")]
     return helm("template", NAME, str(CHART), *on(NAMESPACE), *show, *arguments, values=values)
 
 

@@ -1,7 +1,7 @@
 """A real etcd, kube-apiserver, controller-manager and scheduler, with kwok as the kubelets.
 
 kwokctl starts the processes, and they outlive the process that called it. A plane is found again by its
-directory: `ControlPlane(name).stop()` ends it, whoever started it.
+directory: `ControlPlane(name).stop()` ends it, no matter who started it.
 """
 
 import http.client
@@ -105,13 +105,13 @@ class ControlPlane:
             shutil.rmtree(self.directory)
 
     def restart_apiserver(self) -> None:
-        """SIGKILL, then a start with the same command line; returns when the API server is ready."""
+        """Kills a component and starts it with the same command line; waits for the API server."""
         self.kill("kube-apiserver")
         self.start_again()
         self.wait_ready()
 
     def kill(self, component: str) -> None:
-        """SIGKILL; the component stays down until `start_again`."""
+        """Kills a component, which stays down until `start_again`."""
         pid = self.pids()[component]
         spent = self._cpu_of_dead.get(component, 0.0)
         self._cpu_of_dead[component] = spent + processes.cpu_seconds(pid)
@@ -161,7 +161,7 @@ class ControlPlane:
 
     @property
     def has_lost_its_owner(self) -> bool:
-        """Whether the process that started it is gone, and the plane was not meant to outlive it."""
+        """True if the process that started it is gone, and the plane was not meant to outlive it."""
         owner = self.directory / "owner"
         return owner.exists() and not processes.is_running(int(owner.read_text()))
 

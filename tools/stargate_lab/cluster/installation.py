@@ -67,7 +67,7 @@ def apply_text(plane: Plane, manifests: str) -> None:
 
 
 def kubectl(plane: Plane, *arguments: str, stdin: str | None = None) -> str:
-    """As the administrator."""
+    """Runs kubectl as the administrator."""
     program = str(binaries.ensure(["kubectl"])["kubectl"])
     done = subprocess.run(
         [program, "--kubeconfig", str(plane.kubeconfig), *arguments],

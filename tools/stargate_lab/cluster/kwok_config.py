@@ -107,8 +107,8 @@ def _gang_options(options: PlaneOptions) -> dict[str, str]:
 
 
 def _apiserver(options: PlaneOptions) -> dict[str, str]:
-    """Without the plugin that taints each new node until the controller that would lift that has
-    judged it, and with the one of strict clusters that asks who may block an owner's deletion."""
+    """Disables the plugin that taints a new node until a controller has judged it. Enables the one
+    of strict clusters that checks the right to block an owner's deletion."""
     return {
         "disable-admission-plugins": "TaintNodesByCondition",
         "enable-admission-plugins": "OwnerReferencesPermissionEnforcement",

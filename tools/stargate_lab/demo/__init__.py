@@ -1,1 +1,1 @@
-"""`make demo`: its course, its view, and the check of what it promised."""
+"""`make demo`: its steps, its view, and the check of its promises."""

@@ -64,7 +64,7 @@ class Timeline:
             case "exiting":
                 self.note(f"{attempt} trained", at, f"attempt {attempt}: all ranks exit with 0")
             case "exited":
-                self.note(f"{attempt} exited", at, f"all {event['ranks']:,} exits are told")
+                self.note(f"{attempt} exited", at, f"all {event['ranks']:,} exits are reported")
             case "trouble":
                 self.entries.append(Entry(at, f"a trainer: {event['message']}"))
 

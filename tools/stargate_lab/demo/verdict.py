@@ -1,4 +1,4 @@
-"""Whether the demo kept its promises: read from the job's last status alone. Pure."""
+"""Checks the demo's promises against the job's last status alone. Pure."""
 
 from dataclasses import dataclass
 

@@ -1,6 +1,6 @@
 """The demo's live view, and its plain line where there is no terminal: pure, from a Scene.
 
-Nothing is invented here: each number stands in the job's status, or was read from a process.
+Nothing is invented here: each number is in the job's status, or was read from a process.
 """
 
 from collections.abc import Iterable, Iterator
@@ -31,7 +31,7 @@ _COLOURS = {
 
 @dataclass(frozen=True)
 class Scene:
-    """All that is to be seen at one moment. `doing` is what the demo itself is at."""
+    """All that the view shows at one moment. `doing` is the demo's current step."""
 
     title: str
     nodes: int
@@ -59,7 +59,7 @@ class Scene:
 
 
 def line(scene: Scene) -> str:
-    """One line that tells where things stand, for pipes and CI."""
+    """The state in one line, for pipes and CI."""
     workers, gauges = scene.workers, scene.gauges
     if not scene.status.phase:
         return f"{clock(scene.elapsed)}  {scene.doing}, {gauges.now.nodes:,} nodes"
@@ -184,7 +184,11 @@ def _checkpoint(status: StargateJobStatus) -> str:
     latest = latest_checkpoint(status)
     if latest is None or status.checkpoints is None:
         return "none"
-    kept = [str(each.epoch) for each in status.checkpoints.history if each.state == "Complete"]
+    kept = [
+        str(checkpoint.epoch)
+        for checkpoint in status.checkpoints.history
+        if checkpoint.state == "Complete"
+    ]
     return f"latest epoch {latest.epoch}, {latest.state} · acknowledged and kept: {', '.join(kept)}"
 
 
@@ -244,7 +248,7 @@ def _disclosure(scene: Scene) -> RenderableType:
 
 
 def disclosure(nodes: int, epoch_seconds: float) -> Iterable[tuple[str, str]]:
-    """What is simulated and what is real, for a reader who trusts nobody."""
+    """The simulated parts and the real parts, for a reader who doubts the view."""
     yield (
         "simulated",
         f"the {nodes:,} machines and their kubelets (kwok), and the arithmetic: an epoch is a sleep"

@@ -29,7 +29,7 @@ def wait_until(
     pause: float = PAUSE_SECONDS,
     clock: Clock = REAL_TIME,
 ) -> bool:
-    """Whether the condition became true in time. It is checked at least once."""
+    """True if the condition became true in time. It is checked at least once."""
     started = clock.now()
     while not condition():
         if clock.now() - started > seconds:

@@ -191,13 +191,13 @@ def _get(port: int, path: str) -> tuple[int, str]:
 
 
 def stop_all(plane: ControlPlane) -> None:
-    """Kills every replica that has a pid file in the plane's directory, whoever started it."""
+    """Kills every replica that has a pid file in the plane's directory, no matter who started it."""
     for pid_file in sorted(plane.directory.glob("*/pid")):
         OperatorProcess(plane, name=pid_file.parent.name).kill()
 
 
 def pids(plane: ControlPlane) -> list[int]:
-    """Of the operators that were started on the plane; some may have ended."""
+    """Pid files of the operators that were started on the plane; some may have ended."""
     return [int(text) for file in plane.directory.glob("*/pid") if (text := file.read_text())]
 
 

@@ -1,1 +1,1 @@
-"""Simulated trainers: what runs in a worker pod, and what its kubelet does for it."""
+"""Simulated trainers: the program in a worker pod, and the kubelet's part for it."""

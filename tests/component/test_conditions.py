@@ -11,7 +11,7 @@ PROMPT = 10.0
 """Seconds after which a user must know what is wrong."""
 
 
-async def test_a_missing_class_is_named_and_waited_for(cluster: Cluster) -> None:
+async def test_job_waits_for_missing_class_and_names_it(cluster: Cluster) -> None:
     await cluster.operated()
     job = cluster.apply(acceleratorType="quantum")
     told = await job.wait_condition("Accepted", "False", "AcceleratorClassNotFound", PROMPT)
@@ -24,7 +24,7 @@ async def test_a_missing_class_is_named_and_waited_for(cluster: Cluster) -> None
     assert condition(await job.wait_phase("Running"), "Accepted")["status"] == "True"
 
 
-async def test_a_missing_runtime_is_named_and_waited_for(cluster: Cluster) -> None:
+async def test_job_waits_for_missing_runtime_and_names_it(cluster: Cluster) -> None:
     await cluster.operated()
     job = cluster.apply(runtime="bespoke")
     told = await job.wait_condition("Accepted", "False", "RuntimeNotFound", PROMPT)
@@ -35,7 +35,7 @@ async def test_a_missing_runtime_is_named_and_waited_for(cluster: Cluster) -> No
     assert job.pods()[0].raw["spec"]["containers"][0]["image"] == "bespoke:1"
 
 
-async def test_two_default_runtimes_are_one_too_many(cluster: Cluster) -> None:
+async def test_job_is_not_accepted_with_two_default_runtimes(cluster: Cluster) -> None:
     cluster.add_runtime("other-default", **RUNTIME)
     await cluster.operated()
     job = cluster.apply()
@@ -45,7 +45,7 @@ async def test_two_default_runtimes_are_one_too_many(cluster: Cluster) -> None:
     await job.wait_phase("Running")
 
 
-async def test_a_service_account_that_the_runtime_forbids_is_named(cluster: Cluster) -> None:
+async def test_forbidden_service_account_is_named_in_condition(cluster: Cluster) -> None:
     await cluster.operated()
     job = cluster.apply(template={"serviceAccountName": "admin"})
     told = await job.wait_condition("Accepted", "False", "ServiceAccountNotAllowed", PROMPT)
@@ -53,7 +53,7 @@ async def test_a_service_account_that_the_runtime_forbids_is_named(cluster: Clus
     assert "'admin'" in told["message"]
 
 
-async def test_a_quota_is_a_condition_and_no_hot_loop(cluster: Cluster) -> None:
+async def test_quota_refusal_becomes_condition_and_retries_slow_down(cluster: Cluster) -> None:
     quota = cluster.quota(pods=1)
     await cluster.operated()
     job = cluster.apply(nodes=3)
@@ -70,7 +70,7 @@ async def test_a_quota_is_a_condition_and_no_hot_loop(cluster: Cluster) -> None:
     await job.wait_phase("Running")
 
 
-async def test_a_quota_on_one_job_stops_no_other(cluster: Cluster) -> None:
+async def test_job_over_quota_does_not_block_another_job(cluster: Cluster) -> None:
     cluster.quota(pods=2)
     await cluster.operated()
     blocked = cluster.apply("blocked", nodes=3)
@@ -80,7 +80,7 @@ async def test_a_quota_on_one_job_stops_no_other(cluster: Cluster) -> None:
     await cluster.apply("modest", nodes=2).wait_phase("Running")
 
 
-async def test_a_job_in_trouble_can_be_suspended_and_deleted(cluster: Cluster) -> None:
+async def test_job_blocked_by_quota_is_suspended_and_deleted(cluster: Cluster) -> None:
     cluster.quota(pods=1)
     await cluster.operated()
     job = cluster.apply(nodes=3)
@@ -91,7 +91,7 @@ async def test_a_job_in_trouble_can_be_suspended_and_deleted(cluster: Cluster) -
     await job.wait_gone(seconds=15)
 
 
-async def test_an_image_that_cannot_be_pulled_is_named(cluster: Cluster) -> None:
+async def test_image_pull_failure_is_named_in_condition(cluster: Cluster) -> None:
     cluster.kubelets.cannot_start = lambda pod: (
         "ImagePullBackOff" if pod["metadata"]["name"].endswith("-1") else ""
     )
@@ -105,7 +105,7 @@ async def test_an_image_that_cannot_be_pulled_is_named(cluster: Cluster) -> None
     assert condition(await job.wait_phase("Running"), "Ready")["status"] == "True"
 
 
-async def test_a_command_that_does_not_exist_is_named(cluster: Cluster) -> None:
+async def test_missing_command_is_named_in_failure(cluster: Cluster) -> None:
     await cluster.operated()
     job = cluster.apply(restartPolicy={"maxRestarts": 0})
     await job.wait_phase("Running")
@@ -116,7 +116,7 @@ async def test_a_command_that_does_not_exist_is_named(cluster: Cluster) -> None:
     assert words in condition(failed, "Failed")["message"]
 
 
-async def test_a_name_that_somebody_elses_pod_has_is_waited_for(cluster: Cluster) -> None:
+async def test_gang_waits_while_foreign_pod_holds_its_name(cluster: Cluster) -> None:
     squatter = {"metadata": {"name": "job-1-0"}, "spec": {"containers": [{"image": "i"}]}}
     cluster.server.create(PODS, squatter, agent="researcher", namespace=cluster.namespace)
     await cluster.operated()
@@ -128,7 +128,7 @@ async def test_a_name_that_somebody_elses_pod_has_is_waited_for(cluster: Cluster
     assert (await job.wait_phase("Running")).attempt == 1
 
 
-async def test_a_name_that_somebody_elses_service_has_is_waited_for(cluster: Cluster) -> None:
+async def test_gang_waits_while_foreign_service_holds_its_name(cluster: Cluster) -> None:
     service = {"metadata": {"name": "job"}, "spec": {"ports": [{"port": 80}]}}
     cluster.server.create(SERVICES, service, agent="researcher", namespace=cluster.namespace)
     await cluster.operated()

@@ -140,7 +140,7 @@ async def ends_well(job: JobStory, *, attempt: int = 1, restarts: int = 0) -> No
 
 
 @pytest.mark.parametrize("point", BIRTH, ids=str)
-async def test_a_gang_is_born_once_across_a_crash(cluster: Cluster, point: Point) -> None:
+async def test_gang_is_created_once_despite_operator_crash(cluster: Cluster, point: Point) -> None:
     await cluster.operated()
     with crash(cluster, point):
         job = cluster.apply(nodes=RANKS)
@@ -150,7 +150,9 @@ async def test_a_gang_is_born_once_across_a_crash(cluster: Cluster, point: Point
 
 
 @pytest.mark.parametrize("point", CHECKPOINT, ids=str)
-async def test_an_acknowledged_checkpoint_survives_a_crash(cluster: Cluster, point: Point) -> None:
+async def test_acknowledged_checkpoint_survives_operator_crash(
+    cluster: Cluster, point: Point
+) -> None:
     job = await applied(cluster)
     rank_zero = job.worker()
     with crash(cluster, point):
@@ -163,7 +165,9 @@ async def test_an_acknowledged_checkpoint_survives_a_crash(cluster: Cluster, poi
 
 
 @pytest.mark.parametrize("point", FAILURE, ids=str)
-async def test_a_failure_counts_once_across_a_crash(cluster: Cluster, point: Point) -> None:
+async def test_failure_is_counted_once_despite_operator_crash(
+    cluster: Cluster, point: Point
+) -> None:
     job = await applied(cluster)
     assert (await job.worker().insists(5)).status == 200
     with crash(cluster, point):
@@ -176,7 +180,7 @@ async def test_a_failure_counts_once_across_a_crash(cluster: Cluster, point: Poi
 
 
 @pytest.mark.parametrize("point", SUSPENSION, ids=str)
-async def test_a_suspension_goes_on_after_a_crash(cluster: Cluster, point: Point) -> None:
+async def test_suspension_completes_despite_operator_crash(cluster: Cluster, point: Point) -> None:
     job = await applied(cluster)
     assert (await job.worker().insists(5)).status == 200
     with crash(cluster, point):
@@ -191,7 +195,9 @@ async def test_a_suspension_goes_on_after_a_crash(cluster: Cluster, point: Point
 
 
 @pytest.mark.parametrize("point", END, ids=str)
-async def test_a_job_ends_and_goes_across_a_crash(cluster: Cluster, point: Point) -> None:
+async def test_job_finishes_and_is_deleted_despite_operator_crash(
+    cluster: Cluster, point: Point
+) -> None:
     cluster.garbage_collector.stop()
     job = await applied(cluster)
     with crash(cluster, point):

@@ -31,7 +31,7 @@ async def queued_with_nothing(job: JobStory, seconds: float = SOON) -> Job:
     return found
 
 
-async def test_of_two_gangs_at_once_one_yields_and_both_finish(cluster: Cluster) -> None:
+async def test_competing_gang_yields_and_both_jobs_finish(cluster: Cluster) -> None:
     await cluster.operated()
     jobs = [cluster.apply(name, MANY) for name in ("older", "younger")]
     first: JobStory = await cluster.wait(
@@ -52,7 +52,7 @@ async def test_of_two_gangs_at_once_one_yields_and_both_finish(cluster: Cluster)
     await second.wait_phase("Succeeded")
 
 
-async def test_a_later_gang_yields_and_runs_when_the_other_is_deleted(cluster: Cluster) -> None:
+async def test_later_gang_yields_until_earlier_job_is_deleted(cluster: Cluster) -> None:
     await cluster.operated()
     first = cluster.apply("first", MANY)
     await first.wait_phase("Running")
@@ -66,7 +66,7 @@ async def test_a_later_gang_yields_and_runs_when_the_other_is_deleted(cluster: C
     await second.wait_phase("Running", seconds=SOON)
 
 
-async def test_a_waiting_gang_finds_what_was_freed_while_no_operator_ran(cluster: Cluster) -> None:
+async def test_queued_gang_uses_nodes_freed_during_operator_downtime(cluster: Cluster) -> None:
     operator = await cluster.operated()
     first = cluster.apply("first", MANY)
     await first.wait_phase("Running")
@@ -79,7 +79,7 @@ async def test_a_waiting_gang_finds_what_was_freed_while_no_operator_ran(cluster
     assert (await second.wait_phase("Running", seconds=SOON)).attempt == 2
 
 
-async def test_gangs_on_other_machines_do_not_yield_to_each_other(cluster: Cluster) -> None:
+async def test_gangs_on_different_hardware_do_not_compete(cluster: Cluster) -> None:
     cluster.add_class("quantum")
     cluster.add_nodes(2, "quantum")
     await cluster.operated()
@@ -93,7 +93,7 @@ async def test_gangs_on_other_machines_do_not_yield_to_each_other(cluster: Clust
     assert (await second.wait_phase("Running")).attempt == 1
 
 
-async def test_a_gang_gives_back_at_its_start_timeout_and_runs_later(cluster: Cluster) -> None:
+async def test_gang_releases_nodes_at_start_timeout_and_retries(cluster: Cluster) -> None:
     timeout = 120
     await cluster.operated()
     job = cluster.apply("large", 12, scheduling={"startTimeoutSeconds": timeout})

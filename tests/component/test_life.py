@@ -11,7 +11,7 @@ from tests.kit.cluster import Cluster
 CLASS = Key(CLASSES, "", "stargate-silicon-v2")
 
 
-async def test_a_gang_starts_whole_runs_and_succeeds(cluster: Cluster) -> None:
+async def test_whole_gang_starts_runs_and_succeeds(cluster: Cluster) -> None:
     await cluster.operated()
     job = cluster.apply(nodes=3)
     await job.wait_phase("Running")
@@ -25,7 +25,7 @@ async def test_a_gang_starts_whole_runs_and_succeeds(cluster: Cluster) -> None:
     await cluster.rests()
 
 
-async def test_a_gang_costs_one_write_a_pod(cluster: Cluster) -> None:
+async def test_gang_costs_one_write_per_pod(cluster: Cluster) -> None:
     cluster.add_nodes(12)
     await cluster.operated()
     job = cluster.apply(nodes=20)
@@ -37,14 +37,14 @@ async def test_a_gang_costs_one_write_a_pod(cluster: Cluster) -> None:
     assert asked["update", "stargatejobs/status"] <= 5
 
 
-async def test_a_running_job_costs_no_write(cluster: Cluster) -> None:
+async def test_running_job_costs_no_writes(cluster: Cluster) -> None:
     await cluster.operated()
     job = cluster.apply()
     await job.wait_phase("Running")
     await cluster.rests()
 
 
-async def test_each_event_is_told_once_and_holds_no_log_line(cluster: Cluster) -> None:
+async def test_events_appear_once_and_hold_no_log_lines(cluster: Cluster) -> None:
     await cluster.operated()
     job = cluster.apply()
     await job.wait_phase("Running")
@@ -69,7 +69,7 @@ async def test_each_event_is_told_once_and_holds_no_log_line(cluster: Cluster) -
     assert "loss is NaN in layer 7" in job.now.attempts[0]["message"]
 
 
-async def test_a_change_of_the_class_touches_no_running_gang(cluster: Cluster) -> None:
+async def test_class_change_does_not_affect_running_gang(cluster: Cluster) -> None:
     await cluster.operated()
     job = cluster.apply()
     running = await job.wait_phase("Running")
@@ -80,7 +80,7 @@ async def test_a_change_of_the_class_touches_no_running_gang(cluster: Cluster) -
     assert job.now.status == running.status
 
 
-async def test_a_restart_takes_the_changed_class(cluster: Cluster) -> None:
+async def test_restart_uses_changed_class(cluster: Cluster) -> None:
     await cluster.operated()
     job = cluster.apply()
     await job.wait_phase("Running")
@@ -95,7 +95,7 @@ async def test_a_restart_takes_the_changed_class(cluster: Cluster) -> None:
         assert "late" in {each.get("key") for each in pod.raw["spec"]["tolerations"]}
 
 
-async def test_log_lines_about_a_job_carry_its_name_and_attempt(
+async def test_job_log_lines_carry_name_and_attempt(
     cluster: Cluster, log: list[MutableMapping[str, Any]]
 ) -> None:
     await cluster.operated()
@@ -108,7 +108,7 @@ async def test_log_lines_about_a_job_carry_its_name_and_attempt(
     assert {line.get("attempt") for line in ours} == {1, 2}
 
 
-async def test_fifty_jobs_at_once_disturb_each_other_in_nothing(cluster: Cluster) -> None:
+async def test_fifty_concurrent_jobs_all_succeed(cluster: Cluster) -> None:
     cluster.add_nodes(92)
     await cluster.operated()
     jobs = [cluster.apply(f"job-{number}") for number in range(50)]

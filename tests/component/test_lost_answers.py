@@ -9,7 +9,7 @@ from tests.kit.cluster import Cluster
 from tests.kit.recorder.history import Job
 
 
-async def test_a_gang_runs_whose_create_was_done_but_never_answered(cluster: Cluster) -> None:
+async def test_gang_runs_after_unanswered_pod_create(cluster: Cluster) -> None:
     """The retry finds a running pod, and the watch tells of that same version only later."""
     await cluster.operated()
     [watch] = [
@@ -50,7 +50,7 @@ WRITES = {
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
-async def test_a_gang_starts_whose_write_failed_three_times(
+async def test_gang_starts_despite_three_failed_writes(
     cluster: Cluster, fault: faults.Fault, write: dict[str, str]
 ) -> None:
     await cluster.operated()
@@ -63,7 +63,9 @@ async def test_a_gang_starts_whose_write_failed_three_times(
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-async def test_a_gang_restarts_whose_deletes_failed(cluster: Cluster, fault: faults.Fault) -> None:
+async def test_gang_restarts_despite_three_failed_deletes(
+    cluster: Cluster, fault: faults.Fault
+) -> None:
     await cluster.operated()
     job = cluster.apply(nodes=4)
     await job.wait_phase("Running")
@@ -75,7 +77,7 @@ async def test_a_gang_restarts_whose_deletes_failed(cluster: Cluster, fault: fau
     assert running.restarts == 1
 
 
-async def test_a_conflicting_write_is_read_again(cluster: Cluster) -> None:
+async def test_conflicting_status_write_is_retried(cluster: Cluster) -> None:
     """Somebody writes the job between each observation and its status."""
     await cluster.operated()
     edits = iter(range(3))

@@ -42,9 +42,7 @@ def avoided(pod: Pod) -> list[str]:
     return [name for each in term["matchFields"] for name in each["values"]]
 
 
-async def test_a_silent_node_is_given_up_avoided_and_later_forgotten(
-    cluster: Cluster, cut: Cut
-) -> None:
+async def test_silent_node_is_lost_avoided_and_later_forgotten(cluster: Cluster, cut: Cut) -> None:
     job, victim = cut.job, cut.victim
     straggler = job.worker(victim.rank)
     assert (await straggler.report(step=1)).status == 200
@@ -70,7 +68,7 @@ async def test_a_silent_node_is_given_up_avoided_and_later_forgotten(
     assert not any(avoided(pod) for pod in job.pods(3))
 
 
-async def test_a_node_that_comes_back_in_time_changes_nothing(cluster: Cluster, cut: Cut) -> None:
+async def test_node_that_returns_in_time_changes_nothing(cluster: Cluster, cut: Cut) -> None:
     before = {pod.uid for pod in cut.job.pods()}
     for _ in range(3):
         cluster.nodes.fall_silent(cut.node)
@@ -81,15 +79,13 @@ async def test_a_node_that_comes_back_in_time_changes_nothing(cluster: Cluster, 
     assert {pod.uid for pod in cut.job.pods()} == before
 
 
-async def test_a_node_that_vanishes_is_lost_too(cluster: Cluster, cut: Cut) -> None:
+async def test_deleted_node_counts_as_lost(cluster: Cluster, cut: Cut) -> None:
     cluster.nodes.remove(cut.node)
     again = await cut.job.wait_phase("Running", attempt=2)
     assert (ending(again)["cause"], ending(again)["node"]) == ("NodeLost", cut.node)
 
 
-async def test_a_pod_that_is_stuck_when_its_job_is_suspended_is_given_up(
-    cluster: Cluster, cut: Cut
-) -> None:
+async def test_stuck_pod_of_suspended_job_is_given_up(cluster: Cluster, cut: Cut) -> None:
     job, victim = cut.job, cut.victim
     cluster.nodes.fall_silent(cut.node)
     job.suspend()
@@ -103,16 +99,14 @@ async def test_a_pod_that_is_stuck_when_its_job_is_suspended_is_given_up(
     assert f"rank {victim.rank} was given up with a lost node ({cut.node})" in attempt["message"]
 
 
-async def test_a_job_on_a_lost_node_can_be_deleted(cluster: Cluster, cut: Cut) -> None:
+async def test_job_on_lost_node_can_be_deleted(cluster: Cluster, cut: Cut) -> None:
     cluster.nodes.fall_silent(cut.node)
     await asyncio.sleep(NOTICED_SECONDS)
     cut.job.delete()
     await cut.job.wait_gone(seconds=LOST_SECONDS + 10)
 
 
-async def test_the_failure_of_the_others_turns_out_to_be_the_nodes(
-    cluster: Cluster, cut: Cut
-) -> None:
+async def test_peer_failure_is_attributed_to_lost_node(cluster: Cluster, cut: Cut) -> None:
     """They notice that their peer is gone long before the control plane does."""
     job, victim = cut.job, cut.victim
     cluster.nodes.fall_silent(cut.node)
@@ -126,7 +120,7 @@ async def test_the_failure_of_the_others_turns_out_to_be_the_nodes(
     assert again.status.get("failuresSinceCheckpoint", 0) == 0
 
 
-async def test_a_kubelet_that_still_speaks_ends_its_pods_itself(cluster: Cluster, cut: Cut) -> None:
+async def test_kubelet_of_not_ready_node_stops_its_pods(cluster: Cluster, cut: Cut) -> None:
     job, victim = cut.job, cut.victim
     cluster.nodes.say_not_ready(cut.node)
     again = await job.wait_phase("Running", attempt=2)
@@ -137,7 +131,7 @@ async def test_a_kubelet_that_still_speaks_ends_its_pods_itself(cluster: Cluster
     assert victim.node not in {pod.node for pod in job.pods()}
 
 
-async def test_a_gang_that_needs_the_node_takes_it_back_when_it_returns(cluster: Cluster) -> None:
+async def test_gang_reuses_lost_node_after_its_return(cluster: Cluster) -> None:
     await cluster.operated()
     job = cluster.apply(nodes=8)
     await job.wait_phase("Running")
@@ -151,7 +145,7 @@ async def test_a_gang_that_needs_the_node_takes_it_back_when_it_returns(cluster:
     assert again.restarts == 1
 
 
-async def test_while_most_nodes_are_silent_none_is_given_up(cluster: Cluster) -> None:
+async def test_no_node_is_lost_while_most_are_silent(cluster: Cluster) -> None:
     await cluster.operated()
     job = cluster.apply(nodes=8)
     await job.wait_phase("Running")
@@ -167,7 +161,7 @@ async def test_while_most_nodes_are_silent_none_is_given_up(cluster: Cluster) ->
     assert (lost["cause"], lost["node"]) == ("NodeLost", nodes[4])
 
 
-async def test_a_new_operator_gives_a_silent_node_its_whole_time(cluster: Cluster) -> None:
+async def test_new_operator_restarts_node_lost_timer(cluster: Cluster) -> None:
     operator = await cluster.operated()
     job = cluster.apply(nodes=3)
     await job.wait_phase("Running")

@@ -82,7 +82,7 @@ def life(seed: int, max_restarts: int = 1000) -> Life:
 
 
 @pytest.mark.parametrize("first", range(0, 24, 6))
-def test_a_life_with_faults_ends_where_one_without_ends(first: int) -> None:
+def test_job_succeeds_despite_random_faults(first: int) -> None:
     lives = []
     for seed in range(first, first + 6):
         found = life(seed)
@@ -104,14 +104,14 @@ def were_eventful(lives: list[Life]) -> None:
 
 
 @pytest.mark.parametrize("most", [0, 1, 3])
-def test_a_life_with_few_restarts_ends_too(most: int) -> None:
+def test_job_with_few_restarts_ends_despite_faults(most: int) -> None:
     for seed in range(1000, 1003):
         found = life(seed, max_restarts=most)
         assert found.job.phase in ("Succeeded", "Failed"), seed
         assert not found.live_pods, seed
 
 
-def test_a_seed_gives_the_same_life_in_any_process() -> None:
+def test_seed_reproduces_same_life_in_another_process() -> None:
     """Whatever order Python's hashes give to sets."""
     program = "from tests.component.test_random_lives import life; print(life(7).digest)"
     other = subprocess.run(

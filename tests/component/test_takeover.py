@@ -73,7 +73,7 @@ def writes(cluster: Cluster, replica: Replica) -> list[Request]:
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
-async def test_a_leader_is_lost_while_one_gang_comes_and_another_goes(
+async def test_gangs_survive_leader_loss_during_start_and_restart(
     cluster: Cluster, fault: Fault
 ) -> None:
     cluster.add_nodes(12)
@@ -96,7 +96,7 @@ async def test_a_leader_is_lost_while_one_gang_comes_and_another_goes(
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
-async def test_no_silence_during_a_takeover_is_a_hang(cluster: Cluster, fault: Fault) -> None:
+async def test_silence_during_takeover_is_not_a_hang(cluster: Cluster, fault: Fault) -> None:
     leader, standby = await pair(cluster)
     job = cluster.apply(hang={"reportTimeoutSeconds": 20})
     await job.wait_phase("Running")
@@ -110,7 +110,7 @@ async def test_no_silence_during_a_takeover_is_a_hang(cluster: Cluster, fault: F
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
-async def test_reports_find_the_new_leader(cluster: Cluster, fault: Fault) -> None:
+async def test_reports_reach_new_leader(cluster: Cluster, fault: Fault) -> None:
     leader, standby = await pair(cluster)
     job = cluster.apply(nodes=3)
     await job.wait_phase("Running")
@@ -126,7 +126,7 @@ async def test_reports_find_the_new_leader(cluster: Cluster, fault: Fault) -> No
     assert again.restored_from["epoch"] == 10
 
 
-async def test_a_leader_that_stood_still_sends_nothing_that_was_queued(cluster: Cluster) -> None:
+async def test_paused_leader_drops_its_queued_writes(cluster: Cluster) -> None:
     """More writes wait than may be under way; their turn comes when the lease is long over."""
     cluster.add_nodes(72)
     leader, standby = await pair(cluster)
@@ -140,7 +140,7 @@ async def test_a_leader_that_stood_still_sends_nothing_that_was_queued(cluster: 
         assert (await job.wait_phase("Running")).attempt == 1
 
 
-async def test_a_standby_that_is_behind_acts_on_what_is(cluster: Cluster) -> None:
+async def test_standby_with_stale_cache_acts_on_current_state(cluster: Cluster) -> None:
     """It has heard of the failure, and of nothing that the leader did about it."""
     leader, standby = await pair(cluster)
     job = cluster.apply(nodes=3)
@@ -162,7 +162,7 @@ async def test_a_standby_that_is_behind_acts_on_what_is(cluster: Cluster) -> Non
     assert (job.now.attempt, job.now.restarts, job.now.phase) == (2, 1, "Running")
 
 
-async def test_a_standby_writes_nothing(cluster: Cluster) -> None:
+async def test_standby_writes_nothing(cluster: Cluster) -> None:
     _, standby = await pair(cluster)
     job = cluster.apply()
     await job.wait_phase("Running")
@@ -171,7 +171,7 @@ async def test_a_standby_writes_nothing(cluster: Cluster) -> None:
     assert not writes(cluster, standby)
 
 
-async def test_a_leader_whose_lease_is_deleted_ends(cluster: Cluster) -> None:
+async def test_leader_ends_when_its_lease_is_deleted(cluster: Cluster) -> None:
     leader, standby = await pair(cluster)
     cluster.server.delete(Key(LEASES, OPERATOR_NAMESPACE, "stargate-operator"), agent="admin")
     await cluster.until(lambda: not leader.runs, "the old leader to end", 5)
@@ -179,7 +179,7 @@ async def test_a_leader_whose_lease_is_deleted_ends(cluster: Cluster) -> None:
     assert leader.exit_status == 1
 
 
-async def test_a_leader_told_to_stop_gives_the_lease_back(cluster: Cluster) -> None:
+async def test_stopped_leader_releases_lease(cluster: Cluster) -> None:
     leader, _ = await pair(cluster)
     leader.tell_to_stop()
     await leader.ended()
@@ -189,7 +189,7 @@ async def test_a_leader_told_to_stop_gives_the_lease_back(cluster: Cluster) -> N
     assert lease["spec"]["holderIdentity"] == ""
 
 
-async def test_a_leader_whose_wall_clock_is_set_leads_on(cluster: Cluster) -> None:
+async def test_leader_keeps_lease_when_wall_clock_changes(cluster: Cluster) -> None:
     leader, standby = await pair(cluster)
     job = cluster.apply(hang={"reportTimeoutSeconds": 30})
     await job.wait_phase("Running")
@@ -202,7 +202,7 @@ async def test_a_leader_whose_wall_clock_is_set_leads_on(cluster: Cluster) -> No
     assert not standby.leads
 
 
-async def test_a_leader_that_lists_pod_groups_stays_ready(
+async def test_leader_stays_ready_while_listing_pod_groups(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The report Service leads to it all the time. This API server never answers the list."""

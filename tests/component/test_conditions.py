@@ -1,4 +1,4 @@
-"""What only the cluster can know becomes a condition in the API's own words, and resolves itself."""
+"""Problems that only the cluster can know become conditions. The job goes on when they are solved."""
 
 import asyncio
 
@@ -8,15 +8,15 @@ from tests.kit.cluster.cluster import RUNTIME
 from tests.kit.cluster.jobs import condition
 
 PROMPT = 10.0
-"""Seconds after which a user must know what is wrong."""
+"""Seconds within which the condition must show the problem."""
 
 
 async def test_job_waits_for_missing_class_and_names_it(cluster: Cluster) -> None:
     await cluster.operated()
     job = cluster.apply(acceleratorType="quantum")
-    told = await job.wait_condition("Accepted", "False", "AcceleratorClassNotFound", PROMPT)
-    assert "'quantum'" in told["message"]
-    assert "stargate_silicon_v2" in told["message"]
+    found = await job.wait_condition("Accepted", "False", "AcceleratorClassNotFound", PROMPT)
+    assert "'quantum'" in found["message"]
+    assert "stargate_silicon_v2" in found["message"]
     assert job.now.phase == "Pending"
     await cluster.rests()
     cluster.add_class("quantum")
@@ -27,9 +27,9 @@ async def test_job_waits_for_missing_class_and_names_it(cluster: Cluster) -> Non
 async def test_job_waits_for_missing_runtime_and_names_it(cluster: Cluster) -> None:
     await cluster.operated()
     job = cluster.apply(runtime="bespoke")
-    told = await job.wait_condition("Accepted", "False", "RuntimeNotFound", PROMPT)
-    assert "spec.runtime" in told["message"]
-    assert "'bespoke'" in told["message"]
+    found = await job.wait_condition("Accepted", "False", "RuntimeNotFound", PROMPT)
+    assert "spec.runtime" in found["message"]
+    assert "'bespoke'" in found["message"]
     cluster.add_runtime("bespoke", **{**RUNTIME, "isDefault": False, "image": "bespoke:1"})
     await job.wait_phase("Running")
     assert job.pods()[0].raw["spec"]["containers"][0]["image"] == "bespoke:1"
@@ -39,8 +39,8 @@ async def test_job_is_not_accepted_with_two_default_runtimes(cluster: Cluster) -
     cluster.add_runtime("other-default", **RUNTIME)
     await cluster.operated()
     job = cluster.apply()
-    told = await job.wait_condition("Accepted", "False", "RuntimeAmbiguous", PROMPT)
-    assert "default, other-default" in told["message"]
+    found = await job.wait_condition("Accepted", "False", "RuntimeAmbiguous", PROMPT)
+    assert "default, other-default" in found["message"]
     cluster.server.delete(Key(RUNTIMES, "", "other-default"), agent="admin")
     await job.wait_phase("Running")
 
@@ -48,23 +48,23 @@ async def test_job_is_not_accepted_with_two_default_runtimes(cluster: Cluster) -
 async def test_forbidden_service_account_is_named_in_condition(cluster: Cluster) -> None:
     await cluster.operated()
     job = cluster.apply(template={"serviceAccountName": "admin"})
-    told = await job.wait_condition("Accepted", "False", "ServiceAccountNotAllowed", PROMPT)
-    assert "spec.template.serviceAccountName" in told["message"]
-    assert "'admin'" in told["message"]
+    found = await job.wait_condition("Accepted", "False", "ServiceAccountNotAllowed", PROMPT)
+    assert "spec.template.serviceAccountName" in found["message"]
+    assert "'admin'" in found["message"]
 
 
 async def test_quota_refusal_becomes_condition_and_retries_slow_down(cluster: Cluster) -> None:
     quota = cluster.quota(pods=1)
     await cluster.operated()
     job = cluster.apply(nodes=3)
-    told = await job.wait_condition("Scheduled", "False", "PodsRefused", PROMPT)
-    assert "exceeded quota: quota" in told["message"]
+    found = await job.wait_condition("Scheduled", "False", "PodsRefused", PROMPT)
+    assert "exceeded quota: quota" in found["message"]
     assert job.now.phase == "Starting"
     before = len(cluster.recorder.requests())
     await asyncio.sleep(120)
-    asked = cluster.recorder.requests()[before:]
-    tries = [each for each in asked if (each.verb, each.resource) == ("create", "pods")]
-    assert 4 <= len(tries) <= 24, "rounds of at most three tries, ever further apart"
+    requests = cluster.recorder.requests()[before:]
+    tries = [each for each in requests if (each.verb, each.resource) == ("create", "pods")]
+    assert 4 <= len(tries) <= 24, "rounds of at most three tries, with growing pauses"
     assert len(job.events("PodsRefused")) == 1
     quota.pods = 3
     await job.wait_phase("Running")
@@ -97,8 +97,8 @@ async def test_image_pull_failure_is_named_in_condition(cluster: Cluster) -> Non
     )
     await cluster.operated()
     job = cluster.apply()
-    told = await job.wait_condition("Ready", "False", "ContainerCannotStart", PROMPT)
-    assert "rank 1: ImagePullBackOff" in told["message"]
+    found = await job.wait_condition("Ready", "False", "ContainerCannotStart", PROMPT)
+    assert "rank 1: ImagePullBackOff" in found["message"]
     assert job.now.phase == "Starting"
     cluster.kubelets.cannot_start = lambda _: ""
     cluster.kubelets.start(job.rank(1).raw)
@@ -121,8 +121,8 @@ async def test_gang_waits_while_foreign_pod_holds_its_name(cluster: Cluster) -> 
     cluster.server.create(PODS, squatter, agent="researcher", namespace=cluster.namespace)
     await cluster.operated()
     job = cluster.apply()
-    told = await job.wait_condition("Scheduled", "False", "NameTaken", PROMPT)
-    assert "there is a pod job-1-0 already" in told["message"]
+    found = await job.wait_condition("Scheduled", "False", "NameTaken", PROMPT)
+    assert "there is a pod job-1-0 already" in found["message"]
     key = Key(PODS, cluster.namespace, "job-1-0")
     cluster.server.delete(key, agent="researcher", gracePeriodSeconds=0)
     assert (await job.wait_phase("Running")).attempt == 1
@@ -133,8 +133,8 @@ async def test_gang_waits_while_foreign_service_holds_its_name(cluster: Cluster)
     cluster.server.create(SERVICES, service, agent="researcher", namespace=cluster.namespace)
     await cluster.operated()
     job = cluster.apply()
-    told = await job.wait_condition("Scheduled", "False", "NameTaken", PROMPT)
-    assert "there is a Service job already" in told["message"]
-    assert not job.pods(), "no pod without its Service"
+    found = await job.wait_condition("Scheduled", "False", "NameTaken", PROMPT)
+    assert "there is a Service job already" in found["message"]
+    assert not job.pods(), "a pod was created before its Service"
     cluster.server.delete(Key(SERVICES, cluster.namespace, "job"), agent="researcher")
     await job.wait_phase("Running")

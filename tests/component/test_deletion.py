@@ -1,4 +1,4 @@
-"""What is left of a job when it is deleted: nothing, unless the user says so."""
+"""Deletion of a job removes all its objects, unless the user asks to keep them."""
 
 import asyncio
 
@@ -90,7 +90,7 @@ async def test_deleted_service_is_recreated_without_restart(cluster: Cluster) ->
     cluster.server.delete(Key(SERVICES, cluster.namespace, job.name), agent="researcher")
 
     def repaired(state: State) -> bool:
-        uids = {each["metadata"]["uid"] for each in state.all("Service")}
+        uids = {service["metadata"]["uid"] for service in state.all("Service")}
         return bool(uids - {before["metadata"]["uid"]})
 
     await cluster.wait(repaired, "another Service")

@@ -1,4 +1,4 @@
-"""What fails, and how a job comes back from it: from where, because of what, and at what cost."""
+"""Restarts after a failure: the cause, the checkpoint to resume from, the pause and the goodput."""
 
 import asyncio
 from datetime import datetime
@@ -19,7 +19,7 @@ async def running(cluster: Cluster, nodes: int = 2, **spec: Any) -> JobStory:
 
 
 def seconds_to_act(job: JobStory) -> float:
-    """From the commit of the first failed pod to that of the next attempt."""
+    """Seconds from the write of the first failed pod to the write of the next attempt."""
     writes = job.cluster.recorder.writes
     failed = next(each.at for each in writes if each.pod and each.pod.phase == "Failed")
     return next(each.at for each in writes if each.job and each.job.attempt == 2) - failed
@@ -42,7 +42,7 @@ async def test_failed_rank_restarts_gang_from_checkpoint(cluster: Cluster) -> No
     assert "out of luck" in found["message"]
     assert ending(again, 2)["restoredEpoch"] == 10
     assert {pod.env["STARGATE_RESUME_EPOCH"] for pod in job.pods()} == {"10"}
-    assert seconds_to_act(job) >= 0.9, "another rank might have been the first"
+    assert seconds_to_act(job) >= 0.9, "no time was left for reports of an earlier failure"
 
 
 async def test_gang_without_checkpoint_restarts_from_zero(cluster: Cluster) -> None:
@@ -78,7 +78,7 @@ async def test_exit_code_determines_cause(cluster: Cluster, code: int, cause: st
 
 
 async def test_earliest_failure_is_blamed_not_first_reported(cluster: Cluster) -> None:
-    """One rank's death makes the others crash, and their kubelets may be quicker to say so."""
+    """One failed rank makes the others crash, and their kubelets may report it earlier."""
     job = await running(cluster, nodes=3)
     job.kill(0, 1, message="connection reset by peer")
     await asyncio.sleep(0.5)
@@ -94,10 +94,10 @@ async def test_job_fails_when_restarts_are_used_up(cluster: Cluster) -> None:
     await job.wait_phase("Running", attempt=2)
     job.oom_kill(0)
     failed = await job.wait_phase("Failed")
-    said = condition(failed, "Failed")
-    assert said["reason"] == "MaxRestartsExceeded"
-    assert "OOMKilled" in said["message"]
-    assert "maxRestarts" in said["message"]
+    found = condition(failed, "Failed")
+    assert found["reason"] == "MaxRestartsExceeded"
+    assert "OOMKilled" in found["message"]
+    assert "maxRestarts" in found["message"]
     assert (failed.attempt, failed.restarts) == (2, 1)
     await job.wait_pods(lambda pods: not any(pod.live for pod in pods), "no live worker")
     await cluster.rests()
@@ -167,7 +167,7 @@ async def test_pod_deleted_during_start_is_recreated(cluster: Cluster) -> None:
 
 
 async def test_ended_attempt_gets_no_new_pods(cluster: Cluster) -> None:
-    """A rank fails while the others' creates are under way."""
+    """A rank fails while the other pods are still being created."""
     await cluster.operated()
     slow = faults.delayed(before=3.0)
     cluster.server.strike(slow, verb="create", resource="pods", skip=1, times=2)

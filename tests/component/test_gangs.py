@@ -1,8 +1,7 @@
-"""All or nothing, by the operator alone: gangs that cannot all be whole on eight machines.
+"""All-or-nothing scheduling without a gang scheduler: gangs compete for eight nodes.
 
-Of two gangs that cannot both be whole one gives back within seconds, and none stays partly scheduled
-past its start timeout. A gang that gave back holds nothing, says that it is queued, and runs as soon
-as it can.
+If two gangs cannot both get all their nodes, one yields within seconds. No gang stays partly scheduled
+past its start timeout. A gang that yielded holds no nodes, is Queued, and runs as soon as it fits.
 """
 
 import asyncio
@@ -16,7 +15,7 @@ SOON = 15.0
 
 
 def held(state: State, job: JobStory) -> int:
-    """Nodes that live pods of the job are bound to."""
+    """The number of nodes that the job's live pods hold."""
     return sum(pod.live and bool(pod.node) for pod in state.pods_of(job.uid))
 
 
@@ -61,7 +60,7 @@ async def test_later_gang_yields_until_earlier_job_is_deleted(cluster: Cluster) 
     assert f"job {cluster.namespace}/first" in ending(queued)["message"]
     first.oom_kill(2)
     assert (await first.wait_phase("Running", attempt=2)).restarts == 1
-    assert second.now.attempt == 2, "it took the nodes of a gang that was only restarting"
+    assert second.now.attempt == 2, "the second gang took the nodes of a restarting gang"
     first.delete()
     await second.wait_phase("Running", seconds=SOON)
 

@@ -1,4 +1,4 @@
-"""A gang that falls silent is restarted; one that is only slow to speak is left alone."""
+"""A gang that stops reporting is restarted; a gang with some silent ranks is not."""
 
 import asyncio
 
@@ -37,7 +37,7 @@ async def test_rank_that_fell_silent_first_is_named(cluster: Cluster) -> None:
         await asyncio.sleep(30)
     async with reporting(job.worker(0), job.worker(2)):
         await asyncio.sleep(300)
-        assert job.now.attempt == 1, "one silent rank is no hang"
+        assert job.now.attempt == 1, "one silent rank was taken for a hang"
     ended = ending(await job.wait(lambda job: job.attempt == 2, "attempt 2"))
     assert (ended["cause"], ended["rank"]) == ("Hang", 1)
     assert "rank 1 fell silent first" in ended["message"]
@@ -67,17 +67,17 @@ async def test_hang_timeout_can_change_while_job_runs(cluster: Cluster) -> None:
         job.patch(hang=None)
         await asyncio.sleep(10)
     await asyncio.sleep(600)
-    assert job.now.attempt == 1, "nothing is a hang without a timeout"
+    assert job.now.attempt == 1, "silence counted as a hang without a timeout"
     job.patch(hang={"reportTimeoutSeconds": 1})
     await asyncio.sleep(3)
-    assert job.now.attempt == 1, "ranks that were told to come back later are waited for"
+    assert job.now.attempt == 1, "the hang ignored the interval that the ranks were asked for"
     assert ending(await job.wait(lambda job: job.attempt == 2, "attempt 2"))["cause"] == "Hang"
 
 
 async def test_suspended_job_never_counts_as_hung(cluster: Cluster) -> None:
     job = await running(cluster, reportTimeoutSeconds=60)
-    asked = (await job.worker(1).report(step=1)).body["nextReportSeconds"]
-    assert asked <= 30, "ranks are asked to report as often as the timeout needs"
+    interval = (await job.worker(1).report(step=1)).body["nextReportSeconds"]
+    assert interval <= 30, "the report interval is too long for the timeout"
     async with reporting(job.worker(0)):
         job.suspend()
         await job.wait_phase("Suspended")

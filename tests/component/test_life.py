@@ -1,4 +1,4 @@
-"""A job's life without faults, and what it costs the API server."""
+"""A job's life without faults, and its cost in requests to the API server."""
 
 import asyncio
 from collections import Counter
@@ -30,11 +30,11 @@ async def test_gang_costs_one_write_per_pod(cluster: Cluster) -> None:
     await cluster.operated()
     job = cluster.apply(nodes=20)
     await job.wait_phase("Running")
-    asked = Counter((each.verb, each.resource) for each in cluster.recorder.requests())
-    assert asked["create", "pods"] == 20
-    assert asked["create", "services"] == 1
-    assert not asked["delete", "pods"]
-    assert asked["update", "stargatejobs/status"] <= 5
+    counts = Counter((each.verb, each.resource) for each in cluster.recorder.requests())
+    assert counts["create", "pods"] == 20
+    assert counts["create", "services"] == 1
+    assert not counts["delete", "pods"]
+    assert counts["update", "stargatejobs/status"] <= 5
 
 
 async def test_running_job_costs_no_writes(cluster: Cluster) -> None:
@@ -52,9 +52,9 @@ async def test_events_appear_once_and_hold_no_log_lines(cluster: Cluster) -> Non
     await job.wait_phase("Running", attempt=2)
     job.finish()
     await job.wait_phase("Succeeded")
-    await cluster.until(lambda: job.events("Succeeded"), "the event of the end")
-    said = [(event["reason"], event["message"]) for event in job.events()]
-    assert [reason for reason, _ in said] == [
+    await cluster.until(lambda: job.events("Succeeded"), "the event Succeeded")
+    events = [(event["reason"], event["message"]) for event in job.events()]
+    assert [reason for reason, _ in events] == [
         "GangStarting",
         "GangRunning",
         "AttemptEnded",
@@ -64,8 +64,8 @@ async def test_events_appear_once_and_hold_no_log_lines(cluster: Cluster) -> Non
         "AttemptEnded",
         "Succeeded",
     ]
-    assert len(set(said)) == len(said)
-    assert "NaN" not in str(said)
+    assert len(set(events)) == len(events)
+    assert "NaN" not in str(events)
     assert "loss is NaN in layer 7" in job.now.attempts[0]["message"]
 
 
@@ -103,9 +103,9 @@ async def test_job_log_lines_carry_name_and_attempt(
     await job.wait_phase("Running")
     job.oom_kill(0)
     await job.wait_phase("Running", attempt=2)
-    ours = [line for line in log if cluster.namespace in str(line)]
-    assert {line.get("job") for line in ours} == {f"{cluster.namespace}/{job.name}"}
-    assert {line.get("attempt") for line in ours} == {1, 2}
+    lines = [line for line in log if cluster.namespace in str(line)]
+    assert {line.get("job") for line in lines} == {f"{cluster.namespace}/{job.name}"}
+    assert {line.get("attempt") for line in lines} == {1, 2}
 
 
 async def test_fifty_concurrent_jobs_all_succeed(cluster: Cluster) -> None:

@@ -1,4 +1,4 @@
-"""Requests that are refused or lost, before or after the API server has done what they asked for."""
+"""Requests that are refused or lost, before or after the API server has handled them."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from tests.kit.recorder.history import Job
 
 
 async def test_gang_runs_after_unanswered_pod_create(cluster: Cluster) -> None:
-    """The retry finds a running pod, and the watch tells of that same version only later."""
+    """The retry finds a running pod before the watch delivers that version."""
     await cluster.operated()
     [watch] = [
         watch
@@ -25,12 +25,12 @@ async def test_gang_runs_after_unanswered_pod_create(cluster: Cluster) -> None:
         job = cluster.apply(nodes=1)
         await job.wait_pods(lambda pods: any(each.phase == "Running" for each in pods), "a pod")
         await cluster.until(
-            lambda: any(each.code == 409 for each in cluster.server.audit), "the retry's 409"
+            lambda: any(entry.code == 409 for entry in cluster.server.audit), "the retry's 409"
         )
         await asyncio.sleep(1)
         watch.release()
     assert (await job.wait_phase("Running", seconds=10)).attempt == 1
-    assert "PodsRefused" not in str([each.status for each in job.history])
+    assert "PodsRefused" not in str([version.status for version in job.history])
 
 
 FAULTS = {
@@ -78,7 +78,7 @@ async def test_gang_restarts_despite_three_failed_deletes(
 
 
 async def test_conflicting_status_write_is_retried(cluster: Cluster) -> None:
-    """Somebody writes the job between each observation and its status."""
+    """A user edits the job between the operator's read and its status write, three times."""
     await cluster.operated()
     edits = iter(range(3))
 
@@ -97,5 +97,5 @@ async def test_conflicting_status_write_is_retried(cluster: Cluster) -> None:
     job = cluster.apply(nodes=2)
     running: Job = await job.wait_phase("Running")
     assert running.spec["activeDeadlineSeconds"] == 1002
-    conflicts = [each for each in cluster.server.audit if each.code == 409]
+    conflicts = [entry for entry in cluster.server.audit if entry.code == 409]
     assert len(conflicts) == 3

@@ -1,4 +1,4 @@
-"""What becomes of a gang when a node falls silent, vanishes, or only blinks."""
+"""Gangs on a node that falls silent, is deleted, or is not ready for a moment."""
 
 import asyncio
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ LOST_SECONDS = 30.0
 
 @dataclass
 class Cut:
-    """A gang of three that runs, and one of its ranks."""
+    """A running gang of three, and the rank whose node will be lost."""
 
     job: JobStory
     victim: Pod
@@ -39,7 +39,7 @@ def avoided(pod: Pod) -> list[str]:
         return []
     how = affinity["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
     [term] = how["nodeSelectorTerms"]
-    return [name for each in term["matchFields"] for name in each["values"]]
+    return [name for field in term["matchFields"] for name in field["values"]]
 
 
 async def test_silent_node_is_lost_avoided_and_later_forgotten(cluster: Cluster, cut: Cut) -> None:
@@ -53,8 +53,8 @@ async def test_silent_node_is_lost_avoided_and_later_forgotten(cluster: Cluster,
     assert took == pytest.approx(NOTICED_SECONDS + LOST_SECONDS, abs=2)
     assert (ended["cause"], ended["rank"], ended["node"]) == ("NodeLost", victim.rank, cut.node)
     again = await job.wait_phase("Running", attempt=2)
-    said = await straggler.report(step=2)
-    assert said.body["reason"] == "StaleAttempt", "it runs on behind the cut"
+    answer = await straggler.report(step=2)
+    assert answer.body["reason"] == "StaleAttempt", "a worker on the lost node was accepted"
     assert cut.node not in {pod.node for pod in job.pods()}
     assert {name for pod in job.pods() for name in avoided(pod)} == {cut.node}
     assert [each["name"] for each in again.status["avoidedNodes"]] == [cut.node]
@@ -91,7 +91,7 @@ async def test_stuck_pod_of_suspended_job_is_given_up(cluster: Cluster, cut: Cut
     job.suspend()
     await job.wait_pods(lambda pods: {pod.uid for pod in pods} == {victim.uid}, "the stuck one")
     await asyncio.sleep(NOTICED_SECONDS - 10)
-    assert [pod.uid for pod in job.pods()] == [victim.uid], "its node is ready: it is waited for"
+    assert [pod.uid for pod in job.pods()] == [victim.uid], "deleted while its node was ready"
     await job.wait_pods(lambda pods: not pods, "no pod left")
     await job.wait_condition("Suspended", "True", "Suspended")
     [attempt] = job.now.attempts
@@ -107,7 +107,7 @@ async def test_job_on_lost_node_can_be_deleted(cluster: Cluster, cut: Cut) -> No
 
 
 async def test_peer_failure_is_attributed_to_lost_node(cluster: Cluster, cut: Cut) -> None:
-    """They notice that their peer is gone long before the control plane does."""
+    """The other ranks notice the loss of their peer long before the control plane does."""
     job, victim = cut.job, cut.victim
     cluster.nodes.fall_silent(cut.node)
     job.kill(0, 1, message="connection timed out")
@@ -153,7 +153,7 @@ async def test_no_node_is_lost_while_most_are_silent(cluster: Cluster) -> None:
     for node in nodes[:5]:
         cluster.nodes.fall_silent(node)
     await asyncio.sleep(NOTICED_SECONDS + 2 * LOST_SECONDS)
-    assert job.now.attempt == 1, "it may be we who are cut off"
+    assert job.now.attempt == 1, "a node was lost although the operator itself may be cut off"
     assert "like most of the cluster" in str(job.now.status["conditions"])
     for node in nodes[:4]:
         cluster.nodes.return_(node)

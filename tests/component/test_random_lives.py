@@ -1,7 +1,7 @@
-"""Through any faults a job ends where it would have ended without them, and then it rests.
+"""A job ends under random faults as it would without them, and then causes no more writes.
 
-The invariants are checked on every write of each life. A seed gives a life: run it again with
-`-k seed` and look at its story.
+A life is one run of a job under faults, and its seed decides all of it: the same seed gives the same
+life. The invariants are checked on every write.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ EPOCHS = 30
 
 @dataclass
 class Life:
-    """What was left of it."""
+    """The outcome of one run."""
 
     job: Job
     happened: Counter[str]
@@ -94,7 +94,7 @@ def test_job_succeeds_despite_random_faults(first: int) -> None:
 
 
 def were_eventful(lives: list[Life]) -> None:
-    """Or they would prove little."""
+    """The faults were many and different; without them the test would prove little."""
     happened = sum((each.happened for each in lives), Counter())
     assert len({cause for each in lives for cause in each.causes}) >= 6
     assert len(happened) >= 9, happened
@@ -112,7 +112,7 @@ def test_job_with_few_restarts_ends_despite_faults(most: int) -> None:
 
 
 def test_seed_reproduces_same_life_in_another_process() -> None:
-    """Whatever order Python's hashes give to sets."""
+    """The other process has another hash seed, so its sets have another order."""
     program = "from tests.component.test_random_lives import life; print(life(7).digest)"
     other = subprocess.run(
         [sys.executable, "-c", program],

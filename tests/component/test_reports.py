@@ -1,4 +1,4 @@
-"""What workers report, from the handler on: what is written, acknowledged and refused."""
+"""Workers' reports, from the handler to the status: written, acknowledged or refused."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ from tests.kit.cluster.workers import Worker
 
 @pytest.fixture
 async def job(cluster: Cluster) -> JobStory:
-    """One that runs."""
+    """A running job."""
     await cluster.operated()
     job = cluster.apply()
     await job.wait_phase("Running")
@@ -24,12 +24,12 @@ async def rank_zero(job: JobStory) -> Worker:
     return job.worker()
 
 
-async def told(job: JobStory, epoch: int) -> dict[str, object]:
-    def stands(found: object) -> bool:
+async def progress_at(job: JobStory, epoch: int) -> dict[str, object]:
+    def reached(found: object) -> bool:
         del found
         return bool((job.now.status.get("progress") or {}).get("epoch") == epoch)
 
-    return dict((await job.wait(stands, f"epoch {epoch}")).status["progress"])
+    return dict((await job.wait(reached, f"epoch {epoch}")).status["progress"])
 
 
 async def test_progress_report_is_written_to_status(job: JobStory, rank_zero: Worker) -> None:
@@ -37,7 +37,7 @@ async def test_progress_report_is_written_to_status(job: JobStory, rank_zero: Wo
         await rank_zero.report(epoch=epoch)
         await asyncio.sleep(60)
     await rank_zero.report(epoch=12, step=1200, metrics=[{"name": "loss", "value": 0.25}])
-    progress = await told(job, 12)
+    progress = await progress_at(job, 12)
     assert progress["percent"] == 12.0
     assert progress["epochs"] == 100
     assert progress["step"] == 1200
@@ -51,7 +51,7 @@ async def test_many_reports_cause_few_writes(job: JobStory, rank_zero: Worker) -
     for epoch in range(1, 41):
         await rank_zero.report(epoch=epoch)
         await asyncio.sleep(0.1)
-    await told(job, 40)
+    await progress_at(job, 40)
     assert len(job.history) - before <= 5
 
 
@@ -60,7 +60,7 @@ async def test_only_rank_zero_reports_progress(job: JobStory, rank_zero: Worker)
     answer = await job.worker(1).report(epoch=50, step=5000)
     assert answer.status == 200
     assert answer.body["nextReportSeconds"] >= 5
-    assert (await told(job, 3))["epoch"] == 3
+    assert (await progress_at(job, 3))["epoch"] == 3
 
 
 async def test_checkpoint_is_acknowledged_only_after_status_write(
@@ -74,7 +74,7 @@ async def test_checkpoint_is_acknowledged_only_after_status_write(
         assert (newest["epoch"], newest["uri"]) == (epoch, saved["uri"])
         assert newest["sizeBytes"] == saved["sizeBytes"]
         assert answer.body["acknowledged"] == {key: saved[key] for key in ("epoch", "uri", "state")}
-    assert [each["epoch"] for each in job.now.checkpoints] == [20, 15, 10], "retain is 3"
+    assert [each["epoch"] for each in job.now.checkpoints] == [20, 15, 10], "not the newest three"
 
 
 async def test_unwritten_checkpoint_is_not_acknowledged(
@@ -124,7 +124,7 @@ async def test_damaged_checkpoint_is_not_resumed_from(job: JobStory, rank_zero: 
     again = await job.wait_phase("Running", attempt=3)
     assert again.restored_from == {"epoch": 5, "uri": rank_zero.checkpoint(5)["uri"]}
     assert again.attempts[1]["cause"] == "CheckpointDamaged"
-    assert again.status["failuresSinceCheckpoint"] == 1, "the kill counts, the damage does not"
+    assert again.status["failuresSinceCheckpoint"] == 1, "only the kill may count, not the damage"
     states = {each["epoch"]: each["state"] for each in again.checkpoints}
     assert states == {10: "Damaged", 5: "Complete"}
 
@@ -164,7 +164,7 @@ async def test_long_eventful_status_stays_below_8_kb(cluster: Cluster) -> None:
 
 
 async def test_token_review_failure_asks_worker_to_retry(cluster: Cluster, job: JobStory) -> None:
-    """It is the API server's trouble, and the worker must not give up."""
+    """The API server failed, not the worker, so the worker must try again."""
     cluster.server.strike(faults.broken(), resource="tokenreviews", times=1)
     assert (await job.worker().report(epoch=1)).status == 503
     assert (await job.worker().report(epoch=1)).status == 200

@@ -1,4 +1,4 @@
-"""spec.suspend frees every node at each stage of a job's life, and loses nothing on the way."""
+"""spec.suspend releases all nodes at each stage of a job's life and loses no saved progress."""
 
 import asyncio
 
@@ -96,7 +96,7 @@ async def test_restarting_job_is_suspended_before_next_attempt(cluster: Cluster)
     await suspended(job)
     await cluster.rests()
     job.resume()
-    again = await job.wait(lambda job: job.phase in ("Restarting", "Starting"), "on its way")
+    again = await job.wait(lambda job: job.phase in ("Restarting", "Starting"), "a new attempt")
     assert again.restarts == 2
 
 

@@ -1,7 +1,7 @@
-"""Two operators at once: one leads and writes, the other waits, ready to take over.
+"""Two operators: one leads and writes, the other is a standby that can take over.
 
-Whether the leader is killed, stands still, is cut off or is told to stop: the other one leads within
-the lease, nothing of the old one is done any more, and what was acknowledged stands.
+The leader is killed, paused, cut off or stopped. Each time the standby leads within the lease duration,
+the API server handles no more writes of the old leader, and acknowledged checkpoints are kept.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ FAULTS = [
 
 
 async def pair(cluster: Cluster) -> tuple[Replica, Replica]:
-    """The leader, and one that stands by."""
+    """The leader and a standby."""
     leader = await cluster.operated()
     standby = cluster.replica()
     await asyncio.sleep(5)
@@ -51,13 +51,13 @@ async def pair(cluster: Cluster) -> tuple[Replica, Replica]:
 async def taken_over(cluster: Cluster, fault: Fault, leader: Replica, standby: Replica) -> None:
     with cluster.recorder.interrupted():
         fault.strike(leader)
-        await cluster.until(lambda: standby.leads, "the other one to lead", fault.within)
+        await cluster.until(lambda: standby.leads, "the standby to lead", fault.within)
 
 
 async def assert_one_writer(
     cluster: Cluster, fault: Fault, leader: Replica, standby: Replica
 ) -> None:
-    """The old leader is back, and ends: of what it asked for nothing is done after the takeover."""
+    """The old leader comes back and exits. None of its writes is handled after the takeover."""
     taken = next(each.began for each in writes(cluster, standby) if each.resource != "leases")
     fault.revive(leader)
     await cluster.until(lambda: not leader.runs, "the old leader to end")
@@ -68,8 +68,8 @@ async def assert_one_writer(
 
 def writes(cluster: Cluster, replica: Replica) -> list[Request]:
     requests = cluster.recorder.requests()
-    ours = [each for each in requests if each.agent == replica.name]
-    return [each for each in ours if each.writes and each.code < 300]
+    sent = [request for request in requests if request.agent == replica.name]
+    return [request for request in sent if request.writes and request.code < 300]
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
@@ -127,7 +127,7 @@ async def test_reports_reach_new_leader(cluster: Cluster, fault: Fault) -> None:
 
 
 async def test_paused_leader_drops_its_queued_writes(cluster: Cluster) -> None:
-    """More writes wait than may be under way; their turn comes when the lease is long over."""
+    """The client limits the writes in flight. The rest are due when the lease has long expired."""
     cluster.add_nodes(72)
     leader, standby = await pair(cluster)
     jobs = [cluster.apply(name, nodes=40) for name in ("one", "other")]
@@ -141,7 +141,7 @@ async def test_paused_leader_drops_its_queued_writes(cluster: Cluster) -> None:
 
 
 async def test_standby_with_stale_cache_acts_on_current_state(cluster: Cluster) -> None:
-    """It has heard of the failure, and of nothing that the leader did about it."""
+    """The standby has seen the failure, but not the leader's reaction to it."""
     leader, standby = await pair(cluster)
     job = cluster.apply(nodes=3)
     await job.wait_phase("Running")
@@ -154,7 +154,7 @@ async def test_standby_with_stale_cache_acts_on_current_state(cluster: Cluster) 
     await job.wait_phase("Running", attempt=2)
     with cluster.recorder.interrupted():
         leader.kill()
-        await cluster.until(lambda: standby.leads, "the other one to lead", TAKEN_OVER)
+        await cluster.until(lambda: standby.leads, "the standby to lead", TAKEN_OVER)
         await asyncio.sleep(5)
         for watch in behind:
             watch.release()
@@ -175,7 +175,7 @@ async def test_leader_ends_when_its_lease_is_deleted(cluster: Cluster) -> None:
     leader, standby = await pair(cluster)
     cluster.server.delete(Key(LEASES, OPERATOR_NAMESPACE, "stargate-operator"), agent="admin")
     await cluster.until(lambda: not leader.runs, "the old leader to end", 5)
-    await cluster.until(lambda: standby.leads, "the other one to lead", 2 * RETRY)
+    await cluster.until(lambda: standby.leads, "the standby to lead", 2 * RETRY)
     assert leader.exit_status == 1
 
 
@@ -205,7 +205,7 @@ async def test_leader_keeps_lease_when_wall_clock_changes(cluster: Cluster) -> N
 async def test_leader_stays_ready_while_listing_pod_groups(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The report Service leads to it all the time. This API server never answers the list."""
+    """The API server never answers the list. The report Service must keep the leader as its endpoint."""
 
     async def found(client: object, **_: object) -> str:
         del client

@@ -1,4 +1,4 @@
-"""Watches that are late, end, break, or are refused because the server has forgotten their version."""
+"""Watches that are late, end, break, or are refused because their version is compacted."""
 
 import asyncio
 from collections.abc import Callable
@@ -37,7 +37,7 @@ async def test_gang_restarts_despite_lost_watch(
 
 
 async def test_job_deletion_missed_before_relist_is_found(cluster: Cluster) -> None:
-    """After a 410 kopf lists again, and tells of no deletion."""
+    """After a 410 kopf lists again, and sends no event for deleted objects."""
     await cluster.operated()
     job = cluster.apply(nodes=3)
     await job.wait_phase("Running")
@@ -106,7 +106,7 @@ async def test_refused_streamed_list_is_read_in_pages(cluster: Cluster) -> None:
 
 
 async def test_api_server_outage_during_gang_creation_is_survived(cluster: Cluster) -> None:
-    """It is away for ten seconds, while a gang is being created."""
+    """The API server is unreachable for nine seconds."""
     operator = await cluster.operated()
     job = cluster.apply(nodes=8)
     await job.wait_pods(lambda pods: len(pods) >= 3, "a part of the gang")

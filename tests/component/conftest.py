@@ -1,4 +1,4 @@
-"""Each test has a cluster of its own, in memory and on a virtual clock."""
+"""Fixtures of the component tests: each test has its own cluster in memory, on a virtual clock."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, MutableMapping
@@ -13,7 +13,7 @@ from tests.kit.virtual_time import VirtualLoop
 
 @pytest.fixture(autouse=True)
 def log() -> Iterator[list[MutableMapping[str, Any]]]:
-    """What the operators log."""
+    """The log lines of the operators."""
     with capture_logs() as lines:
         yield lines
 
@@ -27,7 +27,7 @@ def pytest_asyncio_loop_factories(
 
 @pytest.fixture
 async def cluster() -> AsyncIterator[Cluster]:
-    """Eight machines and no operator yet; the invariants are checked when the test is over."""
+    """A cluster of eight nodes without an operator. The invariants are checked after the test."""
     cluster = Cluster()
     yield cluster
     await cluster.close()

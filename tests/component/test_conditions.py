@@ -1,4 +1,4 @@
-"""What only the cluster can know becomes a condition in the API's own words, and resolves itself."""
+"""Problems that only the cluster can know become conditions. The job goes on when they are solved."""
 
 import asyncio
 
@@ -8,15 +8,15 @@ from tests.kit.cluster.cluster import RUNTIME
 from tests.kit.cluster.jobs import condition
 
 PROMPT = 10.0
-"""Seconds after which a user must know what is wrong."""
+"""Seconds within which the condition must show the problem."""
 
 
-async def test_a_missing_class_is_named_and_waited_for(cluster: Cluster) -> None:
+async def test_job_waits_for_missing_class_and_names_it(cluster: Cluster) -> None:
     await cluster.operated()
     job = cluster.apply(acceleratorType="quantum")
-    told = await job.wait_condition("Accepted", "False", "AcceleratorClassNotFound", PROMPT)
-    assert "'quantum'" in told["message"]
-    assert "stargate_silicon_v2" in told["message"]
+    found = await job.wait_condition("Accepted", "False", "AcceleratorClassNotFound", PROMPT)
+    assert "'quantum'" in found["message"]
+    assert "stargate_silicon_v2" in found["message"]
     assert job.now.phase == "Pending"
     await cluster.rests()
     cluster.add_class("quantum")
@@ -24,53 +24,53 @@ async def test_a_missing_class_is_named_and_waited_for(cluster: Cluster) -> None
     assert condition(await job.wait_phase("Running"), "Accepted")["status"] == "True"
 
 
-async def test_a_missing_runtime_is_named_and_waited_for(cluster: Cluster) -> None:
+async def test_job_waits_for_missing_runtime_and_names_it(cluster: Cluster) -> None:
     await cluster.operated()
     job = cluster.apply(runtime="bespoke")
-    told = await job.wait_condition("Accepted", "False", "RuntimeNotFound", PROMPT)
-    assert "spec.runtime" in told["message"]
-    assert "'bespoke'" in told["message"]
+    found = await job.wait_condition("Accepted", "False", "RuntimeNotFound", PROMPT)
+    assert "spec.runtime" in found["message"]
+    assert "'bespoke'" in found["message"]
     cluster.add_runtime("bespoke", **{**RUNTIME, "isDefault": False, "image": "bespoke:1"})
     await job.wait_phase("Running")
     assert job.pods()[0].raw["spec"]["containers"][0]["image"] == "bespoke:1"
 
 
-async def test_two_default_runtimes_are_one_too_many(cluster: Cluster) -> None:
+async def test_job_is_not_accepted_with_two_default_runtimes(cluster: Cluster) -> None:
     cluster.add_runtime("other-default", **RUNTIME)
     await cluster.operated()
     job = cluster.apply()
-    told = await job.wait_condition("Accepted", "False", "RuntimeAmbiguous", PROMPT)
-    assert "default, other-default" in told["message"]
+    found = await job.wait_condition("Accepted", "False", "RuntimeAmbiguous", PROMPT)
+    assert "default, other-default" in found["message"]
     cluster.server.delete(Key(RUNTIMES, "", "other-default"), agent="admin")
     await job.wait_phase("Running")
 
 
-async def test_a_service_account_that_the_runtime_forbids_is_named(cluster: Cluster) -> None:
+async def test_forbidden_service_account_is_named_in_condition(cluster: Cluster) -> None:
     await cluster.operated()
     job = cluster.apply(template={"serviceAccountName": "admin"})
-    told = await job.wait_condition("Accepted", "False", "ServiceAccountNotAllowed", PROMPT)
-    assert "spec.template.serviceAccountName" in told["message"]
-    assert "'admin'" in told["message"]
+    found = await job.wait_condition("Accepted", "False", "ServiceAccountNotAllowed", PROMPT)
+    assert "spec.template.serviceAccountName" in found["message"]
+    assert "'admin'" in found["message"]
 
 
-async def test_a_quota_is_a_condition_and_no_hot_loop(cluster: Cluster) -> None:
+async def test_quota_refusal_becomes_condition_and_retries_slow_down(cluster: Cluster) -> None:
     quota = cluster.quota(pods=1)
     await cluster.operated()
     job = cluster.apply(nodes=3)
-    told = await job.wait_condition("Scheduled", "False", "PodsRefused", PROMPT)
-    assert "exceeded quota: quota" in told["message"]
+    found = await job.wait_condition("Scheduled", "False", "PodsRefused", PROMPT)
+    assert "exceeded quota: quota" in found["message"]
     assert job.now.phase == "Starting"
     before = len(cluster.recorder.requests())
     await asyncio.sleep(120)
-    asked = cluster.recorder.requests()[before:]
-    tries = [each for each in asked if (each.verb, each.resource) == ("create", "pods")]
-    assert 4 <= len(tries) <= 24, "rounds of at most three tries, ever further apart"
+    requests = cluster.recorder.requests()[before:]
+    tries = [each for each in requests if (each.verb, each.resource) == ("create", "pods")]
+    assert 4 <= len(tries) <= 24, "rounds of at most three tries, with growing pauses"
     assert len(job.events("PodsRefused")) == 1
     quota.pods = 3
     await job.wait_phase("Running")
 
 
-async def test_a_quota_on_one_job_stops_no_other(cluster: Cluster) -> None:
+async def test_job_over_quota_does_not_block_another_job(cluster: Cluster) -> None:
     cluster.quota(pods=2)
     await cluster.operated()
     blocked = cluster.apply("blocked", nodes=3)
@@ -80,7 +80,7 @@ async def test_a_quota_on_one_job_stops_no_other(cluster: Cluster) -> None:
     await cluster.apply("modest", nodes=2).wait_phase("Running")
 
 
-async def test_a_job_in_trouble_can_be_suspended_and_deleted(cluster: Cluster) -> None:
+async def test_job_blocked_by_quota_is_suspended_and_deleted(cluster: Cluster) -> None:
     cluster.quota(pods=1)
     await cluster.operated()
     job = cluster.apply(nodes=3)
@@ -91,21 +91,21 @@ async def test_a_job_in_trouble_can_be_suspended_and_deleted(cluster: Cluster) -
     await job.wait_gone(seconds=15)
 
 
-async def test_an_image_that_cannot_be_pulled_is_named(cluster: Cluster) -> None:
+async def test_image_pull_failure_is_named_in_condition(cluster: Cluster) -> None:
     cluster.kubelets.cannot_start = lambda pod: (
         "ImagePullBackOff" if pod["metadata"]["name"].endswith("-1") else ""
     )
     await cluster.operated()
     job = cluster.apply()
-    told = await job.wait_condition("Ready", "False", "ContainerCannotStart", PROMPT)
-    assert "rank 1: ImagePullBackOff" in told["message"]
+    found = await job.wait_condition("Ready", "False", "ContainerCannotStart", PROMPT)
+    assert "rank 1: ImagePullBackOff" in found["message"]
     assert job.now.phase == "Starting"
     cluster.kubelets.cannot_start = lambda _: ""
     cluster.kubelets.start(job.rank(1).raw)
     assert condition(await job.wait_phase("Running"), "Ready")["status"] == "True"
 
 
-async def test_a_command_that_does_not_exist_is_named(cluster: Cluster) -> None:
+async def test_missing_command_is_named_in_failure(cluster: Cluster) -> None:
     await cluster.operated()
     job = cluster.apply(restartPolicy={"maxRestarts": 0})
     await job.wait_phase("Running")
@@ -116,25 +116,25 @@ async def test_a_command_that_does_not_exist_is_named(cluster: Cluster) -> None:
     assert words in condition(failed, "Failed")["message"]
 
 
-async def test_a_name_that_somebody_elses_pod_has_is_waited_for(cluster: Cluster) -> None:
+async def test_gang_waits_while_foreign_pod_holds_its_name(cluster: Cluster) -> None:
     squatter = {"metadata": {"name": "job-1-0"}, "spec": {"containers": [{"image": "i"}]}}
     cluster.server.create(PODS, squatter, agent="researcher", namespace=cluster.namespace)
     await cluster.operated()
     job = cluster.apply()
-    told = await job.wait_condition("Scheduled", "False", "NameTaken", PROMPT)
-    assert "there is a pod job-1-0 already" in told["message"]
+    found = await job.wait_condition("Scheduled", "False", "NameTaken", PROMPT)
+    assert "there is a pod job-1-0 already" in found["message"]
     key = Key(PODS, cluster.namespace, "job-1-0")
     cluster.server.delete(key, agent="researcher", gracePeriodSeconds=0)
     assert (await job.wait_phase("Running")).attempt == 1
 
 
-async def test_a_name_that_somebody_elses_service_has_is_waited_for(cluster: Cluster) -> None:
+async def test_gang_waits_while_foreign_service_holds_its_name(cluster: Cluster) -> None:
     service = {"metadata": {"name": "job"}, "spec": {"ports": [{"port": 80}]}}
     cluster.server.create(SERVICES, service, agent="researcher", namespace=cluster.namespace)
     await cluster.operated()
     job = cluster.apply()
-    told = await job.wait_condition("Scheduled", "False", "NameTaken", PROMPT)
-    assert "there is a Service job already" in told["message"]
-    assert not job.pods(), "no pod without its Service"
+    found = await job.wait_condition("Scheduled", "False", "NameTaken", PROMPT)
+    assert "there is a Service job already" in found["message"]
+    assert not job.pods(), "a pod was created before its Service"
     cluster.server.delete(Key(SERVICES, cluster.namespace, "job"), agent="researcher")
     await job.wait_phase("Running")

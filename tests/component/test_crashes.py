@@ -1,7 +1,7 @@
-"""The operator is killed at each moment of a job's life, and started again a moment later.
+"""The operator is killed at each stage of a job's life, and started again a second later.
 
-The job ends as it would have ended without that, a failure counts once, what was acknowledged to a
-worker stands, and nothing is left behind.
+The job ends as it would without the crash: a failure counts once, acknowledged checkpoints are kept, and
+no objects are left behind.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ Wanted = Callable[[Request], bool]
 
 @dataclass(frozen=True)
 class Point:
-    """The `nth` request of a kind. `heard`: the API server has done it, and the answer is lost."""
+    """The `nth` request of a kind. If `heard`, the API server handles it and its answer is lost."""
 
     name: str
     wanted: Wanted
@@ -36,7 +36,7 @@ class Point:
 
 
 def status(asked: Request) -> Job | None:
-    """What the operator writes down, if it does."""
+    """The job with the status that the request writes; None for any other request."""
     writes = (asked.verb, asked.audited) == ("update", "stargatejobs/status")
     return Job(asked.json) if writes else None
 
@@ -76,9 +76,9 @@ BIRTH = [
     Point("before-the-first-status-write", first_status),
     Point("attempt-1-written-and-no-pod", says("Starting", 1), heard=True),
     Point("in-the-middle-of-creating", creates_pod_of(1), nth=MIDDLE),
-    Point("a-pod-created-unheard", creates_pod_of(1), nth=MIDDLE, heard=True),
+    Point("a-pod-created-and-not-answered", creates_pod_of(1), nth=MIDDLE, heard=True),
     Point("all-created-none-known-to-run", creates_pod_of(1), nth=RANKS, heard=True),
-    Point("all-running-and-not-said", says("Running", 1)),
+    Point("all-running-and-not-written", says("Running", 1)),
     Point("running", says("Running", 1), heard=True),
 ]
 CHECKPOINT = [
@@ -106,7 +106,7 @@ END = [
 
 @contextmanager
 def crash(cluster: Cluster, point: Point) -> Iterator[None]:
-    """Kills the operator when it comes to the point; another one starts a second later."""
+    """Kills the operator when it reaches the point. Another operator starts a second later."""
 
     def strike(_: Request) -> None:
         if cluster.leader is not None:
@@ -121,7 +121,7 @@ def crash(cluster: Cluster, point: Point) -> Iterator[None]:
     )
     with cluster.recorder.interrupted():
         yield
-    assert rule.struck == 1, f"{point} was never come to"
+    assert rule.struck == 1, f"the operator never reached the point {point}"
 
 
 async def applied(cluster: Cluster) -> JobStory:
@@ -140,7 +140,7 @@ async def ends_well(job: JobStory, *, attempt: int = 1, restarts: int = 0) -> No
 
 
 @pytest.mark.parametrize("point", BIRTH, ids=str)
-async def test_a_gang_is_born_once_across_a_crash(cluster: Cluster, point: Point) -> None:
+async def test_gang_is_created_once_despite_operator_crash(cluster: Cluster, point: Point) -> None:
     await cluster.operated()
     with crash(cluster, point):
         job = cluster.apply(nodes=RANKS)
@@ -150,7 +150,9 @@ async def test_a_gang_is_born_once_across_a_crash(cluster: Cluster, point: Point
 
 
 @pytest.mark.parametrize("point", CHECKPOINT, ids=str)
-async def test_an_acknowledged_checkpoint_survives_a_crash(cluster: Cluster, point: Point) -> None:
+async def test_acknowledged_checkpoint_survives_operator_crash(
+    cluster: Cluster, point: Point
+) -> None:
     job = await applied(cluster)
     rank_zero = job.worker()
     with crash(cluster, point):
@@ -163,7 +165,9 @@ async def test_an_acknowledged_checkpoint_survives_a_crash(cluster: Cluster, poi
 
 
 @pytest.mark.parametrize("point", FAILURE, ids=str)
-async def test_a_failure_counts_once_across_a_crash(cluster: Cluster, point: Point) -> None:
+async def test_failure_is_counted_once_despite_operator_crash(
+    cluster: Cluster, point: Point
+) -> None:
     job = await applied(cluster)
     assert (await job.worker().insists(5)).status == 200
     with crash(cluster, point):
@@ -176,7 +180,7 @@ async def test_a_failure_counts_once_across_a_crash(cluster: Cluster, point: Poi
 
 
 @pytest.mark.parametrize("point", SUSPENSION, ids=str)
-async def test_a_suspension_goes_on_after_a_crash(cluster: Cluster, point: Point) -> None:
+async def test_suspension_completes_despite_operator_crash(cluster: Cluster, point: Point) -> None:
     job = await applied(cluster)
     assert (await job.worker().insists(5)).status == 200
     with crash(cluster, point):
@@ -191,7 +195,9 @@ async def test_a_suspension_goes_on_after_a_crash(cluster: Cluster, point: Point
 
 
 @pytest.mark.parametrize("point", END, ids=str)
-async def test_a_job_ends_and_goes_across_a_crash(cluster: Cluster, point: Point) -> None:
+async def test_job_finishes_and_is_deleted_despite_operator_crash(
+    cluster: Cluster, point: Point
+) -> None:
     cluster.garbage_collector.stop()
     job = await applied(cluster)
     with crash(cluster, point):

@@ -1,4 +1,4 @@
-"""What is left of a job when it is deleted: nothing, unless the user says so."""
+"""Deletion of a job removes all its objects, unless the user asks to keep them."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from tests.kit.recorder.history import State
 
 
 @pytest.mark.parametrize("propagation", ["Background", "Foreground"])
-async def test_a_deleted_job_leaves_nothing(cluster: Cluster, propagation: str) -> None:
+async def test_deleted_job_leaves_nothing(cluster: Cluster, propagation: str) -> None:
     await cluster.operated()
     job = cluster.apply(nodes=3)
     await job.wait_phase("Running")
@@ -18,7 +18,7 @@ async def test_a_deleted_job_leaves_nothing(cluster: Cluster, propagation: str) 
     await job.wait_gone(seconds=10)
 
 
-async def test_the_operator_needs_no_garbage_collector(cluster: Cluster) -> None:
+async def test_job_deletion_needs_no_garbage_collector(cluster: Cluster) -> None:
     cluster.garbage_collector.stop()
     await cluster.operated()
     job = cluster.apply(nodes=3)
@@ -27,7 +27,7 @@ async def test_the_operator_needs_no_garbage_collector(cluster: Cluster) -> None
     await job.wait_gone(seconds=10)
 
 
-async def test_a_job_deleted_while_it_starts_leaves_nothing(cluster: Cluster) -> None:
+async def test_job_deleted_while_starting_leaves_nothing(cluster: Cluster) -> None:
     await cluster.operated()
     job = cluster.apply(nodes=9)
     await job.wait(lambda job: job.workers.get("created") == 9, "its pods")
@@ -35,7 +35,7 @@ async def test_a_job_deleted_while_it_starts_leaves_nothing(cluster: Cluster) ->
     await job.wait_gone(seconds=10)
 
 
-async def test_orphans_are_left_alone(cluster: Cluster) -> None:
+async def test_orphaned_pods_and_service_are_left_alone(cluster: Cluster) -> None:
     await cluster.operated()
     job = cluster.apply()
     await job.wait_phase("Running")
@@ -49,7 +49,7 @@ async def test_orphans_are_left_alone(cluster: Cluster) -> None:
     assert cluster.server.get(SERVICES, job.name, cluster.namespace)
 
 
-async def test_a_job_is_applied_again_under_the_same_name_at_once(cluster: Cluster) -> None:
+async def test_new_job_reuses_name_right_after_deletion(cluster: Cluster) -> None:
     await cluster.operated()
     old = cluster.apply(nodes=3)
     await old.wait_phase("Running")
@@ -61,7 +61,7 @@ async def test_a_job_is_applied_again_under_the_same_name_at_once(cluster: Clust
     await old.wait_gone()
 
 
-async def test_a_time_to_live_deletes_the_finished_job(cluster: Cluster) -> None:
+async def test_time_to_live_deletes_finished_job(cluster: Cluster) -> None:
     await cluster.operated()
     job = cluster.apply(ttlSecondsAfterFinished=3600)
     await job.wait_phase("Running")
@@ -72,7 +72,7 @@ async def test_a_time_to_live_deletes_the_finished_job(cluster: Cluster) -> None
     assert cluster.loop.time() - finished == pytest.approx(3600, abs=5)
 
 
-async def test_a_time_to_live_of_zero_deletes_a_failed_job_at_once(cluster: Cluster) -> None:
+async def test_zero_time_to_live_deletes_failed_job_immediately(cluster: Cluster) -> None:
     await cluster.operated()
     job = cluster.apply(ttlSecondsAfterFinished=0, restartPolicy={"maxRestarts": 0})
     await job.wait_phase("Running")
@@ -81,7 +81,7 @@ async def test_a_time_to_live_of_zero_deletes_a_failed_job_at_once(cluster: Clus
     assert job.history[-1].phase == "Failed"
 
 
-async def test_a_service_deleted_by_hand_is_made_again_without_a_restart(cluster: Cluster) -> None:
+async def test_deleted_service_is_recreated_without_restart(cluster: Cluster) -> None:
     await cluster.operated()
     job = cluster.apply()
     await job.wait_phase("Running")
@@ -90,7 +90,7 @@ async def test_a_service_deleted_by_hand_is_made_again_without_a_restart(cluster
     cluster.server.delete(Key(SERVICES, cluster.namespace, job.name), agent="researcher")
 
     def repaired(state: State) -> bool:
-        uids = {each["metadata"]["uid"] for each in state.all("Service")}
+        uids = {service["metadata"]["uid"] for service in state.all("Service")}
         return bool(uids - {before["metadata"]["uid"]})
 
     await cluster.wait(repaired, "another Service")
@@ -98,7 +98,7 @@ async def test_a_service_deleted_by_hand_is_made_again_without_a_restart(cluster
 
 
 @pytest.mark.parametrize("propagation", ["Background", "Foreground"])
-async def test_a_job_deleted_while_no_operator_runs_leaves_nothing(
+async def test_job_deleted_while_operator_is_down_leaves_nothing(
     cluster: Cluster, propagation: str
 ) -> None:
     operator = await cluster.operated()
@@ -112,7 +112,7 @@ async def test_a_job_deleted_while_no_operator_runs_leaves_nothing(
     await cluster.rests()
 
 
-async def test_an_operator_that_comes_back_finishes_the_deletion(cluster: Cluster) -> None:
+async def test_restarted_operator_finishes_deletion(cluster: Cluster) -> None:
     cluster.garbage_collector.stop()
     operator = await cluster.operated()
     job = cluster.apply(nodes=8)
@@ -126,9 +126,7 @@ async def test_an_operator_that_comes_back_finishes_the_deletion(cluster: Cluste
     await job.wait_gone(seconds=10)
 
 
-async def test_a_namesake_applied_while_no_operator_runs_starts_from_nothing(
-    cluster: Cluster,
-) -> None:
+async def test_namesake_applied_while_operator_is_down_starts_fresh(cluster: Cluster) -> None:
     operator = await cluster.operated()
     old = cluster.apply(nodes=4)
     await old.wait_phase("Running")
@@ -144,7 +142,7 @@ async def test_a_namesake_applied_while_no_operator_runs_starts_from_nothing(
     await old.wait_gone()
 
 
-async def test_what_happened_while_no_operator_ran_is_counted_once(cluster: Cluster) -> None:
+async def test_failure_while_operator_is_down_counts_once(cluster: Cluster) -> None:
     operator = await cluster.operated()
     failed, done = (cluster.apply(name, nodes=4) for name in ("failed", "done"))
     for job in (failed, done):

@@ -1,8 +1,7 @@
-"""All or nothing, by the operator alone: gangs that cannot all be whole on eight machines.
+"""All-or-nothing scheduling without a gang scheduler: gangs compete for eight nodes.
 
-Of two gangs that cannot both be whole one gives back within seconds, and none stays partly scheduled
-past its start timeout. A gang that gave back holds nothing, says that it is queued, and runs as soon
-as it can.
+If two gangs cannot both get all their nodes, one yields within seconds. No gang stays partly scheduled
+past its start timeout. A gang that yielded holds no nodes, is Queued, and runs as soon as it fits.
 """
 
 import asyncio
@@ -16,7 +15,7 @@ SOON = 15.0
 
 
 def held(state: State, job: JobStory) -> int:
-    """Nodes that live pods of the job are bound to."""
+    """The number of nodes that the job's live pods hold."""
     return sum(pod.live and bool(pod.node) for pod in state.pods_of(job.uid))
 
 
@@ -31,7 +30,7 @@ async def queued_with_nothing(job: JobStory, seconds: float = SOON) -> Job:
     return found
 
 
-async def test_of_two_gangs_at_once_one_yields_and_both_finish(cluster: Cluster) -> None:
+async def test_competing_gang_yields_and_both_jobs_finish(cluster: Cluster) -> None:
     await cluster.operated()
     jobs = [cluster.apply(name, MANY) for name in ("older", "younger")]
     first: JobStory = await cluster.wait(
@@ -52,7 +51,7 @@ async def test_of_two_gangs_at_once_one_yields_and_both_finish(cluster: Cluster)
     await second.wait_phase("Succeeded")
 
 
-async def test_a_later_gang_yields_and_runs_when_the_other_is_deleted(cluster: Cluster) -> None:
+async def test_later_gang_yields_until_earlier_job_is_deleted(cluster: Cluster) -> None:
     await cluster.operated()
     first = cluster.apply("first", MANY)
     await first.wait_phase("Running")
@@ -61,12 +60,12 @@ async def test_a_later_gang_yields_and_runs_when_the_other_is_deleted(cluster: C
     assert f"job {cluster.namespace}/first" in ending(queued)["message"]
     first.oom_kill(2)
     assert (await first.wait_phase("Running", attempt=2)).restarts == 1
-    assert second.now.attempt == 2, "it took the nodes of a gang that was only restarting"
+    assert second.now.attempt == 2, "the second gang took the nodes of a restarting gang"
     first.delete()
     await second.wait_phase("Running", seconds=SOON)
 
 
-async def test_a_waiting_gang_finds_what_was_freed_while_no_operator_ran(cluster: Cluster) -> None:
+async def test_queued_gang_uses_nodes_freed_during_operator_downtime(cluster: Cluster) -> None:
     operator = await cluster.operated()
     first = cluster.apply("first", MANY)
     await first.wait_phase("Running")
@@ -79,7 +78,7 @@ async def test_a_waiting_gang_finds_what_was_freed_while_no_operator_ran(cluster
     assert (await second.wait_phase("Running", seconds=SOON)).attempt == 2
 
 
-async def test_gangs_on_other_machines_do_not_yield_to_each_other(cluster: Cluster) -> None:
+async def test_gangs_on_different_hardware_do_not_compete(cluster: Cluster) -> None:
     cluster.add_class("quantum")
     cluster.add_nodes(2, "quantum")
     await cluster.operated()
@@ -93,7 +92,7 @@ async def test_gangs_on_other_machines_do_not_yield_to_each_other(cluster: Clust
     assert (await second.wait_phase("Running")).attempt == 1
 
 
-async def test_a_gang_gives_back_at_its_start_timeout_and_runs_later(cluster: Cluster) -> None:
+async def test_gang_releases_nodes_at_start_timeout_and_retries(cluster: Cluster) -> None:
     timeout = 120
     await cluster.operated()
     job = cluster.apply("large", 12, scheduling={"startTimeoutSeconds": timeout})

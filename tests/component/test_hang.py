@@ -1,4 +1,4 @@
-"""A gang that falls silent is restarted; one that is only slow to speak is left alone."""
+"""A gang that stops reporting is restarted; a gang with some silent ranks is not."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ async def running(cluster: Cluster, nodes: int = 2, **hang: int) -> JobStory:
     return job
 
 
-async def test_a_gang_that_stops_reporting_restarts_from_its_checkpoint(cluster: Cluster) -> None:
+async def test_silent_gang_restarts_from_checkpoint(cluster: Cluster) -> None:
     job = await running(cluster, reportTimeoutSeconds=120)
     rank_zero = job.worker()
     assert (await rank_zero.saves(5)).status == 200
@@ -31,27 +31,27 @@ async def test_a_gang_that_stops_reporting_restarts_from_its_checkpoint(cluster:
     assert any("Hang" in event["message"] for event in job.events("AttemptEnded"))
 
 
-async def test_one_silent_rank_is_named_when_the_others_follow(cluster: Cluster) -> None:
+async def test_rank_that_fell_silent_first_is_named(cluster: Cluster) -> None:
     job = await running(cluster, nodes=3, reportTimeoutSeconds=60)
     async with reporting(job.worker(1)):
         await asyncio.sleep(30)
     async with reporting(job.worker(0), job.worker(2)):
         await asyncio.sleep(300)
-        assert job.now.attempt == 1, "one silent rank is no hang"
+        assert job.now.attempt == 1, "one silent rank was taken for a hang"
     ended = ending(await job.wait(lambda job: job.attempt == 2, "attempt 2"))
     assert (ended["cause"], ended["rank"]) == ("Hang", 1)
     assert "rank 1 fell silent first" in ended["message"]
     assert ended["node"]
 
 
-async def test_a_gang_that_never_reports_is_restarted(cluster: Cluster) -> None:
+async def test_gang_that_never_reports_is_restarted(cluster: Cluster) -> None:
     job = await running(cluster, reportTimeoutSeconds=60)
     ended = ending(await job.wait(lambda job: job.attempt == 2, "attempt 2"))
     assert ended["cause"] == "Hang"
     assert "no rank has reported since all of them ran" in ended["message"]
 
 
-async def test_a_job_that_hangs_in_each_attempt_fails(cluster: Cluster) -> None:
+async def test_job_fails_after_hanging_in_every_attempt(cluster: Cluster) -> None:
     await cluster.operated()
     hang, policy = {"reportTimeoutSeconds": 60}, {"maxRestarts": 1}
     job = cluster.apply(nodes=1, hang=hang, restartPolicy=policy)
@@ -60,24 +60,24 @@ async def test_a_job_that_hangs_in_each_attempt_fails(cluster: Cluster) -> None:
     assert condition(failed, "Failed")["reason"] == "MaxRestartsExceeded"
 
 
-async def test_the_timeout_can_be_set_and_taken_back_while_it_runs(cluster: Cluster) -> None:
+async def test_hang_timeout_can_change_while_job_runs(cluster: Cluster) -> None:
     job = await running(cluster, reportTimeoutSeconds=60)
     async with reporting(job.worker()):
         await asyncio.sleep(10)
         job.patch(hang=None)
         await asyncio.sleep(10)
     await asyncio.sleep(600)
-    assert job.now.attempt == 1, "nothing is a hang without a timeout"
+    assert job.now.attempt == 1, "silence counted as a hang without a timeout"
     job.patch(hang={"reportTimeoutSeconds": 1})
     await asyncio.sleep(3)
-    assert job.now.attempt == 1, "ranks that were told to come back later are waited for"
+    assert job.now.attempt == 1, "the hang ignored the interval that the ranks were asked for"
     assert ending(await job.wait(lambda job: job.attempt == 2, "attempt 2"))["cause"] == "Hang"
 
 
-async def test_a_suspended_job_is_silent_on_purpose(cluster: Cluster) -> None:
+async def test_suspended_job_never_counts_as_hung(cluster: Cluster) -> None:
     job = await running(cluster, reportTimeoutSeconds=60)
-    asked = (await job.worker(1).report(step=1)).body["nextReportSeconds"]
-    assert asked <= 30, "ranks are asked to report as often as the timeout needs"
+    interval = (await job.worker(1).report(step=1)).body["nextReportSeconds"]
+    assert interval <= 30, "the report interval is too long for the timeout"
     async with reporting(job.worker(0)):
         job.suspend()
         await job.wait_phase("Suspended")
@@ -85,7 +85,7 @@ async def test_a_suspended_job_is_silent_on_purpose(cluster: Cluster) -> None:
     assert job.now.attempts[-1]["cause"] == "Suspended"
 
 
-async def test_an_operator_that_was_away_takes_no_silence_for_a_hang(cluster: Cluster) -> None:
+async def test_operator_downtime_does_not_count_as_hang(cluster: Cluster) -> None:
     operator = await cluster.operated()
     job = cluster.apply(hang={"reportTimeoutSeconds": 60})
     await job.wait_phase("Running")
@@ -101,7 +101,7 @@ async def test_an_operator_that_was_away_takes_no_silence_for_a_hang(cluster: Cl
     assert "last epoch known is 3" in ended["message"]
 
 
-async def test_a_hang_found_by_a_new_operator_blames_no_rank(cluster: Cluster) -> None:
+async def test_hang_found_by_new_operator_blames_no_rank(cluster: Cluster) -> None:
     operator = await cluster.operated()
     job = cluster.apply(hang={"reportTimeoutSeconds": 60})
     await job.wait_phase("Running")

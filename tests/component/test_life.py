@@ -1,4 +1,4 @@
-"""A job's life without faults, and what it costs the API server."""
+"""A job's life without faults, and its cost in requests to the API server."""
 
 import asyncio
 from collections import Counter
@@ -11,7 +11,7 @@ from tests.kit.cluster import Cluster
 CLASS = Key(CLASSES, "", "stargate-silicon-v2")
 
 
-async def test_a_gang_starts_whole_runs_and_succeeds(cluster: Cluster) -> None:
+async def test_whole_gang_starts_runs_and_succeeds(cluster: Cluster) -> None:
     await cluster.operated()
     job = cluster.apply(nodes=3)
     await job.wait_phase("Running")
@@ -25,26 +25,26 @@ async def test_a_gang_starts_whole_runs_and_succeeds(cluster: Cluster) -> None:
     await cluster.rests()
 
 
-async def test_a_gang_costs_one_write_a_pod(cluster: Cluster) -> None:
+async def test_gang_costs_one_write_per_pod(cluster: Cluster) -> None:
     cluster.add_nodes(12)
     await cluster.operated()
     job = cluster.apply(nodes=20)
     await job.wait_phase("Running")
-    asked = Counter((each.verb, each.resource) for each in cluster.recorder.requests())
-    assert asked["create", "pods"] == 20
-    assert asked["create", "services"] == 1
-    assert not asked["delete", "pods"]
-    assert asked["update", "stargatejobs/status"] <= 5
+    counts = Counter((each.verb, each.resource) for each in cluster.recorder.requests())
+    assert counts["create", "pods"] == 20
+    assert counts["create", "services"] == 1
+    assert not counts["delete", "pods"]
+    assert counts["update", "stargatejobs/status"] <= 5
 
 
-async def test_a_running_job_costs_no_write(cluster: Cluster) -> None:
+async def test_running_job_costs_no_writes(cluster: Cluster) -> None:
     await cluster.operated()
     job = cluster.apply()
     await job.wait_phase("Running")
     await cluster.rests()
 
 
-async def test_each_event_is_told_once_and_holds_no_log_line(cluster: Cluster) -> None:
+async def test_events_appear_once_and_hold_no_log_lines(cluster: Cluster) -> None:
     await cluster.operated()
     job = cluster.apply()
     await job.wait_phase("Running")
@@ -52,9 +52,9 @@ async def test_each_event_is_told_once_and_holds_no_log_line(cluster: Cluster) -
     await job.wait_phase("Running", attempt=2)
     job.finish()
     await job.wait_phase("Succeeded")
-    await cluster.until(lambda: job.events("Succeeded"), "the event of the end")
-    said = [(event["reason"], event["message"]) for event in job.events()]
-    assert [reason for reason, _ in said] == [
+    await cluster.until(lambda: job.events("Succeeded"), "the event Succeeded")
+    events = [(event["reason"], event["message"]) for event in job.events()]
+    assert [reason for reason, _ in events] == [
         "GangStarting",
         "GangRunning",
         "AttemptEnded",
@@ -64,12 +64,12 @@ async def test_each_event_is_told_once_and_holds_no_log_line(cluster: Cluster) -
         "AttemptEnded",
         "Succeeded",
     ]
-    assert len(set(said)) == len(said)
-    assert "NaN" not in str(said)
+    assert len(set(events)) == len(events)
+    assert "NaN" not in str(events)
     assert "loss is NaN in layer 7" in job.now.attempts[0]["message"]
 
 
-async def test_a_change_of_the_class_touches_no_running_gang(cluster: Cluster) -> None:
+async def test_class_change_does_not_affect_running_gang(cluster: Cluster) -> None:
     await cluster.operated()
     job = cluster.apply()
     running = await job.wait_phase("Running")
@@ -80,7 +80,7 @@ async def test_a_change_of_the_class_touches_no_running_gang(cluster: Cluster) -
     assert job.now.status == running.status
 
 
-async def test_a_restart_takes_the_changed_class(cluster: Cluster) -> None:
+async def test_restart_uses_changed_class(cluster: Cluster) -> None:
     await cluster.operated()
     job = cluster.apply()
     await job.wait_phase("Running")
@@ -95,7 +95,7 @@ async def test_a_restart_takes_the_changed_class(cluster: Cluster) -> None:
         assert "late" in {each.get("key") for each in pod.raw["spec"]["tolerations"]}
 
 
-async def test_log_lines_about_a_job_carry_its_name_and_attempt(
+async def test_job_log_lines_carry_name_and_attempt(
     cluster: Cluster, log: list[MutableMapping[str, Any]]
 ) -> None:
     await cluster.operated()
@@ -103,12 +103,12 @@ async def test_log_lines_about_a_job_carry_its_name_and_attempt(
     await job.wait_phase("Running")
     job.oom_kill(0)
     await job.wait_phase("Running", attempt=2)
-    ours = [line for line in log if cluster.namespace in str(line)]
-    assert {line.get("job") for line in ours} == {f"{cluster.namespace}/{job.name}"}
-    assert {line.get("attempt") for line in ours} == {1, 2}
+    lines = [line for line in log if cluster.namespace in str(line)]
+    assert {line.get("job") for line in lines} == {f"{cluster.namespace}/{job.name}"}
+    assert {line.get("attempt") for line in lines} == {1, 2}
 
 
-async def test_fifty_jobs_at_once_disturb_each_other_in_nothing(cluster: Cluster) -> None:
+async def test_fifty_concurrent_jobs_all_succeed(cluster: Cluster) -> None:
     cluster.add_nodes(92)
     await cluster.operated()
     jobs = [cluster.apply(f"job-{number}") for number in range(50)]

@@ -1,4 +1,4 @@
-"""Requests that are refused or lost, before or after the API server has done what they asked for."""
+"""Requests that are refused or lost, before or after the API server has handled them."""
 
 import asyncio
 
@@ -9,8 +9,8 @@ from tests.kit.cluster import Cluster
 from tests.kit.recorder.history import Job
 
 
-async def test_a_gang_runs_whose_create_was_done_but_never_answered(cluster: Cluster) -> None:
-    """The retry finds a running pod, and the watch tells of that same version only later."""
+async def test_gang_runs_after_unanswered_pod_create(cluster: Cluster) -> None:
+    """The retry finds a running pod before the watch delivers that version."""
     await cluster.operated()
     [watch] = [
         watch
@@ -25,12 +25,12 @@ async def test_a_gang_runs_whose_create_was_done_but_never_answered(cluster: Clu
         job = cluster.apply(nodes=1)
         await job.wait_pods(lambda pods: any(each.phase == "Running" for each in pods), "a pod")
         await cluster.until(
-            lambda: any(each.code == 409 for each in cluster.server.audit), "the retry's 409"
+            lambda: any(entry.code == 409 for entry in cluster.server.audit), "the retry's 409"
         )
         await asyncio.sleep(1)
         watch.release()
     assert (await job.wait_phase("Running", seconds=10)).attempt == 1
-    assert "PodsRefused" not in str([each.status for each in job.history])
+    assert "PodsRefused" not in str([version.status for version in job.history])
 
 
 FAULTS = {
@@ -50,7 +50,7 @@ WRITES = {
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
-async def test_a_gang_starts_whose_write_failed_three_times(
+async def test_gang_starts_despite_three_failed_writes(
     cluster: Cluster, fault: faults.Fault, write: dict[str, str]
 ) -> None:
     await cluster.operated()
@@ -63,7 +63,9 @@ async def test_a_gang_starts_whose_write_failed_three_times(
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-async def test_a_gang_restarts_whose_deletes_failed(cluster: Cluster, fault: faults.Fault) -> None:
+async def test_gang_restarts_despite_three_failed_deletes(
+    cluster: Cluster, fault: faults.Fault
+) -> None:
     await cluster.operated()
     job = cluster.apply(nodes=4)
     await job.wait_phase("Running")
@@ -75,8 +77,8 @@ async def test_a_gang_restarts_whose_deletes_failed(cluster: Cluster, fault: fau
     assert running.restarts == 1
 
 
-async def test_a_conflicting_write_is_read_again(cluster: Cluster) -> None:
-    """Somebody writes the job between each observation and its status."""
+async def test_conflicting_status_write_is_retried(cluster: Cluster) -> None:
+    """A user edits the job between the operator's read and its status write, three times."""
     await cluster.operated()
     edits = iter(range(3))
 
@@ -95,5 +97,5 @@ async def test_a_conflicting_write_is_read_again(cluster: Cluster) -> None:
     job = cluster.apply(nodes=2)
     running: Job = await job.wait_phase("Running")
     assert running.spec["activeDeadlineSeconds"] == 1002
-    conflicts = [each for each in cluster.server.audit if each.code == 409]
+    conflicts = [entry for entry in cluster.server.audit if entry.code == 409]
     assert len(conflicts) == 3

@@ -1,4 +1,4 @@
-"""What becomes of a gang when a node falls silent, vanishes, or only blinks."""
+"""Gangs on a node that falls silent, is deleted, or is not ready for a moment."""
 
 import asyncio
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ LOST_SECONDS = 30.0
 
 @dataclass
 class Cut:
-    """A gang of three that runs, and one of its ranks."""
+    """A running gang of three, and the rank whose node will be lost."""
 
     job: JobStory
     victim: Pod
@@ -39,12 +39,10 @@ def avoided(pod: Pod) -> list[str]:
         return []
     how = affinity["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
     [term] = how["nodeSelectorTerms"]
-    return [name for each in term["matchFields"] for name in each["values"]]
+    return [name for field in term["matchFields"] for name in field["values"]]
 
 
-async def test_a_silent_node_is_given_up_avoided_and_later_forgotten(
-    cluster: Cluster, cut: Cut
-) -> None:
+async def test_silent_node_is_lost_avoided_and_later_forgotten(cluster: Cluster, cut: Cut) -> None:
     job, victim = cut.job, cut.victim
     straggler = job.worker(victim.rank)
     assert (await straggler.report(step=1)).status == 200
@@ -55,8 +53,8 @@ async def test_a_silent_node_is_given_up_avoided_and_later_forgotten(
     assert took == pytest.approx(NOTICED_SECONDS + LOST_SECONDS, abs=2)
     assert (ended["cause"], ended["rank"], ended["node"]) == ("NodeLost", victim.rank, cut.node)
     again = await job.wait_phase("Running", attempt=2)
-    said = await straggler.report(step=2)
-    assert said.body["reason"] == "StaleAttempt", "it runs on behind the cut"
+    answer = await straggler.report(step=2)
+    assert answer.body["reason"] == "StaleAttempt", "a worker on the lost node was accepted"
     assert cut.node not in {pod.node for pod in job.pods()}
     assert {name for pod in job.pods() for name in avoided(pod)} == {cut.node}
     assert [each["name"] for each in again.status["avoidedNodes"]] == [cut.node]
@@ -70,7 +68,7 @@ async def test_a_silent_node_is_given_up_avoided_and_later_forgotten(
     assert not any(avoided(pod) for pod in job.pods(3))
 
 
-async def test_a_node_that_comes_back_in_time_changes_nothing(cluster: Cluster, cut: Cut) -> None:
+async def test_node_that_returns_in_time_changes_nothing(cluster: Cluster, cut: Cut) -> None:
     before = {pod.uid for pod in cut.job.pods()}
     for _ in range(3):
         cluster.nodes.fall_silent(cut.node)
@@ -81,21 +79,19 @@ async def test_a_node_that_comes_back_in_time_changes_nothing(cluster: Cluster, 
     assert {pod.uid for pod in cut.job.pods()} == before
 
 
-async def test_a_node_that_vanishes_is_lost_too(cluster: Cluster, cut: Cut) -> None:
+async def test_deleted_node_counts_as_lost(cluster: Cluster, cut: Cut) -> None:
     cluster.nodes.remove(cut.node)
     again = await cut.job.wait_phase("Running", attempt=2)
     assert (ending(again)["cause"], ending(again)["node"]) == ("NodeLost", cut.node)
 
 
-async def test_a_pod_that_is_stuck_when_its_job_is_suspended_is_given_up(
-    cluster: Cluster, cut: Cut
-) -> None:
+async def test_stuck_pod_of_suspended_job_is_given_up(cluster: Cluster, cut: Cut) -> None:
     job, victim = cut.job, cut.victim
     cluster.nodes.fall_silent(cut.node)
     job.suspend()
     await job.wait_pods(lambda pods: {pod.uid for pod in pods} == {victim.uid}, "the stuck one")
     await asyncio.sleep(NOTICED_SECONDS - 10)
-    assert [pod.uid for pod in job.pods()] == [victim.uid], "its node is ready: it is waited for"
+    assert [pod.uid for pod in job.pods()] == [victim.uid], "deleted while its node was ready"
     await job.wait_pods(lambda pods: not pods, "no pod left")
     await job.wait_condition("Suspended", "True", "Suspended")
     [attempt] = job.now.attempts
@@ -103,17 +99,15 @@ async def test_a_pod_that_is_stuck_when_its_job_is_suspended_is_given_up(
     assert f"rank {victim.rank} was given up with a lost node ({cut.node})" in attempt["message"]
 
 
-async def test_a_job_on_a_lost_node_can_be_deleted(cluster: Cluster, cut: Cut) -> None:
+async def test_job_on_lost_node_can_be_deleted(cluster: Cluster, cut: Cut) -> None:
     cluster.nodes.fall_silent(cut.node)
     await asyncio.sleep(NOTICED_SECONDS)
     cut.job.delete()
     await cut.job.wait_gone(seconds=LOST_SECONDS + 10)
 
 
-async def test_the_failure_of_the_others_turns_out_to_be_the_nodes(
-    cluster: Cluster, cut: Cut
-) -> None:
-    """They notice that their peer is gone long before the control plane does."""
+async def test_peer_failure_is_attributed_to_lost_node(cluster: Cluster, cut: Cut) -> None:
+    """The other ranks notice the loss of their peer long before the control plane does."""
     job, victim = cut.job, cut.victim
     cluster.nodes.fall_silent(cut.node)
     job.kill(0, 1, message="connection timed out")
@@ -126,7 +120,7 @@ async def test_the_failure_of_the_others_turns_out_to_be_the_nodes(
     assert again.status.get("failuresSinceCheckpoint", 0) == 0
 
 
-async def test_a_kubelet_that_still_speaks_ends_its_pods_itself(cluster: Cluster, cut: Cut) -> None:
+async def test_kubelet_of_not_ready_node_stops_its_pods(cluster: Cluster, cut: Cut) -> None:
     job, victim = cut.job, cut.victim
     cluster.nodes.say_not_ready(cut.node)
     again = await job.wait_phase("Running", attempt=2)
@@ -137,7 +131,7 @@ async def test_a_kubelet_that_still_speaks_ends_its_pods_itself(cluster: Cluster
     assert victim.node not in {pod.node for pod in job.pods()}
 
 
-async def test_a_gang_that_needs_the_node_takes_it_back_when_it_returns(cluster: Cluster) -> None:
+async def test_gang_reuses_lost_node_after_its_return(cluster: Cluster) -> None:
     await cluster.operated()
     job = cluster.apply(nodes=8)
     await job.wait_phase("Running")
@@ -151,7 +145,7 @@ async def test_a_gang_that_needs_the_node_takes_it_back_when_it_returns(cluster:
     assert again.restarts == 1
 
 
-async def test_while_most_nodes_are_silent_none_is_given_up(cluster: Cluster) -> None:
+async def test_no_node_is_lost_while_most_are_silent(cluster: Cluster) -> None:
     await cluster.operated()
     job = cluster.apply(nodes=8)
     await job.wait_phase("Running")
@@ -159,7 +153,7 @@ async def test_while_most_nodes_are_silent_none_is_given_up(cluster: Cluster) ->
     for node in nodes[:5]:
         cluster.nodes.fall_silent(node)
     await asyncio.sleep(NOTICED_SECONDS + 2 * LOST_SECONDS)
-    assert job.now.attempt == 1, "it may be we who are cut off"
+    assert job.now.attempt == 1, "a node was lost although the operator itself may be cut off"
     assert "like most of the cluster" in str(job.now.status["conditions"])
     for node in nodes[:4]:
         cluster.nodes.return_(node)
@@ -167,7 +161,7 @@ async def test_while_most_nodes_are_silent_none_is_given_up(cluster: Cluster) ->
     assert (lost["cause"], lost["node"]) == ("NodeLost", nodes[4])
 
 
-async def test_a_new_operator_gives_a_silent_node_its_whole_time(cluster: Cluster) -> None:
+async def test_new_operator_restarts_node_lost_timer(cluster: Cluster) -> None:
     operator = await cluster.operated()
     job = cluster.apply(nodes=3)
     await job.wait_phase("Running")

@@ -1,7 +1,7 @@
-"""Through any faults a job ends where it would have ended without them, and then it rests.
+"""A job ends under random faults as it would without them, and then causes no more writes.
 
-The invariants are checked on every write of each life. A seed gives a life: run it again with
-`-k seed` and look at its story.
+A life is one run of a job under faults, and its seed decides all of it: the same seed gives the same
+life. The invariants are checked on every write.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ EPOCHS = 30
 
 @dataclass
 class Life:
-    """What was left of it."""
+    """The outcome of one run."""
 
     job: Job
     happened: Counter[str]
@@ -82,7 +82,7 @@ def life(seed: int, max_restarts: int = 1000) -> Life:
 
 
 @pytest.mark.parametrize("first", range(0, 24, 6))
-def test_a_life_with_faults_ends_where_one_without_ends(first: int) -> None:
+def test_job_succeeds_despite_random_faults(first: int) -> None:
     lives = []
     for seed in range(first, first + 6):
         found = life(seed)
@@ -94,7 +94,7 @@ def test_a_life_with_faults_ends_where_one_without_ends(first: int) -> None:
 
 
 def were_eventful(lives: list[Life]) -> None:
-    """Or they would prove little."""
+    """The faults were many and different; without them the test would prove little."""
     happened = sum((each.happened for each in lives), Counter())
     assert len({cause for each in lives for cause in each.causes}) >= 6
     assert len(happened) >= 9, happened
@@ -104,15 +104,15 @@ def were_eventful(lives: list[Life]) -> None:
 
 
 @pytest.mark.parametrize("most", [0, 1, 3])
-def test_a_life_with_few_restarts_ends_too(most: int) -> None:
+def test_job_with_few_restarts_ends_despite_faults(most: int) -> None:
     for seed in range(1000, 1003):
         found = life(seed, max_restarts=most)
         assert found.job.phase in ("Succeeded", "Failed"), seed
         assert not found.live_pods, seed
 
 
-def test_a_seed_gives_the_same_life_in_any_process() -> None:
-    """Whatever order Python's hashes give to sets."""
+def test_seed_reproduces_same_life_in_another_process() -> None:
+    """The other process has another hash seed, so its sets have another order."""
     program = "from tests.component.test_random_lives import life; print(life(7).digest)"
     other = subprocess.run(
         [sys.executable, "-c", program],

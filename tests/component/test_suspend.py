@@ -1,4 +1,4 @@
-"""spec.suspend frees every node at each stage of a job's life, and loses nothing on the way."""
+"""spec.suspend releases all nodes at each stage of a job's life and loses no saved progress."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ async def suspended(job: JobStory) -> Job:
     return job.now
 
 
-async def test_a_suspended_job_resumes_from_its_checkpoint(cluster: Cluster) -> None:
+async def test_suspended_job_resumes_from_checkpoint(cluster: Cluster) -> None:
     await cluster.operated()
     job = cluster.apply(nodes=3)
     await job.wait_phase("Running")
@@ -35,7 +35,7 @@ async def test_a_suspended_job_resumes_from_its_checkpoint(cluster: Cluster) -> 
     assert condition(again, "Suspended")["status"] == "False"
 
 
-async def test_a_last_save_within_the_grace_counts(cluster: Cluster) -> None:
+async def test_checkpoint_saved_during_grace_period_counts(cluster: Cluster) -> None:
     cluster.kubelets.speeds.stop = lambda: 4.0
     await cluster.operated()
     job = cluster.apply(template={"terminationGracePeriodSeconds": 5})
@@ -53,7 +53,7 @@ async def test_a_last_save_within_the_grace_counts(cluster: Cluster) -> None:
     assert again.restored_from == {"epoch": 7, "uri": rank_zero.checkpoint(7)["uri"]}
 
 
-async def test_a_job_may_be_born_suspended(cluster: Cluster) -> None:
+async def test_job_created_suspended_starts_on_resume(cluster: Cluster) -> None:
     await cluster.operated()
     job = cluster.apply(suspend=True)
     await job.wait_condition("Suspended", "True", "Suspended")
@@ -63,7 +63,7 @@ async def test_a_job_may_be_born_suspended(cluster: Cluster) -> None:
     assert job.phases == ["Suspended", "Pending", "Starting", "Running"]
 
 
-async def test_a_job_that_waits_for_its_class_can_be_suspended(cluster: Cluster) -> None:
+async def test_job_waiting_for_class_can_be_suspended(cluster: Cluster) -> None:
     await cluster.operated()
     job = cluster.apply(acceleratorType="quantum")
     await job.wait_condition("Accepted", "False", "AcceleratorClassNotFound")
@@ -74,7 +74,7 @@ async def test_a_job_that_waits_for_its_class_can_be_suspended(cluster: Cluster)
     assert (await job.wait_phase("Running")).attempt == 1
 
 
-async def test_a_starting_gang_gives_its_nodes_back_when_suspended(cluster: Cluster) -> None:
+async def test_suspended_starting_gang_releases_its_nodes(cluster: Cluster) -> None:
     await cluster.operated()
     job = cluster.apply(nodes=9)
     await job.wait(lambda job: job.workers.get("scheduled") == 8, "eight ranks with a node")
@@ -85,7 +85,7 @@ async def test_a_starting_gang_gives_its_nodes_back_when_suspended(cluster: Clus
     assert (again.attempt, again.restarts) == (2, 0)
 
 
-async def test_a_restarting_job_is_suspended_before_its_next_attempt(cluster: Cluster) -> None:
+async def test_restarting_job_is_suspended_before_next_attempt(cluster: Cluster) -> None:
     await cluster.operated()
     job = cluster.apply()
     await job.wait_phase("Running")
@@ -96,11 +96,11 @@ async def test_a_restarting_job_is_suspended_before_its_next_attempt(cluster: Cl
     await suspended(job)
     await cluster.rests()
     job.resume()
-    again = await job.wait(lambda job: job.phase in ("Restarting", "Starting"), "on its way")
+    again = await job.wait(lambda job: job.phase in ("Restarting", "Starting"), "a new attempt")
     assert again.restarts == 2
 
 
-async def test_a_finished_job_is_not_suspended(cluster: Cluster) -> None:
+async def test_finished_job_is_not_suspended(cluster: Cluster) -> None:
     await cluster.operated()
     job = cluster.apply()
     await job.wait_phase("Running")
@@ -111,7 +111,7 @@ async def test_a_finished_job_is_not_suspended(cluster: Cluster) -> None:
     assert job.now.phase == "Succeeded"
 
 
-async def test_a_deadline_ends_the_job(cluster: Cluster) -> None:
+async def test_job_fails_at_its_deadline(cluster: Cluster) -> None:
     await cluster.operated()
     job = cluster.apply(activeDeadlineSeconds=600)
     await job.wait_phase("Running")
@@ -123,7 +123,7 @@ async def test_a_deadline_ends_the_job(cluster: Cluster) -> None:
     await job.wait_pods(lambda pods: not any(pod.live for pod in pods), "no live worker")
 
 
-async def test_a_deadline_starts_again_on_resume(cluster: Cluster) -> None:
+async def test_deadline_starts_again_on_resume(cluster: Cluster) -> None:
     await cluster.operated()
     job = cluster.apply(activeDeadlineSeconds=60)
     await job.wait_phase("Running")
@@ -138,7 +138,7 @@ async def test_a_deadline_starts_again_on_resume(cluster: Cluster) -> None:
     assert condition(failed, "Failed")["reason"] == "DeadlineExceeded"
 
 
-async def test_a_deadline_can_be_set_while_the_job_runs(cluster: Cluster) -> None:
+async def test_deadline_can_be_set_while_job_runs(cluster: Cluster) -> None:
     await cluster.operated()
     job = cluster.apply()
     await job.wait_phase("Running")

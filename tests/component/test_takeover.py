@@ -1,7 +1,7 @@
-"""Two operators at once: one leads and writes, the other waits, ready to take over.
+"""Two operators: one leads and writes, the other is a standby that can take over.
 
-Whether the leader is killed, stands still, is cut off or is told to stop: the other one leads within
-the lease, nothing of the old one is done any more, and what was acknowledged stands.
+The leader is killed, paused, cut off or stopped. Each time the standby leads within the lease duration,
+the API server handles no more writes of the old leader, and acknowledged checkpoints are kept.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ FAULTS = [
 
 
 async def pair(cluster: Cluster) -> tuple[Replica, Replica]:
-    """The leader, and one that stands by."""
+    """The leader and a standby."""
     leader = await cluster.operated()
     standby = cluster.replica()
     await asyncio.sleep(5)
@@ -51,13 +51,13 @@ async def pair(cluster: Cluster) -> tuple[Replica, Replica]:
 async def taken_over(cluster: Cluster, fault: Fault, leader: Replica, standby: Replica) -> None:
     with cluster.recorder.interrupted():
         fault.strike(leader)
-        await cluster.until(lambda: standby.leads, "the other one to lead", fault.within)
+        await cluster.until(lambda: standby.leads, "the standby to lead", fault.within)
 
 
 async def assert_one_writer(
     cluster: Cluster, fault: Fault, leader: Replica, standby: Replica
 ) -> None:
-    """The old leader is back, and ends: of what it asked for nothing is done after the takeover."""
+    """The old leader comes back and exits. None of its writes is handled after the takeover."""
     taken = next(each.began for each in writes(cluster, standby) if each.resource != "leases")
     fault.revive(leader)
     await cluster.until(lambda: not leader.runs, "the old leader to end")
@@ -68,12 +68,12 @@ async def assert_one_writer(
 
 def writes(cluster: Cluster, replica: Replica) -> list[Request]:
     requests = cluster.recorder.requests()
-    ours = [each for each in requests if each.agent == replica.name]
-    return [each for each in ours if each.writes and each.code < 300]
+    sent = [request for request in requests if request.agent == replica.name]
+    return [request for request in sent if request.writes and request.code < 300]
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
-async def test_a_leader_is_lost_while_one_gang_comes_and_another_goes(
+async def test_gangs_survive_leader_loss_during_start_and_restart(
     cluster: Cluster, fault: Fault
 ) -> None:
     cluster.add_nodes(12)
@@ -96,7 +96,7 @@ async def test_a_leader_is_lost_while_one_gang_comes_and_another_goes(
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
-async def test_no_silence_during_a_takeover_is_a_hang(cluster: Cluster, fault: Fault) -> None:
+async def test_silence_during_takeover_is_not_a_hang(cluster: Cluster, fault: Fault) -> None:
     leader, standby = await pair(cluster)
     job = cluster.apply(hang={"reportTimeoutSeconds": 20})
     await job.wait_phase("Running")
@@ -110,7 +110,7 @@ async def test_no_silence_during_a_takeover_is_a_hang(cluster: Cluster, fault: F
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
-async def test_reports_find_the_new_leader(cluster: Cluster, fault: Fault) -> None:
+async def test_reports_reach_new_leader(cluster: Cluster, fault: Fault) -> None:
     leader, standby = await pair(cluster)
     job = cluster.apply(nodes=3)
     await job.wait_phase("Running")
@@ -126,8 +126,8 @@ async def test_reports_find_the_new_leader(cluster: Cluster, fault: Fault) -> No
     assert again.restored_from["epoch"] == 10
 
 
-async def test_a_leader_that_stood_still_sends_nothing_that_was_queued(cluster: Cluster) -> None:
-    """More writes wait than may be under way; their turn comes when the lease is long over."""
+async def test_paused_leader_drops_its_queued_writes(cluster: Cluster) -> None:
+    """The client limits the writes in flight. The rest are due when the lease has long expired."""
     cluster.add_nodes(72)
     leader, standby = await pair(cluster)
     jobs = [cluster.apply(name, nodes=40) for name in ("one", "other")]
@@ -140,8 +140,8 @@ async def test_a_leader_that_stood_still_sends_nothing_that_was_queued(cluster: 
         assert (await job.wait_phase("Running")).attempt == 1
 
 
-async def test_a_standby_that_is_behind_acts_on_what_is(cluster: Cluster) -> None:
-    """It has heard of the failure, and of nothing that the leader did about it."""
+async def test_standby_with_stale_cache_acts_on_current_state(cluster: Cluster) -> None:
+    """The standby has seen the failure, but not the leader's reaction to it."""
     leader, standby = await pair(cluster)
     job = cluster.apply(nodes=3)
     await job.wait_phase("Running")
@@ -154,7 +154,7 @@ async def test_a_standby_that_is_behind_acts_on_what_is(cluster: Cluster) -> Non
     await job.wait_phase("Running", attempt=2)
     with cluster.recorder.interrupted():
         leader.kill()
-        await cluster.until(lambda: standby.leads, "the other one to lead", TAKEN_OVER)
+        await cluster.until(lambda: standby.leads, "the standby to lead", TAKEN_OVER)
         await asyncio.sleep(5)
         for watch in behind:
             watch.release()
@@ -162,7 +162,7 @@ async def test_a_standby_that_is_behind_acts_on_what_is(cluster: Cluster) -> Non
     assert (job.now.attempt, job.now.restarts, job.now.phase) == (2, 1, "Running")
 
 
-async def test_a_standby_writes_nothing(cluster: Cluster) -> None:
+async def test_standby_writes_nothing(cluster: Cluster) -> None:
     _, standby = await pair(cluster)
     job = cluster.apply()
     await job.wait_phase("Running")
@@ -171,15 +171,15 @@ async def test_a_standby_writes_nothing(cluster: Cluster) -> None:
     assert not writes(cluster, standby)
 
 
-async def test_a_leader_whose_lease_is_deleted_ends(cluster: Cluster) -> None:
+async def test_leader_ends_when_its_lease_is_deleted(cluster: Cluster) -> None:
     leader, standby = await pair(cluster)
     cluster.server.delete(Key(LEASES, OPERATOR_NAMESPACE, "stargate-operator"), agent="admin")
     await cluster.until(lambda: not leader.runs, "the old leader to end", 5)
-    await cluster.until(lambda: standby.leads, "the other one to lead", 2 * RETRY)
+    await cluster.until(lambda: standby.leads, "the standby to lead", 2 * RETRY)
     assert leader.exit_status == 1
 
 
-async def test_a_leader_told_to_stop_gives_the_lease_back(cluster: Cluster) -> None:
+async def test_stopped_leader_releases_lease(cluster: Cluster) -> None:
     leader, _ = await pair(cluster)
     leader.tell_to_stop()
     await leader.ended()
@@ -189,7 +189,7 @@ async def test_a_leader_told_to_stop_gives_the_lease_back(cluster: Cluster) -> N
     assert lease["spec"]["holderIdentity"] == ""
 
 
-async def test_a_leader_whose_wall_clock_is_set_leads_on(cluster: Cluster) -> None:
+async def test_leader_keeps_lease_when_wall_clock_changes(cluster: Cluster) -> None:
     leader, standby = await pair(cluster)
     job = cluster.apply(hang={"reportTimeoutSeconds": 30})
     await job.wait_phase("Running")
@@ -202,10 +202,10 @@ async def test_a_leader_whose_wall_clock_is_set_leads_on(cluster: Cluster) -> No
     assert not standby.leads
 
 
-async def test_a_leader_that_lists_pod_groups_stays_ready(
+async def test_leader_stays_ready_while_listing_pod_groups(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The report Service leads to it all the time. This API server never answers the list."""
+    """The API server never answers the list. The report Service must keep the leader as its endpoint."""
 
     async def found(client: object, **_: object) -> str:
         del client

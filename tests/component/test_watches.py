@@ -1,4 +1,4 @@
-"""Watches that are late, end, break, or are refused because the server has forgotten their version."""
+"""Watches that are late, end, break, or are refused because their version is compacted."""
 
 import asyncio
 from collections.abc import Callable
@@ -19,7 +19,7 @@ WAYS = {"ended": Watch.end, "expired": Watch.expire, "broken": Watch.break_off}
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 @pytest.mark.parametrize("plural", ["pods", "nodes", "services", "stargatejobs"])
-async def test_a_gang_lives_on_when_a_watch_is_lost(
+async def test_gang_restarts_despite_lost_watch(
     cluster: Cluster, plural: str, way: Callable[[Watch], None]
 ) -> None:
     await cluster.operated()
@@ -36,8 +36,8 @@ async def test_a_gang_lives_on_when_a_watch_is_lost(
         await job.wait_gone()
 
 
-async def test_deletions_missed_over_a_relist_are_found(cluster: Cluster) -> None:
-    """After a 410 kopf lists again, and tells of no deletion."""
+async def test_job_deletion_missed_before_relist_is_found(cluster: Cluster) -> None:
+    """After a 410 kopf lists again, and sends no event for deleted objects."""
     await cluster.operated()
     job = cluster.apply(nodes=3)
     await job.wait_phase("Running")
@@ -52,7 +52,7 @@ async def test_deletions_missed_over_a_relist_are_found(cluster: Cluster) -> Non
         await job.wait_gone(seconds=600)
 
 
-async def test_pods_deleted_over_a_relist_are_found(cluster: Cluster) -> None:
+async def test_pod_deletion_missed_before_relist_is_found(cluster: Cluster) -> None:
     await cluster.operated()
     job = cluster.apply(nodes=3)
     await job.wait_phase("Running")
@@ -68,7 +68,7 @@ async def test_pods_deleted_over_a_relist_are_found(cluster: Cluster) -> None:
     assert again.attempts[0]["cause"] == "Deleted"
 
 
-async def test_a_late_watch_delays_and_breaks_nothing(cluster: Cluster) -> None:
+async def test_late_watch_delays_restart_without_harm(cluster: Cluster) -> None:
     await cluster.operated()
     job = cluster.apply(nodes=3)
     await job.wait_phase("Running")
@@ -84,7 +84,7 @@ async def test_a_late_watch_delays_and_breaks_nothing(cluster: Cluster) -> None:
     assert again.attempts[0]["cause"] == "OOMKilled"
 
 
-async def test_an_operator_whose_watches_are_silent_ends(cluster: Cluster) -> None:
+async def test_operator_with_silent_watches_exits(cluster: Cluster) -> None:
     operator = await cluster.operated()
     for watch in watches(cluster, "stargatejobs"):
         watch.hold()
@@ -94,7 +94,7 @@ async def test_an_operator_whose_watches_are_silent_ends(cluster: Cluster) -> No
     assert operator.exit_status == 1
 
 
-async def test_streamed_lists_that_are_refused_are_read_in_pages(cluster: Cluster) -> None:
+async def test_refused_streamed_list_is_read_in_pages(cluster: Cluster) -> None:
     cluster.server.strike(
         faults.refused(422, "Invalid", "sendInitialEvents is forbidden for watch"),
         verb="watch",
@@ -105,8 +105,8 @@ async def test_streamed_lists_that_are_refused_are_read_in_pages(cluster: Cluste
     await job.wait_phase("Running")
 
 
-async def test_an_outage_of_the_api_server_is_survived(cluster: Cluster) -> None:
-    """It is away for ten seconds, while a gang is being created."""
+async def test_api_server_outage_during_gang_creation_is_survived(cluster: Cluster) -> None:
+    """The API server is unreachable for nine seconds."""
     operator = await cluster.operated()
     job = cluster.apply(nodes=8)
     await job.wait_pods(lambda pods: len(pods) >= 3, "a part of the gang")

@@ -91,7 +91,7 @@ class Promises:
         assert code == 201, found
         return found
 
-    def test_a_created_object_has_a_uid_a_version_and_a_generation(
+    def test_created_object_has_uid_version_and_generation(
         self, server: Server, namespace: str
     ) -> None:
         meta = self.made(server, self.jobs(namespace), JOB)["metadata"]
@@ -100,24 +100,24 @@ class Promises:
         assert meta["generation"] == 1
         assert meta["creationTimestamp"].endswith("Z")
 
-    def test_a_name_that_is_taken_is_refused(self, server: Server, namespace: str) -> None:
+    def test_taken_name_is_refused(self, server: Server, namespace: str) -> None:
         self.made(server, self.jobs(namespace), JOB)
         code, refusal = server.ask("POST", self.jobs(namespace), JOB)
         assert (code, refusal["reason"], refusal["kind"]) == (409, "AlreadyExists", "Status")
 
-    def test_an_absent_object_is_not_found(self, server: Server, namespace: str) -> None:
+    def test_absent_object_is_not_found(self, server: Server, namespace: str) -> None:
         for method in ("GET", "DELETE"):
             code, refusal = server.ask(method, f"{self.jobs(namespace)}/absent")
             assert (code, refusal["reason"]) == (404, "NotFound")
 
-    def test_an_update_of_an_old_version_conflicts(self, server: Server, namespace: str) -> None:
+    def test_update_of_old_version_conflicts(self, server: Server, namespace: str) -> None:
         old = self.made(server, self.jobs(namespace), JOB)
         path = f"{self.jobs(namespace)}/job"
         server.ask("PATCH", path, {"spec": {"suspend": True}}, content=MERGE_PATCH)
         code, refusal = server.ask("PUT", path, old)
         assert (code, refusal["reason"]) == (409, "Conflict")
 
-    def test_an_update_of_another_uid_conflicts(self, server: Server, namespace: str) -> None:
+    def test_update_of_another_uid_conflicts(self, server: Server, namespace: str) -> None:
         found = self.made(server, self.jobs(namespace), JOB)
         found["metadata"]["uid"] = "8d2b5c1e-0000-4000-8000-00000000cafe"
         del found["metadata"]["resourceVersion"]
@@ -125,7 +125,7 @@ class Promises:
             code, refusal = server.ask("PUT", f"{self.jobs(namespace)}/job{part}", found)
             assert (code, refusal["reason"]) == (409, "Conflict"), refusal
 
-    def test_a_status_changes_no_spec_and_no_generation(
+    def test_status_update_changes_no_spec_or_generation(
         self, server: Server, namespace: str
     ) -> None:
         found = self.made(server, self.jobs(namespace), JOB)
@@ -137,7 +137,7 @@ class Promises:
         assert after["metadata"]["generation"] == 1
         assert int(version(after)) > int(version(found))
 
-    def test_a_spec_changes_no_status_and_has_a_new_generation(
+    def test_spec_update_keeps_status_and_raises_generation(
         self, server: Server, namespace: str
     ) -> None:
         found = self.made(server, self.jobs(namespace), JOB)
@@ -150,31 +150,27 @@ class Promises:
         assert after["status"]["attempt"] == 3
         assert after["metadata"]["generation"] == 2
 
-    def test_a_write_that_changes_nothing_has_no_new_version(
-        self, server: Server, namespace: str
-    ) -> None:
+    def test_write_without_change_keeps_version(self, server: Server, namespace: str) -> None:
         found = self.made(server, self.jobs(namespace), JOB)
         path = f"{self.jobs(namespace)}/job"
         _, after = server.ask("PUT", path, found)
         _, later = server.ask("PATCH", path, {"spec": {"epochs": 100}}, content=MERGE_PATCH)
         assert version(found) == version(after) == version(later)
 
-    def test_a_merge_patch_sets_and_removes(self, server: Server, namespace: str) -> None:
+    def test_merge_patch_sets_and_removes_fields(self, server: Server, namespace: str) -> None:
         self.made(server, self.pods(namespace), pod("a", one="1", two="2"))
         labels = {"one": None, "three": "3"}
         path = f"{self.pods(namespace)}/a"
         _, after = server.ask("PATCH", path, {"metadata": {"labels": labels}}, content=MERGE_PATCH)
         assert after["metadata"]["labels"] == {"two": "2", "three": "3"}
 
-    def test_metadata_alone_is_answered_where_it_is_asked_for(
-        self, server: Server, namespace: str
-    ) -> None:
+    def test_request_for_metadata_gets_metadata_only(self, server: Server, namespace: str) -> None:
         code, found = server.ask("POST", self.pods(namespace), pod("a"), accept=METADATA)
         assert code == 201
         assert found["kind"] == "PartialObjectMetadata"
         assert "spec" not in found
 
-    def test_a_delete_with_another_uid_conflicts(self, server: Server, namespace: str) -> None:
+    def test_delete_with_another_uid_conflicts(self, server: Server, namespace: str) -> None:
         self.made(server, self.pods(namespace), pod("a"))
         options = {"preconditions": {"uid": "8d2b5c1e-0000-4000-8000-00000000cafe"}}
         code, refusal = server.ask("DELETE", f"{self.pods(namespace)}/a", options)
@@ -182,14 +178,14 @@ class Promises:
         assert "UID in" in refusal["message"]
         assert "recondition" in refusal["message"]
 
-    def test_a_pod_without_a_node_goes_at_once(self, server: Server, namespace: str) -> None:
+    def test_deleted_pod_without_node_is_removed_immediately(
+        self, server: Server, namespace: str
+    ) -> None:
         self.made(server, self.pods(namespace), pod("a"))
         server.ask("DELETE", f"{self.pods(namespace)}/a")
         assert server.ask("GET", f"{self.pods(namespace)}/a")[0] == 404
 
-    def test_a_pod_on_a_node_is_marked_and_waits_for_its_kubelet(
-        self, server: Server, namespace: str
-    ) -> None:
+    def test_deleted_pod_on_node_waits_for_kubelet(self, server: Server, namespace: str) -> None:
         self.made(server, self.pods(namespace), pod("a", node="nowhere"))
         path = f"{self.pods(namespace)}/a"
         server.ask("DELETE", path)
@@ -198,7 +194,7 @@ class Promises:
         assert found["metadata"]["deletionTimestamp"]
         assert found["metadata"]["deletionGracePeriodSeconds"] == 7
 
-    def test_a_grace_is_only_ever_shortened(self, server: Server, namespace: str) -> None:
+    def test_grace_period_can_only_be_shortened(self, server: Server, namespace: str) -> None:
         self.made(server, self.pods(namespace), pod("a", node="nowhere"))
         path = f"{self.pods(namespace)}/a"
         for asked, expected in ((5, 5), (9, 5), (2, 2)):
@@ -206,13 +202,13 @@ class Promises:
             meta = server.ask("GET", path)[1]["metadata"]
             assert meta["deletionGracePeriodSeconds"] == expected
 
-    def test_a_grace_of_zero_removes_the_object(self, server: Server, namespace: str) -> None:
+    def test_grace_period_of_zero_removes_object(self, server: Server, namespace: str) -> None:
         self.made(server, self.pods(namespace), pod("a", node="nowhere"))
         path = f"{self.pods(namespace)}/a"
         server.ask("DELETE", path, {"gracePeriodSeconds": 0})
         assert server.ask("GET", path)[0] == 404
 
-    def test_a_finalizer_keeps_a_deleted_object(self, server: Server, namespace: str) -> None:
+    def test_finalizer_keeps_deleted_object(self, server: Server, namespace: str) -> None:
         body = copy.deepcopy(JOB)
         body["metadata"]["finalizers"] = ["example.com/wait"]
         self.made(server, self.jobs(namespace), body)
@@ -222,19 +218,19 @@ class Promises:
         server.ask("PATCH", path, {"metadata": {"finalizers": []}}, content=MERGE_PATCH)
         assert server.ask("GET", path)[0] == 404
 
-    def test_a_dry_run_stores_nothing(self, server: Server, namespace: str) -> None:
+    def test_dry_run_stores_nothing(self, server: Server, namespace: str) -> None:
         code, _ = server.ask("POST", f"{self.pods(namespace)}?dryRun=All", pod("a"))
         assert code == 201
         assert server.ask("GET", f"{self.pods(namespace)}/a")[0] == 404
 
-    def test_a_generated_name_is_unique(self, server: Server, namespace: str) -> None:
+    def test_generated_name_is_unique(self, server: Server, namespace: str) -> None:
         body = pod("a")
         body["metadata"] = {"generateName": "a-"}
         names = {self.made(server, self.pods(namespace), body)["metadata"]["name"] for _ in "12"}
         assert len(names) == 2
         assert all(name.startswith("a-") for name in names)
 
-    def test_a_list_comes_in_pages_of_one_version(self, server: Server, namespace: str) -> None:
+    def test_list_pages_share_one_version(self, server: Server, namespace: str) -> None:
         for name in "abcde":
             self.made(server, self.pods(namespace), pod(name))
         _, first = server.ask("GET", f"{self.pods(namespace)}?limit=2")
@@ -246,7 +242,7 @@ class Promises:
             assert version(page) == version(first)
         assert names == list("abcde")
 
-    def test_selectors_choose_by_labels_and_fields(self, server: Server, namespace: str) -> None:
+    def test_selectors_filter_by_labels_and_fields(self, server: Server, namespace: str) -> None:
         self.made(server, self.pods(namespace), pod("a", node="nowhere", job="1"))
         self.made(server, self.pods(namespace), pod("b", job="2"))
         self.made(server, self.pods(namespace), pod("c"))
@@ -261,9 +257,7 @@ class Promises:
         assert chosen("fieldSelector=spec.nodeName!%3D") == "a"
         assert chosen("fieldSelector=metadata.name%3Dc,status.phase!%3DFailed") == "c"
 
-    def test_a_watch_tells_what_came_after_its_version(
-        self, server: Server, namespace: str
-    ) -> None:
+    def test_watch_sends_changes_after_its_version(self, server: Server, namespace: str) -> None:
         leases = self.leases(namespace)
         began = version(self.made(server, leases, lease("before")))
         self.made(server, leases, lease("a"))
@@ -275,7 +269,7 @@ class Promises:
         versions = [int(version(each["object"])) for each in events]
         assert versions == sorted(set(versions))
 
-    def test_a_watch_adds_what_comes_to_match_and_deletes_what_ceases_to(
+    def test_watch_follows_objects_in_and_out_of_selector(
         self, server: Server, namespace: str
     ) -> None:
         leases = self.leases(namespace)
@@ -288,7 +282,7 @@ class Promises:
         )
         assert named(events) == [("ADDED", "a"), ("MODIFIED", "a"), ("DELETED", "a")]
 
-    def test_a_streamed_list_ends_with_a_bookmark(self, server: Server, namespace: str) -> None:
+    def test_streamed_list_ends_with_bookmark(self, server: Server, namespace: str) -> None:
         for name in "ab":
             self.made(server, self.leases(namespace), lease(name))
         events = server.events(

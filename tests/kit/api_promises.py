@@ -1,7 +1,7 @@
-"""What Kubernetes promises its clients, as tests that a real API server and the one in memory both pass.
+"""Promises of Kubernetes to its clients, as tests for a real API server and for the one in memory.
 
-A test module inherits from `Promises` and gives the fixtures `server` and `namespace`. Whatever the
-server in memory is to do more must be promised here first.
+A test module inherits from `Promises` and provides the fixtures `server` and `namespace`. Before you add
+behaviour to the server in memory, add its test here.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Server(Protocol):
         """The status and the body of the answer."""
 
     def events(self, path: str) -> list[Json]:
-        """All of a watch that the server itself ends, by `timeoutSeconds`."""
+        """All events of a watch that the server ends after `timeoutSeconds`."""
 
 
 def pod(name: str, node: str = "", **labels: str) -> Json:
@@ -68,13 +68,13 @@ def version(found: Json) -> str:
 
 
 def named(events: list[Json]) -> list[tuple[str, str]]:
-    """Without bookmarks."""
+    """The type and object name of each event, without bookmarks."""
     changes = [each for each in events if each["type"] != "BOOKMARK"]
     return [(each["type"], each["object"]["metadata"]["name"]) for each in changes]
 
 
 class Promises:
-    """Each method is one promise."""
+    """Each test is one promise."""
 
     def jobs(self, namespace: str) -> str:
         return f"{GROUP}/namespaces/{namespace}/stargatejobs"
@@ -83,7 +83,7 @@ class Promises:
         return f"/api/v1/namespaces/{namespace}/pods"
 
     def leases(self, namespace: str) -> str:
-        """Nobody else writes these."""
+        """A kind that no other client writes in these namespaces."""
         return f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
 
     def made(self, server: Server, path: str, body: Json) -> Json:

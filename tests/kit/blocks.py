@@ -1,4 +1,4 @@
-"""Compute blocks of a test's own, and what the operator says of them."""
+"""Compute blocks of one test, and the capacity that the operator reports for them."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +10,7 @@ from tests.kit.story import eventually
 
 PATH = "/apis/stargate.dev/v1alpha1/computeblocks"
 FRESH = 30.0
-"""Seconds after which a change must show."""
+"""Seconds within which a change must be in the status."""
 
 CAPACITY = {
     "acceleratorType": "v2-of-this-test",
@@ -25,7 +25,7 @@ CAPACITY = {
         {"devices": 8, "nodes": 120},
     ],
 }
-"""Of a block that nobody counts but the test: 120 of its 200 nodes are free."""
+"""The capacity of a block whose status only the test writes: 120 of its 200 nodes are free."""
 
 
 @dataclass
@@ -45,14 +45,14 @@ class Blocks:
         return name
 
     def of(self, rack: str, **spec: Any) -> str:
-        """Over all machines of that hardware."""
+        """A block of all nodes of that rack."""
         return self.draw(rack, {"stargate.dev/accelerator": rack}, **spec)
 
     def raw(self, name: str) -> Json:
         return self.api.get(f"{PATH}/{name}")
 
     def all(self) -> list[ComputeBlock]:
-        return [ComputeBlock.model_validate(each) for each in self.api.get(PATH)["items"]]
+        return [ComputeBlock.model_validate(block) for block in self.api.get(PATH)["items"]]
 
     def capacity(self, name: str, rack: str) -> AcceleratorCapacity | None:
         status = ComputeBlock.model_validate(self.raw(name)).status
@@ -61,8 +61,8 @@ class Blocks:
     def wait(self, name: str, rack: str, **expected: int) -> AcceleratorCapacity:
         def holds() -> AcceleratorCapacity | None:
             found = self.capacity(name, rack)
-            told = found and all(getattr(found, key) == each for key, each in expected.items())
-            return found if told else None
+            right = found and all(getattr(found, key) == value for key, value in expected.items())
+            return found if right else None
 
         found: AcceleratorCapacity = eventually(holds, f"{name}: {expected}", FRESH)
         return found

@@ -1,7 +1,7 @@
 """Builders with defaults: `job(nodes=4).running()`, `pod(rank=2).oom_killed()`, `observed(…)`.
 
-A test names what it is about and leaves the rest to them. They hold no state and read no clock:
-the moment of every test is NOW, and `at(-3)` was three seconds before it.
+A test states only the values that it is about. Builders hold no state and read no clock: every test
+happens at NOW, and `at(-3)` is three seconds earlier.
 """
 
 from collections.abc import Iterable
@@ -70,7 +70,7 @@ NAMESPACE = "team-a"
 RUNTIME_ID = "default/runtime-uid/1"
 CLASS_ID = "stargate-silicon-v2/class-uid/1"
 BEGAN, RAN = -100.0, -90.0
-"""When an attempt under test was decided, and when its gang ran, counted from NOW."""
+"""Seconds from NOW: when the attempt under test was decided, and when its gang ran."""
 
 
 def at(seconds: float) -> datetime:
@@ -78,7 +78,7 @@ def at(seconds: float) -> datetime:
 
 
 class GivenPod(Pod, frozen=True):
-    """A pod that can be told what befell it."""
+    """A pod with methods that change its state."""
 
     def but(self, **changes: Any) -> "GivenPod":
         return msgspec.structs.replace(self, **changes)
@@ -106,8 +106,8 @@ class GivenPod(Pod, frozen=True):
         return self.failed(128 + signal, finished=finished)
 
     def evicted(self) -> "GivenPod":
-        said = "The node was low on resource: ephemeral-storage."
-        return self._ended(FAILED, None).but(status_reason="Evicted", status_message=said)
+        message = "The node was low on resource: ephemeral-storage."
+        return self._ended(FAILED, None).but(status_reason="Evicted", status_message=message)
 
     def preempted(self) -> "GivenPod":
         return self._ended(FAILED, None).but(disruption="PreemptionByScheduler")
@@ -119,7 +119,7 @@ class GivenPod(Pod, frozen=True):
         return self._ended(FAILED, None).but(status_reason=reason)
 
     def deleted(self) -> "GivenPod":
-        """Somebody deleted it, and it is still there: its grace runs."""
+        """Deleted, but within its grace period."""
         return self.but(deleting=True)
 
     def unschedulable(self, message: str = "0/4 nodes are available") -> "GivenPod":
@@ -133,7 +133,7 @@ class GivenPod(Pod, frozen=True):
 
 
 def _second(seconds: float) -> float:
-    """finishedAt has whole seconds."""
+    """The timestamp in whole seconds, like `finishedAt`."""
     return float(int(at(seconds).timestamp()))
 
 
@@ -154,15 +154,15 @@ def pod(rank: int = 0, *, attempt: int = 1, job_name: str = "train") -> GivenPod
 
 
 def gang(size: int, *exceptions: Pod, attempt: int = 1) -> list[Pod]:
-    """All ranks run but these."""
-    odd = {each.rank: each for each in exceptions}
-    return [odd.get(rank) or pod(rank, attempt=attempt).running() for rank in range(size)]
+    """All ranks run, except `exceptions`."""
+    by_rank = {each.rank: each for each in exceptions}
+    return [by_rank.get(rank) or pod(rank, attempt=attempt).running() for rank in range(size)]
 
 
 def starting_gang(size: int, *exceptions: Pod, attempt: int = 1) -> list[Pod]:
-    """All ranks wait for a node but these."""
-    odd = {each.rank: each for each in exceptions}
-    return [odd.get(rank) or pod(rank, attempt=attempt) for rank in range(size)]
+    """All ranks wait for a node, except `exceptions`."""
+    by_rank = {each.rank: each for each in exceptions}
+    return [by_rank.get(rank) or pod(rank, attempt=attempt) for rank in range(size)]
 
 
 def without(pods: Iterable[Pod], *ranks: int) -> list[Pod]:
@@ -211,7 +211,7 @@ def checkpoint(
 
 
 class GivenJob(StargateJob):
-    """A job that can be told where in its life it is."""
+    """A job with methods that set its spec and status."""
 
     def but(self, **spec: Any) -> "GivenJob":
         return self.model_copy(update={"spec": self.spec.model_copy(update=spec)})
@@ -223,22 +223,22 @@ class GivenJob(StargateJob):
         return self.model_copy(update={"status": status})
 
     def starting(self, number: int = 1) -> "GivenJob":
-        """The pods of this attempt may be made."""
+        """Pods of this attempt may be created."""
         return self._in(Phase.STARTING, attempt(number, nodes=self.current_world_size))
 
     def running(self, number: int = 1, *, since: float = RAN) -> "GivenJob":
         return self._in(Phase.RUNNING, attempt(number, nodes=self.current_world_size, ran=since))
 
     def restarting(self, cause: Cause = Cause.EXIT, *, ended: float = 0.0) -> "GivenJob":
-        """Attempt 1 ended so; attempt 2 was decided, its pods may not be made yet."""
+        """Attempt 1 ended with `cause`. Attempt 2 is decided, but may not create pods yet."""
         return self._after(Phase.RESTARTING, cause, ended)
 
     def queued(self, cause: Cause = Cause.YIELDED, *, ended: float = 0.0) -> "GivenJob":
-        """Attempt 1 gave its nodes back; attempt 2 waits for them."""
+        """Attempt 1 released its nodes; attempt 2 waits for nodes."""
         return self._after(Phase.QUEUED, cause, ended)
 
     def hangs_after(self, seconds: int) -> "GivenJob":
-        """Of silence."""
+        """A hang is `seconds` of silence."""
         return self.but(hang=Hang(report_timeout_seconds=seconds))
 
     def avoiding(self, *names: str, until: float = 600.0) -> "GivenJob":
@@ -246,7 +246,7 @@ class GivenJob(StargateJob):
         return self.having(avoided_nodes=avoided)
 
     def suspended(self, *, ended: float | None = -10.0) -> "GivenJob":
-        """Its attempt was ended; None: it never began one."""
+        """Suspended during attempt 1, or before any attempt if `ended` is None."""
         found = self.but(suspend=True).having(phase=Phase.SUSPENDED)
         if ended is None:
             return found
@@ -263,12 +263,12 @@ class GivenJob(StargateJob):
         return self._finished(Phase.FAILED, Cause.EXIT)
 
     def saved(self, *epochs: int, attempt: int = 1) -> "GivenJob":
-        """Complete checkpoints of these epochs stand, the last the newest."""
-        history = [checkpoint(each, attempt=attempt) for each in sorted(epochs, reverse=True)]
+        """The status has complete checkpoints of these epochs. The highest is the newest."""
+        history = [checkpoint(epoch, attempt=attempt) for epoch in sorted(epochs, reverse=True)]
         return self.having(checkpoints=Checkpoints(latest=history[0], history=history))
 
     def restored(self, epoch: int | None, place: str) -> "GivenJob":
-        """The current attempt started from there."""
+        """The current attempt resumed from this checkpoint."""
         point = RestoredFrom(epoch=epoch, uri=place)
         found = self.status.checkpoints or Checkpoints()
         return self.having(checkpoints=found.model_copy(update={"restored_from": point}))
@@ -280,14 +280,14 @@ class GivenJob(StargateJob):
         number = current.number
         earlier = [
             attempt(
-                each,
+                past,
                 nodes=self.current_world_size,
                 start=-200,
                 ended=BEGAN,
                 cause=Cause.EXIT,
                 rank=0,
             )
-            for each in range(1, number)
+            for past in range(1, number)
         ]
         return self.having(
             phase=phase,
@@ -325,7 +325,7 @@ def job(
     template: WorkerTemplate | None = None,
     **spec: Any,
 ) -> GivenJob:
-    """The article's job on four nodes; `spec` takes any other field of the spec by its name."""
+    """A job on four nodes. `spec` takes any other field of the spec by its name."""
     wanted: dict[str, Any] = {
         "model_name": "stargate-materia-v3",
         "dataset_path": "stargate_storage://datasets/materia-v3",
@@ -381,7 +381,7 @@ def accelerator_class(name: str = "stargate-silicon-v2", **spec: Any) -> Acceler
 
 
 def brought(given: Catalogued) -> Catalogued:
-    """By an install, not by somebody's own hand."""
+    """The object as an install applies it, marked as a default."""
     meta = given.metadata
     marked = {"annotations": {INSTALLED_SPEC: "{}"}, "uid": f"{meta.name}-brought"}
     return given.model_copy(update={"metadata": meta.model_copy(update=marked)})
@@ -390,7 +390,7 @@ def brought(given: Catalogued) -> Catalogued:
 def compute_block(
     name: str = "cluster", *, told: ComputeBlockStatus | None = None, **spec: Any
 ) -> ComputeBlock:
-    """Over all nodes, unless `spec` says otherwise; counted as `told`, if at all."""
+    """A block of all nodes, unless `spec` says otherwise. Its status is `told`, or empty."""
     return ComputeBlock(
         metadata=ObjectMeta(name=name, uid=f"{name}-uid", generation=1, resource_version="1"),
         spec=ComputeBlockSpec(**spec),
@@ -439,7 +439,7 @@ def checkpoint_report(
 
 
 def heartbeats(*beats: tuple[int, float] | tuple[int, float, int]) -> Heartbeats:
-    """Reports in their order: of which rank, when, and at which step."""
+    """The heartbeats after these reports, in order. A report is a rank, a time and perhaps a step."""
     found = Heartbeats()
     for rank, when, *step in beats:
         found.beat(rank, at(when), step[0] if step else None)
@@ -453,7 +453,7 @@ def unready(
     outage: bool = False,
     ready_again: Iterable[str] = (),
 ) -> NodeHealth:
-    """These nodes, which hold pods of the job, are not ready; a minute is longer than they may be."""
+    """These nodes hold pods of the job and are not ready. By default they count as lost."""
     nodes = {name: UnreadyNode(name, at(since), silent) for name in names}
     return NodeHealth(nodes, frozenset(ready_again), outage)
 
@@ -511,6 +511,6 @@ def planned(job: StargateJob, pods: Iterable[Pod] = (), **given: Any) -> Plan:
 
 
 def described(job: StargateJob, pods: Iterable[Pod] = (), **given: Any) -> StargateJobStatus:
-    """The status that a pass writes."""
+    """The status that one reconcile writes."""
     seen = observed(job, pods, **given)
     return describe(seen, decide(seen))

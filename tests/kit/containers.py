@@ -1,7 +1,7 @@
-"""Real processes in the place of a gang's simulated containers, each with its pod's environment.
+"""Real processes instead of a gang's simulated containers, each with the environment of its pod.
 
-The pods, their tokens and the operator are real; the machines are not, so this plays the part of
-their kubelets: it hands out the token, sends SIGTERM to who is deleted, and tells of exits.
+Pods, tokens and the operator are real, but the nodes are simulated. So this module does the work of
+their kubelets: it provides the token, sends SIGTERM when a pod is deleted, and reports exits.
 """
 
 import os
@@ -27,7 +27,7 @@ _LOOK_SECONDS = 0.05
 
 @dataclass
 class Container:
-    """One rank's process. While it is `cut_off`, no word passes between it and its kubelet."""
+    """One rank's process. While `cut_off`, its kubelet neither stops it nor reports its exit."""
 
     job: JobStory
     pod: Pod
@@ -66,17 +66,17 @@ class Container:
         self.process.kill()
 
     def end(self) -> None:
-        """When the test is over, whatever it did."""
+        """Clean up after the test."""
         self.cut_off = True
         self.process.kill()
         self.process.wait()
         self._kubelet.join(10)
 
     def _keep(self) -> None:
-        told = False
+        stopping = False
         while self.process.poll() is None:
-            if not told and not self.cut_off and self._is_deleted():
-                told = True
+            if not stopping and not self.cut_off and self._is_deleted():
+                stopping = True
                 self.process.send_signal(signal.SIGTERM)
             time.sleep(_LOOK_SECONDS)
         if not self.cut_off:
@@ -97,7 +97,7 @@ class Container:
 
 @dataclass
 class Machines:
-    """Runs gangs below one directory, which all ranks share, as they would a volume."""
+    """Runs gangs below one directory, which all ranks share like a volume."""
 
     directory: Path
     _containers: list[Container] = field(default_factory=list)
@@ -107,7 +107,7 @@ class Machines:
         return self.directory / "checkpoints"
 
     def run(self, job: JobStory, *arguments: str, attempt: int = 1) -> list[Container]:
-        """The gang of this attempt, by rank, once it is Running."""
+        """Start the containers of this attempt, ordered by rank, once its phase is Running."""
         job.wait_phase("Running", attempt)
         started = [
             Container(job, pod, self.directory / pod.name, arguments) for pod in job.pods(attempt)

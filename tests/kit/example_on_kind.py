@@ -1,4 +1,4 @@
-"""The example on kind, and what the chart brings for it: one object of each kind."""
+"""The objects of the kind example and the defaults that the chart applies for it, one of each kind."""
 
 from functools import cache
 
@@ -11,9 +11,9 @@ from stargate_lab.commands import kind_example
 
 @cache
 def _documents() -> tuple[str, ...]:
-    """As text: who reads them may change what was read."""
+    """The objects as text, because a test may change the objects that it gets."""
     files = [kind_example.STORAGE, kind_example.JOB]
-    applied = [each for file in files for each in yaml.safe_load_all(file.read_text())]
+    applied = [document for file in files for document in yaml.safe_load_all(file.read_text())]
     return tuple(map(yaml.safe_dump, [*applied, *chart.defaults(kind_example.VALUES)]))
 
 

@@ -1,6 +1,7 @@
-"""Fixtures for a control plane, a namespace of its own for each test, and the recorder in it.
+"""Fixtures: a control plane, a namespace for each test, and the recorder of that namespace.
 
-A conftest imports those it needs. A control plane lives as long as the tests of that conftest's folder.
+A conftest imports the fixtures that it needs. The control plane runs until the last test of that
+conftest's folder ends.
 """
 
 import os
@@ -30,7 +31,7 @@ def audit_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="package")
 def plane(audit_log: Path) -> Iterator[ControlPlane]:
-    """With the chart's CRDs and roles."""
+    """A control plane with the chart's CRDs and roles."""
     arguments = audit.flags(audit_log.parent)
     options = PlaneOptions(api_keys=(api_keys.EXAMPLE,), apiserver_args=arguments)
     name = f"test-{os.getpid()}-{uuid4().hex[:4]}"
@@ -41,7 +42,7 @@ def plane(audit_log: Path) -> Iterator[ControlPlane]:
 
 @pytest.fixture(scope="module")
 def policies(plane: ControlPlane) -> Iterator[None]:
-    """All that the chart has the API server refuse or prefer."""
+    """The chart's admission policies and flow schema."""
     manifests = chart.template("admission.yaml", "flowschema.yaml")
     installation.apply_text(plane, manifests)
     yield

@@ -1,4 +1,4 @@
-"""People with keys: ServiceAccounts of a test's namespace, with the shipped roles and no more."""
+"""Users with keys: ServiceAccounts in a test's namespace that have only the shipped roles."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +18,7 @@ class Person:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What they would export in their shell."""
+        """The environment variables that the user would set."""
         return {
             "STARGATE_API_KEY": self.key,
             "STARGATE_ENDPOINT": self.plane.api.credentials.server,

@@ -1,4 +1,4 @@
-"""The recorder on a plane of this machine, where it can see how the operators' processes fare."""
+"""The recorder for a local control plane, where it can measure the operators' processes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Hardware of a test's own, beside the fleet that all share: few machines, and full ones."""
+"""Simulated hardware of one test, apart from the fleet that all tests share."""
 
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,20 +19,20 @@ class Racks:
     _classes: list[str] = field(default_factory=list)
 
     def build(self, nodes: int) -> str:
-        """The acceleratorType of new machines."""
+        """Create nodes and their class, and return the acceleratorType."""
         name = f"rack-{uuid4().hex[:6]}"
         self.classify(name)
         self.add(name, nodes)
         return name
 
     def classify(self, name: str) -> str:
-        """The class alone; its machines may come later."""
+        """Create only the class. Its nodes may come later."""
         self.api.create(CLASSES, _class(name))
         self._classes.append(name)
         return name
 
     def add(self, name: str, nodes: int, *, memory: str = "512G", **labels: str) -> list[str]:
-        """Their names. They are alike, but for what `labels` and the fleet's own zones say."""
+        """Create nodes and return their names. They differ only in the zones of the fleet."""
         rack = Fleet(
             nodes,
             f"{name}-{len(self._built)}",
@@ -56,16 +56,16 @@ class Racks:
         self.api.patch(f"{_NODES}/{node}", {"spec": {"taints": [taint]}})
 
     def says(self, node: str, ready: str) -> None:
-        """What stands of a node: `True`, `False`, or `Unknown` where its kubelet has gone silent."""
+        """Set the condition Ready: `True`, `False`, or `Unknown` if the kubelet is silent."""
         condition = {"type": "Ready", "status": ready, "reason": "Test", "message": ""}
         self.api.patch(f"{_NODES}/{node}/status", {"status": {"conditions": [condition]}})
 
     def remove(self, node: str) -> None:
-        """The object, as a cloud does it whose machine is gone."""
+        """Delete the object, as a cloud does when the machine is gone."""
         self.api.delete(f"{_NODES}/{node}")
 
     def forget_class(self, name: str) -> None:
-        """The test has deleted it."""
+        """Tell `clear` that the test has deleted the class."""
         self._classes.remove(name)
 
     def clear(self) -> None:
@@ -73,7 +73,7 @@ class Racks:
             self.api.delete(f"{CLASSES}/{name}")
         for rack in self._built:
             for name in rack.names:
-                with suppress(ApiError):  # the test has removed it
+                with suppress(ApiError):  # the test may have removed it
                     self.remove(name)
 
 

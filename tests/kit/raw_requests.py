@@ -1,4 +1,4 @@
-"""Requests as anybody with a token may send them: no client of ours is in between."""
+"""Plain requests with a token, without the clients of this project."""
 
 import ssl
 

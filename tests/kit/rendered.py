@@ -31,7 +31,7 @@ imagePullSecrets: [registry]
 extraEnv: [{name: HTTPS_PROXY, value: "http://proxy:3128"}]
 settings: {nodeLostSeconds: 60, leaseRetrySeconds: 1.5, nativeGangs: "off"}
 """
-"""Every switch on, and something in every list."""
+"""Values with every switch on and an entry in every list."""
 
 
 @dataclass(frozen=True)
@@ -39,15 +39,15 @@ class Objects:
     all: tuple[Json, ...]
 
     def of(self, kind: str) -> tuple[Json, ...]:
-        return tuple(each for each in self.all if each["kind"] == kind)
+        return tuple(found for found in self.all if found["kind"] == kind)
 
     def one(self, kind: str, name: str = chart.NAME) -> Json:
-        (found,) = (each for each in self.of(kind) if each["metadata"]["name"] == name)
-        return found
+        (only,) = (found for found in self.of(kind) if found["metadata"]["name"] == name)
+        return only
 
     @property
     def names(self) -> set[str]:
-        return {f"{each['kind']}/{each['metadata']['name']}" for each in self.all}
+        return {f"{found['kind']}/{found['metadata']['name']}" for found in self.all}
 
     @property
     def pod(self) -> Json:
@@ -65,4 +65,4 @@ class Objects:
 def rendered(values: str = "", *arguments: str) -> Objects:
     """`values` is YAML."""
     text = chart.template(values=values, arguments=arguments)
-    return Objects(tuple(each for each in yaml.load_all(text, yaml.CSafeLoader) if each))
+    return Objects(tuple(found for found in yaml.load_all(text, yaml.CSafeLoader) if found))

@@ -1,4 +1,4 @@
-"""The chart's alerts as Prometheus takes them, and what they tell people to type."""
+"""The chart's alerts in the format of Prometheus, and the commands in their descriptions."""
 
 import re
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ Overrides = Mapping[str, Mapping[str, Any]]
 
 
 def rule_file(overrides: Overrides | None = None) -> Json:
-    """Of an installed PrometheusRule; `overrides` are its values' by alert."""
+    """The rule file of the chart's PrometheusRule. `overrides` are the chart's values for alerts."""
     values = {"metrics": {"prometheusRule": {"enabled": True, "overrides": overrides or {}}}}
     found: Json = yaml.safe_load(
         chart.template("prometheusrule.yaml", values=yaml.safe_dump(values))
@@ -26,5 +26,5 @@ def alerts(file: Json) -> dict[str, Json]:
 
 
 def commands(rule: Json) -> list[str]:
-    """That its description gives in backticks."""
+    """The commands in backticks in the alert's description."""
     return re.findall(r"`(kubectl [^`]+)`", rule["annotations"]["description"])

@@ -1,4 +1,4 @@
-"""`kubectl stargate` as a person with a key runs it: its console script, in a process of its own."""
+"""Runs `kubectl stargate` as a user with a key does: its console script, in a separate process."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ BIN = Path(sys.executable).parent
 
 @dataclass
 class Shell:
-    """Of a person who has exported how to reach the cluster."""
+    """The shell of a user who has set the variables for access to the cluster."""
 
     person: Person
     folder: Path

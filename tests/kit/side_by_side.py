@@ -1,7 +1,7 @@
-"""Which tests a worker of pytest-xdist runs next, so that few control planes are started.
+"""The order of tests for the workers of pytest-xdist. It keeps the number of control planes low.
 
-A worker gets one file after another. It stays in its folder as long as there are files in it, because
-the folder's control plane runs in that worker; then it goes where most work is left for each worker.
+A worker gets one file after another. It stays in its folder while files are left there, because the
+folder's control plane runs in that worker. Then it takes the folder with the most work per worker.
 """
 
 from collections import Counter
@@ -19,9 +19,9 @@ SECONDS = {
     "tests/operator": 5.0,
     "tests/unit": 0.05,
 }
-"""What a test takes, roughly, by folder: enough to tell where much work is left."""
+"""Rough seconds of one test, by folder, to estimate the remaining work."""
 ALONE = ("tests/install",)
-"""Each of these tests has a control plane to itself, so they need not stay together."""
+"""Folders whose tests each start their own control plane, so they may run on different workers."""
 
 
 class OneFolderAWorker(LoadScopeScheduling):  # type: ignore[misc]
@@ -37,8 +37,8 @@ class OneFolderAWorker(LoadScopeScheduling):  # type: ignore[misc]
         super()._assign_work_unit(node)
 
     def _reschedule(self, node: WorkerController) -> None:
-        """The last test of a worker waits until the one after it is known. So one is enough to have in
-        hand; two could be minutes of work that nobody else can take."""
+        """Give the worker its next file when it has one test left. A worker runs a test only when it
+        knows the next one. More than one could be minutes of work that no other worker can take."""
         if node.shutting_down:
             return
         if not self.workqueue:
@@ -48,9 +48,9 @@ class OneFolderAWorker(LoadScopeScheduling):  # type: ignore[misc]
 
 
 def next_scope(left: Mapping[str, int], here: str, others: Iterable[str]) -> str:
-    """Of the scopes that are left, with the number of their tests.
+    """The next scope for a worker. `left` maps the remaining scopes to their numbers of tests.
 
-    `here` is the folder that the worker is in, `others` those of the other workers.
+    `here` is the folder of the worker, `others` are the folders of the other workers.
     """
     folders = {folder_of(scope) for scope in left}
     folder = here if here in folders else _most_work(left, Counter(others))
@@ -59,7 +59,7 @@ def next_scope(left: Mapping[str, int], here: str, others: Iterable[str]) -> str
 
 
 def _most_work(left: Mapping[str, int], workers: Mapping[str, int]) -> str:
-    """For each worker that would then be in the folder."""
+    """The folder with the most work per worker, if this worker joined it."""
     work: dict[str, float] = {}
     for scope, tests in left.items():
         folder = folder_of(scope)
@@ -68,7 +68,7 @@ def _most_work(left: Mapping[str, int], workers: Mapping[str, int]) -> str:
 
 
 def folder_of(scope: str) -> str:
-    """Its first two parts: `tests/unit` of `tests/unit/kube/test_tls.py::test_it`."""
+    """The first two parts of the path: `tests/unit` of `tests/unit/kube/test_tls.py::test_it`."""
     return str(PurePosixPath(*PurePosixPath(scope.partition("::")[0]).parts[:2]))
 
 

@@ -1,7 +1,6 @@
-"""What users and machines do in a story, as verbs: nothing of the operator's internals.
+"""Steps of a test: the acts of users and nodes, and waits. They use none of the operator's internals.
 
-What is waited for is awaited on the recorder, which sees every committed state: a phase that lasts
-a millisecond is not missed.
+Waits use the recorder, which sees every committed state, so they notice even a phase of a millisecond.
 """
 
 import copy
@@ -22,8 +21,8 @@ from tests.kit.recorder.watch import Expected
 from tests.kit.worker import Worker
 
 PATIENCE = 40.0
-"""Seconds; what a user waits for takes one or two on an idle machine, and an operator's restart in
-between five more."""
+"""Default timeout of waits, in seconds. A step takes one or two on an idle machine, and an operator's
+restart five more."""
 
 SPEC: Json = {
     "modelName": "materia",
@@ -38,7 +37,7 @@ SPEC: Json = {
 
 
 def manifest(name: str = "job", nodes: int = 2, **spec: Any) -> Json:
-    """A job with a short grace; `spec` replaces fields of its spec, or adds them."""
+    """A job with a short grace period. `spec` replaces fields of its spec, or adds them."""
     body = {**copy.deepcopy(SPEC), **spec}
     body["resourceAllocation"]["nodes"] = nodes
     return {
@@ -51,7 +50,7 @@ def manifest(name: str = "job", nodes: int = 2, **spec: Any) -> Json:
 
 @dataclass
 class Scene:
-    """A namespace, its recorder, and the administrator's way to the API server."""
+    """A namespace, its recorder, and an administrator's access to the API server."""
 
     api: Api
     namespace: str
@@ -83,14 +82,14 @@ class Scene:
 
 @dataclass
 class Story(Scene):
-    """With an operator that this machine runs."""
+    """A scene with a local operator process."""
 
     operator: OperatorProcess
 
 
 @dataclass
 class JobStory:
-    """One job: this object, not its name."""
+    """One job, identified by its UID, not by its name."""
 
     story: Scene
     name: str
@@ -102,12 +101,12 @@ class JobStory:
 
     @property
     def now(self) -> Job:
-        """As the API server has it at this moment."""
+        """The current state in the API server."""
         return Job(self.story.api.get(self.path))
 
     @property
     def history(self) -> list[Job]:
-        """Every version of it that was committed."""
+        """All committed versions of the job."""
         writes = self.story.recorder.writes()
         return [write.job for write in writes if write.uid == self.uid and write.job]
 
@@ -142,7 +141,7 @@ class JobStory:
         return condition(self.wait(stands, f"condition {kind}={status} {reason}", seconds), kind)
 
     def wait_gone(self, seconds: float = 60.0) -> None:
-        """The job, and every pod and Service of it."""
+        """Wait until the job and all its pods and Services are gone."""
 
         def left(state: State) -> list[Write]:
             ours = [w for w in state.objects.values() if w.kind != "Event"]
@@ -151,12 +150,12 @@ class JobStory:
         def said(state: State) -> str:
             start = self.story.recorder.writes()[0].at
             lines = [f"  {describe(write, start)}" for write in left(state)]
-            return "\n".join([f"{self.name} and all of it gone; left of the writes below:", *lines])
+            return "\n".join([f"{self.name} and its objects to be gone; still there:", *lines])
 
         self.story.wait(lambda state: not left(state), said, seconds)
 
     def pods(self, attempt: int = 0) -> list[Pod]:
-        """Of the current attempt, by rank."""
+        """The pods of `attempt`, by default the current one, ordered by rank."""
 
         def found(state: State) -> list[Pod]:
             job = state.job(self.uid)
@@ -166,7 +165,7 @@ class JobStory:
         return sorted(self.story.recorder.look(found), key=lambda pod: pod.rank)
 
     def rank(self, rank: int, attempt: int = 0) -> Pod:
-        """The pods come on another watch than the job, perhaps a little later."""
+        """The pod of a rank. It may appear after its job, because pods have their own watch."""
 
         def found(state: State) -> Pod | None:
             del state
@@ -198,7 +197,7 @@ class JobStory:
     def kill(
         self, rank: int, exit_code: int = 137, *, reason: str = "Error", message: str = ""
     ) -> Pod:
-        """The container of a rank ends, and its kubelet says so."""
+        """End the container of a rank, and let its kubelet report that."""
         pod = self.rank(rank)
         self.exits(pod, exit_code, reason=reason, message=message)
         return pod
@@ -207,7 +206,7 @@ class JobStory:
         return self.kill(rank, 137, reason="OOMKilled")
 
     def abandon(self, pod: Pod) -> None:
-        """Its machine is dead, whatever its node's object says."""
+        """Treat the pod's node as dead: no simulated kubelet acts on this pod any more."""
         key, _, value = ABANDONED.partition("=")
         left = {"metadata": {"annotations": {key: value}}}
         self.story.api.patch(f"{self.story.core}/pods/{pod.name}", left)
@@ -227,7 +226,7 @@ class JobStory:
         message: str = "",
         at: datetime | None = None,
     ) -> None:
-        """Now, or as its kubelet says late, `at` another time."""
+        """Let the kubelet report that the pod's container ended now, or at the earlier time `at`."""
         now = f"{at or datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
         ended = {"exitCode": exit_code, "reason": reason, "message": message, "finishedAt": now}
         self.set_pod_status(
@@ -246,7 +245,7 @@ class JobStory:
         self.story.api.patch(f"{self.story.core}/pods/{pod.name}/status", {"status": status})
 
     def delete_pod(self, rank: int, grace: int = 0) -> Pod:
-        """By hand."""
+        """Delete the pod as a user would."""
         pod = self.rank(rank)
         path = f"{self.story.core}/pods/{pod.name}"
         self.story.api.delete(path, {"gracePeriodSeconds": grace})
@@ -261,7 +260,7 @@ class JobStory:
 
 
 def free(api: Api, namespace: str) -> None:
-    """Its nodes at once, the rest in the background: the next test is not to wait for this one."""
+    """Delete the namespace. Its nodes are free immediately, so the next test need not wait."""
     core = f"/api/v1/namespaces/{namespace}"
     api.delete(f"/apis/stargate.dev/v1alpha1/namespaces/{namespace}/stargatejobs")
     api.delete(core)
@@ -269,8 +268,8 @@ def free(api: Api, namespace: str) -> None:
 
 
 def condition(job: Job, kind: str) -> Json:
-    found = job.status.get("conditions") or []
-    return next((each for each in found if each["type"] == kind), {})
+    conditions = job.status.get("conditions") or []
+    return next((each for each in conditions if each["type"] == kind), {})
 
 
 def exists(api: Api, path: str) -> bool:
@@ -284,7 +283,7 @@ def exists(api: Api, path: str) -> bool:
 
 
 def eventually(condition: Callable[[], Any], expected: str, seconds: float = PATIENCE) -> Any:
-    """For what the recorder does not see: logs, metrics, other namespaces."""
+    """Wait for a condition that the recorder does not see: logs, metrics, other namespaces."""
     until = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < until, f"waited {seconds:g} s for {expected}"

@@ -1,10 +1,10 @@
-"""Others on the same machines."""
+"""Other workloads on the same nodes."""
 
 from tests.kit.story import Story
 
 
 def foreign(story: Story, name: str, node: str, rack: str, *, devices: int, memory: str) -> str:
-    """A pod that is none of ours; its path."""
+    """Create a pod that belongs to no job, and return its path."""
     requests = {f"stargate.dev/{rack}": str(devices), "memory": memory, "cpu": "1500m"}
     container = {
         "name": "c",

@@ -1,10 +1,10 @@
-"""A training process as its author writes it, for tests that need one; it learns nothing.
+"""A training process for tests. It trains no model, but uses the worker library as a real trainer does.
 
     python training.py EPOCH_SECONDS [alone] [EPOCH=SECONDS]
 
-The last says which epoch's shard takes how long to write. Its ranks keep step through files, as real
-ones do through a collective: one that lost another stands still. Ranks that are `alone` do not wait
-for each other. What it does it tells on its standard output, a line each.
+EPOCH=SECONDS sets how long the shard of that epoch takes to write. The ranks synchronize through files
+instead of a collective: a rank that lost a peer stands still. With `alone`, ranks do not wait for each
+other. The process prints one line for each thing it does.
 """
 
 import logging
@@ -21,7 +21,7 @@ STEPS = 100
 
 @dataclass
 class Lockstep:
-    """The collective: every rank says at each step whether it is to stop, and hears the others."""
+    """A collective: at each step every rank tells the other ranks whether it must stop."""
 
     folder: Path
     rank: int
@@ -85,5 +85,5 @@ def say(text: str) -> None:
 
 if __name__ == "__main__":
     seconds, *rest = sys.argv[1:]
-    slow = [each.split("=") for each in rest if "=" in each]
+    slow = [argument.split("=") for argument in rest if "=" in argument]
     main(float(seconds), alone="alone" in rest, slow={int(e): float(s) for e, s in slow})

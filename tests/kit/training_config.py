@@ -1,4 +1,4 @@
-"""A config as a researcher passes it to `submit_training_job`."""
+"""A config for `submit_training_job`, as a user writes it."""
 
 from typing import Any
 

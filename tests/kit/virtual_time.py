@@ -1,8 +1,8 @@
 """An asyncio event loop whose time is virtual: when nothing is ready, the clock jumps to the next timer.
 
 A test that waits an hour takes milliseconds, and the same program runs in the same order each time.
-There is no I/O and there are no threads. A program in which nothing can happen any more is an error
-that says what its tasks wait for, and so is one that goes on for ever without time going on.
+There is no I/O and there are no threads. If nothing can happen any more, the loop raises `Deadlock`. If
+callbacks run for ever while time stands still, it raises `Livelock`. Both list the waiting tasks.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 OWNER: ContextVar[Hashable] = ContextVar("owner", default=None)
-"""The simulated process that a callback belongs to. Tasks inherit it from the task that starts them."""
+"""The simulated process of a callback. Tasks inherit it from the task that starts them."""
 
 _MOST_CALLBACKS = 200_000
-"""In one moment of virtual time. A gang of thousands needs some ten thousand."""
+"""The limit for one moment of virtual time. A gang of thousands needs some ten thousand."""
 
 
 class Deadlock(Exception):  # noqa: N818 - a state
-    """Nothing is ready and no timer runs."""
+    """No callback is ready and no timer is set."""
 
 
 class Livelock(Exception):  # noqa: N818 - a state
-    """Callbacks go on for ever at one moment."""
+    """Callbacks run without end at one moment of virtual time."""
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
-    """`dice` shuffles what is ready at the same moment; without it the order is first come, first
-    served."""
+    """`dice` shuffles the callbacks that are ready at the same moment. Without it they run in the order
+    in which they were added."""
 
     def __init__(self, *, start: float = 1000.0, dice: Random | None = None) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return self._now
 
     def pause(self, owner: Hashable) -> None:
-        """Nothing of this owner runs until `resume`; time goes on. Like SIGSTOP."""
+        """Like SIGSTOP: no callback of this owner runs until `resume`, but time continues."""
         self._held.setdefault(owner, [])
         self._paused_now = True
 
@@ -63,7 +63,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._queue.extend(self._held.pop(owner, ()))
 
     def tasks_of(self, owner: Hashable) -> list[asyncio.Task[Any]]:
-        """Those that have not ended, in the order in which they were started."""
+        """The owner's running tasks, in the order in which they were started."""
         return [task for task in self._tasks.get(owner, ()) if not task.done()]
 
     def create_task(
@@ -111,11 +111,11 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def _own(self, owner: Hashable, task: asyncio.Task[Any]) -> None:
         tasks = self._tasks.setdefault(owner, {})
         if len(tasks) % 256 == 255:
-            self._tasks[owner] = tasks = {each: None for each in tasks if not each.done()}
+            self._tasks[owner] = tasks = {old: None for old in tasks if not old.done()}
         tasks[task] = None
 
     def _run_once(self) -> None:
-        """One turn of the loop: what is ready, else what the next timer brings."""
+        """Run the ready callbacks. If there are none, advance the clock to the next timer first."""
         self._hold()
         if not self._queue and not self._ends:
             self._advance()
@@ -134,7 +134,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 break
 
     def _hold(self) -> None:
-        """Sets aside what belongs to a paused owner."""
+        """Set aside the callbacks of paused owners."""
         if not self._held:
             return
         others: list[asyncio.Handle] = []
@@ -160,11 +160,11 @@ class VirtualLoop(asyncio.BaseEventLoop):
             raise Livelock(f"no time goes by; {self._described()}")
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        """Called by a timer that is cancelled; it leaves the heap when its time comes."""
+        """Called by a cancelled timer. `_advance` drops it from the heap later."""
 
     def _described(self) -> str:
         waiting = sorted(_where(task) for task in asyncio.all_tasks(self) if not task.done())
-        return "waiting are:\n" + "\n".join(f"  {each}" for each in waiting)
+        return "waiting tasks:\n" + "\n".join(f"  {task}" for task in waiting)
 
 
 def _owner(handle: asyncio.Handle) -> Hashable:
@@ -173,7 +173,7 @@ def _owner(handle: asyncio.Handle) -> Hashable:
 
 
 def _where(task: asyncio.Task[Any]) -> str:
-    """The task's name and the innermost line that it waits at."""
+    """The task's name and the innermost line where it waits."""
     waiting: Any = task.get_coro()
     line = "?"
     while waiting is not None:

@@ -1,4 +1,4 @@
-"""A rank that reports, as any HTTP client would: its environment, its token, a POST over TLS."""
+"""A rank that reports as any HTTP client can: a POST over TLS, with its token and environment."""
 
 import http.client
 import json
@@ -27,16 +27,16 @@ class Answer:
 
     @property
     def field(self) -> str:
-        """That a refusal names."""
+        """The field that a refusal names."""
         causes = self.body.get("details", {}).get("causes", [{}])
         return str(causes[0].get("field", ""))
 
 
 @dataclass
 class Worker:
-    """`pod` as it was created: its environment says where to report, and from where to resume.
+    """A rank. The environment of its pod says where to report and which checkpoint to resume from.
 
-    `port` is where on this machine the name in that URL leads, for one that only a cluster's DNS knows.
+    `port` is a local port to connect to instead, if only the cluster's DNS knows the host of the URL.
     """
 
     api: Api
@@ -46,7 +46,7 @@ class Worker:
 
     @cached_property
     def token(self) -> str:
-        """As the kubelet would project it into the pod."""
+        """The token that the kubelet would project into the pod."""
         meta = self.pod.raw["metadata"]
         bound = {"apiVersion": "v1", "kind": "Pod", "name": meta["name"], "uid": meta["uid"]}
         account = self.pod.raw["spec"]["serviceAccountName"]
@@ -56,7 +56,7 @@ class Worker:
 
     @property
     def folder(self) -> str:
-        """Where this attempt's checkpoints go."""
+        """The folder of this attempt's checkpoints."""
         return self.pod.env["STARGATE_CHECKPOINT_URI"]
 
     @property
@@ -94,8 +94,8 @@ class Worker:
             headers["Authorization"] = f"Bearer {token or self.token}"
         connection = http.client.HTTPSConnection(url.netloc, timeout=20, context=trust)
         if self.port:
-            way = socket.create_connection(("127.0.0.1", self.port), timeout=20)
-            connection.sock = trust.wrap_socket(way, server_hostname=url.hostname)
+            local = socket.create_connection(("127.0.0.1", self.port), timeout=20)
+            connection.sock = trust.wrap_socket(local, server_hostname=url.hostname)
         try:
             connection.request("POST", path or url.path, body, headers)
             answer = connection.getresponse()
@@ -106,7 +106,7 @@ class Worker:
 
 @contextmanager
 def reporting(*workers: Worker, every: float = 0.4, epoch: int = 1) -> Iterator[None]:
-    """Each of them reports its steps, as a healthy trainer does; who is not there is tried again."""
+    """Let each worker report its steps, as a healthy trainer does. Failed reports are repeated."""
     over = threading.Event()
 
     def report(worker: Worker) -> None:

@@ -1,4 +1,4 @@
-"""An API server in memory, for the component tier."""
+"""An API server in memory, for the component tests."""
 
 from tests.kit.api_server.server import ApiServer
 

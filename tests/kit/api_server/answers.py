@@ -1,4 +1,4 @@
-"""What the server says: a body and a code, or a refusal in Kubernetes' own shape."""
+"""Responses of the server: a code and a body, or a refusal in the form of a Kubernetes Status."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Response:
 
 
 class Refused(Exception):  # noqa: N818 - an answer
-    """The server says no. It becomes a metav1.Status."""
+    """The server refuses the request. The client gets a metav1.Status."""
 
     def __init__(
         self,

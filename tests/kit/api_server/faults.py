@@ -1,4 +1,4 @@
-"""What goes wrong with a request: the test decides which, when and how often."""
+"""Faults of requests. A rule says which requests a fault strikes, when and how often."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ Kind = Literal["refused", "lost", "answer lost", "unheard", "unanswered", "delay
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens to one request on its way to the server, there, or on its way back.
+    """A fault of one request.
 
-    `lost`: the connection breaks before the server has read it. `answer lost`: the server has done it,
-    and the connection breaks. `unheard` and `unanswered`: the same in silence. `delayed`: it takes so
-    many seconds until the server reads it, and until the answer is here.
+    - `refused`: the server answers with `refusal`.
+    - `lost`: the connection breaks before the server reads the request.
+    - `answer lost`: the server handles the request, then the connection breaks.
+    - `unheard`: like `lost`, but the connection stays open, so the client waits for its timeout.
+    - `unanswered`: like `answer lost`, but the connection stays open.
+    - `delayed`: the request arrives `before` seconds late, the answer `after` seconds late.
     """
 
     kind: Kind
@@ -52,21 +55,21 @@ def delayed(before: float = 0.0, after: float = 0.0) -> Fault:
 
 @dataclass
 class Rule:
-    """A fault for the requests that match, so many times at most, after the first `skip` of them."""
+    """A fault for matching requests: it skips the first `skip` of them and strikes at most `times`."""
 
     fault: Fault
     verb: str = ""
     resource: str = ""
-    """As an audit log names it: `pods`, `stargatejobs/status`."""
+    """The resource as the audit log names it: `pods`, `stargatejobs/status`."""
     name: str = ""
     agent: str = ""
     where: Callable[[Request], bool] = lambda _: True
     times: float = float("inf")
     skip: int = 0
     before: Callable[[Request], None] | None = None
-    """Called when the request arrives, before anything of it is done."""
+    """Called when the request arrives, before the server handles it."""
     then: Callable[[Request], None] | None = None
-    """Called afterwards, whatever was done."""
+    """Called afterwards, whether the request was handled or not."""
     struck: int = 0
     met: int = 0
 
@@ -91,7 +94,7 @@ class Rule:
 
 @dataclass
 class Faults:
-    """The rules in force; the first that strikes wins."""
+    """The active rules. The first rule that strikes decides."""
 
     rules: list[Rule] = field(default_factory=list)
 

@@ -1,8 +1,8 @@
-"""One client's way to the server: what the operator's client sends its requests over.
+"""Network between one client and the API server in memory: the transport of the operator's client.
 
-A request takes a moment to arrive, is done, and its answer takes a moment back. Whether the client
-still waits changes nothing about what the server does. A way can be cut (nothing passes, in silence)
-and is gone with its process (nothing leaves it any more).
+Requests and answers have a latency. The server handles a request that has arrived even if the client no
+longer waits. The network can be cut, and then it drops everything without an error. When its process
+dies, the network sends no more requests.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from tests.kit.api_server.server import ApiServer
 from tests.kit.api_server.watches import Watch
 
 UNHEARD_SECONDS = 5.0
-"""A request that is on its way for longer never arrives: the kernel gives the connection up."""
+"""A request with a higher latency never arrives, because the kernel gives up the connection."""
 
 
 class Network:
-    """Implements the operator's `Transport`. `latency` gives the seconds of one way."""
+    """Implements the operator's `Transport`. `latency` returns the seconds of one direction."""
 
     def __init__(self, server: ApiServer, *, latency: Callable[[], float]) -> None:
         self._server = server
@@ -34,7 +34,7 @@ class Network:
         self._streams: list[Watch] = []
 
     def cut(self) -> None:
-        """Nothing passes any more, in neither direction, and nobody is told."""
+        """Drop everything in both directions from now on, without an error."""
         self._cut = True
         for stream in self._streams:
             stream.hold()
@@ -45,7 +45,7 @@ class Network:
             stream.release()
 
     def die(self) -> None:
-        """With its process: what has been sent arrives, and nothing is sent any more."""
+        """The process has died. Requests in flight still arrive; new ones fail."""
         self._dead = True
         for stream in self._streams:
             stream.break_off()
@@ -53,7 +53,7 @@ class Network:
     async def request(
         self, request: bytes, timeout: float, *, fence: Callable[[], None] | None = None
     ) -> Answer:
-        """Raises OSError; the server may have acted all the same."""
+        """Raises OSError. The server may have handled the request all the same."""
         async with asyncio.timeout(timeout):
             if fence is not None:
                 fence()
@@ -67,7 +67,7 @@ class Network:
                 watch = self._server.watch(asked, self._latency)
             except Refused as refusal:
                 return Stream(None, refusal.response(), idle)
-        self._streams = [*(each for each in self._streams if not each.over), watch]
+        self._streams = [*(stream for stream in self._streams if not stream.over), watch]
         return Stream(watch, Response(200, b""), idle)
 
     async def close(self) -> None:
@@ -98,7 +98,7 @@ class Network:
         return await answer
 
     def _arrive(self, request: Request, rule: Rule | None, answer: asyncio.Future[Answer]) -> None:
-        """At the server; from here on the client's fate changes nothing."""
+        """The request is at the server, which handles it even if the client dies now."""
         fault = rule.fault if rule else Fault("delayed")
         if rule is not None and rule.before is not None:
             rule.before(request)
@@ -128,12 +128,12 @@ class Network:
             raise ConnectionResetError("the process is gone")
 
     def _later(self, seconds: float, call: Callable[[], None]) -> None:
-        """In nobody's name: what is on its way does not stop when its sender does."""
+        """Runs `call` without an owner, so that messages in flight arrive after their sender stops."""
         self._loop.call_later(seconds, call, context=Context())
 
 
 class Stream:
-    """The client's end of a watch, or the answer that refused it."""
+    """The client's end of a watch, or the answer with the refusal."""
 
     def __init__(self, watch: Watch | None, response: Response, idle: float) -> None:
         self.status = response.status

@@ -1,4 +1,4 @@
-"""A request as it came over the wire, read as an API server reads it."""
+"""HTTP requests, parsed into the terms of an API server: verb, resource, name, body."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Request:
 
     @property
     def audited(self) -> str:
-        """The resource as an audit log names it."""
+        """The resource as the audit log names it."""
         if self.path == TOKEN_REVIEWS:
             return "tokenreviews"
         return self.target.audited if self.target else ""
@@ -70,7 +70,7 @@ class Request:
 
 
 def read(raw: bytes) -> Request:
-    """The bytes of one HTTP/1.1 request."""
+    """Parse the bytes of one HTTP/1.1 request."""
     head, _, body = raw.partition(b"\r\n\r\n")
     first, *lines = head.decode("ascii").split("\r\n")
     method, target, _ = first.split(" ")

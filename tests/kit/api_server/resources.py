@@ -1,4 +1,4 @@
-"""Which kinds the server knows, and what a request path names."""
+"""The kinds that the server knows, and the objects that request paths name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ STARGATE = "stargate.dev/v1alpha1"
 
 @dataclass(frozen=True)
 class Resource:
-    """`has_status`: the status is a subresource."""
+    """`has_status` means that the status is a subresource."""
 
     api_version: str
     plural: str
@@ -19,12 +19,12 @@ class Resource:
 
     @property
     def has_generation(self) -> bool:
-        """Of its spec: objects of CRDs have, and pods since Kubernetes 1.33."""
+        """Custom resources have `metadata.generation`, and pods too since Kubernetes 1.33."""
         return self.has_status or self.api_version == STARGATE
 
     @property
     def group_resource(self) -> str:
-        """As error messages name it: `stargatejobs.stargate.dev`, `pods`."""
+        """The resource as error messages name it: `stargatejobs.stargate.dev`, `pods`."""
         group, slash, _ = self.api_version.partition("/")
         return f"{self.plural}.{group}" if slash else self.plural
 
@@ -47,7 +47,7 @@ _BY_PATH = {(each.api_version, each.plural): each for each in RESOURCES}
 
 @dataclass(frozen=True)
 class Key:
-    """What names one object."""
+    """The identity of one object."""
 
     resource: Resource
     namespace: str
@@ -56,7 +56,7 @@ class Key:
 
 @dataclass(frozen=True)
 class Target:
-    """What a path names: a collection (no `name`), an object, or a part of one."""
+    """The object of a request path: a collection (no `name`), an object, or a subresource."""
 
     resource: Resource
     namespace: str = ""
@@ -69,13 +69,13 @@ class Target:
 
     @property
     def audited(self) -> str:
-        """As an audit log names it: `pods`, `stargatejobs/status`."""
+        """The resource as the audit log names it: `pods`, `stargatejobs/status`."""
         parts = (self.resource.plural, self.subresource)
         return "/".join(part for part in parts if part)
 
 
 def target_of(path: str) -> Target | None:
-    """None: no such path is served."""
+    """None if the server does not serve the path."""
     parts = path.strip("/").split("/")
     root, rest = parts[0], parts[1:]
     count = 1 if root == "api" else 2

@@ -1,4 +1,4 @@
-"""Label and field selectors, as far as the operator and its users write them."""
+"""Label and field selectors, as far as the operator and the tests use them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""An API server in memory: what Kubernetes promises and no more, on a virtual clock.
+"""An API server in memory, on a virtual clock. It keeps the promises of Kubernetes and makes no others.
 
-Requests and answers are bytes, as the wire has them. Time, order and faults are the test's to decide:
-`faults` strikes requests, `admission` refuses objects, `watches` can be held, ended and broken.
+Requests and answers are bytes, as on the wire. The test decides about time, order and faults: `faults`
+strikes requests, `admission` refuses objects, and `watches` can be held, ended and broken.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from tests.kit.virtual_time import running_loop
 Json = dict[str, Any]
 
 EPOCH = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
-"""The wall clock when a test begins."""
+"""The wall-clock time at the start of a test."""
 
 Admission = Callable[[Request, Target, Json], None]
-"""Raises Refused for what it does not let in; told the object as it would be stored."""
+"""Gets the object that would be stored, and raises Refused to reject it."""
 
 
 @dataclass(frozen=True)
 class Answered:
-    """A request of somebody and what became of it, for the audit."""
+    """An audit entry: a request and its result."""
 
     request: Request
     code: int
@@ -47,7 +47,7 @@ class Answered:
 
 @dataclass
 class _Pages:
-    """The rest of a list whose first page was asked for: all of one version."""
+    """The remaining pages of a list, all of one version."""
 
     version: int
     raws: list[bytes]
@@ -60,7 +60,7 @@ class ApiServer:
         self.faults = Faults()
         self.admission: list[Admission] = []
         self.tokens: dict[str, str] = {}
-        """The UID of the pod that a token is bound to; the token dies with its pod."""
+        """The pod UID of each token. A token is valid as long as its pod exists."""
         self.store = Store()
         self.audit: list[Answered] = []
         self.watches: list[Watch] = []
@@ -79,7 +79,7 @@ class ApiServer:
         return self.now().timestamp()
 
     def strike(self, fault: Fault, **which: Any) -> Rule:
-        """`which` names requests as `Rule` does."""
+        """Add a rule for `fault`. `which` are further fields of `Rule`."""
         return self.faults.add(Rule(fault, **which))
 
     def get(self, resource: Resource, name: str, namespace: str = "") -> Json | None:
@@ -99,7 +99,7 @@ class ApiServer:
         subresource: str = "",
         **query: str,
     ) -> Json:
-        """One request of an actor in the cluster, served at once. Raises Refused."""
+        """Handle one request of an actor in the cluster, without latency. Raises Refused."""
         headers = {"user-agent": agent, "content-type": "application/merge-patch+json"}
         raw = b"" if body is None else msgspec.json.encode(body)
         path = path_of(key, "" if method == "POST" else subresource)
@@ -119,7 +119,7 @@ class ApiServer:
         return self.ask("DELETE", key, options, agent=agent)
 
     def bind(self, key: Key, node: str) -> None:
-        """A scheduler's: the node and the condition in one write."""
+        """Set the node and the condition PodScheduled in one write, as a scheduler does."""
         pod = self._writes.existing(Target(key.resource, key.namespace, key.name)).object
         scheduled = {"type": "PodScheduled", "status": "True", "lastTransitionTime": self.stamp()}
         status = {**pod["status"], "conditions": with_condition(pod, scheduled)}
@@ -127,14 +127,14 @@ class ApiServer:
         self._writes.commit(key, {**pod, "spec": spec, "status": status})
 
     def stamp(self) -> str:
-        """This moment, as Kubernetes writes it."""
+        """The current time in the format of Kubernetes."""
         return stamp(self.now())
 
     def stamp_ago(self, seconds: float) -> str:
         return stamp(self.now() - timedelta(seconds=seconds))
 
     def handle(self, request: Request) -> Response:
-        """All but watches: done and answered in one moment."""
+        """Handle any request but a watch, without latency."""
         began = self.seconds
         try:
             response = self._serve(request)
@@ -144,7 +144,7 @@ class ApiServer:
         return response
 
     def watch(self, request: Request, latency: Callable[[], float]) -> Watch:
-        """A new stream, or Refused."""
+        """Open a stream. Raises Refused."""
         target, query = _served(request), request.query
         watch = Watch(
             target.resource,
@@ -162,7 +162,7 @@ class ApiServer:
         return watch
 
     def compact(self) -> None:
-        """Watches and lists from before are refused with 410."""
+        """Forget the history: watches and pages of older versions are refused with 410."""
         self.store.compact()
         self._pages.clear()
 
@@ -222,7 +222,7 @@ class ApiServer:
         return self._writes.commit(key, new)
 
     def _applied(self, target: Target, body: Json) -> tuple[Key, Json]:
-        """Without ownership of fields: what is stated is merged into what stands."""
+        """A server-side apply without field ownership: the body is merged into the object."""
         old = self.store.get(target.key)
         if old is None:
             return self._writes.created(target, body)
@@ -269,9 +269,9 @@ class ApiServer:
 
 
 def with_condition(found: Json, condition: Json) -> list[Json]:
-    """The conditions of `found`, this one added or replaced."""
-    others = found["status"].get("conditions") or []
-    return [*(each for each in others if each["type"] != condition["type"]), condition]
+    """The conditions of `found`, with this one added or replaced."""
+    conditions = found["status"].get("conditions") or []
+    return [*(each for each in conditions if each["type"] != condition["type"]), condition]
 
 
 def _served(request: Request) -> Target:

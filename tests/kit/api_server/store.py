@@ -1,4 +1,4 @@
-"""The objects and their history, as etcd keeps them: one counter over all kinds."""
+"""The objects and their history, with one revision counter for all kinds, as in etcd."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Change = Literal["ADDED", "MODIFIED", "DELETED"]
 
 @dataclass(frozen=True)
 class Stored:
-    """One version of an object. `raw` is what goes over the wire; nobody changes `object`."""
+    """One version of an object. `raw` are its bytes on the wire. Do not change `object`."""
 
     object: Json
     raw: bytes
@@ -29,7 +29,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class Commit:
-    """One write. Of a deletion, `now` is the object as it was last, at the version of the deletion."""
+    """One write. For a deletion, `now` is the last state of the object at the deletion's version."""
 
     change: Change
     key: Key
@@ -51,14 +51,14 @@ class Store:
         self._listeners: list[Callable[[Commit], None]] = []
 
     def listen(self, listener: Callable[[Commit], None]) -> None:
-        """Told of each commit, in order, before the one who wrote gets the answer."""
+        """Call `listener` for each commit, in order, before the writer gets its answer."""
         self._listeners.append(listener)
 
     def get(self, key: Key) -> Stored | None:
         return self._objects.get(key.resource, {}).get(key)
 
     def all(self, resource: Resource, namespace: str = "") -> Iterator[tuple[Key, Stored]]:
-        """In the order of their names, as etcd lists them."""
+        """All objects of a kind, ordered by name as in etcd."""
         found = self._objects.get(resource, {})
         for key in sorted(found, key=lambda key: (key.namespace, key.name)):
             if namespace in ("", key.namespace):
@@ -93,7 +93,7 @@ class Store:
         return iter(self.log[low:])
 
     def compact(self) -> None:
-        """Forgets the history: a watch from any earlier version is refused from now on."""
+        """Forget the history. Watches of earlier versions are refused from now on."""
         self.compacted = self.revision
         self.log.clear()
 

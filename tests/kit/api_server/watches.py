@@ -1,4 +1,4 @@
-"""A watch: what was committed, told in order, as soon as the network and the test let it."""
+"""Watches, which deliver commits in order and with a latency, unless a test holds them back."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ class Watch:
         self._flush_due: asyncio.TimerHandle | None = None
 
     def open_for(self, seconds: float | None) -> None:
-        """The server ends it after so long, in order."""
+        """Start the timers: for bookmarks, and for the regular end after `seconds`."""
         if seconds is not None:
             self._later(seconds, self.end)
         if self._bookmarks:
             self._later(BOOKMARK_SECONDS, self._bookmark)
 
     def told(self, commit: Commit) -> None:
-        """An object that comes to match is added for this watch, one that ceases to is deleted."""
+        """Send the commit. An object that begins to match is ADDED, one that stops is DELETED."""
         key = commit.key
         if key.resource is not self.resource or self.namespace not in ("", key.namespace):
             return
@@ -87,7 +87,7 @@ class Watch:
         self.send("BOOKMARK", msgspec.json.encode({**body, "metadata": meta}))
 
     def hold(self) -> None:
-        """Nothing more arrives until `release`: the watch is behind, and cannot tell."""
+        """Deliver nothing until `release`. The client does not notice that it is behind."""
         self._held = True
 
     def release(self) -> None:
@@ -95,17 +95,17 @@ class Watch:
         self._schedule_flush()
 
     def end(self) -> None:
-        """In order, as a server does at the end of the watch's time."""
+        """A regular end, as after `timeoutSeconds`."""
         self._finish(None)
 
     def expire(self) -> None:
-        """The server has forgotten what this watch would tell next: an ERROR event with code 410."""
+        """The server has compacted the next version: it sends an ERROR event with code 410."""
         gone = Refused(410, "Expired", "too old resource version")
         self.send("ERROR", msgspec.json.encode(gone.as_status()))
         self.end()
 
     def drop(self) -> None:
-        """Ends without what is still held back: the client has to come again for it."""
+        """End without the events that are held back. The client must watch again to get them."""
         self._coming.clear()
         self.end()
 
@@ -113,13 +113,13 @@ class Watch:
         self._finish(ConnectionResetError("connection reset by peer"))
 
     def close(self) -> None:
-        """By the client, or with its process."""
+        """Called by the client, or when its process dies."""
         self.over = True
         for timer in self._timers:
             timer.cancel()
 
     async def lines(self, idle: float) -> AsyncIterator[bytes]:
-        """Ends with the watch; raises what broke it, or TimeoutError after `idle` seconds of silence."""
+        """Ends with the watch. Raises the error that broke it, or TimeoutError after `idle` seconds."""
         while True:
             while self._here:
                 yield self._here.popleft()
@@ -162,10 +162,10 @@ class Watch:
         self._notify()
 
     def _later(self, seconds: float, call: Callable[[], None]) -> asyncio.TimerHandle:
-        """Not in the context of whoever wrote: a writer that is paused holds no watch back."""
-        timer = self._loop.call_later(seconds, call, context=self._context)
-        self._timers = [*(each for each in self._timers if not _over(each, self._loop)), timer]
-        return timer
+        """Runs `call` outside the writer's context, so that a paused writer delays no watch."""
+        new = self._loop.call_later(seconds, call, context=self._context)
+        self._timers = [*(timer for timer in self._timers if not _over(timer, self._loop)), new]
+        return new
 
     def _notify(self) -> None:
         if self._wake is not None and not self._wake.done():

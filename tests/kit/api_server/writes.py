@@ -1,4 +1,4 @@
-"""What a write does to an object: the rules that the API server promises, and no more."""
+"""Rules for writes, as the API server promises them: names, versions, generations and deletion."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _KEPT = (
     "deletionGracePeriodSeconds",
     "generation",
 )
-"""Of the metadata, what no update changes."""
+"""Metadata fields that an update cannot change."""
 
 
 class Writes:
-    """`clock` is the server's wall clock; `uid` makes a new one each time."""
+    """`clock` is the server's wall clock; `uid` returns a new UID each time."""
 
     def __init__(
         self, store: Store, *, clock: Callable[[], datetime], uid: Callable[[], str]
@@ -36,7 +36,7 @@ class Writes:
         self._uid = uid
 
     def created(self, target: Target, body: Json) -> tuple[Key, Json]:
-        """The object as it would be stored, and under which name."""
+        """The key and the object that a POST would store."""
         resource, meta = target.resource, dict(body.get("metadata") or {})
         uid = self._uid()
         name = meta.get("name") or f"{meta.pop('generateName', '')}{uid[-5:]}"
@@ -56,7 +56,7 @@ class Writes:
         return key, new
 
     def updated(self, target: Target, body: Json) -> Json:
-        """By a PUT: of the object, or of its status."""
+        """The object after a PUT to it or to its status."""
         old = self.existing(target)
         meta, name = body.get("metadata") or {}, target.name
         group_resource = target.resource.group_resource
@@ -68,7 +68,7 @@ class Writes:
         return self._merged(target, old.object, body)
 
     def patched(self, target: Target, patch: Json) -> Json:
-        """By a merge patch: of the object, or of its status."""
+        """The object after a merge patch of it or of its status."""
         old = self.existing(target)
         version = (patch.get("metadata") or {}).get("resourceVersion")
         if version and int(version) != old.version:
@@ -82,7 +82,7 @@ class Writes:
         return found
 
     def commit(self, key: Key, new: Json) -> Stored:
-        """Nothing is written where nothing changes; an object whose last finalizer went is removed."""
+        """Store `new`, unless nothing changes. Remove a deleted object without finalizers."""
         old = self._store.get(key)
         if old is not None and _same(old.object, new):
             return old
@@ -103,7 +103,7 @@ class Writes:
         return self._delete_other(target.key, old, options.get("propagationPolicy"))
 
     def _delete_pod(self, key: Key, old: Stored, asked: int | None) -> Stored:
-        """A pod on a node is marked, and its kubelet removes it; any other goes at once."""
+        """Mark a pod on a node, so that its kubelet removes it. Remove any other pod immediately."""
         spec, status, meta = old.object["spec"], old.object["status"], old.object["metadata"]
         grace = spec.get("terminationGracePeriodSeconds", 30) if asked is None else asked
         if not spec.get("nodeName") or status.get("phase") in _OVER:
@@ -111,7 +111,7 @@ class Writes:
         if grace == 0:
             return self._store.remove(key)
         if grace >= meta.get("deletionGracePeriodSeconds", float("inf")):
-            return old  # it is on its way already; a grace is only ever shortened
+            return old  # a grace period can only be shortened
         began = self._clock()
         marked = {
             **meta,
@@ -136,7 +136,7 @@ class Writes:
         return self._store.put(key, {**old.object, "metadata": meta})
 
     def _merged(self, target: Target, old: Json, new: Json) -> Json:
-        """What of `new` may be written there: the status alone, or all but the status."""
+        """`old` with the permitted part of `new`: only the status, or all but the status."""
         if target.subresource == "status":
             return {**old, "status": new.get("status") or {}}
         meta = {**(new.get("metadata") or {})}
@@ -154,12 +154,12 @@ class Writes:
 
 
 def stamp(moment: datetime) -> str:
-    """As Kubernetes writes times: whole seconds."""
+    """The time format of Kubernetes: whole seconds."""
     return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def merge(old: Json, patch: Json) -> Json:
-    """RFC 7386."""
+    """A JSON merge patch (RFC 7386)."""
     found = copy.copy(old)
     for name, value in patch.items():
         if value is None:

@@ -1,4 +1,4 @@
-"""A cluster in memory, for the component tier."""
+"""A cluster in memory, for the component tests."""
 
 from tests.kit.cluster.cluster import Cluster
 from tests.kit.cluster.jobs import JobStory

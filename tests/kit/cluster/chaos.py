@@ -1,6 +1,6 @@
-"""Whatever can go wrong, at random: with machines, ranks, checkpoints, users, requests and the operator.
+"""Random faults of nodes, ranks, checkpoints, requests and the operator, and random acts of users.
 
-The dice decide, so a seed gives the same life each time. `stop` takes every fault back.
+A seeded generator decides, so a seed gives the same run each time. `stop` ends all faults.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Chaos:
         self._silent: list[str] = []
         self.happened: Counter[str] = Counter()
         self.damaged: set[str] = set()
-        """The URIs of checkpoints that some rank reported as damaged."""
+        """The URIs of checkpoints that a rank reported as damaged."""
 
     async def reign(self, seconds: float) -> None:
         acts: dict[Act, int] = {
@@ -67,7 +67,7 @@ class Chaos:
                 await done
 
     async def stop(self) -> None:
-        """From now on nothing goes wrong: machines, the operator and the requests are back."""
+        """End all faults: nodes return, requests succeed, and an operator runs."""
         self._cluster.server.faults.clear()
         for watch in self._cluster.server.watches:
             watch.release()
@@ -113,7 +113,7 @@ class Chaos:
             self._cluster.nodes.return_(node)
 
     async def doubt_a_checkpoint(self) -> None:
-        """Some rank finds one damaged, often the one that it was restored from."""
+        """A rank reports a checkpoint as damaged, often the one that it resumed from."""
         found = self._job.now.checkpoints
         pod = self._any(lambda pod: pod.phase == "Running")
         if not found or pod is None:
@@ -138,7 +138,7 @@ class Chaos:
             "times": self._dice.randint(1, 4),
         }
         self._cluster.server.strike(
-            self._dice.choice(_FAULTS), where=lambda each: each.audited != "leases", **which
+            self._dice.choice(_FAULTS), where=lambda request: request.audited != "leases", **which
         )
         self._note("requests failed")
 

@@ -1,4 +1,4 @@
-"""A whole cluster in memory: API server, machines, controllers, and the operator's replicas."""
+"""A whole cluster in memory: API server, nodes, controllers, and the operator's replicas."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ NAMESPACE = "team-a"
 ACCELERATOR = "stargate_silicon_v2"
 
 _SETTLED = 5.0
-"""Seconds after a change in which its last counts are written."""
+"""Seconds after a change in which the operator may still update the counts in the status."""
 
 RUNTIME: Json = {
     "isDefault": True,
@@ -52,7 +52,7 @@ RUNTIME: Json = {
 
 
 class Cluster:
-    """`seed` decides all that the test leaves to chance. Everything begins when the loop runs."""
+    """`seed` decides all random values, such as latencies. Nothing happens before the loop runs."""
 
     def __init__(self, seed: int = 0, *, nodes: int = 8, **settings: Any) -> None:
         self.namespace = NAMESPACE
@@ -95,7 +95,7 @@ class Cluster:
         self.server.create(RUNTIMES, {"metadata": {"name": name}, "spec": spec}, agent=ADMIN)
 
     def replica(self, **settings: Any) -> Replica:
-        """Another one, started: it leads if nobody else does."""
+        """Start another replica. It leads if no other replica does."""
         name = f"operator-{len(self.replicas)}"
         self.server.create(PODS, _operator_pod(name), agent=ADMIN, namespace=OPERATOR_NAMESPACE)
         replica = Replica(
@@ -110,7 +110,7 @@ class Cluster:
         return replica
 
     async def operated(self, **settings: Any) -> Replica:
-        """A replica that leads."""
+        """Start a replica and wait until it leads."""
         replica = self.replica(**settings)
         await self.until(lambda: replica.leads, f"{replica.name} to lead")
         return replica
@@ -121,7 +121,7 @@ class Cluster:
 
     @property
     def reports_reach(self) -> Replica | None:
-        """The replica that the report Service leads to: whose pod is labelled as the leader's."""
+        """The endpoint of the report Service: the replica whose pod has the label of the leader."""
         for replica in self.replicas:
             pod = self.server.get(PODS, replica.name, OPERATOR_NAMESPACE) or {"metadata": {}}
             if (pod["metadata"].get("labels") or {}).get(LABEL_LEADER) == "true":
@@ -141,26 +141,26 @@ class Cluster:
     async def until(
         self, condition: Callable[[], Any], expected: str, seconds: float = PATIENCE
     ) -> None:
-        """For what is not in the API server."""
+        """Wait for a condition that the objects in the API server do not show."""
         due = self.loop.time() + seconds
         while not condition():
             assert self.loop.time() < due, f"waited {seconds:g} s for {expected}"
             await asyncio.sleep(0.05)
 
     async def rests(self, seconds: float = 300.0) -> None:
-        """Once it has settled, no operator writes anything about the jobs."""
+        """Assert that no operator writes to the jobs' namespace, after some seconds to settle."""
         await asyncio.sleep(_SETTLED)
         written = await self.writes_in(seconds)
-        assert not written, f"{written} writes though nothing happens\n{self.recorder.story()}"
+        assert not written, f"{written} writes although nothing happened\n{self.recorder.story()}"
 
     async def writes_in(self, seconds: float) -> int:
-        """How often the operators write about the jobs in so many seconds."""
+        """The number of the operators' writes to the jobs' namespace in the next `seconds`."""
         before = self._writes()
         await asyncio.sleep(seconds)
         return self._writes() - before
 
     def delete_pod(self, pod: Pod, grace: int) -> None:
-        """By hand."""
+        """Delete the pod as a user would."""
         self.server.delete(pod_key(pod.raw), agent=USER, gracePeriodSeconds=grace)
 
     def quota(self, pods: int) -> Quota:
@@ -169,13 +169,13 @@ class Cluster:
         return quota
 
     async def restarted(self, replica: Replica) -> Replica:
-        """Killed, and another one leads in its stead."""
+        """Kill the replica and wait until a new one leads."""
         replica.kill()
         self.forget_pod_of(replica)
         return await self.operated()
 
     def crash(self, replica: Replica, *, back_after: float = 1.0) -> None:
-        """Killed at this moment, and started again a little later."""
+        """Kill the replica now, and start a new one after `back_after` seconds."""
         replica.kill()
         self.forget_pod_of(replica)
         self.loop.call_later(back_after, self.replica, context=Context())
@@ -184,7 +184,7 @@ class Cluster:
         return self.server.all(PODS, NAMESPACE)
 
     async def close(self) -> None:
-        """Ends the replicas, and says whether the invariants held."""
+        """End the replicas and assert that the invariants held."""
         for replica in self.replicas:
             if replica.runs:
                 replica.kill()
@@ -199,14 +199,14 @@ class Cluster:
         return partial(self.dice.uniform, low, high)
 
     def forget_pod_of(self, replica: Replica) -> None:
-        """The process's pod is gone too."""
+        """Delete the pod of the killed process."""
         with suppress(Refused):
             key = Key(PODS, OPERATOR_NAMESPACE, replica.name)
             self.server.delete(key, agent=ADMIN)
 
 
 class Quota:
-    """Of pods in the jobs' namespace; `pods` may be changed at any time."""
+    """A quota for pods in the jobs' namespace. Tests may change `pods` at any time."""
 
     def __init__(self, server: ApiServer, pods: int) -> None:
         self.pods = pods

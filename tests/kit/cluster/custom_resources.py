@@ -1,7 +1,7 @@
-"""In kopf's stead: watches the custom resources and calls the same handlers, without kopf's own I/O.
+"""A replacement for kopf's own I/O: it watches the custom resources and calls the same handlers.
 
-Like kopf it lists, then watches from the list's version. After a 410 it lists again and tells no
-deletions, and after errors it waits longer each time.
+Like kopf it lists, then watches from the list's version. After a 410 it lists again and reports no
+deletions. After errors it waits longer each time.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ class CustomResources:
 
     async def run(self, stop: asyncio.Event) -> None:
         wanted = sorted(self._watchers.wanted, key=str)
-        watching = [asyncio.create_task(self._watch(each), name=f"kopf {each}") for each in wanted]
+        tasks = [asyncio.create_task(self._watch(kind), name=f"kopf {kind}") for kind in wanted]
         try:
             await stop.wait()
         finally:
-            for task in watching:
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*watching, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _watch(self, watched: Watched) -> None:
         handler = self._handlers[watched[0]]
@@ -67,7 +67,7 @@ class CustomResources:
                 failures += 1
 
     async def _listed_and_watched(self, path: str) -> AsyncIterator[Any]:
-        """Until the server has forgotten the version that comes next, or something breaks."""
+        """Ends when the next version is compacted. Raises ApiError when the connection breaks."""
         items, version = await self._listed(path)
         for item in items:
             yield {"type": None, "object": item}

@@ -1,4 +1,4 @@
-"""The garbage collector: what has no owner any more goes, and so do the finalizers that it serves."""
+"""The garbage collector: it deletes objects without an owner, and handles its finalizers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _AGENT = "garbage-collector"
 
 
 class GarbageCollector:
-    """`latency` gives the seconds from one deletion to the next."""
+    """`latency` returns the seconds from one deletion to the next."""
 
     def __init__(self, server: ApiServer, *, latency: Callable[[], float]) -> None:
         self._server = server
@@ -29,7 +29,7 @@ class GarbageCollector:
         server.store.listen(self._told)
 
     def stop(self) -> None:
-        """From now on it deletes nothing: what is deleted then is deleted by the operator."""
+        """Delete nothing from now on, so that only the operator can delete the pods."""
         self.stopped = True
 
     def go_on(self) -> None:
@@ -48,7 +48,7 @@ class GarbageCollector:
             self._loop.call_later(self._latency(), self._turn, context=Context())
 
     def _turn(self) -> None:
-        """One deletion; then the next a little later."""
+        """Do one step, and schedule the next one."""
         self._due = False
         if not self.stopped and (self._serve_finalizers() or self._delete_an_orphan()):
             self._soon()
@@ -74,9 +74,9 @@ class GarbageCollector:
     def _orphan(self, key: Key, owner: Json) -> bool:
         for dependent, found in self._dependents(owner):
             references = [
-                each
-                for each in found["metadata"]["ownerReferences"]
-                if each["uid"] != owner["metadata"]["uid"]
+                reference
+                for reference in found["metadata"]["ownerReferences"]
+                if reference["uid"] != owner["metadata"]["uid"]
             ]
             patch = {"metadata": {"ownerReferences": references or None}}
             self._server.patch(dependent, patch, agent=_AGENT)

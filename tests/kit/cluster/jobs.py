@@ -1,4 +1,4 @@
-"""One job as its owner sees it, and what happens to its ranks: the verbs of a story."""
+"""Steps of a test with one job: the acts of its owner, the failures of its ranks, and waits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.kit.cluster.cluster import Cluster
 
 PATIENCE = 120.0
-"""Seconds of virtual time."""
+"""Default timeout of waits, in seconds of virtual time."""
 
 USER = "researcher"
 
@@ -31,14 +31,14 @@ SPEC: Json = {
 
 
 def manifest(name: str, nodes: int, **spec: Any) -> Json:
-    """A job with a short grace; `spec` replaces fields of its spec, or adds them."""
+    """A job with a short grace period. `spec` replaces fields of its spec, or adds them."""
     body = {**copy.deepcopy(SPEC), **spec}
     body["resourceAllocation"] = {**body["resourceAllocation"], "nodes": nodes}
     return {"metadata": {"name": name}, "spec": body}
 
 
 class JobStory:
-    """This object, not its name."""
+    """One job, identified by its UID, not by its name."""
 
     def __init__(self, cluster: Cluster, name: str, uid: str) -> None:
         self.cluster = cluster
@@ -47,7 +47,7 @@ class JobStory:
 
     @property
     def now(self) -> Job:
-        """As the API server has it at this moment."""
+        """The current state in the API server."""
         found = self.cluster.recorder.state.job(self.uid)
         assert found is not None, f"{self.name} is gone\n{self.cluster.recorder.story()}"
         return found
@@ -90,7 +90,7 @@ class JobStory:
         return condition(await self.wait(stands, expected, seconds), kind)
 
     async def wait_gone(self, seconds: float = PATIENCE) -> None:
-        """The job, and every pod and Service of it."""
+        """Wait until the job and all its pods and Services are gone."""
 
         def gone(state: State) -> bool:
             objects = state.objects.values()
@@ -100,7 +100,7 @@ class JobStory:
                 if write.kind != "Event"
             )
 
-        await self.cluster.recorder.wait(gone, f"{self.name} and all of it gone", seconds)
+        await self.cluster.recorder.wait(gone, f"{self.name} and its objects to be gone", seconds)
 
     async def wait_pods(
         self, condition: Callable[[list[Pod]], Any], expected: str, seconds: float = PATIENCE
@@ -113,7 +113,7 @@ class JobStory:
         return found[0]
 
     def pods(self, attempt: int = 0) -> list[Pod]:
-        """Of the current attempt, by rank."""
+        """The pods of `attempt`, by default the current one, ordered by rank."""
         job = self.cluster.recorder.state.job(self.uid)
         number = attempt or (job.attempt if job else 0)
         found = self.cluster.recorder.state.pods_of(self.uid)
@@ -137,7 +137,7 @@ class JobStory:
     def kill(
         self, rank: int, code: int = 137, *, reason: str = "", message: str = "", late: float = 0.0
     ) -> Pod:
-        """The container of a rank ends, and its kubelet says so."""
+        """End the container of a rank, and let its kubelet report that."""
         pod = self.rank(rank)
         kubelets = self.cluster.kubelets
         kubelets.exit(pod.raw, code, reason=reason, message=message, late=late)
@@ -158,7 +158,7 @@ class JobStory:
             self.cluster.kubelets.exit(pod.raw, 0)
 
     def delete_pod(self, rank: int, grace: int = 0) -> Pod:
-        """By hand."""
+        """Delete the pod as a user would."""
         pod = self.rank(rank)
         self.cluster.delete_pod(pod, grace)
         return pod
@@ -183,8 +183,8 @@ class JobStory:
 
 
 def condition(job: Job, kind: str) -> Json:
-    found = job.status.get("conditions") or []
-    return next((each for each in found if each["type"] == kind), {})
+    conditions = job.status.get("conditions") or []
+    return next((each for each in conditions if each["type"] == kind), {})
 
 
 def _owned(found: Json, uid: str) -> bool:

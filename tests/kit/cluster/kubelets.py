@@ -1,4 +1,4 @@
-"""The kubelets: start what was put on their nodes, say how it ends, and take away what is deleted."""
+"""The kubelets: they start the pods of their nodes, report how they end, and remove deleted pods."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ Json = dict[str, Any]
 _AGENT = "kubelet"
 _OVER = ("Succeeded", "Failed")
 _REMOVAL_SECONDS = 0.02
-"""From the end of a deleted pod's containers to the end of its object."""
+"""Seconds from the end of a deleted pod's containers to the removal of its object."""
 
 OBEDIENT = 0.2
-"""Seconds after SIGTERM in which a worker ends that heeds it."""
+"""Seconds within which a worker that handles SIGTERM ends."""
 
 
 @dataclass
 class Speeds:
-    """How long a container takes, in seconds: to start, and to end once it is told to."""
+    """The seconds that a container takes to start, and to end after SIGTERM."""
 
     start: Callable[[], float]
     stop: Callable[[], float]
 
 
 class Kubelets:
-    """`code_at_stop` is what a worker exits with that was told to stop in time."""
+    """`code_at_stop` returns the exit code of a worker that ends within its grace period."""
 
     def __init__(
         self,
@@ -50,21 +50,21 @@ class Kubelets:
         self._loop = asyncio.get_running_loop()
         self._stopping: dict[str, asyncio.TimerHandle] = {}
         self.cannot_start: Callable[[Json], str] = lambda _: ""
-        """Why a pod's container cannot start: a waiting reason such as ImagePullBackOff, or nothing."""
+        """The waiting reason of a container that cannot start, such as ImagePullBackOff, or ""."""
         server.store.listen(self._told)
         nodes.on_return.append(self._look_around)
 
     def exit(
         self, pod: Json, code: int, *, reason: str = "", message: str = "", late: float = 0.0
     ) -> None:
-        """A pod's worker ends. `late`: it has ended so many seconds ago."""
+        """A pod's worker has ended, `late` seconds ago."""
         current = self._current(pod)
         if current is None or current["status"]["phase"] in _OVER:
             return
         self._end(current, code, reason or ("Error" if code else "Completed"), message, late)
 
     def fail(self, pod: Json, **status: Any) -> None:
-        """The kubelet itself gives the pod up: evicted, rejected."""
+        """The kubelet itself fails the pod, for example when it evicts or rejects it."""
         self._say(pod, {"phase": "Failed", **status})
 
     def _told(self, commit: Commit) -> None:
@@ -84,7 +84,7 @@ class Kubelets:
             self._later(self.speeds.start(), lambda: self.start(pod))
 
     def _look_around(self, node: str) -> None:
-        """A kubelet that is back does what it missed."""
+        """Handle the changes that the kubelet missed while its node was silent."""
         for pod in self._server.all(PODS):
             if pod["spec"].get("nodeName") == node:
                 self._look(pod, None)
@@ -113,7 +113,7 @@ class Kubelets:
         )
 
     def _told_to_stop(self, pod: Json) -> None:
-        """Its worker gets SIGTERM, and at the end of its grace SIGKILL."""
+        """The worker gets SIGTERM, and SIGKILL at the end of its grace period."""
         meta, grace = pod["metadata"], _grace(pod) or 0
         known = self._stopping.pop(meta["uid"], None)
         if known is not None:
@@ -153,7 +153,7 @@ class Kubelets:
         self._server.patch(pod_key(pod), {"status": status}, agent=_AGENT, subresource="status")
 
     def _current(self, pod: Json) -> Json | None:
-        """This pod as it is now, if it is still there."""
+        """The current state of this pod, or None if it is gone."""
         meta = pod["metadata"]
         found = self._server.get(PODS, meta["name"], meta["namespace"])
         return found if found and found["metadata"]["uid"] == meta["uid"] else None

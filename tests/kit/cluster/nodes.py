@@ -1,4 +1,4 @@
-"""The machines: their objects, and the controller that says which of them are ready."""
+"""The nodes: their objects, and the controller that reports which of them are ready."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from tests.kit.api_server.server import ApiServer, with_condition
 Json = dict[str, Any]
 
 NOTICED_SECONDS = 50.0
-"""node-monitor-grace-period: after so much silence of its kubelet a node is not ready."""
+"""The node-monitor-grace-period: a node whose kubelet is silent for so long is not ready."""
 COLLECTED_SECONDS = 60.0
-"""After which pods on a node that does not exist are removed."""
+"""Seconds after which pods on a node that does not exist are removed."""
 
 _AGENT = "node-controller"
 _UNREACHABLE = {"key": "node.kubernetes.io/unreachable", "effect": "NoExecute"}
 
 
 class Nodes:
-    """Which machines there are, and which of their kubelets are heard."""
+    """The nodes, and which of their kubelets are silent."""
 
     def __init__(self, server: ApiServer) -> None:
         self._server = server
@@ -48,11 +48,11 @@ class Nodes:
         self._say(name, "True", allocatable=capacity)
 
     def alive(self, name: str) -> bool:
-        """Its kubelet is there and is heard."""
+        """True if the node exists and its kubelet is not silent."""
         return name not in self._silent and self._server.get(NODES, name) is not None
 
     def fall_silent(self, name: str) -> None:
-        """Its kubelet is heard no more; what that means for its workers is the caller's to say."""
+        """The kubelet sends no more reports. The test decides whether its workers still run."""
         self._silent.add(name)
         self._later(NOTICED_SECONDS, lambda: self._notice(name))
 
@@ -60,15 +60,15 @@ class Nodes:
         self._silent.discard(name)
         self._server.patch(_key(name), {"spec": {"taints": None}}, agent=_AGENT)
         self._say(name, "True")
-        for told in self.on_return:
-            told(name)
+        for callback in self.on_return:
+            callback(name)
 
     def say_not_ready(self, name: str) -> None:
-        """Its kubelet itself says that it is not."""
+        """The kubelet itself reports that its node is not ready."""
         self._say(name, "False")
 
     def remove(self, name: str) -> None:
-        """The object too, as a cloud does it whose machine is gone."""
+        """Delete the object too, as a cloud does when the machine is gone."""
         self._silent.add(name)
         self._server.delete(_key(name), agent="cloud")
         self._later(COLLECTED_SECONDS, lambda: self._collect(name))
@@ -96,7 +96,7 @@ class Nodes:
                 self._later(seconds, lambda uid=pod["metadata"]["uid"]: self._evict(name, uid))  # type: ignore[misc]
 
     def _evict(self, name: str, uid: str) -> None:
-        """What the taint manager does once a pod has borne the taint for long enough."""
+        """Evict a pod like the taint manager, after the pod has tolerated the taint long enough."""
         pod = next((pod for pod in self._pods_on(name) if pod["metadata"]["uid"] == uid), None)
         if name not in self._silent or pod is None or "deletionTimestamp" in pod["metadata"]:
             return
@@ -131,7 +131,7 @@ def _key(name: str) -> Key:
 
 
 def _tolerates(pod: Json) -> float | None:
-    """For how many seconds a pod bears an unreachable node; None: for ever."""
+    """The seconds that a pod tolerates an unreachable node. None means for ever."""
     for toleration in pod["spec"].get("tolerations") or ():
         if toleration.get("key") in (None, _UNREACHABLE["key"]):
             seconds = toleration.get("tolerationSeconds")

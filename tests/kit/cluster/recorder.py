@@ -1,4 +1,4 @@
-"""What was committed, in order: invariants are checked on it, and stories wait for it."""
+"""Records all commits in order. The invariants are checked on the record, and tests wait for states."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class Recorder:
         return self.history.writes
 
     def requests(self) -> list[Request]:
-        """The operators', as an audit log has them."""
+        """The operators' requests, as an audit log has them."""
         found = []
-        for each in self._server.audit:
-            request = each.request
+        for answered in self._server.audit:
+            request = answered.request
             if not request.agent.startswith(_AGENT) or request.dry:
                 continue
             found.append(
@@ -47,16 +47,16 @@ class Recorder:
                     resource=request.audited,
                     namespace=request.namespace,
                     name=request.name,
-                    code=each.code,
-                    began=each.began,
-                    ended=each.ended,
+                    code=answered.code,
+                    began=answered.began,
+                    ended=answered.ended,
                     grace=request.json.get("gracePeriodSeconds"),
                 )
             )
         return found
 
     async def wait(self, condition: Callable[[State], T], expected: str, seconds: float) -> T:
-        """Until it holds after some write; what it found."""
+        """Wait for a write after which `condition` is true, and return its value."""
         found = condition(self.state)
         if found:
             return found
@@ -74,7 +74,7 @@ class Recorder:
 
     @contextmanager
     def interrupted(self) -> Iterator[None]:
-        """While nobody could act, because the test keeps the operator from it."""
+        """Mark the time in which the test keeps the operator from acting."""
         start = self._server.seconds
         try:
             yield

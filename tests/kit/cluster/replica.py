@@ -1,4 +1,4 @@
-"""One process of the operator: the real composition, on the network, clocks and chance of a test."""
+"""One process of the operator: the real code, with the network, clock and random numbers of a test."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _hear(answer: asyncio.Task[Any]) -> None:
 
 
 class Replica:
-    """`name` is its pod's, and its identity in the lease. It can be started once."""
+    """`name` is the name of its pod and its identity in the lease. It can be started once."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Replica:
     ) -> None:
         self.name = name
         self.skew = 0.0
-        """Seconds by which this machine's wall clock is ahead."""
+        """Seconds by which the wall clock of this process is ahead."""
         self.dead = False
         self.exit_status: int | None = None
         self._server = server
@@ -84,7 +84,7 @@ class Replica:
         self._main = self._start(self._run(), f"replica {self.name}")
 
     def kill(self) -> None:
-        """Like SIGKILL: what has been sent arrives, and nothing else leaves the process."""
+        """Like SIGKILL: requests in flight still arrive, and the process sends no more."""
         self.dead = True
         for network in self._networks:
             network.die()
@@ -101,7 +101,7 @@ class Replica:
         await asyncio.wait([self._main])
 
     def pause(self) -> None:
-        """It stands still, like a process under SIGSTOP."""
+        """Like SIGSTOP."""
         self._loop.pause(self)
 
     def go_on(self) -> None:
@@ -116,9 +116,9 @@ class Replica:
             network.mend()
 
     async def take(self, incoming: Incoming) -> Any:
-        """A report, as its server hands it on. The answer, or ReportRefused."""
+        """Handle a report and return the answer. Raises ReportRefused."""
         if self.dead or not self.runs:
-            raise ConnectionRefusedError("nobody listens")
+            raise ConnectionRefusedError("the replica does not run")
         answer = self._start(self._reports.take(incoming), f"report to {self.name}")
         answer.add_done_callback(_hear)  # the worker may have gone away meanwhile
         await asyncio.wait([answer])
@@ -167,7 +167,7 @@ class Replica:
         return self._server.now() + timedelta(seconds=self.skew)
 
     def _in_its_name(self, make: Callable[[], T]) -> T:
-        """Timers and tasks that come of it belong to this process."""
+        """Call `make` so that its timers and tasks belong to this process."""
         return owned_by(self).run(make)
 
     def _start(self, coroutine: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:

@@ -1,4 +1,4 @@
-"""The scheduler: gives a pod a node that has room for it, one pod after the other."""
+"""The scheduler: it binds one pod after the other to a node with enough free resources."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _KEEP_AWAY = ("NoSchedule", "NoExecute")
 
 
 class Scheduler:
-    """`latency` gives the seconds that it takes for one pod."""
+    """`latency` returns the seconds that one pod takes."""
 
     def __init__(self, server: ApiServer, *, latency: Callable[[], float]) -> None:
         self._server = server
@@ -43,7 +43,7 @@ class Scheduler:
         self._soon()
 
     def _told(self, commit: Commit) -> None:
-        """A pod that needs a node; or room that may be there now for those that found none."""
+        """Schedule a new pod, or try all waiting pods again after resources became free."""
         resource = commit.key.resource
         if resource is PODS:
             self._account(commit)
@@ -85,8 +85,8 @@ class Scheduler:
                 return self._server.bind(pod_key(pod), node["metadata"]["name"])
             why[reason] += 1
         self._tried.add(pod["metadata"]["uid"])
-        said = ", ".join(f"{number} {reason}" for reason, number in sorted(why.items()))
-        self._tell(pod, f"0/{len(nodes)} nodes are available: {said}.")
+        reasons = ", ".join(f"{number} {reason}" for reason, number in sorted(why.items()))
+        self._tell(pod, f"0/{len(nodes)} nodes are available: {reasons}.")
         return None
 
     def _tell(self, pod: Json, message: str) -> None:
@@ -101,7 +101,7 @@ class Scheduler:
         self._server.patch(pod_key(pod), {"status": status}, agent=_AGENT, subresource="status")
 
     def _against(self, pod: Json, node: Json) -> str:
-        """Why the pod cannot go there; nothing if it can."""
+        """Why the pod does not fit on the node; "" if it fits."""
         name, spec = node["metadata"]["name"], pod["spec"]
         labels = node["metadata"].get("labels") or {}
         if any(labels.get(key) != value for key, value in (spec.get("nodeSelector") or {}).items()):
@@ -114,7 +114,7 @@ class Scheduler:
         return f"Insufficient {short}" if short else ""
 
     def _account(self, commit: Commit) -> None:
-        """What is taken of each node."""
+        """Keep count of the used resources of each node."""
         if commit.before is not None and _holds(commit.before.object):
             self._take(commit.before.object, -1)
         if commit.change != "DELETED" and _holds(commit.now.object):
@@ -175,5 +175,5 @@ def _untolerated(pod: Json, taints: list[Json] | None) -> bool:
 def _tolerates(toleration: Json, taint: Json) -> bool:
     key, effect = toleration.get("key"), toleration.get("effect")
     if toleration.get("tolerationSeconds") is not None:
-        return False  # it bears the taint for a while, and is not put there
+        return False  # it tolerates the taint only for a while, so the pod is not bound there
     return key in (None, taint["key"]) and effect in (None, "", taint["effect"])

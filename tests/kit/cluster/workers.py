@@ -1,4 +1,4 @@
-"""The ranks of a gang as they report: by hand in a story, or by a trainer that trains on its own."""
+"""Workers that report: called step by step by a test, or run by a `Trainer` that trains each gang."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _PEER_LOST_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Answer:
-    """`status` 0: nobody answered."""
+    """`status` is 0 if no answer came."""
 
     status: int
     body: Json
@@ -42,7 +42,7 @@ class Answer:
 
 
 class Worker:
-    """`pod` as it was created: its environment says where to save, and from where to resume."""
+    """A rank. The environment of its pod says where to save and which checkpoint to resume from."""
 
     def __init__(self, cluster: Cluster, pod: Pod) -> None:
         self.pod = pod
@@ -58,7 +58,7 @@ class Worker:
     async def report(self, **body: Any) -> Answer:
         replica = self._cluster.reports_reach
         if replica is None:
-            return Answer(0, {"message": "nobody listens"})
+            return Answer(0, {"message": "the report Service has no endpoint"})
         try:
             async with asyncio.timeout(_TIMEOUT):
                 answer = await replica.take(self._incoming(body))
@@ -72,7 +72,7 @@ class Worker:
         return await self.report(epoch=epoch, checkpoint=self.checkpoint(epoch, state, uri))
 
     async def insists(self, epoch: int, state: str = "Complete") -> Answer:
-        """Until the checkpoint is acknowledged, or it never will be."""
+        """Report the checkpoint until it is acknowledged or refused for good."""
         while True:
             answer = await self.saves(epoch, state)
             if answer.status not in (0, 503):
@@ -80,7 +80,7 @@ class Worker:
             await asyncio.sleep(_RETRY)
 
     async def goes_on_reporting(self, **body: Any) -> None:
-        """As often as it is asked to."""
+        """Report at the interval that the operator asks for."""
         while True:
             answer = await self.report(**body)
             await asyncio.sleep(answer.body.get("nextReportSeconds", _RETRY))
@@ -116,21 +116,21 @@ async def reporting(*workers: Worker, **body: Any) -> AsyncIterator[None]:
 
 @dataclass
 class Training:
-    """How a gang trains: seconds of an epoch, and what may go wrong after one."""
+    """How a gang trains. `after_epoch` is called after each epoch, for example to break a rank."""
 
     epoch_seconds: float = 10.0
     after_epoch: Callable[[Worker, int], None] | None = None
 
 
 class Trainer:
-    """Trains each gang of the cluster: an epoch at a time, saved as the job asks for, to the end."""
+    """Trains each gang of the cluster to its last epoch, and saves at the job's interval."""
 
     def __init__(self, cluster: Cluster, training: Training) -> None:
         self._cluster = cluster
         self._training = training
         self._begun: set[tuple[str, int]] = set()
         self.acknowledged: list[tuple[str, int]] = []
-        """The UID of the job and the epoch of each checkpoint that was acknowledged."""
+        """The job's UID and the epoch of each acknowledged checkpoint."""
         cluster.server.store.listen(lambda commit: self._look(commit.key.resource is PODS))
 
     def _look(self, pods: bool) -> None:
@@ -155,7 +155,7 @@ class Trainer:
         return sorted(running, key=lambda pod: pod.rank)
 
     async def _train(self, uid: str, pods: list[Pod]) -> None:
-        """Synchronously: a rank that is gone stops all of them."""
+        """Synchronous training: the loss of one rank stops all ranks."""
         workers = [Worker(self._cluster, pod) for pod in pods]
         last = int(pods[0].env["STARGATE_EPOCHS"])
         for epoch in range((workers[0].resumes_from or 0) + 1, last + 1):
@@ -169,7 +169,7 @@ class Trainer:
         return None
 
     async def _told(self, uid: str, workers: list[Worker], epoch: int) -> bool:
-        """Each rank reports. False where a checkpoint was refused for good."""
+        """Let each rank report. Returns False if a checkpoint was refused for good."""
         env = workers[0].pod.env
         for worker in workers[1:]:
             await worker.report(step=epoch)
@@ -183,12 +183,12 @@ class Trainer:
         return True
 
     async def _give_up(self, pods: list[Pod]) -> None:
-        """The others notice after a while that one of them is gone, and end because of it."""
+        """The other ranks notice after some seconds that a peer is lost, and exit."""
         await asyncio.sleep(_PEER_LOST_SECONDS)
         for pod in self._left_of(pods):
             self._cluster.kubelets.exit(pod.raw, PEER_LOST_EXIT_CODE)
 
     def _left_of(self, pods: list[Pod]) -> list[Pod]:
-        """Those that run on."""
+        """The pods that still run."""
         found = (self._cluster.recorder.state.pod(pod.uid) for pod in pods)
         return [pod for pod in found if pod is not None and pod.phase == "Running"]

@@ -1,8 +1,7 @@
-"""Watches every committed write of a namespace and checks what must hold at each of them.
+"""Records every write of a namespace and checks the invariants on each of them.
 
-Three parts, as in etcd's robustness tests: `watch` is the client traffic, `history` what was seen,
-`checks` what must hold of it. The checks are pure: a history from a file or from a test's own hand
-is checked as one from a cluster.
+It has three parts, as in etcd's robustness tests: `watch` collects the writes, `history` holds them, and
+`checks` checks them. The checks are pure, so they also accept a history that a test wrote by hand.
 """
 
 from tests.kit.recorder.checks import check

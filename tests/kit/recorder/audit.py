@@ -1,4 +1,4 @@
-"""The API server's audit log: who asked for what, also in vain. It alone tells writers apart."""
+"""The API server's audit log. Only it shows failed requests, and which client sent a request."""
 
 import json
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ Flags = tuple[tuple[str, str], ...]
 
 
 def flags(directory: Path) -> Flags:
-    """Of the API server; the log will be at `log_in(directory)`."""
+    """Flags for the API server. The log will be at `log_in(directory)`."""
     directory.mkdir(parents=True, exist_ok=True)
     policy = directory / "policy.yaml"
     policy.write_text(_POLICY)
@@ -43,7 +43,7 @@ def log_in(directory: Path) -> Path:
 
 
 class AuditLog:
-    """The operators' requests from a moment on, read as the log grows."""
+    """The operators' requests since the creation of this object."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -59,7 +59,7 @@ class AuditLog:
             log.seek(self._offset)
             for line in log:
                 if not line.endswith(b"\n"):
-                    return  # still being written
+                    return  # the line is not complete yet
                 self._offset += len(line)
                 request = _request(line)
                 if request is not None:
@@ -67,7 +67,7 @@ class AuditLog:
 
 
 def _request(line: bytes) -> Request | None:
-    """None: of somebody else, not answered yet (a watch), or a question of what would be."""
+    """None for requests of other clients, unanswered requests (watches) and dry runs."""
     entry = json.loads(line)
     agent = str(entry.get("userAgent", ""))
     if not agent.startswith(_AGENT) or "dryRun=All" in entry["requestURI"]:

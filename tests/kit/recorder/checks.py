@@ -1,6 +1,6 @@
-"""The invariants of docs/invariants.md: a check sees every write in order, and the time that passes.
+"""Checks of the invariants in docs/invariants.md. A check sees every write in order, and the time.
 
-A check keeps what it must remember itself; it is made anew for each history.
+A check is stateful, so each history needs new checks.
 """
 
 import re
@@ -14,13 +14,13 @@ from typing import ClassVar
 from tests.kit.recorder.history import History, Job, Json, Pod, Request, State, Write
 
 BEHIND_SECONDS = 2.5
-"""What a status may be behind the pods: 2 s, and what the recorder's own watches may add."""
+"""How far a status may be behind the pods: 2 s, and a margin for the recorder's own watches."""
 STALE_SECONDS = 4.0
-"""What may pass until a change of the pods stands in the status, on a busy machine."""
+"""How long a change of the pods may be missing in the status, on a busy machine."""
 TEARDOWN_SECONDS = 20.0
 ORPHAN_SECONDS = 60.0
 UNSEEN_SECONDS = 2.0
-"""How long an operator may not have seen yet that a job is gone."""
+"""How long an operator may act before it sees that a job is gone."""
 SPEECHLESS_SECONDS = 10.0
 
 NO_FAILURES = frozenset(
@@ -45,7 +45,7 @@ class Breach:
 
 @dataclass(frozen=True)
 class Step:
-    """A write, the object as it was before, and what exists after."""
+    """A write, the object before it, and the state after it."""
 
     write: Write
     was: Write | None
@@ -53,12 +53,12 @@ class Step:
 
 
 class Check:
-    """One invariant; made anew for each history, because it remembers what it saw."""
+    """The check of one invariant. It is stateful, so each history needs a new one."""
 
     invariant: ClassVar[int]
     patience = 1.0
     acting: Callable[[float], float] = staticmethod(float)
-    """The clock of the writes; requests have the plain one."""
+    """Converts the time of a request to the clock of the writes (`History.acting`)."""
 
     def see(self, step: Step) -> Iterator[Breach]:
         del step
@@ -80,15 +80,15 @@ class Check:
 
 
 def check(history: History) -> list[Breach]:
-    """Every breach, in the order of its happening. A gap is one too: nothing is proven across it."""
+    """All breaches in the order of time. A gap is a breach too, because it proves nothing."""
     lost = [Breach(0, f"lost {gap.kind} writes: {gap.why}", gap.at) for gap in history.gaps]
     checks = [kind() for kind in CHECKS]
-    for each in checks:
-        each.patience = history.patience
-        each.acting = history.acting
+    for check in checks:
+        check.patience = history.patience
+        check.acting = history.acting
     found = [*lost, *_replay(history, checks)]
-    for each in checks:
-        found.extend(each.audit(history.requests))
+    for check in checks:
+        found.extend(check.audit(history.requests))
     return sorted(found, key=lambda breach: breach.at)
 
 
@@ -96,14 +96,14 @@ def _replay(history: History, checks: list[Check]) -> Iterator[Breach]:
     state = State()
     for write in history.writes:
         write = _on_acting_time(history, write)
-        for each in checks:
-            yield from each.pass_time(state, write.at)
+        for check in checks:
+            yield from check.pass_time(state, write.at)
         was = state.objects.get(write.uid)
         state.apply(write)
-        for each in checks:
-            yield from each.see(Step(write, was, state))
-    for each in checks:
-        yield from each.pass_time(state, history.acting(history.until))
+        for check in checks:
+            yield from check.see(Step(write, was, state))
+    for check in checks:
+        yield from check.pass_time(state, history.acting(history.until))
 
 
 def _on_acting_time(history: History, write: Write) -> Write:
@@ -129,8 +129,8 @@ class OneOfEachRank(Check):
 
 @dataclass
 class GivenUpOnLostNodes(Check):
-    """2. A pod's object goes before its worker has ended only where its node is lost, and its job
-    says so first: elsewhere the worker would run on beside its successor."""
+    """2. A pod object is removed before its worker has ended only if its node is lost, and the job's
+    status says so first. Otherwise the worker would run beside its successor."""
 
     invariant = 2
     nodes: dict[str, str] = field(default_factory=dict)
@@ -152,15 +152,17 @@ class GivenUpOnLostNodes(Check):
         yield from ()
 
     def audit(self, requests: list[Request]) -> Iterator[Breach]:
-        for each in requests:
-            if each.verb != "delete" or each.resource != "pods" or each.grace != 0:
+        for request in requests:
+            if (request.verb, request.resource, request.grace) != ("delete", "pods", 0):
                 continue
-            key = f"{each.namespace}/{each.name}"
+            key = f"{request.namespace}/{request.name}"
             owner, node = self.owners.get(key, ""), self.nodes.get(key, "")
-            told = min(self.listed.get((owner, node), inf), self.gone.get(owner, inf))
-            if owner and told > self.acting(each.ended) + UNSEEN_SECONDS:
-                what = f"{each.name} was deleted without grace, and {node} is not said to be lost"
-                yield Breach(self.invariant, what, each.began, owner)
+            allowed = min(self.listed.get((owner, node), inf), self.gone.get(owner, inf))
+            if owner and allowed > self.acting(request.ended) + UNSEEN_SECONDS:
+                what = (
+                    f"{request.name} was deleted without grace, and {node} is not said to be lost"
+                )
+                yield Breach(self.invariant, what, request.began, owner)
 
 
 class OneAttemptAtATime(Check):
@@ -180,7 +182,7 @@ class OneAttemptAtATime(Check):
 
 @dataclass
 class OwnersLive(Check):
-    """3. A pod is created only under an owner seen alive, and is gone within 60 s of its owner."""
+    """3. A pod is created only for a job that exists, and is gone within 60 s after its job."""
 
     invariant = 3
     gone: dict[str, float] = field(default_factory=dict)
@@ -220,7 +222,7 @@ class OwnersLive(Check):
 
 @dataclass
 class AllOrNothing(Check):
-    """4. No gang stays partly scheduled past its start timeout plus teardown."""
+    """4. No gang stays partly scheduled past its start timeout plus the time for teardown."""
 
     invariant = 4
     partly: dict[Gang, float] = field(default_factory=dict)
@@ -259,7 +261,7 @@ def _had_no_node(was: Write | None) -> bool:
 
 
 class NothingGoesBack(Check):
-    """5. Attempt, restarts and checkpoint epoch never go back; a failure counts once."""
+    """5. Attempt, restarts and checkpoint epoch never decrease. A failure counts once."""
 
     invariant = 5
 
@@ -282,7 +284,7 @@ class NothingGoesBack(Check):
 
 
 def _miscounted(job: Job) -> Iterator[str]:
-    """As long as all attempts are on record, they say how often the job was restarted."""
+    """While the status still has all attempts, the failed ones must add up to `restarts`."""
     attempts = job.attempts
     if not attempts or attempts[0]["number"] != 1:
         return
@@ -301,7 +303,7 @@ def _checkpoint_went_back(job: Job, before: Job) -> Iterator[str]:
 
 
 class ResumesFromComplete(Check):
-    """6. Resume only from a complete checkpoint: in the status, and in the pods made from it."""
+    """6. An attempt resumes only from a complete checkpoint, in its status and in its pods."""
 
     invariant = 6
 
@@ -318,7 +320,7 @@ class ResumesFromComplete(Check):
 
 
 def _resolved(job: Job) -> int:
-    """The newest attempt for which pods may be made."""
+    """The newest attempt that may have pods."""
     return max((int(a["number"]) for a in job.attempts if a.get("class")), default=0)
 
 
@@ -343,7 +345,7 @@ def _wrong_env(pod: Pod, job: Job) -> Iterator[str]:
 
 
 class TheEndIsTheEnd(Check):
-    """7. A terminal state sticks: nothing is recreated."""
+    """7. A finished job stays finished and gets no pods."""
 
     invariant = 7
 
@@ -378,7 +380,7 @@ def counted(pod: Pod) -> Counts:
 
 @dataclass
 class _Census:
-    """How many pods a gang had, and since when."""
+    """The pod counts of a gang over time."""
 
     counts: Counter[str] = field(default_factory=Counter)
     series: list[tuple[float, Counts]] = field(default_factory=lambda: [(float("-inf"), (0,) * 6)])
@@ -393,14 +395,14 @@ class _Census:
             self.series.append((at, now))
 
     def since(self, moment: float) -> Iterator[Counts]:
-        """What held at any time since then, the latest first."""
+        """All counts that were true at some time since `moment`, the latest first."""
         for began, counts in reversed(self.series):
             yield counts
             if began <= moment:
                 return
 
     def ended(self, counts: Counts) -> float:
-        """When these last ceased to be so."""
+        """When these counts were last true."""
         ended = float("-inf")
         for (_, before), (at, _) in pairwise(self.series):
             if before == counts:
@@ -414,7 +416,7 @@ class _Census:
 
 @dataclass
 class StatusIsTrue(Check):
-    """8. Each status equals the pods at some moment since the one before, at most 2 s behind."""
+    """8. The counts in a status were true at most 2 s before it was written."""
 
     invariant = 8
     gangs: dict[Gang, _Census] = field(default_factory=dict)
@@ -452,7 +454,7 @@ class StatusIsTrue(Check):
         census = self._census(job.uid, job.attempt)
         held = list(census.since(write.at - BEHIND_SECONDS * self.patience))
         if job.workers and not _each_was_so(said, held):
-            seen = "; ".join(str(dict(zip(COUNTED, each, strict=True))) for each in held[:4])
+            seen = "; ".join(str(dict(zip(COUNTED, counts, strict=True))) for counts in held[:4])
             yield f"workers are said to be {dict(zip(COUNTED, said, strict=True))}, and were {seen}"
         if job.workers and size != job.world_size:
             yield f"workers.desired is {size}, the attempt has {job.world_size} ranks"
@@ -482,7 +484,7 @@ class StatusIsTrue(Check):
                 continue
             ended = self._census(uid, job.attempt).ended(_said(job))
             if now - ended <= STALE_SECONDS * self.patience:
-                self.wrong_since[uid] = ended  # pods go on changing, and it was so a moment ago
+                self.wrong_since[uid] = ended  # it was true a moment ago
                 continue
             del self.wrong_since[uid]
             truth = dict(zip(COUNTED, self._census(uid, job.attempt).latest, strict=True))
@@ -499,8 +501,9 @@ class StatusIsTrue(Check):
 
 
 def _each_was_so(said: Counts, held: list[Counts]) -> bool:
-    """Not all at one moment: the answers to our own creates come before the watch tells the rest."""
-    return all(count in {each[i] for each in held} for i, count in enumerate(said))
+    """True if each count was true at some time. They need not be true at the same time: the answers to
+    the operator's creates come before the events of its watch."""
+    return all(count in {counts[i] for counts in held} for i, count in enumerate(said))
 
 
 def _said(job: Job) -> Counts:
@@ -508,25 +511,26 @@ def _said(job: Job) -> Counts:
 
 
 class OneWriter(Check):
-    """10. One writer: a status is written by who holds the lease, and by nobody after it moved on."""
+    """10. Only the holder of the lease writes. The old holder writes nothing after the lease moved."""
 
     invariant = 10
 
     def audit(self, requests: list[Request]) -> Iterator[Breach]:
         leader, since = "", 0.0
-        for each in sorted(requests, key=lambda request: request.began):
-            if not each.writes or each.code >= 300:
+        for request in sorted(requests, key=lambda request: request.began):
+            agent = request.agent
+            if not request.writes or request.code >= 300:
                 continue
-            if each.resource == "leases":
-                leader, since = each.agent, since if leader == each.agent else each.ended
-            elif leader and each.agent != leader and each.began > since:
-                what = f"{each.agent} wrote {each.resource} {each.name} while {leader} led"
-                yield Breach(self.invariant, what, each.began)
+            if request.resource == "leases":
+                leader, since = agent, since if leader == agent else request.ended
+            elif leader and agent != leader and request.began > since:
+                what = f"{agent} wrote {request.resource} {request.name} while {leader} led"
+                yield Breach(self.invariant, what, request.began)
 
 
 @dataclass
 class StaysInItsNamespace(Check):
-    """13. No effect outside the jobs' namespaces; no secret in a status or an event."""
+    """13. No write outside the jobs' namespaces, and no secret in a status or an event."""
 
     invariant = 13
     namespaces: set[str] = field(default_factory=set)
@@ -540,20 +544,18 @@ class StaysInItsNamespace(Check):
             yield self.breach(write, f"a secret stands in {write.kind} {write.name}")
 
     def audit(self, requests: list[Request]) -> Iterator[Breach]:
-        for each in requests:
-            own = each.resource in ("leases", "tokenreviews", "computeblocks/status")
-            if each.writes and not own and not self._allowed(each):
-                yield Breach(
-                    self.invariant,
-                    f"{each.agent}: {each.verb} {each.resource} {each.namespace}/{each.name}",
-                    each.began,
-                )
+        for request in requests:
+            own = request.resource in ("leases", "tokenreviews", "computeblocks/status")
+            if request.writes and not own and not self._allowed(request):
+                path = f"{request.namespace}/{request.name}"
+                what = f"{request.agent}: {request.verb} {request.resource} {path}"
+                yield Breach(self.invariant, what, request.began)
 
     def _allowed(self, request: Request) -> bool:
         if (request.verb, request.resource) == ("patch", "pods"):
             return request.namespace == "stargate-system"  # the leader's label
         if (request.verb, request.namespace) == ("patch", ""):
-            return request.resource in _CATALOGUE  # the defaults that an install brings
+            return request.resource in _CATALOGUE  # the defaults of an install
         return request.namespace in self.namespaces or request.namespace.startswith("test-")
 
 

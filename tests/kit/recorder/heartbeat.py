@@ -1,8 +1,8 @@
-"""Tells a slow machine from a slow operator: a write of the recorder's own, twice a second.
+"""Distinguishes a slow machine from a slow operator: the recorder writes a heartbeat twice a second.
 
-Each beat writes a Lease through the same API server and waits until a watch shows it. When that takes
-long, the disk, the API server or this process stood still, and the operator could not have acted in that
-time either. The kernel says how long the operators' processes could run and had no processor.
+Each beat writes a Lease through the same API server and waits until a watch shows it. If that takes
+long, the disk, the API server or this process stood still, and the operator could not act in that time
+either. The kernel reports how long the operators' processes were ready to run but had no processor.
 """
 
 import asyncio
@@ -21,32 +21,32 @@ from tests.kit.recorder.history import Interruption
 
 PERIOD_SECONDS = 0.5
 PROMPT_SECONDS = 0.5
-"""What a beat may take on a machine that is merely busy."""
+"""Seconds that a beat may take on a busy machine."""
 STARVED_SECONDS = 0.1
-"""In such a period: less is how a busy machine works."""
+"""Seconds without a processor in one period. Less than that is normal on a busy machine."""
 _PAUSE = 0.05
 _MANY = 1_000_000
-"""Beats of one connection at most: no number comes twice."""
+"""The most beats of one connection, so that no number comes twice."""
 _SERVER_ERROR = 500
 _LEASES = "/apis/coordination.k8s.io/v1/namespaces/default/leases"
 
 
 @dataclass(frozen=True)
 class Beat:
-    """`due` is when it should have been written, `seen` when the watch showed it."""
+    """`due` is the time at which to write it, `seen` the time at which the watch showed it."""
 
     due: float
     seen: float
 
 
 def standstills(beats: Iterable[Beat]) -> list[Interruption]:
-    """The time in which nobody's writes were prompt."""
+    """The intervals in which writes were slow for every client."""
     late = (beat for beat in beats if beat.seen - beat.due > PROMPT_SECONDS)
     return [Interruption(beat.due, beat.seen) for beat in late]
 
 
 def waited_seconds(pid: int) -> float:
-    """How long a process was ready to run and had no processor, since its start; 0 if it is gone."""
+    """Seconds since its start that a process was ready to run but had no processor; 0 if it is gone."""
     try:
         return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
     except (OSError, IndexError):
@@ -55,14 +55,14 @@ def waited_seconds(pid: int) -> float:
 
 @dataclass
 class Starvation:
-    """The time in which a process had no processor, from one look to the next."""
+    """The time in which processes had no processor, measured from one look to the next."""
 
     pids: Callable[[], list[int]]
     found: list[Interruption] = field(default_factory=list)
     _waited: dict[int, float] = field(default_factory=dict)
 
     def look(self, now: float) -> None:
-        """Which moments they were is not known: the last ones are taken for them."""
+        """The kernel gives only the sum, so it is taken as one interval that ends now."""
         waited = {pid: waited_seconds(pid) for pid in self.pids()}
         most = max(
             (waited[pid] - self._waited[pid] for pid in waited if pid in self._waited), default=0
@@ -74,14 +74,14 @@ class Starvation:
 
 @dataclass
 class Heartbeat:
-    """`beat` goes on until it is cancelled; `standstills` may be called from another thread."""
+    """`beat` runs until it is cancelled. You may call `standstills` from another thread."""
 
     credentials: Credentials
     name: str
     operators: Starvation
     _late: list[Beat] = field(default_factory=list)
     _due: float = 0.0
-    """Of the beat that was not seen yet; 0 where there is none."""
+    """When the pending beat was due; 0 if none is pending."""
 
     def standstills(self, now: float) -> list[Interruption]:
         due = self._due
@@ -116,7 +116,7 @@ class Heartbeat:
                     self._note_seen(time.time())
         except aiohttp.ClientResponseError as error:
             if error.status < _SERVER_ERROR:
-                self._due = 0.0  # it was answered, and at once
+                self._due = 0.0  # a refusal is a prompt answer too
         except (aiohttp.ClientError, OSError, ValueError, StopAsyncIteration):
             pass  # the beat stays due
 

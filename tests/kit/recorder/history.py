@@ -1,8 +1,7 @@
-"""What was committed, in the order in which it was: etcd's revision orders all kinds alike.
+"""Recorded writes in the order of etcd's revision, which is one order for all kinds.
 
-Times are seconds of the epoch, on the recorder's machine. `History.acting` counts out the times in
-which nobody could have acted: interruptions (the test had killed the operator) and standstills (of
-the machine).
+Times are seconds since the epoch, by the recorder's clock. `History.acting` subtracts the times in which
+the operator could not act: interruptions (the test stopped the operator) and standstills of the machine.
 """
 
 import bisect
@@ -13,7 +12,7 @@ from typing import Any, Literal
 
 Json = dict[str, Any]
 Verb = Literal["FOUND", "ADDED", "MODIFIED", "DELETED"]
-"""FOUND: it was there when the recorder came."""
+"""FOUND means that the object existed when the recorder started."""
 
 TERMINAL_PHASES = frozenset({"Succeeded", "Failed"})
 
@@ -42,7 +41,7 @@ class Pod(_Object):
 
     @cached_property
     def owner(self) -> str:
-        """The UID of the StargateJob that controls it; what only claims to be a worker has none."""
+        """The UID of the StargateJob that controls the pod; "" if none does."""
         references = self.raw["metadata"].get("ownerReferences") or []
         jobs = [each for each in references if each["kind"] == "StargateJob"]
         return next((str(each["uid"]) for each in jobs if each.get("controller")), "")
@@ -113,13 +112,13 @@ class Job(_Object):
 
     @property
     def checkpoints(self) -> list[Json]:
-        """Complete and damaged, newest first."""
+        """Complete and damaged checkpoints, newest first."""
         return list((self.status.get("checkpoints") or {}).get("history") or [])
 
     @property
     def newest_complete(self) -> Json | None:
         complete = [each for each in self.checkpoints if each["state"] == "Complete"]
-        return max(complete, key=lambda each: int(each["epoch"]), default=None)
+        return max(complete, key=lambda checkpoint: int(checkpoint["epoch"]), default=None)
 
     @property
     def restored_from(self) -> Json | None:
@@ -151,7 +150,7 @@ def phases(history: Iterable[Job]) -> list[str]:
 
 @dataclass(frozen=True)
 class Write:
-    """One committed write; of a deletion, the object as it was last."""
+    """One committed write. For a deletion, `object` is the last state."""
 
     verb: Verb
     kind: str
@@ -177,7 +176,7 @@ class Write:
 
     @property
     def job_uid(self) -> str:
-        """Whose history it belongs to."""
+        """The UID of the job that the write belongs to."""
         if self.pod:
             return self.pod.owner
         if self.kind == "Event":
@@ -198,7 +197,7 @@ class Request:
     began: float
     ended: float
     grace: int | None = None
-    """Of a pod's deletion, where one was asked for."""
+    """The grace period of a pod's deletion, if the request sets one."""
 
     @property
     def writes(self) -> bool:
@@ -207,7 +206,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Gap:
-    """The recorder itself missed writes: the history proves nothing."""
+    """The recorder missed writes, so the history proves nothing."""
 
     kind: str
     at: float
@@ -221,10 +220,10 @@ class Interruption:
 
 
 def lost_by(moment: float, interruptions: list[Interruption]) -> float:
-    """Seconds until then that lie in one of them, or in several."""
+    """Seconds before `moment` that lie in at least one of the interruptions."""
     lost, counted = 0.0, float("-inf")
-    for each in sorted(interruptions, key=lambda interruption: interruption.start):
-        start, end = max(each.start, counted), min(each.end, moment)
+    for interruption in sorted(interruptions, key=lambda interruption: interruption.start):
+        start, end = max(interruption.start, counted), min(interruption.end, moment)
         lost += max(0.0, end - start)
         counted = max(counted, end)
     return lost
@@ -232,8 +231,8 @@ def lost_by(moment: float, interruptions: list[Interruption]) -> float:
 
 @dataclass
 class History:
-    """`until` is the moment up to which nothing else was committed. `patience` stretches what a status
-    may be behind, for a test that asks more of the machine than it can do in time."""
+    """All that the recorder saw. The record is complete up to `until`. `patience` is a factor for the
+    allowed delay of a status, for tests that overload the machine."""
 
     writes: list[Write] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
@@ -244,12 +243,12 @@ class History:
     patience: float = 1.0
 
     def add(self, write: Write) -> None:
-        """In its place: each kind comes on a watch of its own, one a little later than the other."""
-        bisect.insort(self.writes, write, key=lambda each: each.version)
+        """Insert the write by version: each kind has its own watch, and one may be later than others."""
+        bisect.insort(self.writes, write, key=lambda write: write.version)
         self.until = max(self.until, write.at)
 
     def acting(self, moment: float) -> float:
-        """`moment` on a clock that stands still while nobody could act."""
+        """`moment` on a clock that stops while the operator cannot act."""
         return moment - lost_by(moment, [*self.interruptions, *self.standstills])
 
     def of_job(self, uid: str) -> list[Write]:
@@ -258,7 +257,7 @@ class History:
 
 @dataclass
 class State:
-    """What exists after some write."""
+    """The objects that exist after a write."""
 
     objects: dict[str, Write] = field(default_factory=dict)
     _pods: dict[str, dict[str, Pod]] = field(default_factory=dict)
@@ -273,7 +272,7 @@ class State:
             self._apply_pod(write.verb, write.pod)
 
     def _apply_pod(self, verb: Verb, pod: Pod) -> None:
-        """An orphaned pod has left its former owner."""
+        """Move the pod to its current owner: an orphaned pod leaves its former one."""
         owner = self._owners.pop(pod.uid, pod.owner)
         self._pods.setdefault(owner, {}).pop(pod.uid, None)
         if verb != "DELETED":

@@ -1,4 +1,4 @@
-"""A breach as a person wants to read it: what, when, and the writes around it."""
+"""A readable report of each breach: the invariant, the time, and the writes around it."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ _SHOWN = 10
 def report(history: History, breaches: list[Breach]) -> str:
     shown = breaches[:_SHOWN]
     more = [f"… and {len(breaches) - _SHOWN} more"] if len(breaches) > _SHOWN else []
-    return "\n\n".join([*("\n".join(_lines(history, each)) for each in shown), *more])
+    return "\n\n".join([*("\n".join(_lines(history, breach)) for breach in shown), *more])
 
 
 def _lines(history: History, breach: Breach) -> Iterator[str]:
@@ -72,8 +72,8 @@ def _job(job: Job) -> str:
     )
     newest = job.newest_complete
     conditions = ", ".join(
-        f"{each['type']}={each['status']}:{each['reason']}"
-        for each in job.status.get("conditions") or []
+        f"{condition['type']}={condition['status']}:{condition['reason']}"
+        for condition in job.status.get("conditions") or []
     )
     return (
         f"{job.phase or '(no status)'} attempt {job.attempt} restarts {job.restarts}"

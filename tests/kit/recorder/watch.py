@@ -1,8 +1,8 @@
-"""The recorder's traffic: one plain watch a kind, on its own connections, in a thread of its own.
+"""The recorder: one watch for each kind, on its own connections, in its own thread.
 
-It proves its own completeness. A watch goes on from the last version it saw, across disconnects; where
-the server no longer has that history (410), the objects are listed and compared with what was
-recorded: any difference is a gap. At the end the same comparison is made with a consistent list.
+The recorder proves that its record is complete. After a disconnect, a watch continues from the last
+version. If the server has compacted that version (410), the recorder lists the objects and compares them
+with its record: any difference is a gap. At the end it compares its record with a list once more.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ from tests.kit.recorder.report import describe, report
 T = TypeVar("T")
 
 Expected = str | Callable[[State], str]
-"""In words; those that tell what is there instead are found when it was waited for in vain."""
+"""The expected state in words, for a failed wait. A function is called only after the timeout."""
 
 _PAUSE = 0.05
 _CATCH_UP_SECONDS = 15.0
@@ -60,16 +60,17 @@ def kinds_of(namespace: str) -> tuple[Kind, ...]:
     )
 
 
-class HistoryLost(Exception):  # noqa: N818 - what happened, not what went wrong
-    """The server no longer has the writes that come next."""
+class HistoryLost(Exception):  # noqa: N818 - an event, not an error
+    """The server has compacted the next writes."""
 
 
 @dataclass
 class Recorder:
-    """`audit_log` is the API server's audit log, where it keeps one: it tells who asked for what.
+    """Records a namespace from `start` on.
 
-    `operators` gives the process ids of the operators, where they run on this machine.
-    `operators_api` leads to the API server that the operators use, where the recorder uses another one.
+    `audit_log` is the API server's audit log, if it has one: it shows the operators' requests.
+    `operators` returns the process ids of the operators, if they run on this machine.
+    `operators_api` are the credentials for the operators' API server, if the recorder uses another one.
     """
 
     credentials: Credentials
@@ -102,7 +103,7 @@ class Recorder:
         return Api(self.credentials)
 
     def start(self) -> None:
-        """Every write after its return is recorded."""
+        """Start to record. Every write after the return is recorded."""
         if self.audit_log is not None:
             self._audit = AuditLog(self.audit_log)
         self.look_around()
@@ -121,16 +122,16 @@ class Recorder:
 
     def stop(self) -> None:
         if self._loop and self._ended:
-            with contextlib.suppress(RuntimeError):  # it has ended already
+            with contextlib.suppress(RuntimeError):  # the loop has already ended
                 self._loop.call_soon_threadsafe(self._ended.set)
         if self._thread:
             self._thread.join(10)
             self._thread = None
 
     def wait(self, condition: Callable[[State], Any], seconds: float, expected: Expected) -> Any:
-        """What `condition` gives, once that is true; it sees every committed state from now on.
+        """Wait until `condition` is true and return its value. It sees every state from now on.
 
-        The time in which the machine stood still does not count.
+        Standstills of the machine do not count towards `seconds`.
         """
         start = time.time()
         with self._changed:
@@ -141,7 +142,7 @@ class Recorder:
             return found
 
     def acted_seconds(self, since: float) -> float:
-        """The time that has passed since that moment of the epoch and in which an operator could act."""
+        """Seconds since the time `since` in which the operator could act."""
         now = time.time()
         standstills = self._heartbeat.standstills(now)
         return now - since - (lost_by(now, standstills) - lost_by(since, standstills))
@@ -150,7 +151,7 @@ class Recorder:
         return expected if isinstance(expected, str) else expected(self.state)
 
     def look(self, at: Callable[[State], T]) -> T:
-        """What `at` sees of this moment's state."""
+        """Call `at` with the current state and return its value."""
         with self._changed:
             return at(self.state)
 
@@ -159,23 +160,23 @@ class Recorder:
             return list(self.history.writes)
 
     def requests(self) -> list[Request]:
-        """Of the operators, since the start."""
+        """The operators' requests since the start."""
         return self._audit.read() if self._audit else []
 
     def assert_quiet(self, seconds: float, settle: float = 10.0) -> None:
-        """Nothing is written for `seconds`, once the last change is told; not even in vain."""
+        """Assert that after a time to settle no write is done or tried for `seconds`."""
         self._wait_still(1.5, settle)
-        versions, asked = self._seen(), len(self._own_writes())
+        versions, tried = self._seen(), len(self._own_writes())
         time.sleep(seconds)
         self.catch_up()
         written = [w for w in self.writes() if w.version > versions]
-        assert not written, "nothing was left to do, and yet:\n" + self.tail(len(written))
-        vain = self._own_writes()[asked:]
-        assert not vain, f"nothing was left to do, and yet the operator asked: {vain}"
+        assert not written, "writes although nothing happened:\n" + self.tail(len(written))
+        failed = self._own_writes()[tried:]
+        assert not failed, f"the operator tried to write although nothing happened: {failed}"
 
     @contextmanager
     def interrupted(self) -> Iterator[None]:
-        """What must happen within a time need not while nobody can act: the test has seen to that."""
+        """Mark the time in which the test keeps the operator from acting. Time limits exclude it."""
         start = time.time()
         try:
             yield
@@ -183,7 +184,7 @@ class Recorder:
             self.history.interruptions.append(Interruption(start, time.time()))
 
     def catch_up(self) -> None:
-        """Returns when all that is committed by now is recorded; adds a gap where that is not so."""
+        """Wait until all writes up to now are recorded. Add a gap for those that are missing."""
         for kind in self.kinds:
             self._await_all(kind, self.api.get(kind.path))
         with self._changed:
@@ -206,8 +207,8 @@ class Recorder:
         return "\n".join(f"  {describe(write, start)}" for write in found[-writes:])
 
     def _own_writes(self) -> list[Request]:
-        asked = self.requests()
-        return [each for each in asked if each.writes and each.namespace == self.namespace]
+        requests = self.requests()
+        return [each for each in requests if each.writes and each.namespace == self.namespace]
 
     def _seen(self) -> int:
         with self._changed:
@@ -216,7 +217,7 @@ class Recorder:
     def _wait_still(self, still: float, patience: float) -> None:
         until = time.monotonic() + patience
         while time.time() - self.history.until < still:
-            assert time.monotonic() < until, f"no rest within {patience:g} s:\n{self.tail()}"
+            assert time.monotonic() < until, f"still writes after {patience:g} s:\n{self.tail()}"
             time.sleep(0.1)
 
     def _await_all(self, kind: Kind, listed: Json) -> None:
@@ -230,7 +231,7 @@ class Recorder:
                 self._changed.wait(left)
 
     def _missing(self, kind: Kind, listed: Json) -> list[str]:
-        """What the list knows and the record does not: newer versions, and deletions."""
+        """The UIDs of newer versions and deletions that the list shows and the record lacks."""
         versions = {item["metadata"]["uid"]: _version(item) for item in listed["items"]}
         newer = [uid for uid, version in versions.items() if version > self._newest(uid)]
         gone = [
@@ -249,8 +250,8 @@ class Recorder:
         asyncio.run(self._watch_all())
 
     async def _watch_all(self) -> None:
-        """Connections are aborted at the end: a farewell by TLS would wait for the server's, and the
-        loop ends before that comes."""
+        """Run all watches until `stop`. It aborts the connections, because a TLS shutdown would wait for
+        the server's answer and the loop ends earlier."""
         ended = asyncio.Event()
         self._loop, self._ended = asyncio.get_running_loop(), ended
         connector = aiohttp.TCPConnector(ssl=self.credentials.ssl)
@@ -264,7 +265,7 @@ class Recorder:
             watches.add_done_callback(lambda _: ended.set())
             await ended.wait()
             aborted = connector.close(abort_ssl=True)
-            watches.cancel()  # before any of them sees that the connector is closed
+            watches.cancel()  # before a watch sees that the connector is closed
             await aborted
             with contextlib.suppress(asyncio.CancelledError):
                 await watches
@@ -316,7 +317,7 @@ class Recorder:
             self._changed.notify_all()
 
     async def _relist(self, session: aiohttp.ClientSession, kind: Kind) -> None:
-        """After a 410: nothing is lost only where everything is as it was last recorded."""
+        """After a 410: list the objects, and record a gap if they differ from the record."""
         async with session.get(self.credentials.server + kind.path) as answer:
             answer.raise_for_status()
             found = await answer.json()
@@ -326,7 +327,7 @@ class Recorder:
         changed = [i for u, i in listed.items() if self._newest(u) != _version(i)]
         gone = [write for uid, write in known.items() if uid not in listed]
         if changed or gone:
-            names = [each["metadata"]["name"] for each in changed] + [each.name for each in gone]
+            names = [item["metadata"]["name"] for item in changed] + [write.name for write in gone]
             self.history.gaps.append(Gap(kind.name, time.time(), f"410; changed since: {names}"))
         for item in changed:
             self._record("MODIFIED" if item["metadata"]["uid"] in known else "ADDED", kind, item)
@@ -345,7 +346,7 @@ def recording(
     operators: Callable[[], list[int]] = list,
     operators_api: Credentials | None = None,
 ) -> Iterator[Recorder]:
-    """Checks at the end of a block that went well; a failed one has its own words."""
+    """Record during the block and check the invariants after it, unless the block failed."""
     recorder = Recorder(credentials, namespace, audit_log, operators, operators_api)
     recorder.start()
     try:

@@ -21,7 +21,7 @@ def stargate(site: Site, *words: str) -> str:
     return done.stdout
 
 
-def test_a_job_s_state_and_its_workers_words(site: Site) -> None:
+def test_plugin_shows_job_status_and_worker_logs(site: Site) -> None:
     job = site.train(PLAIN, ranks=2, epochs=10)
     trains_past(job, PLAIN.interval)
     begins = f"rank {RANK} of 2 begins after epoch 0"

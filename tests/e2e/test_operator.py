@@ -63,7 +63,7 @@ def containers(job: JobStory) -> list[Json]:
     ]
 
 
-def test_training_does_not_notice_that_the_operator_is_killed_five_times(site: Site) -> None:
+def test_training_continues_while_operator_is_killed_repeatedly(site: Site) -> None:
     job = site.train(PLAIN, epochs=40)
     job.wait_phase("Running", seconds=90)
     workers = containers(job)
@@ -85,7 +85,7 @@ def test_training_does_not_notice_that_the_operator_is_killed_five_times(site: S
     ends_undisturbed(site, job, workers)
 
 
-def test_the_standby_follows_a_leader_that_is_lost_with_its_pod(site: Site) -> None:
+def test_standby_takes_over_after_leader_pod_loss(site: Site) -> None:
     job = trains_on(site, epochs=26)
     workers = containers(job)
     leader = site.operator.wait_leader()
@@ -99,7 +99,7 @@ def test_the_standby_follows_a_leader_that_is_lost_with_its_pod(site: Site) -> N
     site.operator.wait_ready()
 
 
-def test_the_standby_follows_a_leader_that_is_paused_past_its_lease(site: Site) -> None:
+def test_standby_takes_over_from_leader_paused_beyond_lease(site: Site) -> None:
     """When it wakes it finds that it was followed, writes nothing more, and begins anew."""
     job = trains_on(site, epochs=26)
     workers = containers(job)
@@ -118,7 +118,7 @@ def test_the_standby_follows_a_leader_that_is_paused_past_its_lease(site: Site) 
     assert writers(site, since=followed) == {name(successor)}
 
 
-def test_an_upgrade_of_the_release_touches_no_worker(site: Site) -> None:
+def test_release_upgrade_touches_no_worker(site: Site) -> None:
     job = trains_on(site, epochs=26)
     workers = containers(job)
     replicas = names(site.operator.pods())
@@ -130,11 +130,11 @@ def test_an_upgrade_of_the_release_touches_no_worker(site: Site) -> None:
     ends_undisturbed(site, job, workers)
 
 
-def test_the_release_passes_its_own_test(site: Site) -> None:
+def test_release_passes_helm_test(site: Site) -> None:
     assert "Succeeded" in chart.test(site.cluster.kubeconfig)
 
 
-def test_suspension_saves_frees_all_pods_and_resumes_from_there(
+def test_suspended_job_saves_and_resumes_from_that_checkpoint(
     site: Site, undisturbed: Undisturbed
 ) -> None:
     expected = undisturbed.result(site, PLAIN)

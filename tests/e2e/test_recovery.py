@@ -21,7 +21,7 @@ def ending(job: Job, attempt: int = 1) -> Json:
 
 @pytest.mark.parametrize("training", TRAININGS, ids=str)
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
-def test_a_rank_fails(
+def test_job_recovers_from_rank_failure(
     site: Site, fault: Fault, training: Training, undisturbed: Undisturbed
 ) -> None:
     expected = undisturbed.result(site, training)
@@ -84,7 +84,7 @@ def leaves_no_straggler(site: Site, job: JobStory, pods: list[Pod]) -> None:
 
 
 @pytest.mark.parametrize("damage", ["flipped byte", "torn"])
-def test_a_damaged_checkpoint_is_never_resumed_from(
+def test_damaged_checkpoint_is_never_resume_point(
     site: Site, damage: str, undisturbed: Undisturbed
 ) -> None:
     expected = undisturbed.result(site, PYTORCH)
@@ -118,7 +118,7 @@ def spoil(checkpoint: Path, damage: str) -> None:
     shard.write_bytes(content)
 
 
-def test_a_worker_that_ignores_sigterm_delays_nothing_beyond_its_grace(site: Site) -> None:
+def test_worker_ignoring_sigterm_ends_after_grace_period(site: Site) -> None:
     grace = 5
     template = PLAIN.template(PLAIN_DEAF="1") | {"terminationGracePeriodSeconds": grace}
     job = site.train(PLAIN, template=template)

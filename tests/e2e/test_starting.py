@@ -6,7 +6,7 @@ from tests.e2e.training import PLAIN
 SOON = 30.0
 
 
-def test_an_image_that_cannot_be_pulled(site: Site) -> None:
+def test_missing_image_is_reported_in_job_status(site: Site) -> None:
     template = PLAIN.template() | {
         "image": "registry.invalid/no/such:image",
         "imagePullPolicy": "IfNotPresent",
@@ -19,7 +19,7 @@ def test_an_image_that_cannot_be_pulled(site: Site) -> None:
     assert "registry.invalid/no/such:image" in said["message"]
 
 
-def test_a_command_that_does_not_exist(site: Site) -> None:
+def test_missing_command_is_reported_in_job_status(site: Site) -> None:
     template = PLAIN.template() | {"command": ["/no/such/program"]}
     job = site.train(PLAIN, ranks=2, template=template)
 

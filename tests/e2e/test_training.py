@@ -17,7 +17,7 @@ def cgroup(site: Site, pod: str, *files: str) -> int:
 
 
 @pytest.mark.parametrize("training", TRAININGS, ids=str)
-def test_a_gang_over_two_nodes_trains_to_the_end(
+def test_gang_across_two_nodes_trains_to_end(
     site: Site, training: Training, undisturbed: Undisturbed
 ) -> None:
     job = site.train(training)
@@ -44,7 +44,7 @@ def loss_of(job: JobStory) -> list[float]:
     return [m["value"] for metrics in told for m in metrics if m["name"] == "loss"]
 
 
-def test_memory_and_cpu_are_limited_as_the_spec_says(site: Site) -> None:
+def test_worker_cgroup_has_memory_and_cpu_limits(site: Site) -> None:
     job = site.train(TRAININGS[0], ranks=1)
     job.wait_phase("Running", seconds=90)
     pod = job.rank(0)
@@ -59,7 +59,7 @@ def test_memory_and_cpu_are_limited_as_the_spec_says(site: Site) -> None:
     assert quota == 45_000  # of the 100 ms in which it is counted
 
 
-def test_the_workers_are_restricted_and_hold_no_rights(site: Site) -> None:
+def test_worker_is_not_root_and_has_no_credentials(site: Site) -> None:
     """The namespace enforces the restricted Pod Security level: else nothing would run at all."""
     job = site.train(TRAININGS[0], ranks=1)
     job.wait_phase("Running", seconds=90)
@@ -71,7 +71,7 @@ def test_the_workers_are_restricted_and_hold_no_rights(site: Site) -> None:
     assert listed == "none\n"
 
 
-def test_deletion_leaves_nothing(site: Site) -> None:
+def test_job_deletion_leaves_nothing(site: Site) -> None:
     job = site.train(TRAININGS[0])
     job.wait_phase("Running", seconds=90)
 

@@ -106,7 +106,7 @@ def fails_twice(job: JobStory) -> None:
     job.wait(lambda now: now.attempt == 3, "attempt 3")
 
 
-def test_a_gang_that_gets_only_some_of_its_nodes_is_stuck(
+def test_partly_scheduled_gang_fires_gang_stuck_alert(
     story: Story, racks: Racks, prometheus: Prometheus
 ) -> None:
     is_quiet(prometheus, "StargateGangStuck")
@@ -115,7 +115,7 @@ def test_a_gang_that_gets_only_some_of_its_nodes_is_stuck(
     fires(prometheus, "StargateGangStuck")
 
 
-def test_a_gang_for_which_there_are_no_nodes_is_queued_long(
+def test_gang_without_nodes_fires_queued_long_alert(
     story: Story, racks: Racks, prometheus: Prometheus
 ) -> None:
     is_quiet(prometheus, "StargateJobQueuedLong")
@@ -125,7 +125,9 @@ def test_a_gang_for_which_there_are_no_nodes_is_queued_long(
     assert "StargateGangStuck" not in prometheus.firing()
 
 
-def test_jobs_that_fail_again_and_again(story: Story, racks: Racks, prometheus: Prometheus) -> None:
+def test_repeated_failures_fire_failure_alerts(
+    story: Story, racks: Racks, prometheus: Prometheus
+) -> None:
     is_quiet(prometheus, "StargateJobKeepsFailing", "StargateRestartStorm")
     rack = racks.build(nodes=2)
     fails_twice(story.apply("first", 1, acceleratorType=rack))
@@ -136,7 +138,7 @@ def test_jobs_that_fail_again_and_again(story: Story, racks: Racks, prometheus: 
     fires(prometheus, "StargateRestartStorm")
 
 
-def test_a_job_that_trains_on_and_saves_nothing(
+def test_training_without_checkpoints_fires_checkpoint_alerts(
     story: Story, racks: Racks, prometheus: Prometheus
 ) -> None:
     job = story.apply("forgetful", 1, acceleratorType=racks.build(nodes=1))
@@ -158,7 +160,7 @@ def test_a_job_that_trains_on_and_saves_nothing(
     )
 
 
-def test_an_operator_that_does_not_run_leaves_no_leader(
+def test_stopped_operator_fires_no_leader_alert(
     operator: OperatorProcess, prometheus: Prometheus
 ) -> None:
     is_quiet(prometheus, "StargateNoLeader")
@@ -168,7 +170,7 @@ def test_an_operator_that_does_not_run_leaves_no_leader(
     eventually(lambda: "StargateNoLeader" not in prometheus.firing(), "it to be quiet")
 
 
-def test_a_watcher_that_is_dead_ends_the_operator_which_starts_anew(
+def test_dead_watcher_fires_operator_restarts_alert(
     lab: Lab, mortal: OperatorProcess, tmp_path: Path
 ) -> None:
     with watching(mortal, tmp_path) as prometheus:
@@ -183,7 +185,7 @@ def test_a_watcher_that_is_dead_ends_the_operator_which_starts_anew(
         fires(prometheus, "StargateOperatorRestarts")
 
 
-def test_a_watch_that_tells_nothing_while_its_connection_stands(
+def test_silent_watch_fires_alert_while_operator_is_live(
     operator: OperatorProcess, tap: Tap, prometheus: Prometheus
 ) -> None:
     is_quiet(prometheus, "StargateWatchSilent")
@@ -193,7 +195,7 @@ def test_a_watch_that_tells_nothing_while_its_connection_stands(
 
 
 @pytest.mark.usefixtures("few_seats")
-def test_an_api_server_that_has_no_seats(
+def test_throttling_api_server_fires_alert(
     story: Story, racks: Racks, prometheus: Prometheus
 ) -> None:
     is_quiet(prometheus, "StargateApiThrottled")
@@ -203,7 +205,7 @@ def test_an_api_server_that_has_no_seats(
         job.wait_phase("Running", seconds=60)
 
 
-def test_a_default_that_the_api_server_refuses(
+def test_refused_default_fires_install_incomplete_alert(
     mortal: OperatorProcess, defaults: Path, tmp_path: Path
 ) -> None:
     refused = {
@@ -218,13 +220,13 @@ def test_a_default_that_the_api_server_refuses(
         fires(prometheus, "StargateInstallIncomplete")
 
 
-def test_every_alert_is_fired_here() -> None:
+def test_every_alert_has_a_test_that_fires_it() -> None:
     said = Path(__file__).read_text()
     assert IMPATIENT.keys() == alerts(rule_file()).keys()
     assert [each for each in IMPATIENT if f'fires(prometheus, "{each}"' not in said] == []
 
 
-def test_a_standby_does_not_count_the_jobs_a_second_time(
+def test_standby_does_not_count_jobs_again(
     lab: Lab, story: Story, racks: Racks, tmp_path: Path
 ) -> None:
     leader, standby = story.operator, lab.another_operator("standby", {})

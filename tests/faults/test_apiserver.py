@@ -72,7 +72,9 @@ def an_outage(story: Story, plane: ControlPlane) -> Iterator[None]:
     assert story.operator.pid == pid, "the operator ended:\n" + story.operator.log_tail()
 
 
-def test_while_a_gang_is_being_created(story: Story, racks: Racks, plane: ControlPlane) -> None:
+def test_api_server_outage_during_creation_loses_no_pod(
+    story: Story, racks: Racks, plane: ControlPlane
+) -> None:
     many = 100
     job = story.apply("job", many, acceleratorType=racks.build(nodes=many))
     job.wait_pods(lambda pods: len(pods) >= many // 4, "a quarter of the gang")
@@ -87,7 +89,7 @@ def test_while_a_gang_is_being_created(story: Story, racks: Racks, plane: Contro
     job.wait_phase("Succeeded")
 
 
-def test_while_reports_flow(
+def test_api_server_outage_during_training_loses_no_checkpoint(
     story: Story, racks: Racks, plane: ControlPlane, trainers: TrainerProcess
 ) -> None:
     job = story.apply(

@@ -65,7 +65,7 @@ def apply(story: Story, racks: Racks, number: int) -> JobStory:
 
 
 @pytest.mark.usefixtures("trainers")
-def test_pods_deleted_by_hand_at_random_stop_no_job(story: Story, racks: Racks) -> None:
+def test_jobs_finish_despite_random_pod_deletions(story: Story, racks: Racks) -> None:
     jobs = [apply(story, racks, number) for number in range(5)]
 
     deleted = meddle(story, random.Random(SEED), SECONDS)

@@ -112,7 +112,9 @@ def ends_well(job: JobStory, *, attempt: int = 1, restarts: int = 0) -> None:
 
 
 @pytest.mark.parametrize("point", BIRTH, ids=str)
-def test_a_crash_while_the_gang_is_born(story: Story, racks: Racks, tap: Tap, point: Point) -> None:
+def test_job_survives_crash_during_gang_creation(
+    story: Story, racks: Racks, tap: Tap, point: Point
+) -> None:
     with crash(story, tap, point):
         job = apply(story, racks)
         job.wait_phase("Running")
@@ -121,7 +123,9 @@ def test_a_crash_while_the_gang_is_born(story: Story, racks: Racks, tap: Tap, po
 
 
 @pytest.mark.parametrize("point", CHECKPOINT, ids=str)
-def test_a_crash_around_a_checkpoint(story: Story, racks: Racks, tap: Tap, point: Point) -> None:
+def test_checkpoint_survives_crash_before_acknowledgement(
+    story: Story, racks: Racks, tap: Tap, point: Point
+) -> None:
     job = apply(story, racks)
     job.wait_phase("Running")
     rank_zero = job.worker()
@@ -139,7 +143,9 @@ def test_a_crash_around_a_checkpoint(story: Story, racks: Racks, tap: Tap, point
 
 
 @pytest.mark.parametrize("point", FAILURE, ids=str)
-def test_a_crash_around_a_failure(story: Story, racks: Racks, tap: Tap, point: Point) -> None:
+def test_failure_counts_once_after_crash_during_teardown(
+    story: Story, racks: Racks, tap: Tap, point: Point
+) -> None:
     job = apply(story, racks)
     job.wait_phase("Running")
     insist(job.worker(), 5)
@@ -155,7 +161,9 @@ def test_a_crash_around_a_failure(story: Story, racks: Racks, tap: Tap, point: P
 
 
 @pytest.mark.parametrize("point", SUSPENSION, ids=str)
-def test_a_crash_around_a_suspension(story: Story, racks: Racks, tap: Tap, point: Point) -> None:
+def test_suspension_completes_after_crash(
+    story: Story, racks: Racks, tap: Tap, point: Point
+) -> None:
     job = apply(story, racks)
     job.wait_phase("Running")
     insist(job.worker(), 5)
@@ -172,7 +180,7 @@ def test_a_crash_around_a_suspension(story: Story, racks: Racks, tap: Tap, point
 
 
 @pytest.mark.parametrize("point", END, ids=str)
-def test_a_crash_at_the_end(story: Story, racks: Racks, tap: Tap, point: Point) -> None:
+def test_deletion_completes_after_crash(story: Story, racks: Racks, tap: Tap, point: Point) -> None:
     job = apply(story, racks, MORE_RANKS)
     job.wait_phase("Running")
     with crash(story, tap, point):

@@ -143,7 +143,7 @@ def install(lab: Lab, replica: OperatorProcess) -> Iterator[Install]:
                 lab.plane.api.delete(f"{GROUP}/{kind}/{each['metadata']['name']}")
 
 
-def test_defaults_follow_their_files_and_leave_edited_ones_alone(install: Install) -> None:
+def test_changed_file_updates_default_unless_field_was_edited(install: Install) -> None:
     install.folder.states(
         left=install.accelerator("left", wattsPerDevice=500),
         edited=install.accelerator("edited", wattsPerDevice=500),
@@ -186,7 +186,7 @@ def test_defaults_follow_their_files_and_leave_edited_ones_alone(install: Instal
     assert install.written == written, "where all stands, nothing is written"
 
 
-def test_what_cannot_be_applied_stops_no_other_and_is_tried_again(install: Install) -> None:
+def test_invalid_default_is_retried_and_blocks_no_other(install: Install) -> None:
     refused = install.accelerator("refused", resourceName="kubernetes.io/gpu")
     install.folder.states(
         a=install.accelerator("a"),
@@ -247,7 +247,7 @@ def _may_create(api: Api, name: str) -> bool:
     return True
 
 
-def test_one_s_own_class_and_runtime_go_before_those_that_were_brought(
+def test_user_class_and_runtime_take_precedence_over_defaults(
     lab: Lab, install: Install, namespace: str, racks: Racks
 ) -> None:
     wanted = f"silicon-{install.mark}"
@@ -275,7 +275,7 @@ def test_one_s_own_class_and_runtime_go_before_those_that_were_brought(
     assert attempt["runtime"].startswith("default/"), "the catalog's, which somebody applied"
 
 
-def test_the_chart_s_own_defaults_are_taken(install: Install) -> None:
+def test_chart_defaults_are_all_applied(install: Install) -> None:
     (config,) = yaml.safe_load_all(chart.template("defaults.yaml"))
     objects = [yaml.safe_load(text) for text in config["data"].values()]
     for each in objects:

@@ -39,9 +39,7 @@ def wait_one_whole(story: Story, one: JobStory, other: JobStory) -> tuple[JobSto
     return (one, other) if first is one else (other, one)
 
 
-def test_of_two_gangs_at_once_one_yields_within_seconds_and_both_finish(
-    story: Story, racks: Racks
-) -> None:
+def test_one_of_two_contending_gangs_yields_within_seconds(story: Story, racks: Racks) -> None:
     rack = racks.build(nodes=100)
     jobs = [story.apply(name, MANY, acceleratorType=rack) for name in ("older", "younger")]
 

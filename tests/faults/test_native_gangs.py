@@ -39,9 +39,7 @@ def ever_held(job: JobStory) -> bool:
     return any(write.pod and write.pod.owner == job.uid and write.pod.node for write in writes)
 
 
-def test_one_gang_runs_whole_the_other_holds_nothing_and_both_finish(
-    story: Story, racks: Racks
-) -> None:
+def test_losing_native_gang_holds_no_node_while_waiting(story: Story, racks: Racks) -> None:
     rack = racks.build(nodes=100)
     jobs = [story.apply(name, MANY, acceleratorType=rack) for name in ("one", "other")]
 
@@ -73,7 +71,7 @@ def test_one_gang_runs_whole_the_other_holds_nothing_and_both_finish(
     eventually(lambda: not groups(story), "no PodGroup left")
 
 
-def test_a_pod_group_of_somebody_else_is_named_and_left_alone(story: Story, racks: Racks) -> None:
+def test_foreign_pod_group_is_reported_and_left_alone(story: Story, racks: Racks) -> None:
     squatter = {
         "metadata": {"name": "job-1"},
         "spec": {"schedulingPolicy": {"gang": {"minCount": 7}}},

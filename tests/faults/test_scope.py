@@ -149,7 +149,7 @@ def strange(asked: Asked, teams: Teams) -> bool:
     return asked.resource != "" and asked.resource not in EVERYWHERE
 
 
-def test_it_runs_the_jobs_of_its_namespaces_and_touches_no_other(
+def test_scoped_operator_touches_only_its_own_namespaces(
     teams: Teams, alpha: Story, beta: Story, racks: Racks
 ) -> None:
     rack, api, begin = racks.build(nodes=4), teams.plane.api, teams.audit_log.stat().st_size
@@ -190,7 +190,7 @@ def worker_elsewhere(teams: Teams, like: Worker, node: str) -> Worker:
     return Worker(teams.plane.api, Pod(created))
 
 
-def test_a_worker_elsewhere_counts_as_a_stranger_and_is_told_who_is_not_listening(
+def test_report_from_worker_outside_scope_is_refused(
     teams: Teams, alpha: Story, racks: Racks
 ) -> None:
     rack = racks.classify(f"rack-{uuid4().hex[:6]}")
@@ -219,7 +219,7 @@ def test_a_worker_elsewhere_counts_as_a_stranger_and_is_told_who_is_not_listenin
     )
 
 
-def test_a_namespace_that_withdraws_its_rights_costs_the_others_one_restart(
+def test_revoked_rights_in_one_namespace_cost_one_restart(
     teams: Teams, alpha: Story, racks: Racks
 ) -> None:
     rack = racks.build(nodes=4)
@@ -249,7 +249,7 @@ def test_a_namespace_that_withdraws_its_rights_costs_the_others_one_restart(
     assert job.now.attempt == 2
 
 
-def test_where_no_namespace_lets_it_the_operator_says_so_and_ends(teams: Teams) -> None:
+def test_operator_without_rights_in_any_namespace_ends(teams: Teams) -> None:
     teams.operator.stop()
     bindings = {each: teams.withdraw(each) for each in (teams.alpha, teams.beta)}
     teams.operator.start(wait=False)

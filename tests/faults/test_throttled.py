@@ -13,7 +13,7 @@ CEILING = 32
 
 
 @pytest.mark.usefixtures("few_seats")
-def test_a_gang_comes_up_on_an_api_server_that_says_429(story: Story, racks: Racks) -> None:
+def test_gang_starts_on_api_server_that_answers_429(story: Story, racks: Racks) -> None:
     operator, many = story.operator, 100
     pid, before = operator.pid, operator.metric("stargate_api_throttled_total")
     rack = racks.build(nodes=many)

@@ -101,7 +101,7 @@ def writers(story: Story) -> set[str]:
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
-def test_a_leader_is_lost_while_one_gang_comes_and_another_goes(
+def test_new_leader_continues_gang_creation_and_teardown(
     story: Story, pair: Pair, racks: Racks, fault: Fault
 ) -> None:
     takeover = Takeover(pair, pair.wait_leader(), fault)
@@ -129,7 +129,7 @@ def test_a_leader_is_lost_while_one_gang_comes_and_another_goes(
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
-def test_a_leader_is_lost_before_it_acknowledges_what_it_wrote_down(
+def test_checkpoint_survives_leader_loss_before_acknowledgement(
     story: Story, pair: Pair, racks: Racks, fault: Fault
 ) -> None:
     takeover = Takeover(pair, pair.wait_leader(), fault)
@@ -169,9 +169,7 @@ def insisting(worker: Worker, epoch: int) -> Iterator[None]:
         raise trouble[0]
 
 
-def test_a_leader_that_is_told_to_stop_hands_over_at_once(
-    story: Story, pair: Pair, racks: Racks
-) -> None:
+def test_stopped_leader_hands_over_immediately(story: Story, pair: Pair, racks: Racks) -> None:
     leader = pair.wait_leader()
     job = story.apply("job", 4, acceleratorType=racks.build(nodes=4))
     job.wait_phase("Running")
@@ -187,9 +185,7 @@ def test_a_leader_that_is_told_to_stop_hands_over_at_once(
     job.wait_phase("Running", attempt=2)
 
 
-def test_the_service_has_the_leader_alone_behind_it_before_and_after(
-    story: Story, pair: Pair
-) -> None:
+def test_report_service_points_to_leader_alone(story: Story, pair: Pair) -> None:
     leader = pair.wait_leader()
     eventually(lambda: behind_the_service(pair.plane) == [leader.name], "the leader")
     takeover = Takeover(pair, leader, KILLED)
@@ -199,7 +195,7 @@ def test_the_service_has_the_leader_alone_behind_it_before_and_after(
     eventually(lambda: behind_the_service(pair.plane) == [successor.name], "the new leader")
 
 
-def test_a_standby_says_that_it_does_not_lead(story: Story, pair: Pair, racks: Racks) -> None:
+def test_standby_refuses_reports(story: Story, pair: Pair, racks: Racks) -> None:
     job = story.apply("job", 2, acceleratorType=racks.build(nodes=2))
     job.wait_phase("Running")
 
@@ -210,7 +206,7 @@ def test_a_standby_says_that_it_does_not_lead(story: Story, pair: Pair, racks: R
     assert not job.now.checkpoints
 
 
-def test_a_leader_that_wakes_up_without_its_lease_acknowledges_nothing(
+def test_resumed_leader_without_lease_acknowledges_nothing(
     story: Story, pair: Pair, racks: Racks
 ) -> None:
     """Reports lay in its sockets while it slept; a worker must not believe what it says to them."""
@@ -252,7 +248,7 @@ def _status(ask: Callable[[], Answer]) -> int:
 
 
 @pytest.mark.parametrize("fault", [KILLED, STANDS_STILL], ids=str)
-def test_a_training_goes_on_through_a_takeover_and_its_progress_never_goes_back(
+def test_training_progress_never_goes_back_during_takeover(
     story: Story, pair: Pair, racks: Racks, tmp_path: Path, fault: Fault
 ) -> None:
     takeover = Takeover(pair, pair.wait_leader(), fault)
@@ -281,7 +277,7 @@ def test_a_training_goes_on_through_a_takeover_and_its_progress_never_goes_back(
     assert told == sorted(told)
 
 
-def test_a_new_leader_takes_nobodys_silence_before_it_led_for_a_hang(
+def test_new_leader_ignores_silence_before_its_election(
     story: Story, pair: Pair, racks: Racks
 ) -> None:
     """The workers reported to the old one; the new one has heard nothing of theirs."""
@@ -301,7 +297,7 @@ def test_a_new_leader_takes_nobodys_silence_before_it_led_for_a_hang(
     assert again.attempts[0]["cause"] == "Hang"
 
 
-def test_a_standby_that_was_told_nothing_for_a_while_acts_on_what_is(
+def test_new_leader_with_stale_watches_acts_correctly(
     story: Story, pair: Pair, racks: Racks
 ) -> None:
     """Its watches are behind and do not know it; meanwhile three jobs have come to something else."""
@@ -330,9 +326,7 @@ def test_a_standby_that_was_told_nothing_for_a_while_acts_on_what_is(
         job.wait_phase("Running")
 
 
-def test_a_new_leader_settles_a_cause_that_was_provisional(
-    story: Story, pair: Pair, racks: Racks
-) -> None:
+def test_new_leader_settles_provisional_cause(story: Story, pair: Pair, racks: Racks) -> None:
     """The attempt's pods are on their way out when an earlier and graver failure shows."""
     takeover = Takeover(pair, pair.wait_leader(), KILLED)
     job = story.apply("job", 4, acceleratorType=racks.build(nodes=4))

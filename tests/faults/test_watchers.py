@@ -40,7 +40,7 @@ def replicas(lab: Lab) -> Iterator[tuple[OperatorProcess, OperatorProcess]]:
     installation.install(lab.plane)
 
 
-def test_an_operator_without_one_of_its_watchers_ends(
+def test_operator_ends_when_one_watcher_is_dead(
     lab: Lab, replicas: tuple[OperatorProcess, OperatorProcess]
 ) -> None:
     running, late = replicas

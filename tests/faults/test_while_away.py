@@ -10,9 +10,7 @@ from tests.kit.story import Story
 RANKS = 4
 
 
-def test_a_job_deleted_while_the_operator_is_down_leaves_nothing(
-    story: Story, racks: Racks
-) -> None:
+def test_job_deleted_while_operator_down_leaves_nothing(story: Story, racks: Racks) -> None:
     job = story.apply("job", RANKS, acceleratorType=racks.build(nodes=RANKS))
     job.wait_phase("Running")
 
@@ -25,7 +23,7 @@ def test_a_job_deleted_while_the_operator_is_down_leaves_nothing(
     story.recorder.assert_quiet(2)
 
 
-def test_what_befell_a_job_meanwhile_is_found_and_counted_once(story: Story, racks: Racks) -> None:
+def test_failure_while_operator_down_is_counted_once(story: Story, racks: Racks) -> None:
     failed = story.apply("failed", RANKS, acceleratorType=racks.build(nodes=RANKS))
     done = story.apply("done", RANKS, acceleratorType=racks.build(nodes=RANKS))
     for job in (failed, done):

@@ -69,7 +69,7 @@ class Pair:
 
     def standby(self) -> Replica:
         leader = self.wait_leader()
-        return next(each for each in self.replicas.values() if each is not leader)
+        return next(replica for replica in self.replicas.values() if replica is not leader)
 
 
 @contextmanager

@@ -156,7 +156,7 @@ class Tap:
             await self._drop_all()
 
     async def _let_go(self, *, everybody: bool = False) -> None:
-        """Drop the held connections before the tap opens again, or a held request would reach the server."""
+        """Drop held connections before the tap opens, or a held request would reach the server."""
         flows = self._open.is_set() and self._joined.is_set() and not self.swallows_watches
         if everybody or not flows:
             await self._drop_all()

@@ -1,7 +1,7 @@
-"""Each alert is fired by its cause, in a real Prometheus that scrapes the operator.
+"""Each alert fires on its cause, in a real Prometheus that scrapes the operator.
 
-The chart's values shorten what the alerts wait for; that they fire by their shipped thresholds is
-promtool's to show, by its own clock (tests/unit/chart).
+The tests shorten the alerts' times and thresholds by chart values. promtool tests the shipped thresholds
+with a simulated clock (tests/unit/chart).
 """
 
 import time
@@ -42,12 +42,12 @@ RULES = yaml.safe_dump(rule_file(IMPATIENT))
 CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/computeblocks.stargate.dev"
 PATIENCE = 40.0
 SILENT_WITHIN = 110.0
-"""Seconds: 75 of silence are no one's fault but the fault's, because bookmarks come every minute."""
+"""Seconds. Bookmarks arrive every minute, so only a fault explains 75 s of silence."""
 
 
 @contextmanager
 def watching(operator: OperatorProcess, directory: Path) -> Iterator[Prometheus]:
-    """It has seen the operator lead, and forgets it all at the end."""
+    """A Prometheus that has scraped a leading operator once."""
     eventually(lambda: operator.metric("stargate_leader") == 1, "a leader")
     targets = [Target("operator", operator.ports.probes)]
     with running(Prometheus(directory / "prometheus", targets, RULES)) as server:
@@ -63,7 +63,7 @@ def prometheus(operator: OperatorProcess, tmp_path: Path) -> Iterator[Prometheus
 
 @pytest.fixture
 def defaults(tmp_path: Path) -> Path:
-    """The folder of an install that brings none, as yet."""
+    """An empty folder for the defaults of an install."""
     folder = tmp_path / "defaults"
     folder.mkdir()
     return folder
@@ -71,7 +71,7 @@ def defaults(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def mortal(lab: Lab, defaults: Path) -> Iterator[OperatorProcess]:
-    """An operator of the test's own, beside which no other runs; what it has deleted comes back."""
+    """The test's own operator, the only one that runs. The teardown restores what the test deleted."""
     lab.operator.stop()
     settings = {**PATIENT, "STARGATE_DEFAULTS_DIRECTORY": str(defaults)}
     operator = lab.another_operator("mortal", settings)
@@ -88,12 +88,12 @@ def fires(server: Prometheus, alert: str, seconds: float = PATIENCE) -> None:
 
 
 def is_quiet(server: Prometheus, *names: str) -> None:
-    """By what has been scraped until now."""
+    """Check that the alerts do not fire on the data scraped until now."""
     began = datetime.now(UTC)
 
     def evaluated() -> bool:
-        times = [each["lastEvaluation"] for each in server.alerting_rules()]
-        return all(datetime.fromisoformat(each) > began for each in times)
+        times = [rule["lastEvaluation"] for rule in server.alerting_rules()]
+        return all(datetime.fromisoformat(text) > began for text in times)
 
     eventually(evaluated, "an evaluation")
     assert not server.firing().keys() & set(names)
@@ -156,7 +156,9 @@ def test_training_without_checkpoints_fires_checkpoint_alerts(
 
     assert worker.saves(15).status == 200
     eventually(
-        lambda: not prometheus.firing().keys() & {"StargateCheckpointOld"}, "it to be quiet", 15
+        lambda: not prometheus.firing().keys() & {"StargateCheckpointOld"},
+        "the end of StargateCheckpointOld",
+        15,
     )
 
 
@@ -167,7 +169,7 @@ def test_stopped_operator_fires_no_leader_alert(
     operator.stop()
     fires(prometheus, "StargateNoLeader")
     operator.start()
-    eventually(lambda: "StargateNoLeader" not in prometheus.firing(), "it to be quiet")
+    eventually(lambda: "StargateNoLeader" not in prometheus.firing(), "the end of the alert")
 
 
 def test_dead_watcher_fires_operator_restarts_alert(
@@ -176,12 +178,12 @@ def test_dead_watcher_fires_operator_restarts_alert(
     with watching(mortal, tmp_path) as prometheus:
         is_quiet(prometheus, "StargateOperatorRestarts", "StargateNoLeader")
         lab.plane.api.delete(CRD)
-        eventually(lambda: not mortal.pid, "the operator to end", PATIENCE)
+        eventually(lambda: not mortal.pid, "the end of the operator", PATIENCE)
         assert "computeblocks watcher is dead" in mortal.log_tail()
         fires(prometheus, "StargateNoLeader")
 
         installation.install(lab.plane)
-        mortal.start()  # as a kubelet does
+        mortal.start()  # as the kubelet does
         fires(prometheus, "StargateOperatorRestarts")
 
 
@@ -191,7 +193,7 @@ def test_silent_watch_fires_alert_while_operator_is_live(
     is_quiet(prometheus, "StargateWatchSilent")
     tap.swallows_watches = True
     fires(prometheus, "StargateWatchSilent", SILENT_WITHIN)
-    assert operator.is_live(), "it is told of before the operator gives up"
+    assert operator.is_live(), "the alert fires before the watchdog ends the operator"
 
 
 @pytest.mark.usefixtures("few_seats")
@@ -221,9 +223,9 @@ def test_refused_default_fires_install_incomplete_alert(
 
 
 def test_every_alert_has_a_test_that_fires_it() -> None:
-    said = Path(__file__).read_text()
+    source = Path(__file__).read_text()
     assert IMPATIENT.keys() == alerts(rule_file()).keys()
-    assert [each for each in IMPATIENT if f'fires(prometheus, "{each}"' not in said] == []
+    assert [each for each in IMPATIENT if f'fires(prometheus, "{each}"' not in source] == []
 
 
 def test_standby_does_not_count_jobs_again(
@@ -238,11 +240,11 @@ def test_standby_does_not_count_jobs_again(
         with running(Prometheus(tmp_path / "both", targets)) as server:
             eventually(lambda: server.value("count(stargate_start_time_seconds)") == 2, "both")
             eventually(lambda: server.value("sum(stargate_jobs)") == 1, "the job", 15)
-            time.sleep(6)  # in which each has read its gauges again
+            time.sleep(6)  # both operators refresh their gauges in this time
             assert server.value("sum(stargate_jobs)") == 1
             assert server.value('sum(stargate_ranks{phase="Running"})') == 3
             assert server.value("sum(stargate_leader)") == 1
             seen = server.query('stargate_informer_pods{instance="standby"} >= 3')
-            assert seen, "the standby knows the gang all the same"
+            assert seen, "the standby's informers know the gang"
     finally:
         standby.stop()

@@ -1,7 +1,7 @@
-"""Pods are deleted by hand, at random, while five jobs start, run, restart and finish.
+"""A user deletes pods at random while five jobs start, run, restart and finish.
 
-What is expected of the operator: every job finishes all its epochs, each restart from the newest
-complete checkpoint; nobody's hand counts as a failure of the training.
+Every job finishes all its epochs. Each restart resumes from the newest complete checkpoint. A
+deletion is no counted failure.
 """
 
 import random

@@ -1,4 +1,4 @@
-"""Silence that is not the workers': of an operator that was away."""
+"""Workers look silent to an operator that was down. This silence is no hang."""
 
 import time
 

@@ -1,8 +1,8 @@
-"""Two operators at once: one leads and writes, the other waits, ready to take over.
+"""Two operators run: one leads and writes, the other is a standby, ready to take over.
 
-What is expected of them, whether the leader is killed, stands still, is cut off from the API server or
-is told to stop: the other leads within its lease and a retry, nothing of the old one lands any more,
-reports find the new one, what was acknowledged stands, and nobody's silence is taken for a hang.
+The leader is killed, paused, isolated from the API server or stopped. The standby then leads within the
+lease and a retry. No write of the old leader succeeds later. Reports reach the new leader. Acknowledged
+checkpoints stay in the status. The takeover's silence is no hang.
 """
 
 import threading
@@ -35,13 +35,13 @@ SHORT_LEASE = {
     "STARGATE_LEASE_RENEW_DEADLINE_SECONDS": "5",
     "STARGATE_LEASE_RETRY_SECONDS": f"{RETRY:g}",
 }
-"""A write must end before the lease does: 5 s are left for it."""
+"""A write has the 5 s between the renew deadline and the end of the lease."""
 TAKEN_OVER = LEASE + 3 * RETRY
-"""One retry passes until the standby has seen the last renewal; the others are a busy machine's."""
+"""One retry until the standby sees the last renewal; two more for a busy machine."""
 UNDER_WAY = 1.0
-"""Seconds that a request may be on its way until the API server notes its time."""
+"""Seconds from sending a request until the API server records its time."""
 SOON = 60.0
-"""A worker waits for its answer for 20 s, also where nobody is there to give one."""
+"""Seconds. A worker waits 20 s for an answer, even without an operator."""
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ class Takeover:
     taken: float = 0.0
 
     def happen(self, story: Story) -> Replica:
-        """Returns the new leader."""
+        """Cause the fault and return the new leader."""
         with story.recorder.interrupted():
             self.fault.strike(self.leader)
             self.struck = time.time()
@@ -80,24 +80,25 @@ class Takeover:
         return successor
 
     def settle(self, story: Story) -> None:
-        """The old leader is back, and has ended: of what it asked nothing has landed since."""
+        """Revive the old leader, wait for its end, and check that no late write of it succeeded."""
         self.fault.revive(self.leader)
-        eventually(self.leader.ended, "the old leader to end")
+        eventually(self.leader.ended, "the end of the old leader")
         assert self.fault.last_words in self.leader.process.log_tail(5)
         writes = landed(story, self.leader.name)
-        assert not [each for each in writes if each.ended > self.taken], "after the takeover"
-        assert not [each for each in writes if each.began > self.struck + UNDER_WAY], "when gone"
+        assert not [w for w in writes if w.ended > self.taken], "a write ended after the takeover"
+        late = [write for write in writes if write.began > self.struck + UNDER_WAY]
+        assert not late, "a write began after the fault"
 
 
 def landed(story: Story, agent: str) -> list[Request]:
-    """What of a replica's writes the API server took."""
-    asked = story.recorder.requests()
-    return [each for each in asked if each.agent == agent and each.writes and each.code < 300]
+    """Writes of a replica that the API server accepted."""
+    requests = story.recorder.requests()
+    return [each for each in requests if each.agent == agent and each.writes and each.code < 300]
 
 
 def writers(story: Story) -> set[str]:
-    asked = story.recorder.requests()
-    return {each.agent for each in asked if each.writes and each.namespace == story.namespace}
+    requests = story.recorder.requests()
+    return {each.agent for each in requests if each.writes and each.namespace == story.namespace}
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
@@ -151,7 +152,7 @@ def test_checkpoint_survives_leader_loss_before_acknowledgement(
 
 @contextmanager
 def insisting(worker: Worker, epoch: int) -> Iterator[None]:
-    """The worker asks until it is told that the checkpoint stands, which it is by the end."""
+    """The worker reports until the checkpoint is acknowledged, at the latest at the end of the block."""
     trouble: list[BaseException] = []
 
     def ask() -> None:
@@ -175,11 +176,11 @@ def test_stopped_leader_hands_over_immediately(story: Story, pair: Pair, racks: 
     job.wait_phase("Running")
 
     with story.recorder.interrupted():
-        told = time.time()
+        stopped = time.time()
         leader.process.stop()
         pair.wait_leader(other_than=leader.name)
-        took = story.recorder.acted_seconds(told)
-        assert took < LEASE / 2, "it did not give its lease back"
+        took = story.recorder.acted_seconds(stopped)
+        assert took < LEASE / 2, "the leader did not release its lease"
 
     job.oom_kill(1)
     job.wait_phase("Running", attempt=2)
@@ -209,7 +210,7 @@ def test_standby_refuses_reports(story: Story, pair: Pair, racks: Racks) -> None
 def test_resumed_leader_without_lease_acknowledges_nothing(
     story: Story, pair: Pair, racks: Racks
 ) -> None:
-    """Reports lay in its sockets while it slept; a worker must not believe what it says to them."""
+    """Reports wait in the sockets of a paused leader. It must not acknowledge them when it resumes."""
     takeover = Takeover(pair, pair.wait_leader(), STANDS_STILL)
     job = story.apply("job", 2, acceleratorType=racks.build(nodes=2))
     job.wait_phase("Running")
@@ -221,26 +222,26 @@ def test_resumed_leader_without_lease_acknowledges_nothing(
         threading.Thread(target=lambda: heard.append(_status(lambda: sleeper.saves(5))))
         for _ in range(5)
     ]
-    for each in asking:
-        each.start()
+    for thread in asking:
+        thread.start()
     time.sleep(0.5)
 
     takeover.settle(story)
 
-    for each in asking:
-        each.join(30)
+    for thread in asking:
+        thread.join(30)
     assert len(heard) == len(asking)
     assert set(heard) <= {0, HTTPStatus.SERVICE_UNAVAILABLE}
     assert not job.now.checkpoints
 
 
 def asked_directly(replica: Replica, job: JobStory) -> Worker:
-    """A worker that knows this replica's own address."""
+    """A worker that reports to this replica directly, not through the Service."""
     return replace(job.worker(), port=replica.process.ports.reports)
 
 
 def _status(ask: Callable[[], Answer]) -> int:
-    """0 where no answer came."""
+    """The status code of the answer, or 0 without an answer."""
     try:
         return ask().status
     except OSError:
@@ -271,16 +272,16 @@ def test_training_progress_never_goes_back_during_takeover(
         done = job.wait_phase("Succeeded", seconds=2 * SOON)
     takeover.settle(story)
     assert (done.attempt, done.newest_complete and done.newest_complete["epoch"]) == (1, 60)
-    told = [
+    percents = [
         progress["percent"] for each in job.history if (progress := each.status.get("progress"))
     ]
-    assert told == sorted(told)
+    assert percents == sorted(percents)
 
 
 def test_new_leader_ignores_silence_before_its_election(
     story: Story, pair: Pair, racks: Racks
 ) -> None:
-    """The workers reported to the old one; the new one has heard nothing of theirs."""
+    """The workers reported to the old leader only. The new leader has no reports yet."""
     takeover = Takeover(pair, pair.wait_leader(), KILLED)
     job = story.apply(
         "job", 2, acceleratorType=racks.build(nodes=2), hang={"reportTimeoutSeconds": 6}
@@ -300,7 +301,7 @@ def test_new_leader_ignores_silence_before_its_election(
 def test_new_leader_with_stale_watches_acts_correctly(
     story: Story, pair: Pair, racks: Racks
 ) -> None:
-    """Its watches are behind and do not know it; meanwhile three jobs have come to something else."""
+    """The standby's watches miss the changes of three jobs, and their connections look healthy."""
     standby = pair.standby()
     takeover = Takeover(pair, pair.wait_leader(), KILLED)
     failed, deleted = (story.apply(name, 2, acceleratorType=racks.build(2)) for name in ("f", "d"))
@@ -327,7 +328,7 @@ def test_new_leader_with_stale_watches_acts_correctly(
 
 
 def test_new_leader_settles_provisional_cause(story: Story, pair: Pair, racks: Racks) -> None:
-    """The attempt's pods are on their way out when an earlier and graver failure shows."""
+    """An earlier failure appears while the attempt's pods are being deleted, and replaces the cause."""
     takeover = Takeover(pair, pair.wait_leader(), KILLED)
     job = story.apply("job", 4, acceleratorType=racks.build(nodes=4))
     job.wait_phase("Running")

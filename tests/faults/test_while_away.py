@@ -1,7 +1,7 @@
-"""What happens to jobs while no operator runs.
+"""Jobs are deleted, fail and finish while no operator runs.
 
-What is expected of the operator: it holds nothing back while it is away (no finalizer), and comes
-back to what is there without stumbling over what is gone.
+The operator uses no finalizer, so a deletion does not wait for it. After its start it handles the
+current state and ignores objects that are gone.
 """
 
 from tests.kit.racks import Racks

@@ -1,6 +1,7 @@
 """One function for each fault. It hits one rank of a running job.
 
-Each function causes the fault and returns a function that repairs the cluster. The job recovers by itself.
+Each function causes the fault and returns a function that repairs the cluster. The job recovers by
+itself.
 """
 
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from tests.e2e.site import Site, eventually
 from tests.kit.story import JobStory
 
 Mend = Callable[[], None]
-Blow = Callable[[Site, JobStory, int], Mend]
+Strike = Callable[[Site, JobStory, int], Mend]
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Fault:
     `spec` holds the fields that a job needs so that the operator detects the fault."""
 
     title: str
-    strike: Blow
+    strike: Strike
     cause: str
     exit_code: int | None = None
     says: str = ""

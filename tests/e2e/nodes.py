@@ -61,7 +61,7 @@ class Node:
         return self.run("sh", "-c", _FIRST_PROCESS, "sh", container)
 
     def runs(self, namespace: str, pods: list[str]) -> bool:
-        """Whether a process of these pods still runs, even if the pods are deleted."""
+        """True if a process of these pods still runs, even if the pods are deleted."""
         found = self.run("sh", "-c", "cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'")
         here = {line.removeprefix("HOSTNAME=") for line in found.splitlines()}
         return f"STARGATE_NAMESPACE={namespace}" in here and bool(here & set(pods))

@@ -57,7 +57,7 @@ def from_writes(
         cause=str(resumed.attempts[-2]["cause"]),
         detected=round(ended.at - struck, 1),
         training=round(at - struck, 1),
-        lost=max(_epoch(each) for each in _of_attempt(writes, number)) - _restored(resumed),
+        lost=max(_epoch(job) for job in _of_attempt(writes, number)) - _restored(resumed),
         resumed=_restored(resumed),
     )
 

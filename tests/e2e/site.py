@@ -52,7 +52,7 @@ class Site(Scene):
         return [Node(name, self.api) for name in self.cluster.workers]
 
     def processes_of(self, pods: list[Pod]) -> bool:
-        """Whether a process of these pods still runs, even if the pods are deleted."""
+        """True if a process of these pods still runs, even if the pods are deleted."""
         names = [pod.name for pod in pods]
         return any(node.runs(self.namespace, names) for node in self.workers())
 

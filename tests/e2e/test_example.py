@@ -1,4 +1,4 @@
-"""What `make kind` applies, as it stands."""
+"""The unchanged example that `make kind` applies."""
 
 from collections.abc import Iterator
 

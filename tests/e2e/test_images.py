@@ -1,4 +1,4 @@
-"""The images run as nobody in particular, and write nowhere."""
+"""The images run as an unprivileged user with a read-only file system."""
 
 import subprocess
 
@@ -16,7 +16,7 @@ def _engine() -> None:
 
 @pytest.mark.parametrize("image", IMAGES, ids=lambda image: image.name)
 def test_image_user_is_numeric_and_not_root(image: Image) -> None:
-    """The kubelet cannot tell that a name is not root's."""
+    """The kubelet cannot verify that a user name is not root."""
     user = run("image", "inspect", "--format", "{{.Config.User}}", image.tag)
     assert int(user.partition(":")[0]) > 0
 

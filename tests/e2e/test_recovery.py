@@ -1,4 +1,4 @@
-"""Every fault ends in the model that would have come out without it."""
+"""A training with a fault ends with the same model as a training without it."""
 
 import time
 from pathlib import Path
@@ -34,7 +34,7 @@ def test_job_recovers_from_rank_failure(
     mend = fault.strike(site, job, fault.rank)
     try:
         again = job.wait_phase("Running", attempt=2, seconds=2 * SECONDS)
-        tells_of(again, fault, victim)
+        names_cause(again, fault, victim)
         if fault.last_words:
             assert fault.last_words in ending(again)["message"]
             assert fault.last_words in site.logs(victim.name)
@@ -52,18 +52,18 @@ def test_job_recovers_from_rank_failure(
     recovery.record(recovery.measured(job, struck, fault=fault.title, training=training.name))
 
 
-def tells_of(job: Job, fault: Fault, victim: Pod) -> None:
-    told = ending(job)
-    assert told["cause"] == fault.cause
-    assert fault.says in told["message"]
+def names_cause(job: Job, fault: Fault, victim: Pod) -> None:
+    end = ending(job)
+    assert end["cause"] == fault.cause
+    assert fault.says in end["message"]
     if fault.exit_code is not None:
-        assert (told["rank"], told["exitCode"]) == (fault.rank, fault.exit_code)
+        assert (end["rank"], end["exitCode"]) == (fault.rank, fault.exit_code)
     if fault.exit_code is not None or fault.takes_node:
-        assert told["node"] == victim.node
+        assert end["node"] == victim.node
 
 
 def resumes_from(job: Job, saved: Json | None) -> None:
-    """What stood when the blow fell, or something newer."""
+    """Check that the attempt resumes from the checkpoint before the fault or a newer one."""
     assert saved is not None
     assert job.restored_from is not None
     assert job.restored_from["epoch"] >= saved["epoch"]
@@ -74,7 +74,7 @@ def avoids(job: JobStory, node: str) -> None:
 
 
 def leaves_no_straggler(site: Site, job: JobStory, pods: list[Pod]) -> None:
-    """Nothing that it reported later counts, it deleted nothing, and its processes have been ended."""
+    """Check that the old attempt's processes have ended and that they added or deleted no checkpoint."""
     late = [each for version in job.history if version.attempt > 1 for each in version.checkpoints]
     restored = job.now.restored_from
     assert restored is not None

@@ -160,4 +160,4 @@ def _range(seconds: tuple[float, ...]) -> str:
 
 
 if __name__ == "__main__":
-    measure(sys.argv[1:] or [each.name for each in (*FAULTS, STOPPED)])
+    measure(sys.argv[1:] or [fault.name for fault in (*FAULTS, STOPPED)])

@@ -96,7 +96,7 @@ class Tap:
         self._joined.set()
         self._refuses = False
         self.swallows_watches = False
-        """Whether the tap drops watch events and keeps the connections open."""
+        """True if the tap drops watch events and keeps the connections open."""
 
     @property
     def url(self) -> str:

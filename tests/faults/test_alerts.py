@@ -225,7 +225,7 @@ def test_refused_default_fires_install_incomplete_alert(
 def test_every_alert_has_a_test_that_fires_it() -> None:
     source = Path(__file__).read_text()
     assert IMPATIENT.keys() == alerts(rule_file()).keys()
-    assert [each for each in IMPATIENT if f'fires(prometheus, "{each}"' not in source] == []
+    assert [alert for alert in IMPATIENT if f'fires(prometheus, "{alert}"' not in source] == []
 
 
 def test_standby_does_not_count_jobs_again(

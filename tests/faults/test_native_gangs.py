@@ -34,7 +34,7 @@ def groups(story: Story) -> set[str]:
 
 
 def ever_held(job: JobStory) -> bool:
-    """Whether any pod of the job ever had a node."""
+    """True if any pod of the job ever had a node."""
     writes = job.story.recorder.writes()
     return any(write.pod and write.pod.owner == job.uid and write.pod.node for write in writes)
 

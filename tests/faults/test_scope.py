@@ -141,7 +141,7 @@ def beta(teams: Teams, operator: OperatorProcess) -> Iterator[Story]:
 
 
 def strange(asked: Asked, teams: Teams) -> bool:
-    """Whether the request was refused, or asked for an object outside the operator's scope."""
+    """True if the request was refused, or asked for an object outside the operator's scope."""
     if asked.code == 403:
         return True
     if asked.namespace:

@@ -1,8 +1,8 @@
 """A trainer that uses the standard library alone: any HTTP client can report, as the README says.
 
-Each rank trains a chain of hashes. A training that skips, repeats or mixes up an epoch therefore ends
-with another result. The ranks synchronize through files in their attempt's folder: rank 0 waits for all ranks
-and then decides whether to save and whether to stop.
+Each rank trains a chain of hashes, so a training that skips, repeats or mixes up an epoch ends with
+another result. The ranks synchronize through files in their attempt's folder: rank 0 waits for all
+ranks, then decides whether to save and whether to stop.
 """
 
 import contextlib
@@ -143,7 +143,7 @@ class Reporter:
         return {"epoch": epoch, "uri": uri, "state": "Complete", "sizeBytes": size}
 
     def _post(self, body: Json) -> bool:
-        """Whether the report needs no retry: it was accepted, or refused as already complete."""
+        """True if the report needs no retry: it was accepted, or refused as already complete."""
         try:
             status, said = post(body)
         except (OSError, http.client.HTTPException) as error:

@@ -1,6 +1,6 @@
-"""One cluster for all end-to-end tests, with the operator in it; a restricted namespace for each.
+"""One cluster with the operator for all end-to-end tests, and a restricted namespace for each test.
 
-The recorder is on in every test: whatever befalls the gang, the invariants hold.
+The recorder is on in every test: the invariants hold under every fault.
 """
 
 import shutil
@@ -15,7 +15,7 @@ from stargate_lab.host import docker
 from stargate_lab.host.paths import RUN_DIR
 from stargate_lab.toolchain import images
 from tests.e2e import recovery
-from tests.e2e.deployment import DeployedOperator, stumbles
+from tests.e2e.deployment import DeployedOperator, tracebacks
 from tests.e2e.nodes import DEVICES
 from tests.e2e.site import Site, Undisturbed, a_namespace
 from tests.kit.recorder import Recorder, audit, recording
@@ -23,21 +23,21 @@ from tests.kit.recorder.checks import SECRET
 
 HERE = Path(__file__).parent
 SLOWER = 4.0
-"""A status may be so many times later than in the lab: the kubelets' own work shares two cores."""
+"""Factor by which a status may be later than in other tests: the kubelets share the two cores."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What every other end is compared with comes first."""
+    """Run test_training.py first: the other tests compare their results with its results."""
     items.sort(key=lambda item: item.path.name != "test_training.py")
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[KindCluster]:
-    """Its nodes advertise accelerators, and hold the images."""
+    """A cluster whose nodes advertise accelerators and hold the images."""
     docker.require()
     cluster = KindCluster(HERE / "kind.yaml", "stargate-e2e", RUN_DIR / "e2e")
     for path in (cluster.directory / "storage", cluster.directory / "audit"):
-        shutil.rmtree(path, ignore_errors=True)  # another run's
+        shutil.rmtree(path, ignore_errors=True)  # left by an earlier run
         path.mkdir(parents=True)
     audit.flags(cluster.directory / "audit")
     with kind.running(cluster):
@@ -54,9 +54,9 @@ def operator(cluster: KindCluster) -> Iterator[DeployedOperator]:
     operator = DeployedOperator(cluster)
     operator.install()
     yield operator
-    said = operator.logs()
-    assert not SECRET.search(said), "the operator's log holds a token or a key"
-    assert not list(stumbles(said)), f"the operator stumbled:\n{said[-6000:]}"
+    log = operator.logs()
+    assert not SECRET.search(log), "the operator's log holds a token or a key"
+    assert not list(tracebacks(log)), f"the operator logged a traceback:\n{log[-6000:]}"
 
 
 @pytest.fixture

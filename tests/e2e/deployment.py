@@ -1,4 +1,4 @@
-"""The operator as it is shipped: what `helm install` made of the chart, its image in two replicas."""
+"""The operator as users install it: the chart by `helm install`, with two replicas of the image."""
 
 import json
 import time
@@ -24,13 +24,13 @@ _LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/{chart.NAM
 
 @dataclass
 class DeployedOperator:
-    """On the control plane's node: the workers' nodes are there to be lost."""
+    """The operator runs on the control plane's node, because tests kill the workers' nodes."""
 
     cluster: KindCluster
     _logs: list[str] = field(default_factory=list)
 
     def install(self, values: str = "") -> None:
-        """Or upgrades; `values` in YAML beside those of the tests."""
+        """Install or upgrade the release. `values` is YAML in addition to the tests' values."""
         ensure_namespace(self.cluster, NAMESPACE)
         self._keep_logs()
         chart.install(self.cluster.kubeconfig, kind_example.VALUES, VALUES, values=values)
@@ -41,13 +41,13 @@ class DeployedOperator:
         Node(self.cluster.control_plane, self.cluster.api).signal(pod, name)
 
     def lose(self, pod: Json) -> None:
-        """As with its machine: it says nothing more, and its Deployment makes another."""
+        """Lose the pod as with its node: its process stops, and the Deployment creates another pod."""
         path = f"{_PODS}/{pod['metadata']['name']}"
         self.signal(pod, "STOP")
         self.cluster.api.delete(path, {"gracePeriodSeconds": 0})
 
     def wait_ready(self, restarts: int = 0, seconds: float = READY_SECONDS) -> None:
-        """Every replica; `restarts`: of all their containers together."""
+        """Wait until all replicas are ready, with at least `restarts` container restarts in total."""
         until = time.monotonic() + seconds
         while not (self._all_ready() and self.restarts >= restarts):
             assert time.monotonic() < until, f"the operator is not ready:\n{self._tail()}"
@@ -56,10 +56,12 @@ class DeployedOperator:
     def wait_leader(
         self, since: float = 0.0, *, other_than: str = "", seconds: float = READY_SECONDS
     ) -> Json:
-        """Whose pod has the lease, renewed after `since`, and the label by which reports find it."""
+        """The pod with the leader label and the lease, if the lease was renewed after `since`."""
         until = time.monotonic() + seconds
         while not (found := self._leader(since)) or found["metadata"]["name"] == other_than:
-            assert time.monotonic() < until, f"nobody leads after {seconds:g} s:\n{self._tail()}"
+            assert time.monotonic() < until, (
+                f"no replica leads after {seconds:g} s:\n{self._tail()}"
+            )
             time.sleep(0.1)
         return found
 
@@ -72,7 +74,7 @@ class DeployedOperator:
         return [pod for pod in found if pod["metadata"].get("ownerReferences")]
 
     def logs(self) -> str:
-        """Of all its lives, as long as somebody looked."""
+        """The logs collected so far, with those of earlier containers and pods."""
         self._keep_logs()
         return "\n".join(self._logs)
 
@@ -80,7 +82,7 @@ class DeployedOperator:
         self._logs += map(self._log, self.pods())
 
     def _log(self, pod: Json) -> str:
-        """Nothing of one that has not begun yet, or is gone by now."""
+        """The pod's log, or nothing if the container has not started or is gone."""
         try:
             return kubectl(self.cluster, "-n", NAMESPACE, "logs", pod["metadata"]["name"])
         except KubectlError:
@@ -105,8 +107,8 @@ class DeployedOperator:
         return held[0] if held else None
 
 
-def stumbles(log: str) -> Iterator[str]:
-    """Lines with a traceback, save the last of a replica that has lost its lease: it ends by that."""
+def tracebacks(log: str) -> Iterator[str]:
+    """Lines with a traceback, except the one with which a replica ends when it loses its lease."""
     for line in log.splitlines():
         if "Traceback" in line and not _has_lost_its_lease(line):
             yield line
@@ -118,6 +120,6 @@ def _has_lost_its_lease(line: str) -> bool:
 
 
 def _containers(pod: Json) -> list[Json]:
-    """None yet: it has only been made."""
+    """The container statuses. A new pod has none yet."""
     found: list[Json] = pod["status"].get("containerStatuses") or []
     return found

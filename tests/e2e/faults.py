@@ -1,6 +1,7 @@
-"""One function a fault: it befalls one rank of a job that trains, whatever that job trains.
+"""One function for each fault. It hits one rank of a running job.
 
-Each strikes, and gives back how to mend what it broke of the cluster; a job mends itself.
+Each function causes the fault and returns a function that repairs the cluster. The job recovers by
+itself.
 """
 
 from collections.abc import Callable
@@ -12,22 +13,22 @@ from tests.e2e.site import Site, eventually
 from tests.kit.story import JobStory
 
 Mend = Callable[[], None]
-Blow = Callable[[Site, JobStory, int], Mend]
+Strike = Callable[[Site, JobStory, int], Mend]
 
 
 @dataclass(frozen=True)
 class Fault:
-    """`cause`, `exit_code` and `says`, a part of its message, are what the attempt must tell of it;
-    `spec` is what the job must ask for so that it is found."""
+    """`cause`, `exit_code` and `says`, a part of the message, are the expected ending of the attempt.
+    `spec` holds the fields that a job needs so that the operator detects the fault."""
 
     title: str
-    strike: Blow
+    strike: Strike
     cause: str
     exit_code: int | None = None
     says: str = ""
     rank: int = 2
     last_words: str = ""
-    """In its log."""
+    """Text at the end of the worker's log."""
     spec: dict[str, Any] = field(default_factory=dict)
     takes_node: bool = False
 
@@ -36,11 +37,11 @@ class Fault:
 
 
 def nothing_to_mend() -> None:
-    """The cluster is whole."""
+    """Nothing in the cluster is broken."""
 
 
 def run_out_of_memory(site: Site, job: JobStory, rank: int) -> Mend:
-    """Of its own limit: the kernel kills it."""
+    """Exceed the memory limit, so that the kernel kills the process."""
     site.order(job.rank(rank), "memory")
     return nothing_to_mend
 
@@ -57,20 +58,20 @@ def kill_the_process(site: Site, job: JobStory, rank: int) -> Mend:
 
 
 def tear_a_checkpoint(site: Site, job: JobStory, rank: int) -> Mend:
-    """It dies in the middle of writing its part of the next one."""
+    """Kill the rank in the middle of writing its shard of the next checkpoint."""
     site.order(job.rank(rank), "tear")
     return nothing_to_mend
 
 
 def stop_the_process(site: Site, job: JobStory, rank: int) -> Mend:
-    """It lives, holds its connections, and does nothing."""
+    """Stop the process. It keeps its connections."""
     pod = job.rank(rank)
     site.node(pod).signal(pod.raw, "STOP")
     return nothing_to_mend
 
 
 def delete_the_pod(site: Site, job: JobStory, rank: int) -> Mend:
-    """By hand, and in a hurry."""
+    """Delete the pod as a user does, with a short grace period."""
     site.api.delete(f"{site.core}/pods/{job.rank(rank).name}", {"gracePeriodSeconds": 1})
     return nothing_to_mend
 
@@ -88,7 +89,7 @@ def kill_the_node(site: Site, job: JobStory, rank: int) -> Mend:
 
 
 def cut_the_node_off(site: Site, job: JobStory, rank: int) -> Mend:
-    """Its workers go on, and know nothing of it."""
+    """Disconnect the node. Its workers continue."""
     node = site.node(job.rank(rank))
     address = node.cut_off()
 

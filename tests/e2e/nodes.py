@@ -1,7 +1,7 @@
-"""What happens to machines: killed, cut off, brought back; and to a container's process on them.
+"""Kill, disconnect and restore nodes, and send signals to the containers' processes.
 
-A node is a Docker container. A container's first process cannot be killed from inside, so it is found
-on its node, by the id that the kubelet tells.
+A node is a Docker container. A container's first process cannot be killed from inside. It is therefore
+found on its node by the container ID in the pod's status.
 """
 
 import json
@@ -21,7 +21,7 @@ for each in $(grep -ls "$1" /proc/[0-9]*/cgroup); do
 done
 exit 1
 """
-"""The pid, on the node, of what is pid 1 in the container whose id is given."""
+"""The pid on the node of the process that is pid 1 in the container with the given ID."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,13 @@ class Node:
         docker("start", self.name)
 
     def cut_off(self) -> str:
-        """The address that it has to come back with."""
+        """Disconnect the node. Return its address, to reconnect it with."""
         address = self._address()
         docker("network", "disconnect", NETWORK, self.name)
         return address
 
     def reconnect(self, address: str) -> None:
-        """Where an address cannot be asked for, the one that it left is the next that is free."""
+        """Docker may refuse a chosen address. It then assigns the next free one, which is the same."""
         connect = ("network", "connect")
         if not succeeds(*connect, "--ip", address, NETWORK, self.name):
             docker(*connect, NETWORK, self.name)
@@ -53,7 +53,7 @@ class Node:
         return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
     def signal(self, pod: Json, name: str) -> None:
-        """To the first process of the pod's first container; SIGKILL and SIGSTOP work too."""
+        """Signal the first process of the pod's first container. SIGKILL and SIGSTOP also work."""
         self.run("kill", "-s", name, self.first_process(pod))
 
     def first_process(self, pod: Json) -> str:
@@ -61,7 +61,7 @@ class Node:
         return self.run("sh", "-c", _FIRST_PROCESS, "sh", container)
 
     def runs(self, namespace: str, pods: list[str]) -> bool:
-        """Whether any of these still has a process, whatever the API server thinks."""
+        """True if a process of these pods still runs, even if the pods are deleted."""
         found = self.run("sh", "-c", "cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'")
         here = {line.removeprefix("HOSTNAME=") for line in found.splitlines()}
         return f"STARGATE_NAMESPACE={namespace}" in here and bool(here & set(pods))

@@ -1,6 +1,6 @@
-"""How long a job takes from a blow to training again, from what the recorder saw; and the table of it.
+"""The time from a fault until the job trains again, measured from recorded writes, and its table.
 
-`python -m tests.e2e.recovery` writes the last run's rows into docs/recovery.md.
+`python -m tests.e2e.recovery` writes the rows of the last run into docs/recovery.md.
 """
 
 import json
@@ -21,9 +21,8 @@ END = "<!-- to here -->"
 
 @dataclass(frozen=True)
 class Recovery:
-    """Seconds from the blow. `detected`: the operator has written that the attempt has ended;
-    `training`: rank 0 has reported a step of the attempt that then trains. `lost`: epochs
-    trained that are trained again."""
+    """Times are in seconds after the fault. `detected`: the operator has written the end of the attempt.
+    `training`: rank 0 has reported a step of the new attempt. `lost`: epochs that are trained twice."""
 
     fault: str
     training_of: str
@@ -37,7 +36,7 @@ class Recovery:
 def measured(
     job: JobStory, struck: float, *, fault: str, training: str, attempts: int = 1
 ) -> Recovery:
-    """`attempts` after the one that the blow ended, `job` trains again."""
+    """`attempts`: how many attempts after the fault's attempt the job trains again."""
     writes = [write for write in job.story.recorder.writes() if write.uid == job.uid]
     return from_writes(writes, struck, fault=fault, training=training, attempts=attempts)
 
@@ -45,7 +44,7 @@ def measured(
 def from_writes(
     writes: list[Write], struck: float, *, fault: str, training: str, attempts: int = 1
 ) -> Recovery:
-    """`writes` are the job's."""
+    """`writes` are the writes of one job."""
     before = [each.job for each in writes if each.job and each.at <= struck]
     number = before[-1].attempt
     after = [write for write in writes if write.at > struck]
@@ -58,7 +57,7 @@ def from_writes(
         cause=str(resumed.attempts[-2]["cause"]),
         detected=round(ended.at - struck, 1),
         training=round(at - struck, 1),
-        lost=max(_epoch(each) for each in _of_attempt(writes, number)) - _restored(resumed),
+        lost=max(_epoch(job) for job in _of_attempt(writes, number)) - _restored(resumed),
         resumed=_restored(resumed),
     )
 
@@ -100,10 +99,10 @@ def _ending(write: Write, number: int) -> bool:
 
 
 def _resumed(writes: list[Write], number: int, *, since: float) -> tuple[Job, float]:
-    """The first status that tells of a step of that attempt, and when the step was reported.
+    """The first status with a step of that attempt, and the time of the step's report.
 
-    A new attempt's first statuses still hold the last words of the one before. Reports are told to
-    the whole second, and written a little later.
+    The first statuses of a new attempt still hold the last report of the previous one. Report times are
+    rounded down to the second, and a report is written a little later.
     """
     for write in writes:
         job = write.job
@@ -113,8 +112,8 @@ def _resumed(writes: list[Write], number: int, *, since: float) -> tuple[Job, fl
 
 
 def _steps_since(job: Job, since: float) -> bool:
-    told = job.status.get("progress") or {}
-    return told.get("step") is not None and _last_report(job) > since
+    progress = job.status.get("progress") or {}
+    return progress.get("step") is not None and _last_report(job) > since
 
 
 def _of_attempt(writes: list[Write], number: int) -> Iterator[Job]:
@@ -139,7 +138,7 @@ def _last_report(job: Job) -> float:
 
 def main() -> None:
     PAGE.write_text(with_table(PAGE.read_text(), table(load())))
-    print(f"{len(load())} rows stand in {PAGE.relative_to(REPO)}")
+    print(f"{len(load())} rows written to {PAGE.relative_to(REPO)}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""A namespace on the cluster with its shared folder: where a test trains, and sees what became of it.
+"""A namespace of the cluster with its shared folder, in which a test trains and checks the result.
 
-The recorder sees every committed write; the shared folder is this machine's own, so that what the
-workers wrote is read, and spoilt, from here.
+The recorder sees every committed write. The shared folder is a folder of the host, so a test can read
+and damage the workers' files.
 """
 
 import shutil
@@ -23,7 +23,7 @@ from tests.kit.recorder.history import Job, Pod
 from tests.kit.story import JobStory, Scene
 
 SECONDS = 60.0
-"""How long anything may take that takes seconds on two idle cores."""
+"""Time limit for steps that take seconds on two idle cores."""
 
 PROGRAMS = Path(__file__).parent / "programs"
 _CLAIM = "storage"
@@ -37,11 +37,11 @@ class Site(Scene):
 
     @property
     def storage(self) -> Path:
-        """What the workers see as /storage."""
+        """The host's path of the workers' /storage."""
         return folder(self.cluster, self.namespace)
 
     def train(self, training: Training, name: str = "job", ranks: int = 4, **spec: Any) -> JobStory:
-        """`spec` replaces fields of the training's own."""
+        """Create a job for the training. `spec` replaces fields of the training's spec."""
         training.provide(self.storage)
         return self.apply(name, ranks, **training.spec(ranks) | spec)
 
@@ -52,12 +52,12 @@ class Site(Scene):
         return [Node(name, self.api) for name in self.cluster.workers]
 
     def processes_of(self, pods: list[Pod]) -> bool:
-        """Whether any of these still runs, whatever the API server thinks."""
+        """True if a process of these pods still runs, even if the pods are deleted."""
         names = [pod.name for pod in pods]
         return any(node.runs(self.namespace, names) for node in self.workers())
 
     def order(self, pod: Pod, what: str) -> None:
-        """For the saboteur in it."""
+        """Send an order to the saboteur in the pod."""
         (self.storage / "orders" / pod.name).write_text(what)
 
     def logs(self, pod: str) -> str:
@@ -70,17 +70,17 @@ class Site(Scene):
         return kubectl(self.cluster, "-n", self.namespace, *arguments)
 
     def checkpoints(self, job: JobStory) -> Path:
-        """The job's own folder of them, of all its attempts."""
+        """The job's checkpoint folder, with all attempts."""
         return self.place(job.now.status["checkpoints"]["folder"]).parent
 
     def place(self, uri: str) -> Path:
-        """Where this machine has what a worker reported under that URI."""
+        """The host's path for a URI that a worker reported."""
         return self.storage / uri.partition("://")[2]
 
 
 @dataclass
 class Undisturbed:
-    """What each training ends with when nothing befalls it: a run of its own, once."""
+    """The result of each training without a fault, from one separate run."""
 
     _results: dict[str, Any] = field(default_factory=dict)
 
@@ -102,7 +102,7 @@ def ends(job: JobStory, seconds: float = 3 * SECONDS) -> Job:
 
 
 def trains_past(job: JobStory, epoch: int, attempt: int = 1, seconds: float = SECONDS) -> Job:
-    """With a complete checkpoint of that epoch or a later one on record, and an epoch more."""
+    """Wait for a complete checkpoint of that epoch or later, and for progress past that epoch."""
 
     def has(found: Job) -> bool:
         newest, progress = found.newest_complete, found.status.get("progress") or {}
@@ -118,7 +118,7 @@ def folder(cluster: KindCluster, namespace: str) -> Path:
 
 @contextmanager
 def a_namespace(cluster: KindCluster) -> Iterator[str]:
-    """Restricted Pod Security, and a claim on the shared folder."""
+    """A namespace with restricted Pod Security and a claim on the shared folder."""
     name = f"test-{uuid4().hex[:8]}"
     make_folder(folder(cluster, name))
     _create_namespace(cluster.api, name)
@@ -130,11 +130,11 @@ def a_namespace(cluster: KindCluster) -> Iterator[str]:
 
 
 def make_folder(path: Path) -> None:
-    """The workers are no user of this machine."""
+    """Make a folder in which any user may write: the workers' user does not exist on the host."""
     shutil.copytree(PROGRAMS, path / "programs", ignore=shutil.ignore_patterns("__pycache__"))
-    for each in (path / "orders", path / "checkpoints", path / "datasets"):
-        each.mkdir()
-        each.chmod(0o777)
+    for subfolder in (path / "orders", path / "checkpoints", path / "datasets"):
+        subfolder.mkdir()
+        subfolder.chmod(0o777)
 
 
 def _create_namespace(api: Api, name: str) -> None:
@@ -175,7 +175,7 @@ def _free(api: Api, namespace: str) -> None:
 
 
 def eventually(condition: Callable[[], Any], expected: str, seconds: float = SECONDS) -> Any:
-    """For what the recorder does not see; an answer of no is no failure yet."""
+    """Wait for a condition that the recorder does not see. Errors count as not yet true."""
     until = time.monotonic() + seconds
     while not (found := _asked(condition)):
         assert time.monotonic() < until, f"waited {seconds:g} s for {expected}"

@@ -1,4 +1,4 @@
-"""`kubectl stargate` and the client behind it, where a real kubelet keeps the logs."""
+"""`kubectl stargate` and its client read logs from a real kubelet."""
 
 import subprocess
 import sys
@@ -21,7 +21,7 @@ def stargate(site: Site, *words: str) -> str:
     return done.stdout
 
 
-def test_a_job_s_state_and_its_workers_words(site: Site) -> None:
+def test_plugin_shows_job_status_and_worker_logs(site: Site) -> None:
     job = site.train(PLAIN, ranks=2, epochs=10)
     trains_past(job, PLAIN.interval)
     begins = f"rank {RANK} of 2 begins after epoch 0"
@@ -33,5 +33,5 @@ def test_a_job_s_state_and_its_workers_words(site: Site) -> None:
     followed = stargate(site, "logs", job.name, "--rank", str(RANK), "--follow").splitlines()
 
     assert followed[0] == begins
-    assert followed[-1].startswith("epoch 10 "), "followed to the worker's last word"
+    assert followed[-1].startswith("epoch 10 "), "the log is followed to its last line"
     assert stargate(site, "watch", job.name).splitlines()[-1].split()[1] == "Succeeded,"

@@ -1,4 +1,4 @@
-"""What `make kind` applies, as it stands."""
+"""The unchanged example that `make kind` applies."""
 
 from collections.abc import Iterator
 
@@ -21,7 +21,7 @@ def namespace(cluster: KindCluster) -> Iterator[str]:
         kubectl(cluster, "delete", "--ignore-not-found", "--filename", str(manifest))
 
 
-def test_it_trains_to_the_end(site: Site) -> None:
+def test_example_job_trains_to_end(site: Site) -> None:
     apply(site.cluster, kind_example.STORAGE, kind_example.JOB)
     created = site.api.get(f"{site.jobs}/{kind_example.JOB_NAME}")
     job = JobStory(site, kind_example.JOB_NAME, created["metadata"]["uid"])

@@ -1,4 +1,4 @@
-"""The images run as nobody in particular, and write nowhere."""
+"""The images run as an unprivileged user with a read-only file system."""
 
 import subprocess
 
@@ -15,8 +15,8 @@ def _engine() -> None:
 
 
 @pytest.mark.parametrize("image", IMAGES, ids=lambda image: image.name)
-def test_the_user_is_a_number_and_not_root(image: Image) -> None:
-    """The kubelet cannot tell that a name is not root's."""
+def test_image_user_is_numeric_and_not_root(image: Image) -> None:
+    """The kubelet cannot verify that a user name is not root."""
     user = run("image", "inspect", "--format", "{{.Config.User}}", image.tag)
     assert int(user.partition(":")[0]) > 0
 
@@ -29,7 +29,7 @@ def test_the_user_is_a_number_and_not_root(image: Image) -> None:
     ],
     ids=["operator", "trainer"],
 )
-def test_it_runs_on_a_read_only_file_system(image: Image, arguments: list[str], says: str) -> None:
+def test_image_runs_on_read_only_file_system(image: Image, arguments: list[str], says: str) -> None:
     command = ["docker", "run", "--rm", "--read-only", "--network", "none", image.tag, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert says in done.stdout + done.stderr

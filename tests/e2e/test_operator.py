@@ -1,4 +1,4 @@
-"""The operator and the user come and go: training does not notice, and loses nothing."""
+"""Training survives operator restarts, takeovers, upgrades and suspension without any loss."""
 
 import time
 
@@ -13,11 +13,11 @@ from tests.kit.story import JobStory
 KILLS = 5
 LEASE = Settings().lease_duration_seconds
 TAKEN_OVER = LEASE + 5.0
-"""A standby looks every two seconds whether the lease has changed, and takes a second to begin."""
+"""A standby checks the lease every two seconds and needs a second to begin."""
 
 
 def acknowledged(log: str) -> list[int]:
-    """The epochs whose checkpoint rank 0 was told to stand."""
+    """The epochs whose checkpoints the operator acknowledged to rank 0."""
     lines = [line for line in log.splitlines() if line.endswith("is acknowledged")]
     return [int(line.split()[3]) for line in lines]
 
@@ -31,14 +31,14 @@ def names(pods: list[Json]) -> set[str]:
 
 
 def trains_on(site: Site, epochs: int) -> JobStory:
-    """A gang of two, and a checkpoint of it on record."""
+    """A running gang of two with a checkpoint in the status."""
     job = site.train(PLAIN, ranks=2, epochs=epochs)
     trains_past(job, PLAIN.interval, seconds=90)
     return job
 
 
 def ends_undisturbed(site: Site, job: JobStory, workers: list[Json]) -> Job:
-    """By the containers that it began with, and every checkpoint was taken."""
+    """Check that the job ends in its first containers and that every checkpoint is acknowledged."""
     done = ends(job)
     assert (done.attempt, done.restarts) == (1, 0)
     assert containers(job) == workers
@@ -49,21 +49,21 @@ def ends_undisturbed(site: Site, job: JobStory, workers: list[Json]) -> Job:
 
 
 def writers(site: Site, since: float) -> set[str]:
-    """Who has asked for a write since then and was not refused."""
-    asked = [each for each in site.recorder.requests() if each.writes and each.code < 300]
-    return {each.agent for each in asked if each.began > since}
+    """The agents whose writes succeeded since then."""
+    writes = [each for each in site.recorder.requests() if each.writes and each.code < 300]
+    return {write.agent for write in writes if write.began > since}
 
 
 def containers(job: JobStory) -> list[Json]:
-    """Which these are, and how often each was started anew."""
+    """The IDs and restart counts of the job's containers."""
     return [
-        {key: each[key] for key in ("containerID", "restartCount")}
+        {key: container[key] for key in ("containerID", "restartCount")}
         for pod in job.pods()
-        for each in pod.raw["status"]["containerStatuses"]
+        for container in pod.raw["status"]["containerStatuses"]
     ]
 
 
-def test_training_does_not_notice_that_the_operator_is_killed_five_times(site: Site) -> None:
+def test_training_continues_while_operator_is_killed_repeatedly(site: Site) -> None:
     job = site.train(PLAIN, epochs=40)
     job.wait_phase("Running", seconds=90)
     workers = containers(job)
@@ -85,7 +85,7 @@ def test_training_does_not_notice_that_the_operator_is_killed_five_times(site: S
     ends_undisturbed(site, job, workers)
 
 
-def test_the_standby_follows_a_leader_that_is_lost_with_its_pod(site: Site) -> None:
+def test_standby_takes_over_after_leader_pod_loss(site: Site) -> None:
     job = trains_on(site, epochs=26)
     workers = containers(job)
     leader = site.operator.wait_leader()
@@ -99,8 +99,8 @@ def test_the_standby_follows_a_leader_that_is_lost_with_its_pod(site: Site) -> N
     site.operator.wait_ready()
 
 
-def test_the_standby_follows_a_leader_that_is_paused_past_its_lease(site: Site) -> None:
-    """When it wakes it finds that it was followed, writes nothing more, and begins anew."""
+def test_standby_takes_over_from_leader_paused_beyond_lease(site: Site) -> None:
+    """When the old leader resumes, it sees that it lost the lease, writes nothing and restarts."""
     job = trains_on(site, epochs=26)
     workers = containers(job)
     leader, restarts = site.operator.wait_leader(), site.operator.restarts
@@ -118,7 +118,7 @@ def test_the_standby_follows_a_leader_that_is_paused_past_its_lease(site: Site) 
     assert writers(site, since=followed) == {name(successor)}
 
 
-def test_an_upgrade_of_the_release_touches_no_worker(site: Site) -> None:
+def test_release_upgrade_touches_no_worker(site: Site) -> None:
     job = trains_on(site, epochs=26)
     workers = containers(job)
     replicas = names(site.operator.pods())
@@ -130,11 +130,11 @@ def test_an_upgrade_of_the_release_touches_no_worker(site: Site) -> None:
     ends_undisturbed(site, job, workers)
 
 
-def test_the_release_passes_its_own_test(site: Site) -> None:
+def test_release_passes_helm_test(site: Site) -> None:
     assert "Succeeded" in chart.test(site.cluster.kubeconfig)
 
 
-def test_suspension_saves_frees_all_pods_and_resumes_from_there(
+def test_suspended_job_saves_and_resumes_from_that_checkpoint(
     site: Site, undisturbed: Undisturbed
 ) -> None:
     expected = undisturbed.result(site, PLAIN)
@@ -146,7 +146,7 @@ def test_suspension_saves_frees_all_pods_and_resumes_from_there(
     job.wait_condition("Suspended", "True", "Suspended", seconds=90)
     saved = job.now.newest_complete
     assert saved is not None
-    assert saved["epoch"] >= max(reached, 7), "it saved before it went"
+    assert saved["epoch"] >= max(reached, 7), "the gang saves before it is suspended"
     assert not [pod for pod in job.pods() if pod.live]
 
     job.resume()

@@ -1,4 +1,4 @@
-"""Every fault ends in the model that would have come out without it."""
+"""A training with a fault ends with the same model as a training without it."""
 
 import time
 from pathlib import Path
@@ -21,7 +21,7 @@ def ending(job: Job, attempt: int = 1) -> Json:
 
 @pytest.mark.parametrize("training", TRAININGS, ids=str)
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
-def test_a_rank_fails(
+def test_job_recovers_from_rank_failure(
     site: Site, fault: Fault, training: Training, undisturbed: Undisturbed
 ) -> None:
     expected = undisturbed.result(site, training)
@@ -34,7 +34,7 @@ def test_a_rank_fails(
     mend = fault.strike(site, job, fault.rank)
     try:
         again = job.wait_phase("Running", attempt=2, seconds=2 * SECONDS)
-        tells_of(again, fault, victim)
+        names_cause(again, fault, victim)
         if fault.last_words:
             assert fault.last_words in ending(again)["message"]
             assert fault.last_words in site.logs(victim.name)
@@ -52,18 +52,18 @@ def test_a_rank_fails(
     recovery.record(recovery.measured(job, struck, fault=fault.title, training=training.name))
 
 
-def tells_of(job: Job, fault: Fault, victim: Pod) -> None:
-    told = ending(job)
-    assert told["cause"] == fault.cause
-    assert fault.says in told["message"]
+def names_cause(job: Job, fault: Fault, victim: Pod) -> None:
+    end = ending(job)
+    assert end["cause"] == fault.cause
+    assert fault.says in end["message"]
     if fault.exit_code is not None:
-        assert (told["rank"], told["exitCode"]) == (fault.rank, fault.exit_code)
+        assert (end["rank"], end["exitCode"]) == (fault.rank, fault.exit_code)
     if fault.exit_code is not None or fault.takes_node:
-        assert told["node"] == victim.node
+        assert end["node"] == victim.node
 
 
 def resumes_from(job: Job, saved: Json | None) -> None:
-    """What stood when the blow fell, or something newer."""
+    """Check that the attempt resumes from the checkpoint before the fault or a newer one."""
     assert saved is not None
     assert job.restored_from is not None
     assert job.restored_from["epoch"] >= saved["epoch"]
@@ -74,7 +74,7 @@ def avoids(job: JobStory, node: str) -> None:
 
 
 def leaves_no_straggler(site: Site, job: JobStory, pods: list[Pod]) -> None:
-    """Nothing that it reported later counts, it deleted nothing, and its processes have been ended."""
+    """Check that the old attempt's processes have ended and that they added or deleted no checkpoint."""
     late = [each for version in job.history if version.attempt > 1 for each in version.checkpoints]
     restored = job.now.restored_from
     assert restored is not None
@@ -84,7 +84,7 @@ def leaves_no_straggler(site: Site, job: JobStory, pods: list[Pod]) -> None:
 
 
 @pytest.mark.parametrize("damage", ["flipped byte", "torn"])
-def test_a_damaged_checkpoint_is_never_resumed_from(
+def test_damaged_checkpoint_is_never_resume_point(
     site: Site, damage: str, undisturbed: Undisturbed
 ) -> None:
     expected = undisturbed.result(site, PYTORCH)
@@ -118,7 +118,7 @@ def spoil(checkpoint: Path, damage: str) -> None:
     shard.write_bytes(content)
 
 
-def test_a_worker_that_ignores_sigterm_delays_nothing_beyond_its_grace(site: Site) -> None:
+def test_worker_ignoring_sigterm_ends_after_grace_period(site: Site) -> None:
     grace = 5
     template = PLAIN.template(PLAIN_DEAF="1") | {"terminationGracePeriodSeconds": grace}
     job = site.train(PLAIN, template=template)

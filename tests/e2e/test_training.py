@@ -11,13 +11,13 @@ GIGABYTE = 1_000_000_000
 
 
 def cgroup(site: Site, pod: str, *files: str) -> int:
-    """The first of these files that the worker's own cgroup has: version 2's, or version 1's."""
+    """The value of the first existing file: the path differs between cgroup versions 2 and 1."""
     found = site.exec(pod, "sh", "-c", f"cat {' '.join(files)} 2>/dev/null | head -n 1")
     return int(found.split()[0])
 
 
 @pytest.mark.parametrize("training", TRAININGS, ids=str)
-def test_a_gang_over_two_nodes_trains_to_the_end(
+def test_gang_across_two_nodes_trains_to_end(
     site: Site, training: Training, undisturbed: Undisturbed
 ) -> None:
     job = site.train(training)
@@ -39,12 +39,12 @@ def test_a_gang_over_two_nodes_trains_to_the_end(
 
 
 def loss_of(job: JobStory) -> list[float]:
-    """As the resource said it, write by write."""
-    told = [(each.status.get("progress") or {}).get("metrics") or [] for each in job.history]
-    return [m["value"] for metrics in told for m in metrics if m["name"] == "loss"]
+    """The losses in the order of the status writes."""
+    written = [(each.status.get("progress") or {}).get("metrics") or [] for each in job.history]
+    return [m["value"] for metrics in written for m in metrics if m["name"] == "loss"]
 
 
-def test_memory_and_cpu_are_limited_as_the_spec_says(site: Site) -> None:
+def test_worker_cgroup_has_memory_and_cpu_limits(site: Site) -> None:
     job = site.train(TRAININGS[0], ranks=1)
     job.wait_phase("Running", seconds=90)
     pod = job.rank(0)
@@ -56,11 +56,11 @@ def test_memory_and_cpu_are_limited_as_the_spec_says(site: Site) -> None:
     )
     quota = cgroup(site, pod.name, "/sys/fs/cgroup/cpu.max", "/sys/fs/cgroup/cpu/cpu.cfs_quota_us")
     assert memory == pytest.approx(GIGABYTE, abs=4096)
-    assert quota == 45_000  # of the 100 ms in which it is counted
+    assert quota == 45_000  # of each period of 100 ms
 
 
-def test_the_workers_are_restricted_and_hold_no_rights(site: Site) -> None:
-    """The namespace enforces the restricted Pod Security level: else nothing would run at all."""
+def test_worker_is_not_root_and_has_no_credentials(site: Site) -> None:
+    """The namespace enforces the restricted Pod Security level, so a pod below it would not start."""
     job = site.train(TRAININGS[0], ranks=1)
     job.wait_phase("Running", seconds=90)
     pod = job.rank(0)
@@ -71,7 +71,7 @@ def test_the_workers_are_restricted_and_hold_no_rights(site: Site) -> None:
     assert listed == "none\n"
 
 
-def test_deletion_leaves_nothing(site: Site) -> None:
+def test_job_deletion_leaves_nothing(site: Site) -> None:
     job = site.train(TRAININGS[0])
     job.wait_phase("Running", seconds=90)
 

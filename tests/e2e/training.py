@@ -1,4 +1,4 @@
-"""What is trained: each fault is tried on every kind of training, and the end must be the same."""
+"""The trainings. Each fault is tested with every training and must not change its result."""
 
 import json
 import shutil
@@ -15,8 +15,8 @@ SABOTEUR = ["python3", "/storage/programs/saboteur.py"]
 
 @dataclass(frozen=True)
 class Training:
-    """`result` reads from a job's checkpoint folder what its ranks ended with; `provide` puts the data
-    set into the shared folder."""
+    """`result` reads the ranks' final state from a job's checkpoint folder. `provide` copies the data
+    set to the shared folder."""
 
     name: str
     program: list[str]
@@ -49,14 +49,14 @@ class Training:
 
 
 def _chains(checkpoints: Path) -> dict[int, str]:
-    """By rank."""
+    """The final hash of each rank."""
     found = sorted(checkpoints.glob("result-*.json"))
     ranks = {int(file.stem.partition("-")[2]): json.loads(file.read_text()) for file in found}
     return {rank: each["state"] for rank, each in sorted(ranks.items())}
 
 
 def _weights(checkpoints: Path) -> str:
-    """The digest of the weights that all ranks ended with."""
+    """The digest of the final weights, which all ranks share."""
     found = list(checkpoints.glob("attempt-*/weights.json"))
     assert len(found) == 1, f"the weights of {len(found)} attempts: {found}"
     return str(json.loads(found[0].read_text())["sha256"])

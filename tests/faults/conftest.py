@@ -1,7 +1,7 @@
-"""One control plane for nearly all faults; each test brings its own machines and namespace.
+"""One control plane for nearly all faults; each test adds its own nodes and namespace.
 
-The operator is killed, stopped and cut off here, so a test is only promised that one leads when it
-begins. The recorder is always on: whatever happens, the invariants hold.
+Tests kill, stop and isolate the operator. The fixtures guarantee only that an operator leads when a
+test begins. The recorder is always on: the invariants hold under every fault.
 """
 
 from collections.abc import Iterator
@@ -41,14 +41,14 @@ def audit_log(lab: Lab) -> Path:
 
 @pytest.fixture
 def operator(lab: Lab, request: pytest.FixtureRequest) -> Iterator[OperatorProcess]:
-    """It leads at the start, and says nothing in its log that it should not."""
+    """The leading operator. Its log must stay free of secrets and tracebacks."""
     lab.run_operator(tapped="tap" in request.fixturenames)
     begin = lab.operator.log_path.stat().st_size
     yield lab.operator
     lab.tap.go_on()
-    said = lab.operator.log_path.read_text(errors="replace")[begin:]
-    assert not SECRET.search(said), "the operator's log holds a token or a key"
-    assert "Traceback" not in said, "the operator stumbled:\n" + lab.operator.log_tail()
+    log = lab.operator.log_path.read_text(errors="replace")[begin:]
+    assert not SECRET.search(log), "the operator's log holds a token or a key"
+    assert "Traceback" not in log, "the operator logged a traceback:\n" + lab.operator.log_tail()
 
 
 @pytest.fixture

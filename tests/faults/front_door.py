@@ -1,8 +1,8 @@
-"""The report Service as the workers meet it: the chart's, with kwok's pods behind it.
+"""The report Service of the chart as workers use it, with simulated pods behind it.
 
-The replicas are processes of this machine, and kwok runs a pod for each that has its name: so the
-leader's label, the Service's selector and its EndpointSlices are real, and only what kube-proxy does is
-played here. Each connection goes to the replica whose pod the slices name at that moment.
+The replicas are local processes, and kwok simulates a pod of the same name for each. The leader's
+label, the Service's selector and its EndpointSlices are therefore real. Only kube-proxy is replaced:
+each connection goes to the replica whose pod the EndpointSlices list at that moment.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ _CHUNK = 1 << 16
 
 @contextmanager
 def operator_pods(plane: ControlPlane) -> Iterator[list[str]]:
-    """Names of the pods of the chart's Deployment, which run; nobody is in them."""
+    """Names of the simulated running pods of the chart's Deployment."""
     manifests = chart.template("deployment.yaml", "service.yaml")
     fleet.create(MACHINES, plane.api.credentials)
     installation.apply_text(plane, manifests)
@@ -39,7 +39,7 @@ def operator_pods(plane: ControlPlane) -> Iterator[list[str]]:
 
 
 def _running(plane: ControlPlane) -> list[str]:
-    """All of them, or none."""
+    """The names of both pods, or an empty list until both run."""
     found = plane.api.get(f"{_CORE}/pods?labelSelector=app.kubernetes.io/name={chart.NAME}")[
         "items"
     ]
@@ -51,12 +51,12 @@ def behind_the_service(plane: ControlPlane) -> list[str]:
     """Names of the pods that the report Service's EndpointSlices list."""
     selector = f"labelSelector=kubernetes.io/service-name={_SERVICE}"
     slices = plane.api.get(f"{_SLICES}?{selector}")["items"]
-    endpoints = [each for found in slices for each in found.get("endpoints") or []]
+    endpoints = [endpoint for found in slices for endpoint in found.get("endpoints") or []]
     return [each["targetRef"]["name"] for each in endpoints if each["conditions"]["ready"]]
 
 
 class _Door(socketserver.ThreadingTCPServer):
-    """`behind` gives the port of whoever is behind the Service now; 0 where nobody is."""
+    """A TCP proxy. `behind` returns the port of the replica behind the Service, or 0 without one."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -80,17 +80,17 @@ class _Visit(socketserver.BaseRequestHandler):
             back.join()
 
 
-def _carry(whence: socket.socket, whither: socket.socket) -> None:
+def _carry(source: socket.socket, target: socket.socket) -> None:
     with contextlib.suppress(OSError):
-        while chunk := whence.recv(_CHUNK):
-            whither.sendall(chunk)
+        while chunk := source.recv(_CHUNK):
+            target.sendall(chunk)
     with contextlib.suppress(OSError):
-        whither.shutdown(socket.SHUT_WR)
+        target.shutdown(socket.SHUT_WR)
 
 
 @contextmanager
 def front_door(plane: ControlPlane, ports: Callable[[str], int]) -> Iterator[str]:
-    """Its URL; `ports` gives the report port of the replica with a pod's name."""
+    """The URL of the proxy. `ports` returns the report port of the replica with a given pod name."""
 
     def behind() -> int:
         names = behind_the_service(plane)

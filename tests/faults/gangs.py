@@ -1,4 +1,4 @@
-"""What a gang holds at a moment."""
+"""Count the nodes that a gang holds."""
 
 from tests.kit.recorder.history import State
 

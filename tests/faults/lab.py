@@ -18,14 +18,14 @@ from tests.faults.tap import Tap, tapping
 from tests.kit.recorder import audit
 
 SLOWER = 2.0
-"""A status may be so many times later than elsewhere: large gangs come and go on two busy cores."""
+"""Factor by which a status may be later than in other tests: large gangs keep two cores busy."""
 
 PATIENT = {
     "STARGATE_LEASE_DURATION_SECONDS": "45",
     "STARGATE_LEASE_RENEW_DEADLINE_SECONDS": "40",
     "STARGATE_NODE_LOST_SECONDS": "3",
 }
-"""On two busy cores an API server takes 10 s to come back; it is not to end an operator here."""
+"""On two busy cores a killed API server returns after 10 s. The leader must keep its lease."""
 
 _numbers = count()
 
@@ -46,7 +46,7 @@ class Lab:
         }
 
     def run_operator(self, *, tapped: bool) -> None:
-        """It runs, on the way that is asked for."""
+        """Start the operator; restart it if it uses the wrong connection, direct or through the tap."""
         way = self._ways[tapped]
         if self.operator.pid and self.operator.kubeconfig.read_text() == way:
             return
@@ -57,7 +57,7 @@ class Lab:
     def another_operator(
         self, name: str, settings: Mapping[str, str], tap: Tap | None = None
     ) -> OperatorProcess:
-        """Through a tap of its own, if one is given."""
+        """A further operator. It reaches the API server through `tap`, if one is given."""
         operator = OperatorProcess(self.plane, settings, name)
         operator.prepare()
         if tap is not None:
@@ -75,7 +75,7 @@ def rerouted(kubeconfig: str, url: str) -> str:
 def a_lab(
     directory: Path, *, gang_scheduling: bool = False, streamed_lists: bool = True
 ) -> Iterator[Lab]:
-    """With the catalog, and with no machine yet: each test brings its own."""
+    """A control plane with the catalog and no nodes: each test adds its own."""
     gates = () if streamed_lists else (("feature-gates", "WatchList=false"),)
     options = PlaneOptions(
         gang_scheduling=gang_scheduling, apiserver_args=(*audit.flags(directory), *gates)

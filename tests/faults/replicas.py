@@ -1,7 +1,7 @@
-"""Two replicas of one operator, and what may befall the one that leads.
+"""Two replicas of one operator, and the faults of a leader.
 
-Each has its pod in the chart's Deployment (front_door.py) and a tap of its own on its way to the API
-server. `python -m tests.faults.replicas` measures takeovers with the lease's default times.
+Each replica has a pod in the chart's Deployment (front_door.py) and its own tap to the API server.
+`python -m tests.faults.replicas` measures takeovers with the default times of the lease.
 """
 
 import os
@@ -45,13 +45,13 @@ class Pair:
     replicas: dict[str, Replica]
 
     def both_run(self) -> None:
-        """Whatever was done to them before."""
+        """Reopen the taps and start the replicas that have ended."""
         for replica in self.replicas.values():
             replica.tap.go_on()
-        fallen = [replica.process for replica in self.replicas.values() if replica.ended()]
-        for process in fallen:
+        ended = [replica.process for replica in self.replicas.values() if replica.ended()]
+        for process in ended:
             process.start(wait=False)
-        for process in fallen:
+        for process in ended:
             process.wait_ready()
 
     @property
@@ -69,12 +69,12 @@ class Pair:
 
     def standby(self) -> Replica:
         leader = self.wait_leader()
-        return next(each for each in self.replicas.values() if each is not leader)
+        return next(replica for replica in self.replicas.values() if replica is not leader)
 
 
 @contextmanager
 def a_pair(lab: Lab, settings: Mapping[str, str]) -> Iterator[Pair]:
-    """Workers reach them through the chart's Service. Neither runs yet."""
+    """Two replicas, not started yet. Workers reach them through the chart's Service."""
     found: dict[str, Replica] = {}
     with ExitStack() as stack:
         names = stack.enter_context(operator_pods(lab.plane))
@@ -90,7 +90,7 @@ def a_pair(lab: Lab, settings: Mapping[str, str]) -> Iterator[Pair]:
 
 
 def _one_certificate(operator: OperatorProcess) -> dict[str, str]:
-    """A Secret's, so the same for every replica."""
+    """The certificate that both replicas share, as they share a Secret in a cluster."""
     files = operator.certificates
     return {
         "STARGATE_REPORTS_CERTIFICATE": str(files.certificate),
@@ -101,7 +101,7 @@ def _one_certificate(operator: OperatorProcess) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Fault:
-    """What befalls a leader, and how it comes back from it, if it does."""
+    """A fault of a leader, and how to undo it."""
 
     name: str
     strike: Callable[[Replica], None]
@@ -128,7 +128,7 @@ STOPPED = Fault("told-to-stop", lambda it: it.process.stop(), lambda it: it.tap.
 
 
 def _seconds(pair: Pair, fault: Fault) -> tuple[float, float]:
-    """From the fault until another leads, and until the Service leads to it."""
+    """Seconds from the fault until another replica leads, and until the Service points to it."""
     pair.both_run()
     leader = pair.wait_leader()
     eventually(lambda: behind_the_service(pair.plane) == [leader.name], "the leader", LONG)
@@ -140,7 +140,7 @@ def _seconds(pair: Pair, fault: Fault) -> tuple[float, float]:
     eventually(lambda: behind_the_service(pair.plane) == [successor.name], "the new leader", LONG)
     reached = time.monotonic() - struck
     fault.revive(leader)
-    eventually(leader.ended, "the old leader to end", LONG)
+    eventually(leader.ended, "the end of the old leader", LONG)
     return leads, reached
 
 
@@ -150,7 +150,7 @@ def measure(names: list[str], runs: int = 3) -> None:
         a_lab(Path(directory)) as lab,
         a_pair(lab, {}) as pair,
     ):
-        for fault in (each for each in (*FAULTS, STOPPED) if each.name in names):
+        for fault in (fault for fault in (*FAULTS, STOPPED) if fault.name in names):
             leads, reached = zip(*(_seconds(pair, fault) for _ in range(runs)), strict=True)
             print(fault, _range(leads), _range(reached), flush=True)
 
@@ -160,4 +160,4 @@ def _range(seconds: tuple[float, ...]) -> str:
 
 
 if __name__ == "__main__":
-    measure(sys.argv[1:] or [each.name for each in (*FAULTS, STOPPED)])
+    measure(sys.argv[1:] or [fault.name for fault in (*FAULTS, STOPPED)])

@@ -1,4 +1,4 @@
-"""An API server that has no seats for the operator: it answers 429 to most of what is asked at once."""
+"""An API server with one seat for the operator: it answers most concurrent writes with 429."""
 
 from collections.abc import Iterator
 

@@ -1,10 +1,9 @@
-"""A reverse proxy between one operator and the API server, at which a test stops time.
+"""A reverse proxy between one operator and the API server. A test can halt it at an exact request.
 
-A fault must strike between two exact requests, and nobody who only watches is quick enough to see
-when that is. The tap reads each request; at the one that a test waits for it holds everything the
-operator asks from then on, so that the test can kill it there: with the request never sent, or sent
-and acted upon but never heard of. A test may also isolate the operator altogether. What was held is
-dropped, never sent late.
+Some faults must happen between two exact requests, and a watch is too slow to see that moment. The tap
+reads each request. At the request that a test waits for, it holds this request or its answer, and all
+later requests. The test can then kill the operator there. A test may also isolate the operator. The
+tap drops held requests and never sends them late.
 """
 
 import asyncio
@@ -33,7 +32,7 @@ _CHUNK = 1 << 16
 
 @dataclass(frozen=True)
 class Asked:
-    """One request of the operator's."""
+    """One request of the operator."""
 
     method: str
     path: str
@@ -50,10 +49,10 @@ Wanted = Callable[[Asked], bool]
 
 @dataclass(frozen=True)
 class Point:
-    """A moment in the operator's talk with the API server: the `nth` request that is `wanted`.
+    """The `nth` request of the operator that is `wanted`.
 
-    `heard`: the server has acted on it, and the operator will not hear the answer. Otherwise it
-    never reaches the server.
+    `heard`: the request reaches the server, but its answer never reaches the operator. Otherwise the
+    request never reaches the server.
     """
 
     name: str
@@ -79,7 +78,7 @@ class _Halt:
 
 
 class Tap:
-    """`url` is what the operator takes for the API server. One test at a time sets a halt."""
+    """`url` is the operator's address of the API server. One test at a time sets a halt."""
 
     def __init__(self, kubeconfig: Path) -> None:
         cluster = yaml.safe_load(kubeconfig.read_text())["clusters"][0]["cluster"]
@@ -97,7 +96,7 @@ class Tap:
         self._joined.set()
         self._refuses = False
         self.swallows_watches = False
-        """Whether what watches tell gets lost on its way, with the connections standing."""
+        """True if the tap drops watch events and keeps the connections open."""
 
     @property
     def url(self) -> str:
@@ -114,27 +113,29 @@ class Tap:
         self._loop.close()
 
     def halt_at(self, point: Point) -> None:
-        """Counts from now on."""
+        """Halt at the point. Only requests from now on count."""
         self._halt = _Halt(point)
 
     def await_halt(self, seconds: float) -> None:
-        """Returns with the operator cut off at the point."""
+        """Wait until the operator is halted at the point."""
         halt = self._halt
         assert halt is not None
         arrived = halt.reached.wait(seconds)
-        assert arrived, f"waited {seconds:g} s for the operator to come to: {halt.point}"
+        assert arrived, f"waited {seconds:g} s for the operator to reach: {halt.point}"
 
     def isolate(self, *, refuse: bool = False) -> None:
-        """From now on nothing passes, neither way. `refuse`: connections break, and new ones too;
-        otherwise they stand, and nobody answers."""
+        """Pass nothing in either direction from now on.
+
+        `refuse`: the tap closes open and new connections. Otherwise they stay open without an answer.
+        """
         self._call(self._isolate(refuse))
 
     def go_on(self) -> None:
-        """What was held is dropped, and whoever comes next is let through; watches are heard again."""
+        """Drop the held requests, and pass new requests and watch events again."""
         self._call(self._let_go())
 
     def cut(self) -> None:
-        """Every connection breaks; whoever connects again is let through."""
+        """Close every connection, and accept new ones."""
         self._call(self._let_go(everybody=True))
 
     def _call(self, work: Any) -> None:
@@ -155,7 +156,7 @@ class Tap:
             await self._drop_all()
 
     async def _let_go(self, *, everybody: bool = False) -> None:
-        """Before the tap opens again, or a held request would slip through."""
+        """Drop held connections before the tap opens, or a held request would reach the server."""
         flows = self._open.is_set() and self._joined.is_set() and not self.swallows_watches
         if everybody or not flows:
             await self._drop_all()
@@ -198,11 +199,11 @@ class Tap:
             await asyncio.gather(*ways, return_exceptions=True)
 
     async def pass_back(self) -> None:
-        """Returns when an answer may go on to the operator."""
+        """Wait until an answer may pass to the operator."""
         await self._joined.wait()
 
     async def pass_by(self, asked: Asked) -> _Halt | None:
-        """Returns when the request may go on to the server; the halt, if its answer may not."""
+        """Wait until the request may pass to the server. Return the halt if its answer may not pass."""
         await self._open.wait()
         await self._joined.wait()
         halt = self._halt
@@ -250,7 +251,7 @@ class _Connection:
 
 
 async def _for_ever() -> None:
-    """Until the talk is dropped."""
+    """Wait until the connection's task is cancelled."""
     await asyncio.Event().wait()
 
 

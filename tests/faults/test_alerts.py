@@ -1,7 +1,7 @@
-"""Each alert is fired by its cause, in a real Prometheus that scrapes the operator.
+"""Each alert fires on its cause, in a real Prometheus that scrapes the operator.
 
-The chart's values shorten what the alerts wait for; that they fire by their shipped thresholds is
-promtool's to show, by its own clock (tests/unit/chart).
+The tests shorten the alerts' times and thresholds by chart values. promtool tests the shipped thresholds
+with a simulated clock (tests/unit/chart).
 """
 
 import time
@@ -42,12 +42,12 @@ RULES = yaml.safe_dump(rule_file(IMPATIENT))
 CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/computeblocks.stargate.dev"
 PATIENCE = 40.0
 SILENT_WITHIN = 110.0
-"""Seconds: 75 of silence are no one's fault but the fault's, because bookmarks come every minute."""
+"""Seconds. Bookmarks arrive every minute, so only a fault explains 75 s of silence."""
 
 
 @contextmanager
 def watching(operator: OperatorProcess, directory: Path) -> Iterator[Prometheus]:
-    """It has seen the operator lead, and forgets it all at the end."""
+    """A Prometheus that has scraped a leading operator once."""
     eventually(lambda: operator.metric("stargate_leader") == 1, "a leader")
     targets = [Target("operator", operator.ports.probes)]
     with running(Prometheus(directory / "prometheus", targets, RULES)) as server:
@@ -63,7 +63,7 @@ def prometheus(operator: OperatorProcess, tmp_path: Path) -> Iterator[Prometheus
 
 @pytest.fixture
 def defaults(tmp_path: Path) -> Path:
-    """The folder of an install that brings none, as yet."""
+    """An empty folder for the defaults of an install."""
     folder = tmp_path / "defaults"
     folder.mkdir()
     return folder
@@ -71,7 +71,7 @@ def defaults(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def mortal(lab: Lab, defaults: Path) -> Iterator[OperatorProcess]:
-    """An operator of the test's own, beside which no other runs; what it has deleted comes back."""
+    """The test's own operator, the only one that runs. The teardown restores what the test deleted."""
     lab.operator.stop()
     settings = {**PATIENT, "STARGATE_DEFAULTS_DIRECTORY": str(defaults)}
     operator = lab.another_operator("mortal", settings)
@@ -88,12 +88,12 @@ def fires(server: Prometheus, alert: str, seconds: float = PATIENCE) -> None:
 
 
 def is_quiet(server: Prometheus, *names: str) -> None:
-    """By what has been scraped until now."""
+    """Check that the alerts do not fire on the data scraped until now."""
     began = datetime.now(UTC)
 
     def evaluated() -> bool:
-        times = [each["lastEvaluation"] for each in server.alerting_rules()]
-        return all(datetime.fromisoformat(each) > began for each in times)
+        times = [rule["lastEvaluation"] for rule in server.alerting_rules()]
+        return all(datetime.fromisoformat(text) > began for text in times)
 
     eventually(evaluated, "an evaluation")
     assert not server.firing().keys() & set(names)
@@ -106,7 +106,7 @@ def fails_twice(job: JobStory) -> None:
     job.wait(lambda now: now.attempt == 3, "attempt 3")
 
 
-def test_a_gang_that_gets_only_some_of_its_nodes_is_stuck(
+def test_partly_scheduled_gang_fires_gang_stuck_alert(
     story: Story, racks: Racks, prometheus: Prometheus
 ) -> None:
     is_quiet(prometheus, "StargateGangStuck")
@@ -115,7 +115,7 @@ def test_a_gang_that_gets_only_some_of_its_nodes_is_stuck(
     fires(prometheus, "StargateGangStuck")
 
 
-def test_a_gang_for_which_there_are_no_nodes_is_queued_long(
+def test_gang_without_nodes_fires_queued_long_alert(
     story: Story, racks: Racks, prometheus: Prometheus
 ) -> None:
     is_quiet(prometheus, "StargateJobQueuedLong")
@@ -125,7 +125,9 @@ def test_a_gang_for_which_there_are_no_nodes_is_queued_long(
     assert "StargateGangStuck" not in prometheus.firing()
 
 
-def test_jobs_that_fail_again_and_again(story: Story, racks: Racks, prometheus: Prometheus) -> None:
+def test_repeated_failures_fire_failure_alerts(
+    story: Story, racks: Racks, prometheus: Prometheus
+) -> None:
     is_quiet(prometheus, "StargateJobKeepsFailing", "StargateRestartStorm")
     rack = racks.build(nodes=2)
     fails_twice(story.apply("first", 1, acceleratorType=rack))
@@ -136,7 +138,7 @@ def test_jobs_that_fail_again_and_again(story: Story, racks: Racks, prometheus: 
     fires(prometheus, "StargateRestartStorm")
 
 
-def test_a_job_that_trains_on_and_saves_nothing(
+def test_training_without_checkpoints_fires_checkpoint_alerts(
     story: Story, racks: Racks, prometheus: Prometheus
 ) -> None:
     job = story.apply("forgetful", 1, acceleratorType=racks.build(nodes=1))
@@ -154,46 +156,48 @@ def test_a_job_that_trains_on_and_saves_nothing(
 
     assert worker.saves(15).status == 200
     eventually(
-        lambda: not prometheus.firing().keys() & {"StargateCheckpointOld"}, "it to be quiet", 15
+        lambda: not prometheus.firing().keys() & {"StargateCheckpointOld"},
+        "the end of StargateCheckpointOld",
+        15,
     )
 
 
-def test_an_operator_that_does_not_run_leaves_no_leader(
+def test_stopped_operator_fires_no_leader_alert(
     operator: OperatorProcess, prometheus: Prometheus
 ) -> None:
     is_quiet(prometheus, "StargateNoLeader")
     operator.stop()
     fires(prometheus, "StargateNoLeader")
     operator.start()
-    eventually(lambda: "StargateNoLeader" not in prometheus.firing(), "it to be quiet")
+    eventually(lambda: "StargateNoLeader" not in prometheus.firing(), "the end of the alert")
 
 
-def test_a_watcher_that_is_dead_ends_the_operator_which_starts_anew(
+def test_dead_watcher_fires_operator_restarts_alert(
     lab: Lab, mortal: OperatorProcess, tmp_path: Path
 ) -> None:
     with watching(mortal, tmp_path) as prometheus:
         is_quiet(prometheus, "StargateOperatorRestarts", "StargateNoLeader")
         lab.plane.api.delete(CRD)
-        eventually(lambda: not mortal.pid, "the operator to end", PATIENCE)
+        eventually(lambda: not mortal.pid, "the end of the operator", PATIENCE)
         assert "computeblocks watcher is dead" in mortal.log_tail()
         fires(prometheus, "StargateNoLeader")
 
         installation.install(lab.plane)
-        mortal.start()  # as a kubelet does
+        mortal.start()  # as the kubelet does
         fires(prometheus, "StargateOperatorRestarts")
 
 
-def test_a_watch_that_tells_nothing_while_its_connection_stands(
+def test_silent_watch_fires_alert_while_operator_is_live(
     operator: OperatorProcess, tap: Tap, prometheus: Prometheus
 ) -> None:
     is_quiet(prometheus, "StargateWatchSilent")
     tap.swallows_watches = True
     fires(prometheus, "StargateWatchSilent", SILENT_WITHIN)
-    assert operator.is_live(), "it is told of before the operator gives up"
+    assert operator.is_live(), "the alert fires before the watchdog ends the operator"
 
 
 @pytest.mark.usefixtures("few_seats")
-def test_an_api_server_that_has_no_seats(
+def test_throttling_api_server_fires_alert(
     story: Story, racks: Racks, prometheus: Prometheus
 ) -> None:
     is_quiet(prometheus, "StargateApiThrottled")
@@ -203,7 +207,7 @@ def test_an_api_server_that_has_no_seats(
         job.wait_phase("Running", seconds=60)
 
 
-def test_a_default_that_the_api_server_refuses(
+def test_refused_default_fires_install_incomplete_alert(
     mortal: OperatorProcess, defaults: Path, tmp_path: Path
 ) -> None:
     refused = {
@@ -218,13 +222,13 @@ def test_a_default_that_the_api_server_refuses(
         fires(prometheus, "StargateInstallIncomplete")
 
 
-def test_every_alert_is_fired_here() -> None:
-    said = Path(__file__).read_text()
+def test_every_alert_has_a_test_that_fires_it() -> None:
+    source = Path(__file__).read_text()
     assert IMPATIENT.keys() == alerts(rule_file()).keys()
-    assert [each for each in IMPATIENT if f'fires(prometheus, "{each}"' not in said] == []
+    assert [alert for alert in IMPATIENT if f'fires(prometheus, "{alert}"' not in source] == []
 
 
-def test_a_standby_does_not_count_the_jobs_a_second_time(
+def test_standby_does_not_count_jobs_again(
     lab: Lab, story: Story, racks: Racks, tmp_path: Path
 ) -> None:
     leader, standby = story.operator, lab.another_operator("standby", {})
@@ -236,11 +240,11 @@ def test_a_standby_does_not_count_the_jobs_a_second_time(
         with running(Prometheus(tmp_path / "both", targets)) as server:
             eventually(lambda: server.value("count(stargate_start_time_seconds)") == 2, "both")
             eventually(lambda: server.value("sum(stargate_jobs)") == 1, "the job", 15)
-            time.sleep(6)  # in which each has read its gauges again
+            time.sleep(6)  # both operators refresh their gauges in this time
             assert server.value("sum(stargate_jobs)") == 1
             assert server.value('sum(stargate_ranks{phase="Running"})') == 3
             assert server.value("sum(stargate_leader)") == 1
             seen = server.query('stargate_informer_pods{instance="standby"} >= 3')
-            assert seen, "the standby knows the gang all the same"
+            assert seen, "the standby's informers know the gang"
     finally:
         standby.stop()

@@ -1,7 +1,7 @@
-"""The API server is killed under load, and is back some seconds later.
+"""The API server is killed under load and returns some seconds later.
 
-What is expected of the operator: it is still there, goes on from where it was, and breaks nothing;
-of the workers: what was acknowledged stands. The recorder watches through a second API server.
+The operator keeps running, continues its work and breaks no invariant. Acknowledged checkpoints stay in
+the status. The recorder watches through a second API server.
 """
 
 from collections.abc import Iterator
@@ -24,8 +24,8 @@ from tests.kit.recorder import Recorder, recording
 from tests.kit.story import Story
 
 BACK_WITHIN = 60.0
-"""Seconds from the API server's return to the operator's next word: its longest pause, twice, where
-the server is slow to come up on a busy machine, and some."""
+"""Seconds from the API server's return to the operator's next write: twice its longest pause, because
+the server starts slowly on a busy machine, and a margin."""
 
 EPOCHS = 12
 
@@ -64,7 +64,7 @@ def trainers(plane: ControlPlane) -> Iterator[TrainerProcess]:
 
 @contextmanager
 def an_outage(story: Story, plane: ControlPlane) -> Iterator[None]:
-    """Over when the operator has written again; the block says what it will write."""
+    """An outage of the API server. The block waits for the operator's next write."""
     pid = story.operator.pid
     with story.recorder.interrupted():
         plane.restart_apiserver()
@@ -72,7 +72,9 @@ def an_outage(story: Story, plane: ControlPlane) -> Iterator[None]:
     assert story.operator.pid == pid, "the operator ended:\n" + story.operator.log_tail()
 
 
-def test_while_a_gang_is_being_created(story: Story, racks: Racks, plane: ControlPlane) -> None:
+def test_api_server_outage_during_creation_loses_no_pod(
+    story: Story, racks: Racks, plane: ControlPlane
+) -> None:
     many = 100
     job = story.apply("job", many, acceleratorType=racks.build(nodes=many))
     job.wait_pods(lambda pods: len(pods) >= many // 4, "a quarter of the gang")
@@ -87,7 +89,7 @@ def test_while_a_gang_is_being_created(story: Story, racks: Racks, plane: Contro
     job.wait_phase("Succeeded")
 
 
-def test_while_reports_flow(
+def test_api_server_outage_during_training_loses_no_checkpoint(
     story: Story, racks: Racks, plane: ControlPlane, trainers: TrainerProcess
 ) -> None:
     job = story.apply(
@@ -104,5 +106,7 @@ def test_while_reports_flow(
     assert done.newest_complete
     assert done.newest_complete["epoch"] == EPOCHS
     assert done.status["progress"]["percent"] == 100.0
-    said = [each["epoch"] for each in trainers.events() if each["event"] == "acknowledged"]
-    assert said == list(range(2, EPOCHS + 1, 2))
+    acknowledged = [
+        event["epoch"] for event in trainers.events() if event["event"] == "acknowledged"
+    ]
+    assert acknowledged == list(range(2, EPOCHS + 1, 2))

@@ -1,7 +1,7 @@
-"""Pods are deleted by hand, at random, while five jobs start, run, restart and finish.
+"""A user deletes pods at random while five jobs start, run, restart and finish.
 
-What is expected of the operator: every job finishes all its epochs, each restart from the newest
-complete checkpoint; nobody's hand counts as a failure of the training.
+Every job finishes all its epochs. Each restart resumes from the newest complete checkpoint. A
+deletion is no counted failure.
 """
 
 import random
@@ -65,7 +65,7 @@ def apply(story: Story, racks: Racks, number: int) -> JobStory:
 
 
 @pytest.mark.usefixtures("trainers")
-def test_pods_deleted_by_hand_at_random_stop_no_job(story: Story, racks: Racks) -> None:
+def test_jobs_finish_despite_random_pod_deletions(story: Story, racks: Racks) -> None:
     jobs = [apply(story, racks, number) for number in range(5)]
 
     deleted = meddle(story, random.Random(SEED), SECONDS)

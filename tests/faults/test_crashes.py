@@ -1,8 +1,8 @@
-"""The operator is killed at each moment of a job's life, and started again a moment later.
+"""The operator is killed at a chosen point of a job's life and started again at once.
 
-What is expected of it: the job ends as it would have ended without that, a failure counts once, what
-was acknowledged to a worker stands, and nothing is left behind. Here is one moment of each kind, with
-a real process and a real API server; `tests/component/test_crashes.py` has them all.
+The job ends as it would without the crash. A failure counts once, an acknowledged checkpoint stays in
+the status, and no object is left behind. This module tests one point of each kind with a real process
+and a real API server; `tests/component/test_crashes.py` tests all points.
 """
 
 import threading
@@ -20,11 +20,11 @@ from tests.kit.story import JobStory, Story
 RANKS = 6
 MIDDLE = 4
 MORE_RANKS = 40
-"""The garbage collector deletes 20 pods a second: so many are left for the operator to find."""
+"""Enough ranks that the operator still finds pods: the garbage collector deletes 20 pods a second."""
 
 
 def status(asked: Asked) -> Job | None:
-    """What the operator writes down, if it does."""
+    """The job status in the request, if the request writes one."""
     writes = asked.method == "PUT" and "/stargatejobs/" in asked.path
     return Job(asked.body) if writes else None
 
@@ -75,7 +75,7 @@ END = [
 
 @contextmanager
 def crash(story: Story, tap: Tap, point: Point) -> Iterator[None]:
-    """Kills the operator when it comes to the point, and starts it again; all within the block."""
+    """Kill the operator when it reaches the point, and start it again, within the block."""
     operator, recorder = story.operator, story.recorder
     tap.halt_at(point)
     trouble: list[BaseException] = []
@@ -112,7 +112,9 @@ def ends_well(job: JobStory, *, attempt: int = 1, restarts: int = 0) -> None:
 
 
 @pytest.mark.parametrize("point", BIRTH, ids=str)
-def test_a_crash_while_the_gang_is_born(story: Story, racks: Racks, tap: Tap, point: Point) -> None:
+def test_job_survives_crash_during_gang_creation(
+    story: Story, racks: Racks, tap: Tap, point: Point
+) -> None:
     with crash(story, tap, point):
         job = apply(story, racks)
         job.wait_phase("Running")
@@ -121,14 +123,17 @@ def test_a_crash_while_the_gang_is_born(story: Story, racks: Racks, tap: Tap, po
 
 
 @pytest.mark.parametrize("point", CHECKPOINT, ids=str)
-def test_a_crash_around_a_checkpoint(story: Story, racks: Racks, tap: Tap, point: Point) -> None:
+def test_checkpoint_survives_crash_before_acknowledgement(
+    story: Story, racks: Racks, tap: Tap, point: Point
+) -> None:
     job = apply(story, racks)
     job.wait_phase("Running")
     rank_zero = job.worker()
     with crash(story, tap, point):
         insist(rank_zero, 5)
     assert (
-        job.now.newest_complete == job.wait(lambda job: job.newest_complete, "it").newest_complete
+        job.now.newest_complete
+        == job.wait(lambda job: job.newest_complete, "a complete checkpoint").newest_complete
     )
     job.oom_kill(1)
 
@@ -139,7 +144,9 @@ def test_a_crash_around_a_checkpoint(story: Story, racks: Racks, tap: Tap, point
 
 
 @pytest.mark.parametrize("point", FAILURE, ids=str)
-def test_a_crash_around_a_failure(story: Story, racks: Racks, tap: Tap, point: Point) -> None:
+def test_failure_counts_once_after_crash_during_teardown(
+    story: Story, racks: Racks, tap: Tap, point: Point
+) -> None:
     job = apply(story, racks)
     job.wait_phase("Running")
     insist(job.worker(), 5)
@@ -155,7 +162,9 @@ def test_a_crash_around_a_failure(story: Story, racks: Racks, tap: Tap, point: P
 
 
 @pytest.mark.parametrize("point", SUSPENSION, ids=str)
-def test_a_crash_around_a_suspension(story: Story, racks: Racks, tap: Tap, point: Point) -> None:
+def test_suspension_completes_after_crash(
+    story: Story, racks: Racks, tap: Tap, point: Point
+) -> None:
     job = apply(story, racks)
     job.wait_phase("Running")
     insist(job.worker(), 5)
@@ -172,7 +181,7 @@ def test_a_crash_around_a_suspension(story: Story, racks: Racks, tap: Tap, point
 
 
 @pytest.mark.parametrize("point", END, ids=str)
-def test_a_crash_at_the_end(story: Story, racks: Racks, tap: Tap, point: Point) -> None:
+def test_deletion_completes_after_crash(story: Story, racks: Racks, tap: Tap, point: Point) -> None:
     job = apply(story, racks, MORE_RANKS)
     job.wait_phase("Running")
     with crash(story, tap, point):

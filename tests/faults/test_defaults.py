@@ -1,7 +1,7 @@
-"""What an install brings, from a folder such as a mounted ConfigMap, by an operator with its own rights.
+"""The leader applies the defaults of an install from a mounted folder, with the operator's own rights.
 
-What is expected of it: a default stands as its file says, until somebody has a hand in it; what the
-API server refuses stops no other; and where all stands nothing is written, whoever begins to lead.
+A default follows its file until a user edits the object. A default that the API server refuses does not
+block the others. A new leader writes nothing when all defaults are up to date.
 """
 
 import json
@@ -29,14 +29,14 @@ AGAIN = AGAIN_SECONDS + 15
 
 @dataclass
 class Mounted:
-    """A ConfigMap as the kubelet mounts it: files that lead, over one link, to the data of now."""
+    """A ConfigMap as the kubelet mounts it: its files link to the current data through one link."""
 
     path: Path
     data: dict[str, str] = field(default_factory=dict)
     _swaps: int = 0
 
     def states(self, **files: Json | str) -> None:
-        """These and no other, from one moment to the next."""
+        """Replace all files by these in one atomic step."""
         self._swaps += 1
         data = self.path / f"..data-{self._swaps}"
         data.mkdir(parents=True)
@@ -67,12 +67,12 @@ class Install:
     mark: str = field(default_factory=lambda: uuid4().hex[:6])
 
     def accelerator(self, name: str, **spec: object) -> Json:
-        """A class that nobody else brings."""
-        told = {
+        """An AcceleratorClass with names of this test alone."""
+        required = {
             "acceleratorType": f"{name}-{self.mark}",
             "resourceName": f"stargate.dev/{name}-{self.mark}",
         }
-        return self.stated("AcceleratorClass", name, {**told, **spec})
+        return self.stated("AcceleratorClass", name, {**required, **spec})
 
     def stated(self, kind: str, name: str, spec: Json) -> Json:
         return {
@@ -90,16 +90,16 @@ class Install:
         return found
 
     def edit(self, name: str, **spec: object) -> None:
-        """By hand."""
+        """Change fields as a user does, not as the operator."""
         self.api.patch(self.path(name), {"spec": spec})
 
     def counts(self, state: str) -> float:
         return self.operator.metric("stargate_defaults", state=state)
 
     def wait(self, **counts: int) -> None:
-        told = ", ".join(f"{count} {state}" for state, count in counts.items())
+        expected = ", ".join(f"{count} {state}" for state, count in counts.items())
         eventually(
-            lambda: all(self.counts(state) == count for state, count in counts.items()), told
+            lambda: all(self.counts(state) == count for state, count in counts.items()), expected
         )
 
     def restart(self) -> None:
@@ -108,12 +108,12 @@ class Install:
 
     @property
     def written(self) -> list[tuple[str, int]]:
-        """Names of what was applied, and how that was answered."""
+        """Names of the applied objects, and the status codes of the answers."""
         entries = [json.loads(line) for line in self.audit_log.read_bytes().splitlines()]
         found = [
-            (each["objectRef"]["name"], each["responseStatus"]["code"])
-            for each in entries
-            if "fieldManager=stargate-defaults" in each["requestURI"]
+            (entry["objectRef"]["name"], entry["responseStatus"]["code"])
+            for entry in entries
+            if "fieldManager=stargate-defaults" in entry["requestURI"]
         ]
         return [(name, code) for name, code in found if name.endswith(self.mark)]
 
@@ -130,7 +130,7 @@ def replica(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oper
 
 @pytest.fixture
 def install(lab: Lab, replica: OperatorProcess) -> Iterator[Install]:
-    """Nothing stands of it yet, and no operator runs."""
+    """An install without objects, and its operator, which does not run yet."""
     replica.stop()
     folder = Path(replica.settings["STARGATE_DEFAULTS_DIRECTORY"])
     install = Install(lab.plane.api, replica, Mounted(folder / uuid4().hex), lab.audit_log)
@@ -138,12 +138,12 @@ def install(lab: Lab, replica: OperatorProcess) -> Iterator[Install]:
     yield install
     replica.settings = {**PATIENT, "STARGATE_DEFAULTS_DIRECTORY": str(folder)}
     for kind in ("acceleratorclasses", "computeblocks", "stargateruntimes"):
-        for each in lab.plane.api.get(f"{GROUP}/{kind}")["items"]:
-            if each["metadata"]["name"].endswith(install.mark):
-                lab.plane.api.delete(f"{GROUP}/{kind}/{each['metadata']['name']}")
+        for item in lab.plane.api.get(f"{GROUP}/{kind}")["items"]:
+            if item["metadata"]["name"].endswith(install.mark):
+                lab.plane.api.delete(f"{GROUP}/{kind}/{item['metadata']['name']}")
 
 
-def test_defaults_follow_their_files_and_leave_edited_ones_alone(install: Install) -> None:
+def test_changed_file_updates_default_unless_field_was_edited(install: Install) -> None:
     install.folder.states(
         left=install.accelerator("left", wattsPerDevice=500),
         edited=install.accelerator("edited", wattsPerDevice=500),
@@ -161,7 +161,7 @@ def test_defaults_follow_their_files_and_leave_edited_ones_alone(install: Instal
     install.edit("added", nodeSelector={"zone": "a"})
     install.restart()
     install.wait(standing=4, left_alone=2)
-    assert [code for _, code in install.written] == [201] * 6, "each was written once"
+    assert [code for _, code in install.written] == [201] * 6, "each default is written once"
 
     install.folder.states(
         left=install.accelerator("left", gpuEquivalentsPerDevice=2),
@@ -171,22 +171,26 @@ def test_defaults_follow_their_files_and_leave_edited_ones_alone(install: Instal
     )
     install.wait(standing=2, left_alone=2)
     assert install.spec("left")["gpuEquivalentsPerDevice"] == 2
-    assert "wattsPerDevice" not in install.spec("left"), "what a default dropped goes"
+    assert "wattsPerDevice" not in install.spec("left"), (
+        "the operator removes a field that the default dropped"
+    )
     assert install.spec("added")["nodeSelector"] == {"zone": "a"}
     assert install.spec("added")["gpuEquivalentsPerDevice"] == 2
     assert install.spec("edited")["wattsPerDevice"] == 900
     assert "wattsPerDevice" not in install.spec("cut")
-    assert {install.spec(each)["gpuEquivalentsPerDevice"] for each in ("edited", "cut")} == {1}
-    assert exists(install.api, f"{GROUP}/computeblocks/block-{install.mark}"), "jobs may name it"
+    assert {install.spec(name)["gpuEquivalentsPerDevice"] for name in ("edited", "cut")} == {1}
+    assert exists(install.api, f"{GROUP}/computeblocks/block-{install.mark}"), (
+        "a dropped default stays, because jobs may name it"
+    )
 
     written = install.written
     assert len(written) == 8
     install.restart()
     install.wait(standing=2, left_alone=2)
-    assert install.written == written, "where all stands, nothing is written"
+    assert install.written == written, "the operator writes nothing when all is up to date"
 
 
-def test_what_cannot_be_applied_stops_no_other_and_is_tried_again(install: Install) -> None:
+def test_invalid_default_is_retried_and_blocks_no_other(install: Install) -> None:
     refused = install.accelerator("refused", resourceName="kubernetes.io/gpu")
     install.folder.states(
         a=install.accelerator("a"),
@@ -200,21 +204,21 @@ def test_what_cannot_be_applied_stops_no_other_and_is_tried_again(install: Insta
     install.wait(standing=2, failed=4)
     assert install.spec("a")
     assert install.spec("z")
-    said = install.operator.log_path.read_text()
-    assert "no extended resources" in said, "the API server's own words"
-    assert "wattsPerDevcie" in said
+    log = install.operator.log_path.read_text()
+    assert "no extended resources" in log, "the API server's own message"
+    assert "wattsPerDevcie" in log
     assert install.operator.is_live()
 
     with forbidden(install.api, f"late-{install.mark}"):
         install.folder.states(a=install.accelerator("a"), late=install.accelerator("late"))
         install.wait(standing=1, failed=1)
-    eventually(lambda: install.counts("standing") == 2, "another try", AGAIN)
+    eventually(lambda: install.counts("standing") == 2, "a retry", AGAIN)
     assert install.spec("late")
 
 
 @contextmanager
 def forbidden(api: Api, name: str) -> Iterator[None]:
-    """Nobody may create that class meanwhile."""
+    """Forbid the creation of that class within the block."""
     admission = "/apis/admissionregistration.k8s.io/v1"
     rule = {
         "apiGroups": ["stargate.dev"],
@@ -230,7 +234,7 @@ def forbidden(api: Api, name: str) -> Iterator[None]:
     bound = {"policyName": name, "validationActions": ["Deny"]}
     bindings = f"{admission}/validatingadmissionpolicybindings"
     api.create(bindings, {"metadata": {"name": name}, "spec": bound})
-    eventually(lambda: not _may_create(api, name), "the rule to hold")
+    eventually(lambda: not _may_create(api, name), "the admission rule to take effect")
     yield
     api.delete(f"{bindings}/{name}")
     api.delete(f"{admission}/validatingadmissionpolicies/{name}")
@@ -247,7 +251,7 @@ def _may_create(api: Api, name: str) -> bool:
     return True
 
 
-def test_one_s_own_class_and_runtime_go_before_those_that_were_brought(
+def test_user_class_and_runtime_take_precedence_over_defaults(
     lab: Lab, install: Install, namespace: str, racks: Racks
 ) -> None:
     wanted = f"silicon-{install.mark}"
@@ -272,15 +276,17 @@ def test_one_s_own_class_and_runtime_go_before_those_that_were_brought(
         attempt = job.wait_phase("Running").attempts[0]
 
     assert attempt["class"].startswith(f"own-{install.mark}/")
-    assert attempt["runtime"].startswith("default/"), "the catalog's, which somebody applied"
+    assert attempt["runtime"].startswith("default/"), (
+        "the runtime of the catalog, which a user applied"
+    )
 
 
-def test_the_chart_s_own_defaults_are_taken(install: Install) -> None:
+def test_chart_defaults_are_all_applied(install: Install) -> None:
     (config,) = yaml.safe_load_all(chart.template("defaults.yaml"))
     objects = [yaml.safe_load(text) for text in config["data"].values()]
-    for each in objects:
-        each["metadata"]["name"] += f"-{install.mark}"
-    install.folder.states(**{each["metadata"]["name"]: each for each in objects})
+    for item in objects:
+        item["metadata"]["name"] += f"-{install.mark}"
+    install.folder.states(**{item["metadata"]["name"]: item for item in objects})
     install.operator.start()
     install.wait(standing=len(objects), failed=0)
     assert len(objects) >= 3

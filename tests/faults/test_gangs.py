@@ -1,8 +1,7 @@
-"""All or nothing, by the operator alone: two gangs of 60 on 100 machines, one of 60 on 40.
+"""The operator alone keeps gangs whole: two gangs of 60 contend for 100 nodes.
 
-This API server has no PodGroups. What is expected of the operator: of two gangs that cannot both be
-whole one gives back within seconds, and none stays partly scheduled past its start timeout; a gang
-that gave back holds nothing, says that it is queued, and runs as soon as it can.
+This API server has no PodGroups. When two gangs cannot both be whole, one yields within seconds. A gang
+that yielded has no pods, is Queued, and runs as soon as there are nodes for it.
 """
 
 from tests.faults.gangs import held
@@ -12,7 +11,7 @@ from tests.kit.story import JobStory, Story
 
 MANY = 60
 SOON = 15.0
-"""Seconds to bind 160 pods and to take 40 of them back, with a kubelet's grace, on busy cores."""
+"""Seconds to bind 160 pods and delete 40 of them, with the kubelet's grace period, on busy cores."""
 
 
 def wait_queued_with_nothing(job: JobStory, seconds: float = SOON) -> Job:
@@ -30,7 +29,7 @@ def cause(job: Job, attempt: int = 1) -> object:
 
 
 def wait_one_whole(story: Story, one: JobStory, other: JobStory) -> tuple[JobStory, JobStory]:
-    """Which of the two has all its nodes, and which has not."""
+    """The gang that has all its nodes first, and the other one."""
 
     def whole(state: State) -> JobStory | None:
         return next((job for job in (one, other) if held(state, job.uid) == MANY), None)
@@ -39,9 +38,7 @@ def wait_one_whole(story: Story, one: JobStory, other: JobStory) -> tuple[JobSto
     return (one, other) if first is one else (other, one)
 
 
-def test_of_two_gangs_at_once_one_yields_within_seconds_and_both_finish(
-    story: Story, racks: Racks
-) -> None:
+def test_one_of_two_contending_gangs_yields_within_seconds(story: Story, racks: Racks) -> None:
     rack = racks.build(nodes=100)
     jobs = [story.apply(name, MANY, acceleratorType=rack) for name in ("older", "younger")]
 

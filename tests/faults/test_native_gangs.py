@@ -1,7 +1,7 @@
-"""All or nothing by the scheduler: where the API server has PodGroups, a gang is one.
+"""The scheduler keeps gangs whole where the API server has PodGroups.
 
-What is expected of the operator: one PodGroup an attempt and pods that name it; of the scheduler:
-two gangs of 60 on 100 machines, one runs whole, the other holds nothing at any moment.
+The operator creates one PodGroup for each attempt, and the pods name it. Of two gangs of 60 on 100
+nodes, the scheduler binds one whole; the other never holds a node.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ MANY = 60
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """Its API server streams no lists, as those of 1.33 do not: the operator asks for pages."""
+    """An API server without streaming lists, like version 1.33: the operator lists in pages."""
     directory = tmp_path_factory.mktemp("audit")
     with a_lab(directory, gang_scheduling=True, streamed_lists=False) as lab:
         yield lab
@@ -30,18 +30,16 @@ def pod_groups(story: Story) -> str:
 
 
 def groups(story: Story) -> set[str]:
-    return {each["metadata"]["name"] for each in story.api.get(pod_groups(story))["items"]}
+    return {group["metadata"]["name"] for group in story.api.get(pod_groups(story))["items"]}
 
 
 def ever_held(job: JobStory) -> bool:
-    """Whether any pod of it ever had a node."""
+    """True if any pod of the job ever had a node."""
     writes = job.story.recorder.writes()
     return any(write.pod and write.pod.owner == job.uid and write.pod.node for write in writes)
 
 
-def test_one_gang_runs_whole_the_other_holds_nothing_and_both_finish(
-    story: Story, racks: Racks
-) -> None:
+def test_losing_native_gang_holds_no_node_while_waiting(story: Story, racks: Racks) -> None:
     rack = racks.build(nodes=100)
     jobs = [story.apply(name, MANY, acceleratorType=rack) for name in ("one", "other")]
 
@@ -61,7 +59,7 @@ def test_one_gang_runs_whole_the_other_holds_nothing_and_both_finish(
     assert second.wait_phase("Running", seconds=40).attempt == 1
     second.oom_kill(3)
     second.wait_phase("Running", attempt=2, seconds=40)
-    eventually(lambda: f"{second.name}-1" not in groups(story), "the old PodGroup gone")
+    eventually(lambda: f"{second.name}-1" not in groups(story), "the end of the old PodGroup")
     assert f"{second.name}-2" in groups(story)
     second.finish()
     second.wait_phase("Succeeded")
@@ -73,7 +71,7 @@ def test_one_gang_runs_whole_the_other_holds_nothing_and_both_finish(
     eventually(lambda: not groups(story), "no PodGroup left")
 
 
-def test_a_pod_group_of_somebody_else_is_named_and_left_alone(story: Story, racks: Racks) -> None:
+def test_foreign_pod_group_is_reported_and_left_alone(story: Story, racks: Racks) -> None:
     squatter = {
         "metadata": {"name": "job-1"},
         "spec": {"schedulingPolicy": {"gang": {"minCount": 7}}},
@@ -81,10 +79,10 @@ def test_a_pod_group_of_somebody_else_is_named_and_left_alone(story: Story, rack
     made = story.api.create(pod_groups(story), squatter)
     job = story.apply("job", 2, acceleratorType=racks.build(nodes=2))
 
-    told = job.wait_condition("Scheduled", "False", "NameTaken")
+    condition = job.wait_condition("Scheduled", "False", "NameTaken")
 
-    assert "there is a PodGroup job-1 already" in told["message"]
-    assert not job.pods(), "no pod without its gang"
+    assert "there is a PodGroup job-1 already" in condition["message"]
+    assert not job.pods(), "the operator creates no pod without its PodGroup"
     assert story.api.get(f"{pod_groups(story)}/job-1")["spec"] == made["spec"]
 
     story.api.delete(f"{pod_groups(story)}/job-1")

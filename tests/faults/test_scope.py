@@ -1,7 +1,7 @@
-"""An operator of two namespaces among many, with the chart's rights for those two alone.
+"""An operator whose scope is two namespaces, with the chart's rights for those two alone.
 
-What is expected of it: jobs there run as anywhere, nothing of another namespace is touched or asked
-for, and a namespace that withdraws its rights costs the others a restart and no more.
+Jobs in these namespaces run as usual. The operator requests no object of another namespace. When one
+namespace withdraws the rights, the others see one operator restart and no other effect.
 """
 
 import json
@@ -36,7 +36,7 @@ EVERYWHERE = {
     "stargateruntimes",
     "tokenreviews",
 }
-"""What it may ask for beyond its namespaces."""
+"""Cluster-wide resources that the operator may request."""
 SOON = ASK_AGAIN_SECONDS + 5
 
 
@@ -56,7 +56,7 @@ def _asked(entry: Json) -> Asked:
 
 @dataclass
 class Teams:
-    """Two that the operator serves, and one that it does not."""
+    """Two namespaces in the operator's scope (`alpha`, `beta`) and one outside it (`other`)."""
 
     plane: ControlPlane
     audit_log: Path
@@ -66,11 +66,11 @@ class Teams:
     other: str
 
     def asked(self, since: int) -> set[Asked]:
-        """Whatever its process has asked, kopf too, from there on in the log."""
+        """All requests of the operator's process, kopf's included, since an offset in the audit log."""
         with self.audit_log.open("rb") as log:
             log.seek(since)
             entries = [json.loads(line) for line in log if line.endswith(b"\n")]
-        return {_asked(each) for each in entries if each["user"]["username"] == ACCOUNT}
+        return {_asked(entry) for entry in entries if entry["user"]["username"] == ACCOUNT}
 
     def may(self, verb: str, resource: str, namespace: str) -> bool:
         asked = {"verb": verb, "resource": resource, "namespace": namespace}
@@ -79,11 +79,11 @@ class Teams:
         return bool(self.plane.api.create(path, body)["status"]["allowed"])
 
     def withdraw(self, namespace: str) -> Json:
-        """The rights there, as when the namespace is deleted; what brings them back."""
+        """Delete the RoleBinding in the namespace. Return the binding, to restore it."""
         path = f"{_bindings(namespace)}/stargate-operator-gangs"
         binding = self.plane.api.get(path)
         self.plane.api.delete(path)
-        eventually(lambda: not self.may("create", "pods", namespace), "no rights there")
+        eventually(lambda: not self.may("create", "pods", namespace), "the loss of the rights")
         return {**binding, "metadata": {"name": binding["metadata"]["name"]}}
 
     def give_back(self, namespace: str, binding: Json) -> None:
@@ -96,7 +96,7 @@ def _bindings(namespace: str) -> str:
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """With PodGroups, which need rights of their own, and a pod to try them out with."""
+    """A control plane with PodGroups, which need their own rights."""
     with a_lab(tmp_path_factory.mktemp("audit"), gang_scheduling=True) as lab:
         yield lab
 
@@ -104,7 +104,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 @pytest.fixture(scope="module")
 def teams(lab: Lab) -> Iterator[Teams]:
     lab.operator.stop()
-    alpha, beta, other = names = [f"test-{each}-{uuid4().hex[:6]}" for each in ("a", "b", "c")]
+    alpha, beta, other = names = [f"test-{letter}-{uuid4().hex[:6]}" for letter in ("a", "b", "c")]
     for name in names:
         lab.plane.api.create("/api/v1/namespaces", {"metadata": {"name": name}})
     rights = chart.template("rbac.yaml", values=json.dumps({"watchNamespaces": [alpha, beta]}))
@@ -141,7 +141,7 @@ def beta(teams: Teams, operator: OperatorProcess) -> Iterator[Story]:
 
 
 def strange(asked: Asked, teams: Teams) -> bool:
-    """Refused, or asked of what is none of the operator's business."""
+    """True if the request was refused, or asked for an object outside the operator's scope."""
     if asked.code == 403:
         return True
     if asked.namespace:
@@ -149,7 +149,7 @@ def strange(asked: Asked, teams: Teams) -> bool:
     return asked.resource != "" and asked.resource not in EVERYWHERE
 
 
-def test_it_runs_the_jobs_of_its_namespaces_and_touches_no_other(
+def test_scoped_operator_touches_only_its_own_namespaces(
     teams: Teams, alpha: Story, beta: Story, racks: Racks
 ) -> None:
     rack, api, begin = racks.build(nodes=4), teams.plane.api, teams.audit_log.stat().st_size
@@ -158,29 +158,29 @@ def test_it_runs_the_jobs_of_its_namespaces_and_touches_no_other(
     here = [scene.apply("job", 2, acceleratorType=rack) for scene in (alpha, beta)]
     for job in here:
         job.wait_phase("Running")
-        assert "schedulingGroup" in job.rank(0).raw["spec"], "its gang is the scheduler's own"
+        assert "schedulingGroup" in job.rank(0).raw["spec"], "the gang is a native gang"
         assert job.worker().saves(5).status == 200
         job.oom_kill(1)
         assert job.wait_phase("Running", attempt=2).attempts[1]["restoredEpoch"] == 5
         job.finish()
         job.wait_phase("Succeeded")
-        eventually(partial(job.events, "Succeeded"), "an event of it")
+        eventually(partial(job.events, "Succeeded"), "the Succeeded event")
         job.delete()
         job.wait_gone()
 
-    assert "status" not in api.get(f"{jobs}/theirs"), "nobody was to touch it"
+    assert "status" not in api.get(f"{jobs}/theirs"), "the operator must not touch it"
     for kind in ("pods", "services", "events"):
         assert not api.get(f"/api/v1/namespaces/{teams.other}/{kind}")["items"]
     assert not teams.may("create", "pods", teams.other)
-    teams.operator.stop()  # a watch stands in the audit log once it is over
+    teams.operator.stop()  # the audit log shows a watch only after its end
     asked = teams.asked(since=begin)
     assert Asked("watch", "stargatejobs", teams.beta, 200) in asked
-    assert not [each for each in asked if strange(each, teams)]
+    assert not [request for request in asked if strange(request, teams)]
     api.delete(f"{jobs}/theirs")
 
 
 def worker_elsewhere(teams: Teams, like: Worker, node: str) -> Worker:
-    """A pod that carries all that a worker of a running gang carries, in a namespace of its own."""
+    """A pod outside the operator's scope with the spec and labels of a worker."""
     raw = like.pod.raw
     spec = {**raw["spec"], "nodeName": node}
     meta = {"name": raw["metadata"]["name"], "labels": raw["metadata"]["labels"]}
@@ -190,7 +190,7 @@ def worker_elsewhere(teams: Teams, like: Worker, node: str) -> Worker:
     return Worker(teams.plane.api, Pod(created))
 
 
-def test_a_worker_elsewhere_counts_as_a_stranger_and_is_told_who_is_not_listening(
+def test_report_from_worker_outside_scope_is_refused(
     teams: Teams, alpha: Story, racks: Racks
 ) -> None:
     rack = racks.classify(f"rack-{uuid4().hex[:6]}")
@@ -200,26 +200,26 @@ def test_a_worker_elsewhere_counts_as_a_stranger_and_is_told_who_is_not_listenin
 
     def free_nodes() -> int:
         block = teams.plane.api.get("/apis/stargate.dev/v1alpha1/computeblocks/cluster")
-        told = block.get("status", {}).get("accelerators", [])
-        return next((each["freeNodes"] for each in told if each["acceleratorType"] == rack), -1)
+        classes = block.get("status", {}).get("accelerators", [])
+        return next((c["freeNodes"] for c in classes if c["acceleratorType"] == rack), -1)
 
     eventually(lambda: free_nodes() == 2, "two nodes taken by the gang")
     taken = {pod.node for pod in job.pods()}
     stranger = worker_elsewhere(teams, job.worker(1), min(set(nodes) - taken))
-    eventually(lambda: free_nodes() == 1, "one taken by a pod elsewhere")
+    eventually(lambda: free_nodes() == 1, "one node taken by the pod outside the scope")
 
     path = f"/apis/stargate.dev/v1alpha1/namespaces/{teams.other}/stargatejobs/beside/report"
     answer = stranger.post(b"{}", path=path)
     assert answer.status == 503, answer
     assert f"runs no jobs of namespace '{teams.other}'" in answer.message
-    assert job.now.attempt == 1, "a label elsewhere puts no pod into a gang"
+    assert job.now.attempt == 1, "a label outside the scope adds no pod to a gang"
     assert job.now.workers["created"] == 2
     teams.plane.api.delete(
         f"/api/v1/namespaces/{teams.other}/pods/{stranger.pod.name}", {"gracePeriodSeconds": 0}
     )
 
 
-def test_a_namespace_that_withdraws_its_rights_costs_the_others_one_restart(
+def test_revoked_rights_in_one_namespace_cost_one_restart(
     teams: Teams, alpha: Story, racks: Racks
 ) -> None:
     rack = racks.build(nodes=4)
@@ -227,7 +227,7 @@ def test_a_namespace_that_withdraws_its_rights_costs_the_others_one_restart(
     job.wait_phase("Running")
     binding = teams.withdraw(teams.beta)
     with alpha.recorder.interrupted():
-        eventually(lambda: not teams.operator.pid, "the process to end", 2 * SOON)
+        eventually(lambda: not teams.operator.pid, "the end of the process", 2 * SOON)
         assert f"'{teams.beta}' refuses to be watched" in teams.operator.log_tail()
         teams.operator.start()
 
@@ -241,21 +241,25 @@ def test_a_namespace_that_withdraws_its_rights_costs_the_others_one_restart(
 
     teams.give_back(teams.beta, binding)
     with alpha.recorder.interrupted():
-        eventually(lambda: not teams.operator.pid, "the process to begin anew", SOON)
+        eventually(
+            lambda: not teams.operator.pid,
+            "the end of the process, to restart with all namespaces",
+            SOON,
+        )
         teams.operator.start()
     late = f"{waiting.core}/pods/late-1-0"
-    eventually(lambda: exists(teams.plane.api, late), "the job that waited gets its gang")
+    eventually(lambda: exists(teams.plane.api, late), "the gang of the waiting job")
     assert teams.operator.metric("stargate_namespaces_refused") == 0
     assert job.now.attempt == 2
 
 
-def test_where_no_namespace_lets_it_the_operator_says_so_and_ends(teams: Teams) -> None:
+def test_operator_without_rights_in_any_namespace_ends(teams: Teams) -> None:
     teams.operator.stop()
-    bindings = {each: teams.withdraw(each) for each in (teams.alpha, teams.beta)}
+    bindings = {name: teams.withdraw(name) for name in (teams.alpha, teams.beta)}
     teams.operator.start(wait=False)
-    eventually(lambda: not teams.operator.pid, "the process to end")
-    said = teams.operator.log_tail()
-    assert f"none of watch-namespaces ({teams.alpha}, {teams.beta})" in said
-    assert "cannot list resource" in said, "the server's own words"
+    eventually(lambda: not teams.operator.pid, "the end of the process")
+    log = teams.operator.log_tail()
+    assert f"none of watch-namespaces ({teams.alpha}, {teams.beta})" in log
+    assert "cannot list resource" in log, "the API server's own message"
     for namespace, binding in bindings.items():
         teams.give_back(namespace, binding)

@@ -1,4 +1,4 @@
-"""Silence that is not the workers': of an operator that was away."""
+"""Workers look silent to an operator that was down. This silence is no hang."""
 
 import time
 
@@ -7,7 +7,7 @@ from tests.kit.story import Story
 from tests.kit.worker import reporting
 
 
-def test_an_operator_that_was_away_takes_no_silence_for_a_hang(story: Story, racks: Racks) -> None:
+def test_restarted_operator_ignores_silence_during_its_absence(story: Story, racks: Racks) -> None:
     job = story.apply(
         nodes=2, acceleratorType=racks.build(nodes=2), hang={"reportTimeoutSeconds": 4}
     )

@@ -1,7 +1,6 @@
-"""An API server that has no seats for the operator: it answers 429 to most of what is asked at once.
+"""An API server with one seat for the operator: it answers most concurrent writes with 429.
 
-What is expected of the operator: it asks less at a time, and the gang comes up all the same, with
-no word of trouble in the status.
+The operator lowers its concurrency. The gang still starts, and the status shows no error condition.
 """
 
 import pytest
@@ -13,19 +12,22 @@ CEILING = 32
 
 
 @pytest.mark.usefixtures("few_seats")
-def test_a_gang_comes_up_on_an_api_server_that_says_429(story: Story, racks: Racks) -> None:
+def test_gang_starts_on_api_server_that_answers_429(story: Story, racks: Racks) -> None:
     operator, many = story.operator, 100
     pid, before = operator.pid, operator.metric("stargate_api_throttled_total")
     rack = racks.build(nodes=many)
 
-    with story.recorder.interrupted():  # the status waits for a seat too, and may be late
+    with story.recorder.interrupted():  # the status write also waits for a seat, so it may be late
         job = story.apply("job", many, acceleratorType=rack)
         running = job.wait_phase("Running", seconds=60)
 
     assert running.attempt == 1
     assert operator.pid == pid
     assert operator.metric("stargate_api_throttled_total") > before
-    eventually(lambda: operator.metric("stargate_api_concurrency_limit") < CEILING, "fewer at once")
+    eventually(
+        lambda: operator.metric("stargate_api_concurrency_limit") < CEILING,
+        "a lower concurrency limit",
+    )
     reasons = {c["reason"] for j in job.history for c in j.status.get("conditions") or []}
     assert not reasons & {"PodsRefused", "ApiServerUnreachable"}
     job.delete()

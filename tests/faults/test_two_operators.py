@@ -1,8 +1,8 @@
-"""Two operators at once: one leads and writes, the other waits, ready to take over.
+"""Two operators run: one leads and writes, the other is a standby, ready to take over.
 
-What is expected of them, whether the leader is killed, stands still, is cut off from the API server or
-is told to stop: the other leads within its lease and a retry, nothing of the old one lands any more,
-reports find the new one, what was acknowledged stands, and nobody's silence is taken for a hang.
+The leader is killed, paused, isolated from the API server or stopped. The standby then leads within the
+lease and a retry. No write of the old leader succeeds later. Reports reach the new leader. Acknowledged
+checkpoints stay in the status. The takeover's silence is no hang.
 """
 
 import threading
@@ -35,13 +35,13 @@ SHORT_LEASE = {
     "STARGATE_LEASE_RENEW_DEADLINE_SECONDS": "5",
     "STARGATE_LEASE_RETRY_SECONDS": f"{RETRY:g}",
 }
-"""A write must end before the lease does: 5 s are left for it."""
+"""A write has the 5 s between the renew deadline and the end of the lease."""
 TAKEN_OVER = LEASE + 3 * RETRY
-"""One retry passes until the standby has seen the last renewal; the others are a busy machine's."""
+"""One retry until the standby sees the last renewal; two more for a busy machine."""
 UNDER_WAY = 1.0
-"""Seconds that a request may be on its way until the API server notes its time."""
+"""Seconds from sending a request until the API server records its time."""
 SOON = 60.0
-"""A worker waits for its answer for 20 s, also where nobody is there to give one."""
+"""Seconds. A worker waits 20 s for an answer, even without an operator."""
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ class Takeover:
     taken: float = 0.0
 
     def happen(self, story: Story) -> Replica:
-        """Returns the new leader."""
+        """Cause the fault and return the new leader."""
         with story.recorder.interrupted():
             self.fault.strike(self.leader)
             self.struck = time.time()
@@ -80,28 +80,29 @@ class Takeover:
         return successor
 
     def settle(self, story: Story) -> None:
-        """The old leader is back, and has ended: of what it asked nothing has landed since."""
+        """Revive the old leader, wait for its end, and check that no late write of it succeeded."""
         self.fault.revive(self.leader)
-        eventually(self.leader.ended, "the old leader to end")
+        eventually(self.leader.ended, "the end of the old leader")
         assert self.fault.last_words in self.leader.process.log_tail(5)
         writes = landed(story, self.leader.name)
-        assert not [each for each in writes if each.ended > self.taken], "after the takeover"
-        assert not [each for each in writes if each.began > self.struck + UNDER_WAY], "when gone"
+        assert not [w for w in writes if w.ended > self.taken], "a write ended after the takeover"
+        late = [write for write in writes if write.began > self.struck + UNDER_WAY]
+        assert not late, "a write began after the fault"
 
 
 def landed(story: Story, agent: str) -> list[Request]:
-    """What of a replica's writes the API server took."""
-    asked = story.recorder.requests()
-    return [each for each in asked if each.agent == agent and each.writes and each.code < 300]
+    """Writes of a replica that the API server accepted."""
+    requests = story.recorder.requests()
+    return [each for each in requests if each.agent == agent and each.writes and each.code < 300]
 
 
 def writers(story: Story) -> set[str]:
-    asked = story.recorder.requests()
-    return {each.agent for each in asked if each.writes and each.namespace == story.namespace}
+    requests = story.recorder.requests()
+    return {each.agent for each in requests if each.writes and each.namespace == story.namespace}
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
-def test_a_leader_is_lost_while_one_gang_comes_and_another_goes(
+def test_new_leader_continues_gang_creation_and_teardown(
     story: Story, pair: Pair, racks: Racks, fault: Fault
 ) -> None:
     takeover = Takeover(pair, pair.wait_leader(), fault)
@@ -129,7 +130,7 @@ def test_a_leader_is_lost_while_one_gang_comes_and_another_goes(
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
-def test_a_leader_is_lost_before_it_acknowledges_what_it_wrote_down(
+def test_checkpoint_survives_leader_loss_before_acknowledgement(
     story: Story, pair: Pair, racks: Racks, fault: Fault
 ) -> None:
     takeover = Takeover(pair, pair.wait_leader(), fault)
@@ -151,7 +152,7 @@ def test_a_leader_is_lost_before_it_acknowledges_what_it_wrote_down(
 
 @contextmanager
 def insisting(worker: Worker, epoch: int) -> Iterator[None]:
-    """The worker asks until it is told that the checkpoint stands, which it is by the end."""
+    """The worker reports until the checkpoint is acknowledged, at the latest at the end of the block."""
     trouble: list[BaseException] = []
 
     def ask() -> None:
@@ -169,27 +170,23 @@ def insisting(worker: Worker, epoch: int) -> Iterator[None]:
         raise trouble[0]
 
 
-def test_a_leader_that_is_told_to_stop_hands_over_at_once(
-    story: Story, pair: Pair, racks: Racks
-) -> None:
+def test_stopped_leader_hands_over_immediately(story: Story, pair: Pair, racks: Racks) -> None:
     leader = pair.wait_leader()
     job = story.apply("job", 4, acceleratorType=racks.build(nodes=4))
     job.wait_phase("Running")
 
     with story.recorder.interrupted():
-        told = time.time()
+        stopped = time.time()
         leader.process.stop()
         pair.wait_leader(other_than=leader.name)
-        took = story.recorder.acted_seconds(told)
-        assert took < LEASE / 2, "it did not give its lease back"
+        took = story.recorder.acted_seconds(stopped)
+        assert took < LEASE / 2, "the leader did not release its lease"
 
     job.oom_kill(1)
     job.wait_phase("Running", attempt=2)
 
 
-def test_the_service_has_the_leader_alone_behind_it_before_and_after(
-    story: Story, pair: Pair
-) -> None:
+def test_report_service_points_to_leader_alone(story: Story, pair: Pair) -> None:
     leader = pair.wait_leader()
     eventually(lambda: behind_the_service(pair.plane) == [leader.name], "the leader")
     takeover = Takeover(pair, leader, KILLED)
@@ -199,7 +196,7 @@ def test_the_service_has_the_leader_alone_behind_it_before_and_after(
     eventually(lambda: behind_the_service(pair.plane) == [successor.name], "the new leader")
 
 
-def test_a_standby_says_that_it_does_not_lead(story: Story, pair: Pair, racks: Racks) -> None:
+def test_standby_refuses_reports(story: Story, pair: Pair, racks: Racks) -> None:
     job = story.apply("job", 2, acceleratorType=racks.build(nodes=2))
     job.wait_phase("Running")
 
@@ -210,10 +207,10 @@ def test_a_standby_says_that_it_does_not_lead(story: Story, pair: Pair, racks: R
     assert not job.now.checkpoints
 
 
-def test_a_leader_that_wakes_up_without_its_lease_acknowledges_nothing(
+def test_resumed_leader_without_lease_acknowledges_nothing(
     story: Story, pair: Pair, racks: Racks
 ) -> None:
-    """Reports lay in its sockets while it slept; a worker must not believe what it says to them."""
+    """Reports wait in the sockets of a paused leader. It must not acknowledge them when it resumes."""
     takeover = Takeover(pair, pair.wait_leader(), STANDS_STILL)
     job = story.apply("job", 2, acceleratorType=racks.build(nodes=2))
     job.wait_phase("Running")
@@ -225,26 +222,26 @@ def test_a_leader_that_wakes_up_without_its_lease_acknowledges_nothing(
         threading.Thread(target=lambda: heard.append(_status(lambda: sleeper.saves(5))))
         for _ in range(5)
     ]
-    for each in asking:
-        each.start()
+    for thread in asking:
+        thread.start()
     time.sleep(0.5)
 
     takeover.settle(story)
 
-    for each in asking:
-        each.join(30)
+    for thread in asking:
+        thread.join(30)
     assert len(heard) == len(asking)
     assert set(heard) <= {0, HTTPStatus.SERVICE_UNAVAILABLE}
     assert not job.now.checkpoints
 
 
 def asked_directly(replica: Replica, job: JobStory) -> Worker:
-    """A worker that knows this replica's own address."""
+    """A worker that reports to this replica directly, not through the Service."""
     return replace(job.worker(), port=replica.process.ports.reports)
 
 
 def _status(ask: Callable[[], Answer]) -> int:
-    """0 where no answer came."""
+    """The status code of the answer, or 0 without an answer."""
     try:
         return ask().status
     except OSError:
@@ -252,7 +249,7 @@ def _status(ask: Callable[[], Answer]) -> int:
 
 
 @pytest.mark.parametrize("fault", [KILLED, STANDS_STILL], ids=str)
-def test_a_training_goes_on_through_a_takeover_and_its_progress_never_goes_back(
+def test_training_progress_never_goes_back_during_takeover(
     story: Story, pair: Pair, racks: Racks, tmp_path: Path, fault: Fault
 ) -> None:
     takeover = Takeover(pair, pair.wait_leader(), fault)
@@ -275,16 +272,16 @@ def test_a_training_goes_on_through_a_takeover_and_its_progress_never_goes_back(
         done = job.wait_phase("Succeeded", seconds=2 * SOON)
     takeover.settle(story)
     assert (done.attempt, done.newest_complete and done.newest_complete["epoch"]) == (1, 60)
-    told = [
+    percents = [
         progress["percent"] for each in job.history if (progress := each.status.get("progress"))
     ]
-    assert told == sorted(told)
+    assert percents == sorted(percents)
 
 
-def test_a_new_leader_takes_nobodys_silence_before_it_led_for_a_hang(
+def test_new_leader_ignores_silence_before_its_election(
     story: Story, pair: Pair, racks: Racks
 ) -> None:
-    """The workers reported to the old one; the new one has heard nothing of theirs."""
+    """The workers reported to the old leader only. The new leader has no reports yet."""
     takeover = Takeover(pair, pair.wait_leader(), KILLED)
     job = story.apply(
         "job", 2, acceleratorType=racks.build(nodes=2), hang={"reportTimeoutSeconds": 6}
@@ -301,10 +298,10 @@ def test_a_new_leader_takes_nobodys_silence_before_it_led_for_a_hang(
     assert again.attempts[0]["cause"] == "Hang"
 
 
-def test_a_standby_that_was_told_nothing_for_a_while_acts_on_what_is(
+def test_new_leader_with_stale_watches_acts_correctly(
     story: Story, pair: Pair, racks: Racks
 ) -> None:
-    """Its watches are behind and do not know it; meanwhile three jobs have come to something else."""
+    """The standby's watches miss the changes of three jobs, and their connections look healthy."""
     standby = pair.standby()
     takeover = Takeover(pair, pair.wait_leader(), KILLED)
     failed, deleted = (story.apply(name, 2, acceleratorType=racks.build(2)) for name in ("f", "d"))
@@ -330,10 +327,8 @@ def test_a_standby_that_was_told_nothing_for_a_while_acts_on_what_is(
         job.wait_phase("Running")
 
 
-def test_a_new_leader_settles_a_cause_that_was_provisional(
-    story: Story, pair: Pair, racks: Racks
-) -> None:
-    """The attempt's pods are on their way out when an earlier and graver failure shows."""
+def test_new_leader_settles_provisional_cause(story: Story, pair: Pair, racks: Racks) -> None:
+    """An earlier failure appears while the attempt's pods are being deleted, and replaces the cause."""
     takeover = Takeover(pair, pair.wait_leader(), KILLED)
     job = story.apply("job", 4, acceleratorType=racks.build(nodes=4))
     job.wait_phase("Running")

@@ -1,7 +1,7 @@
-"""A watch of kopf's that is dead while the process looks healthy, made by taking a CRD away.
+"""A kopf watch dies while the process looks healthy, because its CRD was deleted.
 
-What is expected of the operator: liveness fails and the process ends within the time that it is
-given, rather than idle for ever; with the CRD back it works again.
+The operator's liveness fails and the process ends in time, instead of running idle for ever. With
+the CRD restored it works again.
 """
 
 import time
@@ -19,14 +19,16 @@ CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/computeblocks.sta
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/stargate-system/leases"
 LEASE = "of-somebody-else"
 DEAD_WITHIN = 30.0
-"""Seconds: the watch ends with its CRD, kopf tries once more, the watchdog looks every 5 s, and kopf
-takes as long to end. Twice what that comes to on two idle cores."""
+"""Seconds, twice the time on two idle cores: the watch ends with its CRD, kopf retries once, the
+watchdog checks every 5 s, and kopf needs 5 s to end."""
 
 
 @pytest.fixture
 def replicas(lab: Lab) -> Iterator[tuple[OperatorProcess, OperatorProcess]]:
-    """One that runs, and one that is yet to be started and can only stand by, for its lease is held: a
-    leader reads all kinds before it acts, and ends at once where one is absent."""
+    """A running operator, and one not started yet, whose lease is held by somebody else.
+
+    The second one must stay a standby: a leader lists all kinds first and ends if a CRD is absent.
+    """
     lab.operator.stop()
     late = lab.another_operator("late", {"STARGATE_LEASE_NAME": LEASE})
     replicas = lab.another_operator("running", {}), late
@@ -40,7 +42,7 @@ def replicas(lab: Lab) -> Iterator[tuple[OperatorProcess, OperatorProcess]]:
     installation.install(lab.plane)
 
 
-def test_an_operator_without_one_of_its_watchers_ends(
+def test_operator_ends_when_one_watcher_is_dead(
     lab: Lab, replicas: tuple[OperatorProcess, OperatorProcess]
 ) -> None:
     running, late = replicas
@@ -50,15 +52,15 @@ def test_an_operator_without_one_of_its_watchers_ends(
     late.start(wait=False)
     started = time.monotonic()
     eventually(lambda: not running.is_live(), "liveness to fail", DEAD_WITHIN)
-    eventually(lambda: not running.pid, "the process to end", DEAD_WITHIN)
+    eventually(lambda: not running.pid, "the end of the process", DEAD_WITHIN)
     assert time.monotonic() - started < DEAD_WITHIN
     assert "computeblocks watcher is dead" in running.log_tail()
 
-    eventually(lambda: not late.pid, "the process to end", STARTING + DEAD_WITHIN)
-    assert time.monotonic() - started > STARTING, "nobody can tell an absent CRD from a slow start"
+    eventually(lambda: not late.pid, "the end of the late process", STARTING + DEAD_WITHIN)
+    assert time.monotonic() - started > STARTING, "an absent CRD looks like a slow start until then"
     assert "computeblocks not watched" in late.log_tail()
 
     installation.install(lab.plane)
     running.start()
-    eventually(lambda: running.metric("stargate_leader") == 1, "it leads")
+    eventually(lambda: running.metric("stargate_leader") == 1, "leadership")
     assert running.is_live()

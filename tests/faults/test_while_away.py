@@ -1,7 +1,7 @@
-"""What happens to jobs while no operator runs.
+"""Jobs are deleted, fail and finish while no operator runs.
 
-What is expected of the operator: it holds nothing back while it is away (no finalizer), and comes
-back to what is there without stumbling over what is gone.
+The operator uses no finalizer, so a deletion does not wait for it. After its start it handles the
+current state and ignores objects that are gone.
 """
 
 from tests.kit.racks import Racks
@@ -10,9 +10,7 @@ from tests.kit.story import Story
 RANKS = 4
 
 
-def test_a_job_deleted_while_the_operator_is_down_leaves_nothing(
-    story: Story, racks: Racks
-) -> None:
+def test_job_deleted_while_operator_down_leaves_nothing(story: Story, racks: Racks) -> None:
     job = story.apply("job", RANKS, acceleratorType=racks.build(nodes=RANKS))
     job.wait_phase("Running")
 
@@ -25,7 +23,7 @@ def test_a_job_deleted_while_the_operator_is_down_leaves_nothing(
     story.recorder.assert_quiet(2)
 
 
-def test_what_befell_a_job_meanwhile_is_found_and_counted_once(story: Story, racks: Racks) -> None:
+def test_failure_while_operator_down_is_counted_once(story: Story, racks: Racks) -> None:
     failed = story.apply("failed", RANKS, acceleratorType=racks.build(nodes=RANKS))
     done = story.apply("done", RANKS, acceleratorType=racks.build(nodes=RANKS))
     for job in (failed, done):

@@ -1,7 +1,7 @@
-"""A second API server on a plane's etcd, for those who must see what happens when the first is killed.
+"""A second API server on the same etcd, for tests that kill the first one and must see every write.
 
-An API server that comes back has no history: whoever watched it cannot tell what was written in the
-last moment before. A second one never went away.
+A restarted API server has an empty watch cache: its watchers miss the writes just before the crash.
+The second API server keeps running and misses none.
 """
 
 import subprocess
@@ -34,10 +34,10 @@ def a_second_apiserver(plane: ControlPlane) -> Iterator[Api]:
 
 
 def _command(plane: ControlPlane, port: int) -> list[str]:
-    """The first one's, with a port and an audit log of its own."""
+    """The command of the first API server, with another port and another audit log."""
     running = Path(f"/proc/{plane.pids()['kube-apiserver']}/cmdline").read_text()
     own = {"--secure-port": str(port), "--audit-log-path": str(plane.directory / "witness.audit")}
-    found = [each for each in running.split("\0") if each]
+    found = [argument for argument in running.split("\0") if argument]
     return [f"{name}={own.get(name, value)}" if _ else name for name, _, value in _parts(found)]
 
 

@@ -1,4 +1,4 @@
-"""What a worker does while its operator is away: it asks again."""
+"""A worker repeats its report until an operator acknowledges it."""
 
 import time
 
@@ -10,10 +10,10 @@ _ALREADY_SO = "AlreadyComplete"
 
 
 def insist(worker: Worker, epoch: int, seconds: float = PATIENCE) -> None:
-    """Returns once the operator has said that the complete checkpoint stands."""
+    """Report a complete checkpoint until the operator acknowledges it."""
     until = time.monotonic() + seconds
     while not _acknowledged(worker, epoch):
-        assert time.monotonic() < until, f"no word on checkpoint {epoch} for {seconds:g} s"
+        assert time.monotonic() < until, f"checkpoint {epoch} not acknowledged within {seconds:g} s"
         time.sleep(0.1)
 
 

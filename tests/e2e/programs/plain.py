@@ -1,8 +1,8 @@
-"""A trainer of the standard library alone: what the README says any HTTP client can do.
+"""A trainer that uses the standard library alone: any HTTP client can report, as the README says.
 
-What it trains is a chain of hashes a rank, so that a training that skipped, repeated or mixed up an
-epoch anywhere ends otherwise than one that did not. The ranks keep in step through files in their
-attempt's folder: rank 0 waits for all, then says whether to go on, to save, and to stop.
+Each rank trains a chain of hashes, so a training that skips, repeats or mixes up an epoch ends with
+another result. The ranks synchronize through files in their attempt's folder: rank 0 waits for all
+ranks, then decides whether to save and whether to stop.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ _TIMEOUT = 15.0
 _FAREWELL = 60.0
 
 LEFT_EARLY = 143
-"""What SIGTERM would have been; never 0 before the last epoch, which would be success."""
+"""The exit code of SIGTERM. An exit before the last epoch must not be 0, which means success."""
 
 
 def trained(rank: int, epochs: int, state: str = "", since: int = 0) -> str:
@@ -76,7 +76,7 @@ class Worker:
         return self.folder / f"epoch-{epoch}"
 
     def in_step(self, epoch: int) -> Json:
-        """Returns what rank 0 says, once every rank has come as far."""
+        """Wait until every rank has reached the epoch. Return the decision of rank 0."""
         said = self.folder / "steps" / f"{epoch}.json"
         write(self.folder / "steps" / f"{epoch}-{self.rank}", {})
         if self.rank == 0:
@@ -92,9 +92,9 @@ class Worker:
 
 @dataclass
 class Reporter:
-    """From a thread of its own: training goes on while the operator is away.
+    """Report in a separate thread: training continues while the operator is down.
 
-    It speaks when there is news: a training that hangs falls silent.
+    It reports only after progress, so a training that hangs is silent.
     """
 
     worker: Worker
@@ -116,7 +116,7 @@ class Reporter:
         self._news.set()
 
     def close(self) -> None:
-        """Returns when every checkpoint is acknowledged."""
+        """Wait until every checkpoint is acknowledged."""
         self._done = True
         self._news.set()
         self._thread.join(_FAREWELL)
@@ -143,7 +143,7 @@ class Reporter:
         return {"epoch": epoch, "uri": uri, "state": "Complete", "sizeBytes": size}
 
     def _post(self, body: Json) -> bool:
-        """Whether it was taken; a refusal is for ever, and is as good."""
+        """True if the report needs no retry: it was accepted, or refused as already complete."""
         try:
             status, said = post(body)
         except (OSError, http.client.HTTPException) as error:
@@ -170,7 +170,7 @@ def post(body: Json) -> tuple[int, str]:
 
 
 def write(file: Path, content: Json) -> None:
-    """Whole or not at all."""
+    """Write the file atomically."""
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_name(f".{file.name}.part")
     part.write_text(json.dumps(content))
@@ -183,7 +183,7 @@ def wait_for(file: Path) -> None:
 
 
 def train(worker: Worker, reporter: Reporter) -> bool:
-    """Whether it came to the last epoch."""
+    """Train. Return whether the last epoch was reached."""
     epoch, state = worker.load()
     print(f"rank {worker.rank} of {worker.world} begins after epoch {epoch}", flush=True)
     while epoch < worker.epochs:

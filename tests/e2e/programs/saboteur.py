@@ -1,9 +1,9 @@
-"""Runs a program as this very process, and lets it fail when a test orders so.
+"""Run a program in this process, and make it fail when a test orders it.
 
     python3 saboteur.py FILE | python3 saboteur.py -m MODULE
 
-An order is a file named after the pod in the folder `orders` beside this one's. It lies on the shared
-storage, where the worker sees it within a moment; the program itself knows nothing of it.
+An order is a file in the folder `orders` next to this file's folder. Its name is the pod's name. The
+folder is on the shared storage, so the worker sees an order at once. The program ignores orders.
 """
 
 import os
@@ -42,14 +42,14 @@ def _await_order() -> None:
 
 
 def _run_out_of_memory() -> None:
-    """Written, not only reserved: memory counts once it is touched."""
+    """Write to the memory: the kernel counts memory only after the first access."""
     eaten = []
     while True:
         eaten.append(b"\x01" * _CHUNK)
 
 
 def _tear_the_next_file() -> None:
-    """Half of it is written when the process is gone; PID 1 cannot kill itself, so it says it was."""
+    """Cut the next file in half and exit. PID 1 cannot kill itself, so it exits with 137."""
 
     def torn(path: Path, target: object) -> None:
         del target

@@ -44,9 +44,7 @@ class Batch(Generic[T]):
         self._items.update(fresh)
         self._waiting.extend(fresh)
         for _ in range(min(self._width, len(self._waiting)) - len(self._workers)):
-            worker = asyncio.create_task(self._work())
-            self._workers.add(worker)
-            worker.add_done_callback(self._workers.discard)
+            self._workers.add(asyncio.create_task(self._work()))
 
     def clear(self) -> None:
         """Drops the items that have not begun."""
@@ -68,5 +66,14 @@ class Batch(Generic[T]):
                 log.exception("an effect failed", item=str(item))
             finally:
                 self._items.discard(item)
+        # Before `done`, and without a pause since the last look at `_waiting`: an item that is added
+        # from here on needs a new worker, and `add` counts this one while it is in the set.
+        self._workers.discard(_this_task())
         if not self._items:
             self._done()
+
+
+def _this_task() -> asyncio.Task[None]:
+    task = asyncio.current_task()
+    assert task is not None
+    return task

@@ -137,12 +137,13 @@ class Client:
         grace: int | None = None,
         propagation: str | None = None,
     ) -> None:
-        """Returns when the server has accepted the delete, or if this object is gone already."""
+        """Returns when the server has accepted the delete, or says that this object is gone already."""
         body = delete_options(uid=uid, grace=grace, propagation=propagation)
         try:
             await self._write("DELETE", path, body, accept=_METADATA)
         except ApiError as error:
-            if not (error.not_found or (uid is not None and _is_another(error))):
+            name = path.rpartition("/")[2]
+            if not (error.says_gone(name) or (uid is not None and _is_another(error))):
                 raise
 
     async def stream(

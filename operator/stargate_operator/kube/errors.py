@@ -28,6 +28,7 @@ class Cause(msgspec.Struct, frozen=True):
 
 
 class _Details(msgspec.Struct, rename="camel"):
+    name: str = ""
     retry_after_seconds: float | None = None
     causes: list[Cause] | None = None
 
@@ -45,7 +46,8 @@ _decode_status = msgspec.json.Decoder(_Status).decode
 class ApiError(Exception):
     """The API server refused a request, or could not be asked; then `status` is 0.
 
-    `reason` is the CamelCase word of the server's Status. `retry_after` is in seconds.
+    `reason` is the CamelCase word of the server's Status. `retry_after` is in seconds. `name` is the
+    object that the Status is about.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class ApiError(Exception):
         message: str,
         retry_after: float | None = None,
         causes: tuple[Cause, ...] = (),
+        name: str = "",
     ) -> None:
         super().__init__(f"{message} ({status} {reason})" if status else f"{message} ({reason})")
         self.status = status
@@ -62,10 +65,16 @@ class ApiError(Exception):
         self.message = message
         self.retry_after = retry_after
         self.causes = causes
+        self.name = name
 
     @property
     def not_found(self) -> bool:
         return self.status == 404
+
+    def says_gone(self, name: str) -> bool:
+        """True if the API server itself says that this object does not exist. A proxy in front of it
+        may answer 404 to anything."""
+        return self.not_found and self.reason == "NotFound" and self.name == name
 
     @property
     def conflict(self) -> bool:
@@ -131,6 +140,7 @@ def from_answer(status: int, head: bytes, body: bytes) -> ApiError:
         said.message,
         retry_after=float(after[1]) if after else details.retry_after_seconds,
         causes=tuple(details.causes or ()),
+        name=details.name,
     )
 
 

@@ -11,6 +11,10 @@ from stargate_types import API_VERSION, StargateJob
 from stargate_types.status import StargateJobStatus
 
 
+class _Listed(msgspec.Struct):
+    items: list[msgspec.Raw] = []
+
+
 class StatusWriter:
     """Writes the status of one job for its reconciler. No other part of the operator writes it."""
 
@@ -18,12 +22,15 @@ class StatusWriter:
         self._client = client
 
     async def write(self, job: StargateJob, status: StargateJobStatus) -> StargateJob | None:
-        """The job as it is after the write. None if it was changed or deleted after `job` was read."""
+        """The job as it is after the write. None if it was changed or deleted after `job` was read.
+
+        Raises ApiError. A 404 that is not the API server's word about this job is one too.
+        """
         body = msgspec.json.encode(_with_status(job, status))
         try:
             answer = await self._client.put(f"{_path(job)}/status", body, bytes)
         except ApiError as error:
-            if not (error.conflict or error.not_found):
+            if not (error.conflict or error.says_gone(job.metadata.name)):
                 raise
             metrics.status_conflicted()
             return None
@@ -34,14 +41,21 @@ class StatusWriter:
         return await self.find(job.metadata.namespace, job.metadata.name)
 
     async def find(self, namespace: str, name: str) -> StargateJob | None:
+        """None if there is no such job.
+
+        All pods of a job that is gone are deleted, so a 404 alone is not believed: the API server must
+        name the job, and a list must not have it.
+        """
         try:
             return StargateJob.model_validate_json(
                 await self._client.get_raw(f"{_jobs(namespace)}/{name}")
             )
         except ApiError as error:
-            if error.not_found:
-                return None
-            raise
+            if not error.says_gone(name):
+                raise
+        query = {"fieldSelector": f"metadata.name={name}"}
+        found = await self._client.get(_jobs(namespace), _Listed, query=query)
+        return StargateJob.model_validate_json(found.items[0]) if found.items else None
 
     async def delete(self, job: StargateJob) -> None:
         await self._client.delete(_path(job), uid=job.uid, propagation="Background")

@@ -28,6 +28,7 @@ class Refused(Exception):  # noqa: N818 - an answer
         *,
         retry_after: float | None = None,
         field: str = "",
+        name: str = "",
     ) -> None:
         super().__init__(f"{code} {reason}: {message}")
         self.code = code
@@ -35,13 +36,14 @@ class Refused(Exception):  # noqa: N818 - an answer
         self.message = message
         self.retry_after = retry_after
         self.field = field
+        self.name = name
 
     def response(self) -> Response:
         headers = {} if self.retry_after is None else {"Retry-After": f"{self.retry_after:g}"}
         return Response(self.code, msgspec.json.encode(self.as_status()), headers)
 
     def as_status(self) -> Json:
-        details: Json = {}
+        details: Json = {"name": self.name} if self.name else {}
         if self.retry_after is not None:
             details["retryAfterSeconds"] = self.retry_after
         if self.field:
@@ -60,11 +62,11 @@ class Refused(Exception):  # noqa: N818 - an answer
 
 
 def not_found(group_resource: str, name: str) -> Refused:
-    return Refused(404, "NotFound", f'{group_resource} "{name}" not found')
+    return Refused(404, "NotFound", f'{group_resource} "{name}" not found', name=name)
 
 
 def already_exists(group_resource: str, name: str) -> Refused:
-    return Refused(409, "AlreadyExists", f'{group_resource} "{name}" already exists')
+    return Refused(409, "AlreadyExists", f'{group_resource} "{name}" already exists', name=name)
 
 
 def modified(group_resource: str, name: str) -> Refused:

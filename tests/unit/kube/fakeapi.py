@@ -33,7 +33,10 @@ class Request:
         await self.writer.drain()
 
     async def status(self, code: int, reason: str, message: str = "no", **headers: str) -> None:
-        said = {"kind": "Status", "code": code, "reason": reason, "message": message}
+        said: dict[str, Any] = {"kind": "Status", "code": code, "reason": reason}
+        said["message"] = message
+        if reason == "NotFound":
+            said["details"] = {"name": self.path.rpartition("/")[2]}
         await self.answer(code, said, **headers)
 
     async def start_stream(self) -> None:

@@ -40,6 +40,11 @@ class _GangState:
         return self.holding > 0 or self.phase in _HOLDING
 
     @property
+    def waits(self) -> bool:
+        """True if what other gangs do may change its decision."""
+        return self.partly or self.phase is Phase.QUEUED
+
+    @property
     def contest(self) -> tuple[bool, bool, bool]:
         """The facts whose change may change another gang's decision."""
         return self.partly, self.short, self.whole
@@ -75,18 +80,20 @@ class GangContention:
             released_at=self._released_to(job),
         )
 
-    def note(self, observed: Observed) -> list[str]:
-        """Takes what a pass observed; called after each pass."""
+    def note(self, observed: Observed, decided_by: Contention | None = None) -> list[str]:
+        """Takes what a pass observed; called after each pass. `decided_by` is what the pass knew of the
+        other gangs when it decided; the same as now, if it is not given."""
         job = observed.job
         before, after = self._gangs.get(job.uid), _state_of(observed)
         self._gangs[job.uid] = after
-        if before is None:  # no other gang could wake it during its first pass
-            return [*self._others(job.uid, after), job.uid]
-        if _gave_back(before, after):
+        # While this pass wrote its status, no other gang could know that this one waits, and wake it.
+        missed = decided_by is not None and after.waits and self.seen_by(job) != decided_by
+        itself = [job.uid] if before is None or missed else []
+        if before is not None and _gave_back(before, after):
             self._released[job.uid] = (after.hardware, observed.now)
-        elif before.contest == after.contest:
-            return []
-        return self._others(job.uid, after)
+        elif before is not None and before.contest == after.contest:
+            return itself
+        return [*self._others(job.uid, after), *itself]
 
     def gone(self, uid: str, now: datetime) -> list[str]:
         left = self._gangs.pop(uid, None)
@@ -102,7 +109,7 @@ class GangContention:
             other
             for other, gang in self._gangs.items()
             if other != uid and gang.hardware == changed.hardware
-            if gang.partly or gang.phase is Phase.QUEUED
+            if gang.waits
         ]
 
     def _released_to(self, job: StargateJob) -> datetime | None:

@@ -201,6 +201,11 @@ class AttemptStatus(Model):
         description="Seconds of training after the attempt's last checkpoint, which must be repeated.",
     )
     world_size: Count = Field(description="Number of ranks of the attempt.")
+    succeeded_ranks: Annotated[str, Field(max_length=1024)] | None = Field(
+        default=None,
+        description="Ranks that have succeeded while the attempt runs, such as 0-3,7. A rank that has"
+        " succeeded is not made again, whatever becomes of its pod.",
+    )
     runtime: Name | None = Field(
         default=None,
         description="The StargateRuntime that its pods were made from, as name/uid/generation.",

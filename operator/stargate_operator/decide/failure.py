@@ -4,6 +4,7 @@ Out-of-memory kills, evictions and lost nodes end it at once. Any other exit may
 one that is not reported yet, so the policy waits a moment before it names a culprit.
 """
 
+from collections.abc import Collection
 from datetime import timedelta
 
 from stargate_operator.constants import Reasons
@@ -46,11 +47,11 @@ def end_attempt(observed: Observed, ending: Ending) -> Plan:
 
 
 def _failed(observed: Observed) -> tuple[Pod, ...]:
-    """The failed pods that count. Before the gang ran, a pod deleted by hand is only made again."""
+    """The failed pods that count. A pod that is deleted before its worker began is only made again."""
     failed = observed.gang.failed
     if observed.has_run or not failed:
         return failed
-    return tuple(pod for pod in failed if cause_of(pod) is not Cause.DELETED)
+    return tuple(pod for pod in failed if pod.has_run or cause_of(pod) is not Cause.DELETED)
 
 
 def _settling(observed: Observed, failed: tuple[Pod, ...]) -> Plan | None:
@@ -68,14 +69,28 @@ def _settling(observed: Observed, failed: tuple[Pod, ...]) -> Plan | None:
 
 
 def _vanished(observed: Observed) -> Ending | None:
-    """A rank without a pod, once the gang has run: somebody deleted its pod. Before, it is made
-    again."""
-    absent = observed.gang.absent_ranks
-    if not observed.has_run or not absent:
+    """A rank without a pod whose worker has run: somebody deleted the pod. It is not made again in the
+    same attempt, because the worker may still run on a node that is cut off."""
+    rank = min(_gone(observed), default=None)
+    if rank is None:
         return None
     return Ending(
         Cause.DELETED,
         at=observed.now,
-        message=f"the pod of rank {absent[0]} was deleted by someone else",
-        rank=absent[0],
+        message=f"the pod of rank {rank} was deleted by someone else",
+        rank=rank,
     )
+
+
+def _gone(observed: Observed) -> Collection[int]:
+    gang = observed.gang
+    if observed.has_run or _status_knows_more(observed):
+        return gang.absent_ranks
+    return [rank for rank in gang.absent_ranks if rank in gang.vanished]
+
+
+def _status_knows_more(observed: Observed) -> bool:
+    """The status counts more pods than this process has ever seen: some went while no operator looked,
+    and may have run."""
+    workers = observed.job.status.workers
+    return observed.starting and workers is not None and workers.created > observed.gang.seen

@@ -14,7 +14,17 @@ import msgspec
 from stargate_operator import constants
 from stargate_operator.informers.pod_requests import Asking, requests_of
 from stargate_operator.kube.meta import ObjectMeta
-from stargate_operator.model.pod import NOTHING, ORDINARY_WAITING, Pod, Termination
+from stargate_operator.model.pod import (
+    FAILED,
+    NOTHING,
+    ORDINARY_WAITING,
+    SUCCEEDED,
+    Pod,
+    Termination,
+)
+
+_ENDED_BY_ITS_NODE = frozenset({"Evicted", "NodeLost", "NodeShutdown", "Preempting", "Terminated"})
+"""Reasons in a pod's status that say that the kubelet has ended it."""
 
 
 class _Spec(Asking, rename="camel", frozen=True, gc=False):
@@ -84,9 +94,12 @@ def pod_of(wire: WirePod) -> Pod:
     conditions = {c.type: c for c in status.conditions or ()}
     scheduled, ready = conditions.get("PodScheduled"), conditions.get("Ready")
     disrupted = conditions.get("DisruptionTarget")
+    if disrupted is not None and disrupted.status != "True":
+        disrupted = None
     is_scheduled = scheduled is not None and scheduled.status == "True"
     main = _main_state(status.container_statuses)
     waiting = _first_fault(status)
+    phase = _rank_phase(wire, main, disrupted)
     return Pod(
         name=meta.name,
         namespace=sys.intern(meta.namespace),
@@ -101,7 +114,8 @@ def pod_of(wire: WirePod) -> Pod:
         node=spec.node_name,
         requests=requests_of(spec) if spec.node_name else NOTHING,
         service_account=sys.intern(spec.service_account_name),
-        phase=sys.intern(status.phase),
+        phase=sys.intern(phase),
+        pod_phase="" if phase == status.phase else sys.intern(status.phase),
         scheduled_at=_epoch(scheduled.last_transition_time) if scheduled and is_scheduled else None,
         started_at=_epoch(main.running.started_at) if main.running else None,
         ready=ready is not None and ready.status == "True",
@@ -109,12 +123,39 @@ def pod_of(wire: WirePod) -> Pod:
         deletion_at=_epoch(meta.deletion_timestamp),
         status_reason=status.reason,
         status_message=status.message,
-        disruption=disrupted.reason if disrupted and disrupted.status == "True" else "",
+        disruption=disrupted.reason if disrupted else "",
         unschedulable_message=scheduled.message if scheduled and not is_scheduled else "",
         waiting_reason=waiting.reason if waiting else "",
         waiting_message=waiting.message if waiting else "",
         terminated=_termination_of(main),
     )
+
+
+def _rank_phase(wire: WirePod, worker: _State, disrupted: _Condition | None) -> str:
+    """A rank ends when its worker's container ends. Exit code 0 is a success only if nobody had told
+    the worker to stop: one that is drained or deleted may save, and exit with 0 before its end."""
+    ended = worker.terminated
+    if ended is None:
+        return wire.status.phase
+    if ended.exit_code or wire.status.reason in _ENDED_BY_ITS_NODE:
+        return FAILED
+    told_at = _told_to_stop_at(wire.metadata, disrupted)
+    # The API server's times have whole seconds. Within one second the order is not known.
+    finished_before = ended.finished_at is not None and (
+        told_at is None or int(ended.finished_at.timestamp()) < int(told_at)
+    )
+    return SUCCEEDED if told_at is None or finished_before else FAILED
+
+
+def _told_to_stop_at(meta: ObjectMeta, disrupted: _Condition | None) -> float | None:
+    """When somebody deleted the pod, or Kubernetes said that it would."""
+    times = []
+    if meta.deletion_timestamp is not None:
+        grace = meta.deletion_grace_period_seconds or 0
+        times.append(meta.deletion_timestamp.timestamp() - grace)
+    if disrupted is not None:
+        times.append(_epoch(disrupted.last_transition_time) or 0.0)
+    return min(times, default=None)
 
 
 def _main_state(containers: list[_ContainerStatus] | None) -> _State:

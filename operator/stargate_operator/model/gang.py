@@ -12,7 +12,12 @@ from stargate_operator.model.pod import Pod
 
 @dataclass(frozen=True)
 class Gang:
-    """The pods of one attempt. Those `leaving` are being deleted, and their grace runs."""
+    """The pods of one attempt. Those `leaving` are being deleted, and their grace runs.
+
+    `succeeded_ranks` have succeeded, whatever has become of their pods since. `vanished` are ranks whose
+    worker had run when the pod was deleted. `seen` is the number of ranks of which this process has
+    ever seen a pod.
+    """
 
     attempt: int
     world_size: int
@@ -21,7 +26,9 @@ class Gang:
     scheduled: int = 0
     running: int = 0
     ready: int = 0
-    succeeded: int = 0
+    succeeded_ranks: frozenset[int] = frozenset()
+    vanished: frozenset[int] = frozenset()
+    seen: int = 0
     failed: tuple[Pod, ...] = ()
     alive: int = 0
     last_scheduled_at: float = 0.0
@@ -35,10 +42,15 @@ class Gang:
 
     @cached_property
     def absent_ranks(self) -> tuple[int, ...]:
-        """Ranks without a pod, whether or not one is just being created."""
+        """Ranks that need a pod and have none, whether or not one is just being created."""
         if self.created == self.world_size:
             return ()
-        return tuple(rank for rank in range(self.world_size) if rank not in self.ranks)
+        settled = self.succeeded_ranks
+        return tuple(
+            rank
+            for rank in range(self.world_size)
+            if rank not in self.ranks and rank not in settled
+        )
 
     @cached_property
     def missing_ranks(self) -> tuple[int, ...]:
@@ -46,12 +58,21 @@ class Gang:
         return tuple(rank for rank in self.absent_ranks if rank not in self.creating)
 
     @property
+    def succeeded(self) -> int:
+        return len(self.succeeded_ranks)
+
+    @cached_property
+    def _placed(self) -> int:
+        """Ranks that have a node, or need none any more."""
+        return self.scheduled + sum(rank not in self.ranks for rank in self.succeeded_ranks)
+
+    @property
     def all_scheduled(self) -> bool:
-        return self.scheduled == self.world_size
+        return self._placed == self.world_size
 
     @property
     def partly_scheduled(self) -> bool:
-        return 0 < self.scheduled < self.world_size
+        return 0 < self._placed < self.world_size
 
     @property
     def short_of_nodes(self) -> bool:

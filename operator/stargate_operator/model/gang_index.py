@@ -4,9 +4,11 @@ A pass asks for the gang at every decision. Counting thousands of pods each time
 everything else together, so each change updates the counts in constant time.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from types import MappingProxyType
+
+import msgspec
 
 from stargate_operator.model.gang import Gang, PreviousPods
 from stargate_operator.model.pod import FAILED, ORDINARY_WAITING, RUNNING, SUCCEEDED, Pod
@@ -14,7 +16,10 @@ from stargate_operator.model.pod import FAILED, ORDINARY_WAITING, RUNNING, SUCCE
 
 @dataclass
 class AttemptPods:
-    """The pods of one attempt, counted as they come, change and go."""
+    """The pods of one attempt, counted as they come, change and go.
+
+    A rank's success is remembered when its pod is gone, and so is a rank that had run when its pod went.
+    """
 
     ranks: dict[int, Pod] = field(default_factory=dict)
     scheduled: int = 0
@@ -25,26 +30,46 @@ class AttemptPods:
     last_scheduled_at: float = 0.0
     failed: dict[str, Pod] = field(default_factory=dict)
     succeeded: dict[str, Pod] = field(default_factory=dict)
+    succeeded_ranks: set[int] = field(default_factory=set)
+    vanished: set[int] = field(default_factory=set)
+    seen: set[int] = field(default_factory=set)
     unschedulable: dict[str, Pod] = field(default_factory=dict)
     waiting: dict[str, Pod] = field(default_factory=dict)
 
     @property
     def up(self) -> int:
         """Running, or done."""
-        return self.running + len(self.succeeded)
+        return self.running + len(self.succeeded_ranks)
 
     def enter(self, pod: Pod) -> None:
+        if pod.phase == SUCCEEDED:
+            self.succeeded_ranks.add(pod.rank)
+        elif pod.rank in self.succeeded_ranks:  # its end counts, not what is done to its pod later
+            pod_phase = pod.pod_phase or pod.phase
+            pod = msgspec.structs.replace(pod, phase=SUCCEEDED, pod_phase=pod_phase)
         self.ranks[pod.rank] = pod
+        self.seen.add(pod.rank)
         self._count(pod, 1)
         self.last_scheduled_at = max(self.last_scheduled_at, pod.scheduled_at or 0.0)
         for group in self._groups_of(pod):
             group[pod.name] = pod
 
     def leave(self, pod: Pod) -> None:
-        self.ranks.pop(pod.rank, None)
+        pod = self.ranks.pop(pod.rank, pod)  # as it entered
         self._count(pod, -1)
         for group in self._groups_of(pod):
             group.pop(pod.name, None)
+
+    def vanish(self, pod: Pod) -> None:
+        """Its object was deleted."""
+        if pod.has_run and pod.rank not in self.succeeded_ranks:
+            self.vanished.add(pod.rank)
+
+    def remember(self, other: "AttemptPods") -> None:
+        """Takes over what is known of ranks whose pods are gone."""
+        self.succeeded_ranks |= other.succeeded_ranks
+        self.vanished |= other.vanished
+        self.seen |= other.seen
 
     def _count(self, pod: Pod, sign: int) -> None:
         self.alive += sign * pod.alive
@@ -97,6 +122,8 @@ class GangIndex:
             pods_of_attempt.leave(old)
         if new is not None:
             pods_of_attempt.enter(new)
+        elif old is not None and self._fits(old):
+            pods_of_attempt.vanish(old)
         emptied = pods_of_attempt.alive == 0 and alive > 0
         filled = pods_of_attempt.up == self._world_size and up != self._world_size
         return emptied or filled or _has_failed(old, new)
@@ -108,10 +135,17 @@ class GangIndex:
         attempt: int,
         world_size: int,
         creating: frozenset[int] = frozenset(),
+        succeeded: Collection[int] = (),
     ) -> tuple[Gang, PreviousPods]:
-        """The gang of `attempt` as it is now, and the pods of other attempts, in the job's namespace."""
+        """The gang of `attempt` as it is now, and the pods of other attempts, in the job's namespace.
+
+        `succeeded` are ranks of which the job's status says so: their pods may be gone.
+        """
         if world_size != self._world_size:
             self._size_up(world_size)
+        if succeeded:
+            known = self._attempts.setdefault((namespace, attempt), AttemptPods())
+            known.succeeded_ranks.update(succeeded)
         pods_of_attempt = self._attempts.get((namespace, attempt)) or AttemptPods()
         gang = Gang(
             attempt=attempt,
@@ -121,7 +155,9 @@ class GangIndex:
             scheduled=pods_of_attempt.scheduled,
             running=pods_of_attempt.running,
             ready=pods_of_attempt.ready,
-            succeeded=len(pods_of_attempt.succeeded),
+            succeeded_ranks=frozenset(pods_of_attempt.succeeded_ranks),
+            vanished=frozenset(pods_of_attempt.vanished),
+            seen=len(pods_of_attempt.seen | pods_of_attempt.succeeded_ranks),
             failed=tuple(pods_of_attempt.failed.values()),
             alive=pods_of_attempt.alive,
             last_scheduled_at=pods_of_attempt.last_scheduled_at,
@@ -135,6 +171,8 @@ class GangIndex:
         """Counts all pods again for another size: the size was not known before, or it has changed."""
         everyone = [pod for pods in self._attempts.values() for pod in pods.ranks.values()]
         recounted = GangIndex([*everyone, *self._misfits.values()], world_size)
+        for place, known in self._attempts.items():
+            recounted._attempts.setdefault(place, AttemptPods()).remember(known)
         self._world_size, self._attempts, self._misfits = (
             world_size,
             recounted._attempts,

@@ -32,7 +32,11 @@ class Termination(msgspec.Struct, frozen=True, gc=False):
 
 
 class Pod(msgspec.Struct, frozen=True, gc=False):
-    """One pod of a gang."""
+    """One pod of a gang.
+
+    `phase` is that of its rank: a rank ends when its worker's container ends. `pod_phase` is that of the
+    pod, where it differs: a sidecar may outlive the worker and hold the node.
+    """
 
     name: str
     namespace: str
@@ -48,6 +52,7 @@ class Pod(msgspec.Struct, frozen=True, gc=False):
     """Its requests of its node, once it has one: thousandths of a CPU, bytes, whole devices."""
     service_account: str = ""
     phase: str = PENDING
+    pod_phase: str = ""
     created: float = 0.0
     scheduled_at: float | None = None
     started_at: float | None = None
@@ -66,9 +71,14 @@ class Pod(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def terminal(self) -> bool:
-        return self.phase in TERMINAL
+        return (self.pod_phase or self.phase) in TERMINAL
 
     @property
     def alive(self) -> bool:
         """Non-terminal: it holds, or may come to hold, a node."""
-        return self.phase not in TERMINAL
+        return not self.terminal
+
+    @property
+    def has_run(self) -> bool:
+        """True if its worker runs or has run, so that a second pod of its rank could meet it."""
+        return self.phase in (RUNNING, SUCCEEDED) or self.terminated is not None

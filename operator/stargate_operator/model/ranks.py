@@ -14,6 +14,15 @@ def interval_string(ranks: Iterable[int], at_most: int = _AT_MOST) -> str:
     return f"{words} and {left} more" if left else words
 
 
+def ranks_of(intervals: str) -> frozenset[int]:
+    """The ranks in an interval string such as `1-5,7`."""
+    found: set[int] = set()
+    for interval in filter(None, intervals.split(",")):
+        first, _, last = interval.partition("-")
+        found.update(range(int(first), int(last or first) + 1))
+    return frozenset(found)
+
+
 def _intervals(ranks: list[int]) -> Iterator[tuple[int, int]]:
     first = last = None
     for rank in ranks:

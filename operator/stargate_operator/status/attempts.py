@@ -19,6 +19,8 @@ _CERTAIN = NOT_FAILURES | {Cause.CHECKPOINT_DAMAGED}
 _ECHOES = frozenset({Cause.EXIT, Cause.SIGNAL, Cause.HANG})
 """Causes that may only follow from the loss of a node."""
 _NODES_NAMED = 3
+_SUCCEEDED_INTERVALS = 80
+"""More are not remembered. Ranks end together, so there are few at any time."""
 _GIVEN_UP = "given up with a lost node"
 
 
@@ -52,8 +54,17 @@ def ended(attempt: AttemptStatus, ending: Ending, lost: float) -> AttemptStatus:
             "exit_code": ending.exit_code,
             "message": shortened(_told(ending), _LATEST_MESSAGE_BYTES) or None,
             "lost_seconds": lost,
+            "succeeded_ranks": None,
         }
     )
+
+
+def with_succeeded(attempt: AttemptStatus, ranks: frozenset[int]) -> AttemptStatus:
+    """The running attempt, with the ranks that have succeeded: their pods may go before it ends."""
+    told = interval_string(ranks, at_most=_SUCCEEDED_INTERVALS).partition(" ")[0] or None
+    if told == attempt.succeeded_ranks:
+        return attempt
+    return attempt.model_copy(update={"succeeded_ranks": told})
 
 
 def with_more_lost(attempt: AttemptStatus, seconds: float) -> AttemptStatus:

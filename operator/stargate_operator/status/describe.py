@@ -141,8 +141,8 @@ def _current(observed: Observed, plan: Plan, attempt: AttemptStatus, lost: float
     if attempt.end:
         return attempts.with_more_lost(attempt, lost)
     if plan.phase is Phase.RUNNING and attempt.running is None:
-        return attempt.model_copy(update={"running": observed.now})
-    return attempt
+        attempt = attempt.model_copy(update={"running": observed.now})
+    return attempts.with_succeeded(attempt, observed.gang.succeeded_ranks)
 
 
 def _revision(observed: Observed) -> Revision | None:

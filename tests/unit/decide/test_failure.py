@@ -3,6 +3,7 @@
 import pytest
 
 from stargate_operator.decide.plan import Plan
+from stargate_operator.model.pod import FAILED
 from stargate_types.status import Cause, Phase
 from tests.kit.builders import (
     NOW,
@@ -108,10 +109,18 @@ def test_rank_missing_while_gang_starts_is_not_failed() -> None:
     assert (plan.phase, plan.ending) == (Phase.STARTING, None)
 
 
-def test_starting_pod_deleted_by_hand_is_not_failed() -> None:
-    dying = pod(2).failed(143).deleted()
+def test_pod_deleted_before_its_worker_began_is_no_failure() -> None:
+    dying = pod(2).scheduled().but(phase=FAILED, deleting=True)
     plan = planned(job().starting(), starting_gang(4, dying))
     assert (plan.phase, plan.ending) == (Phase.STARTING, None)
+
+
+def test_worker_deleted_while_the_gang_starts_ends_attempt() -> None:
+    """Its rank is not made again in the same attempt: the worker may run on behind a cut network."""
+    plan = planned(job().starting(), starting_gang(4, pod(2).failed(143).deleted()))
+    assert plan.next_attempt
+    assert plan.ending
+    assert (plan.ending.cause, plan.ending.rank) == (Cause.DELETED, 2)
 
 
 def test_rank_failing_while_gang_starts_ends_attempt() -> None:

@@ -140,7 +140,7 @@ def test_updated_index_equals_new_index(seed: int) -> None:
         old = pods.get(before.name)
         base = before.but(uid=old.uid if old else f"uid-{dice.random()}")
         ways = [base, base.scheduled(), base.running(), base.running().deleted(), base.failed()]
-        more = [base.succeeded(), base.unschedulable(), base.waiting("ErrImagePull"), None]
+        more = [base.unschedulable(), base.waiting("ErrImagePull"), None]
         new = dice.choice([*ways, *more, base.running().but(rank=2), base.but(owner_uid="other")])
         if new is None:
             pods.pop(before.name, None)

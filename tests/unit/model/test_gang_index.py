@@ -1,6 +1,7 @@
 """The index of a job's pods, kept up to date change by change."""
 
 import random
+from typing import Any
 
 import pytest
 
@@ -13,16 +14,9 @@ SIZE = 4
 
 
 def any_pod(dice: random.Random, rank: int, attempt: int) -> Pod:
+    """A rank that has succeeded stays so: that is tested on its own."""
     fresh = pod(rank, attempt=attempt)
-    return dice.choice(
-        [
-            fresh,
-            fresh.running(),
-            fresh.failed(),
-            fresh.succeeded(),
-            fresh.unschedulable("none fits"),
-        ]
-    )
+    return dice.choice([fresh, fresh.running(), fresh.failed(), fresh.unschedulable("none fits")])
 
 
 def counts(found: tuple[Gang, PreviousPods]) -> object:
@@ -96,3 +90,41 @@ def test_pod_in_other_namespace_is_excluded_despite_labels(
     assert gang.all_running
     assert gang.failed == ()
     assert previous_pods == PreviousPods()
+
+
+def gang_of(index: GangIndex, **given: Any) -> Gang:
+    return index.gang(namespace=NAMESPACE, attempt=1, world_size=2, **given)[0]
+
+
+@pytest.mark.parametrize(
+    "later",
+    [None, pod(0).failed(), pod(0).succeeded().deleted()],
+    ids=["gone", "failed", "deleted"],
+)
+def test_rank_that_succeeded_stays_succeeded(later: Pod | None) -> None:
+    done = pod(0).succeeded()
+    index = GangIndex([done, pod(1).running()], world_size=2)
+
+    index.take(done, later)
+
+    gang = gang_of(index)
+    assert (gang.succeeded, gang.failed, gang.absent_ranks) == (1, (), ())
+    assert gang.all_running
+    assert gang.all_scheduled
+
+
+def test_success_in_the_status_counts_without_its_pod() -> None:
+    index = GangIndex([pod(1).running()], world_size=2)
+    gang = gang_of(index, succeeded=[0])
+    assert (gang.succeeded, gang.absent_ranks) == (1, ())
+
+
+def test_rank_whose_worker_ran_vanishes_with_its_pod() -> None:
+    ran, waits = pod(0).running(), pod(1)
+    index = GangIndex([ran, waits], world_size=2)
+
+    index.take(ran, None)
+    index.take(waits, None)
+
+    gang = gang_of(index)
+    assert (gang.absent_ranks, gang.vanished, gang.seen) == ((0, 1), frozenset({0}), 2)

@@ -52,6 +52,7 @@ class Reasons(feasibility.Reasons):
 
     CREATING = "CreatingGang"
     PODS_REFUSED = "PodsRefused"
+    DELETES_REFUSED = "PodDeletionRefused"
     NAME_TAKEN = "NameTaken"
     UNREACHABLE = "ApiServerUnreachable"
     WAITING_FOR_NODES = "WaitingForNodes"

@@ -501,7 +501,7 @@ def observed(
         contention=Contention(older, older_is_short, whole, alone, released_at),
         node_health=node_health or NodeHealth(),
         listening=Listening(at(heard_since), report_interval=10.0),
-        notes=Notes(trouble, failed_since),
+        notes=Notes(trouble=trouble, failed_since=failed_since),
         cluster=ClusterFacts(native_gangs, missing_gang_objects, pue),
     )
 

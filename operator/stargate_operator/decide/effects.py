@@ -45,9 +45,9 @@ def effects(observed: Observed) -> Effects:
     the gang of its attempt."""
     phase = observed.phase
     if phase is None or phase is Phase.SUCCEEDED:
-        return Effects(
-            delete=_deletions(observed, observed.previous_pods.alive, KILL_GRACE_SECONDS)
-        )
+        # A sidecar may hold the node of a rank that has succeeded.
+        held = (*observed.gang.live_pods, *observed.previous_pods.alive)
+        return Effects(delete=_deletions(observed, held, KILL_GRACE_SECONDS))
     if phase in (Phase.SUSPENDED, Phase.FAILED):
         held = (*observed.gang.live_pods, *observed.previous_pods.alive)
         return Effects(delete=_deletions(observed, held, _last_grace(observed)))
@@ -101,6 +101,8 @@ def _prune(observed: Observed) -> tuple[PodDeletion, ...]:
 def _deletions(
     observed: Observed, pods: Iterable[Pod], grace: int | None
 ) -> tuple[PodDeletion, ...]:
+    if observed.deletes_wait:
+        return ()
     return tuple(deletion_of(pods, grace, node_health=observed.node_health, now=observed.now))
 
 

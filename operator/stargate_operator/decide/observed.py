@@ -19,7 +19,7 @@ from stargate_types.status import AttemptStatus, Checkpoints, Phase
 
 @dataclass(frozen=True)
 class Trouble:
-    """The answer of the API server when it refused to create an object for the gang."""
+    """The answer of the API server when it refused to create or delete an object of the gang."""
 
     reason: str
     message: str
@@ -60,11 +60,12 @@ class Listening:
 class Notes:
     """Facts that no resource holds, from the reconciler's memory. A new leader starts without them.
 
-    `trouble` is the last refusal of the API server. `failed_since` is when a failed rank of the current
-    attempt was first seen.
+    `trouble` is the last refusal to create an object for the gang, `delete_trouble` the last one to
+    delete a pod. `failed_since` is when a failed rank of the current attempt was first seen.
     """
 
     trouble: Trouble | None = None
+    delete_trouble: Trouble | None = None
     failed_since: datetime | None = None
 
 
@@ -116,6 +117,12 @@ class Observed:
     @property
     def previous(self) -> AttemptStatus | None:
         return self.job.previous_attempt
+
+    @property
+    def deletes_wait(self) -> bool:
+        """A pod could not be deleted, and it is too early to try again."""
+        trouble = self.notes.delete_trouble
+        return trouble is not None and self.now < trouble.retry_at
 
     @property
     def starting(self) -> bool:

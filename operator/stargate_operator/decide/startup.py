@@ -56,6 +56,11 @@ def _begin() -> Plan:
 def _old_gang(observed: Observed) -> Plan | None:
     if not observed.previous_pods.alive:
         return None
+    refused = observed.notes.delete_trouble
+    if refused is not None:
+        return Plan(
+            _waiting_phase(observed), reason=Reasons.DELETES_REFUSED, message=refused.message
+        )
     return Plan(
         _waiting_phase(observed),
         reason=Reasons.WAITING_FOR_OLD_GANG,

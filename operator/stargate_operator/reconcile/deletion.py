@@ -14,6 +14,7 @@ from stargate_operator.informers.node_tracker import NodeTracker
 from stargate_operator.informers.pod_store import PodStore
 from stargate_operator.model.pod import Pod
 from stargate_operator.reconcile.gang_objects import GangObjects
+from stargate_operator.reconcile.memory import Refusals
 from stargate_operator.reconcile.pod_control import PodControl
 from stargate_operator.reconcile.status_writer import StatusWriter
 from stargate_types import StargateJob
@@ -35,6 +36,7 @@ class JobDeletion:
         pod_control: PodControl,
         status_writer: StatusWriter,
         node_tracker: NodeTracker,
+        refusals: Refusals,
         clock: Callable[[], datetime],
     ) -> None:
         self._uid = uid
@@ -44,6 +46,7 @@ class JobDeletion:
         self._pod_control = pod_control
         self._status_writer = status_writer
         self._node_tracker = node_tracker
+        self._refusals = refusals
         self._clock = clock
         self._orphaned = False
         self._confirmed = False
@@ -57,10 +60,14 @@ class JobDeletion:
         self._orphaned |= job is not None and _ORPHAN_FINALIZER in job.metadata.finalizers
         if self._orphaned:
             return None
-        await self._gang_objects.delete(self._uid)
-        left = self._left()
-        now, node_health = self._clock(), self._node_tracker.about(left, avoided=())
+        left, now = self._left(), self._clock()
+        refused = self._refusals.trouble
+        if refused is not None and now < refused.retry_at:
+            return refused.retry_at
+        node_health = self._node_tracker.about(left, avoided=())
         self._pod_control.delete(deletion_of(left, grace=None, node_health=node_health, now=now))
+        # After the pods: they hold nodes, and must not wait for an object that cannot be deleted.
+        await self._gang_objects.delete(self._uid)
         return now + _LOOK_AGAIN if left else None
 
     async def _confirm(self) -> datetime | None:

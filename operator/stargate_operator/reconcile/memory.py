@@ -5,7 +5,7 @@ work (the attempt's blueprint), keeps times that no resource holds (when a failu
 keeps the last refusal of the API server.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from stargate_operator.decide.observed import Trouble
@@ -19,15 +19,36 @@ _LAST_RETRY = timedelta(seconds=30)
 
 
 @dataclass
+class Refusals:
+    """The API server's refusals of one verb. Each round of them doubles the wait until the next try."""
+
+    trouble: Trouble | None = None
+    rounds: int = 0
+
+    def note(self, reason: str, message: str, now: datetime) -> None:
+        if self.trouble is not None and now < self.trouble.retry_at:
+            return  # This request belongs to the same round: it was already on its way.
+        self.rounds += 1
+        wait = min(_LAST_RETRY, _FIRST_RETRY * 2 ** min(self.rounds - 1, 6))
+        self.trouble = Trouble(reason=reason, message=message, retry_at=now + wait)
+
+    def end(self) -> None:
+        """Nothing is left to do for this verb, or it works again."""
+        self.trouble = None
+        self.rounds = 0
+
+
+@dataclass
 class Memory:
-    """The memory of one job's reconciler. The pod control notes refusals in it."""
+    """The memory of one job's reconciler. The pod control notes refusals in it: those of creates in
+    `creates`, and those of deletes in `deletes`."""
 
     blueprint: Blueprint | None = None
     blueprint_attempt: int = 0
     failed_since: datetime | None = None
     failed_attempt: int = 0
-    trouble: Trouble | None = None
-    refusals: int = 0
+    creates: Refusals = field(default_factory=Refusals)
+    deletes: Refusals = field(default_factory=Refusals)
     wrote_at: float = float("-inf")
     last_seen: StargateJob | None = None
     report_timeout: int | None = None
@@ -54,16 +75,3 @@ class Memory:
             told = longest_wait(job.current_world_size, self.report_timeout)
             self.timeout_counts_from = now + timedelta(seconds=told)
         self.report_timeout, self.report_timeout_seen = job.report_timeout, True
-
-    def refused(self, reason: str, message: str, now: datetime) -> None:
-        """Notes a refusal of the API server. Each round of refusals doubles the wait until the
-        next try."""
-        if self.trouble is not None and now < self.trouble.retry_at:
-            return  # This request belongs to the same round: it was already on its way.
-        self.refusals += 1
-        wait = min(_LAST_RETRY, _FIRST_RETRY * 2 ** min(self.refusals - 1, 6))
-        self.trouble = Trouble(reason=reason, message=message, retry_at=now + wait)
-
-    def accepted(self) -> None:
-        self.trouble = None
-        self.refusals = 0

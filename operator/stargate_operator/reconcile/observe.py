@@ -65,7 +65,11 @@ def observe(
             since=max(view.heard_since, memory.timeout_counts_from or view.heard_since),
             report_interval=interval_seconds(job.current_world_size, job.report_timeout),
         ),
-        notes=Notes(memory.trouble, memory.failed_since),
+        notes=Notes(
+            trouble=memory.creates.trouble,
+            delete_trouble=memory.deletes.trouble,
+            failed_since=memory.failed_since,
+        ),
         cluster=ClusterFacts(
             native_gangs=view.native_gangs,
             missing_gang_objects=view.missing_gang_objects,

@@ -112,7 +112,7 @@ class PodControl:
         self._creator.clear()
         log.warning("pod refused", rank=rank, error=str(error))
         reason = Reasons.UNREACHABLE if error.is_transient else Reasons.PODS_REFUSED
-        self._memory.refused(reason, error.message, self._clock())
+        self._memory.creates.note(reason, error.message, self._clock())
         return None
 
     async def _exists(self, rank: int) -> None:
@@ -127,7 +127,7 @@ class PodControl:
             self._seeds.seed(found)
         else:
             self._creator.clear()
-            self._memory.refused(*_name_taken(found), self._clock())
+            self._memory.creates.note(*_name_taken(found), self._clock())
 
     async def _delete(self, target: "_Target") -> None:
         try:
@@ -135,7 +135,11 @@ class PodControl:
         except NotLeading:
             self._deleter.clear()
         except ApiError as error:
+            # The others of this round would meet the same refusal.
+            self._deleter.clear()
             log.warning("pod not deleted", pod=target.name, error=str(error))
+            message = f"the API server does not delete pod {target.name}: {error.message}"
+            self._memory.deletes.note(Reasons.DELETES_REFUSED, message, self._clock())
         else:
             metrics.pods_deleted()
             if target.grace == GIVEN_UP_GRACE_SECONDS:

@@ -12,7 +12,7 @@ import structlog
 
 from stargate_operator.decide.chain import decide
 from stargate_operator.decide.effects import Effects, effects
-from stargate_operator.decide.observed import Observed
+from stargate_operator.decide.observed import Contention, Observed
 from stargate_operator.decide.plan import Plan
 from stargate_operator.desired.environment import ReportTarget
 from stargate_operator.desired.gang_objects import pod_group_name
@@ -27,6 +27,7 @@ from stargate_operator.kube.transport import Jitter
 from stargate_operator.model.blueprint import Blueprint
 from stargate_operator.model.gang import Gang, PreviousPods
 from stargate_operator.model.gang_index import GangIndex
+from stargate_operator.model.ranks import ranks_of
 from stargate_operator.placement.contention import GangContention
 from stargate_operator.placement.placer import Placer
 from stargate_operator.reconcile.deletion import JobDeletion
@@ -97,6 +98,7 @@ class Reconciler:
             pod_control=self._pod_control,
             status_writer=self._status_writer,
             node_tracker=dependencies.node_tracker,
+            refusals=self.memory.deletes,
             clock=dependencies.clock,
         )
         self.done = False
@@ -125,13 +127,14 @@ class Reconciler:
         if plan.delete_job:
             await self._status_writer.delete(written)
 
+        # Record, after the write: events and counters tell only of what is in the status. And before the
+        # effects: an effect that fails ends the pass, and the next one sees no change to tell of.
+        self._record(job, written)
+
         # Apply what the written status says. Only a write changes it, so only then look again.
         after = observed if written is job else self._observe(written, self._pods(written))
         await self._apply(after)
-
-        # Record, after the write: events and counters tell only of what is in the status.
-        self._record(job, written)
-        self._wake_contenders(after)
+        self._wake_contenders(after, decided_by=observed.contention)
         return self._next(observed, plan, after, wanted=status)
 
     async def _delete(self, job: StargateJob | None) -> datetime | None:
@@ -155,11 +158,13 @@ class Reconciler:
         self.memory.note_timeout(job, now)
 
     def _pods(self, job: StargateJob) -> tuple[Gang, PreviousPods]:
+        attempt = job.current_attempt
         return self._gang_index.gang(
             namespace=job.metadata.namespace,
             attempt=job.status.attempt,
             world_size=job.current_world_size,
             creating=self._pod_control.creating(job.status.attempt),
+            succeeded=ranks_of(attempt.succeeded_ranks or "") if attempt else (),
         )
 
     def _observe(self, job: StargateJob, pods: tuple[Gang, PreviousPods]) -> Observed:
@@ -217,6 +222,8 @@ class Reconciler:
         await self._pod_control.turn_to(observed.job.status.attempt)
         if observed.phase is Phase.SUSPENDED or (observed.phase and observed.phase.finished):
             await self._pod_control.stop_creating()
+        if not wanted.delete and not observed.deletes_wait:
+            self.memory.deletes.end()
         self._pod_control.delete(wanted.delete)
         # The gang's Service and PodGroup come before its pods, which refer to them.
         await self._create(observed, wanted)
@@ -224,15 +231,15 @@ class Reconciler:
 
     async def _create(self, observed: Observed, wanted: Effects) -> None:
         job, blueprint = observed.job, observed.blueprint
-        if observed.gang.created == observed.gang.world_size:
-            self.memory.accepted()
+        if not observed.gang.absent_ranks:
+            self.memory.creates.end()
         try:
             for kind in wanted.gang_objects:
                 await self._dependencies.gang_objects.create(kind, job)
         except NameTaken as taken:
-            return self.memory.refused(taken.reason, taken.message, observed.now)
+            return self.memory.creates.note(taken.reason, taken.message, observed.now)
         except ApiError as error:
-            return self.memory.refused(error.reason, error.message, observed.now)
+            return self.memory.creates.note(error.reason, error.message, observed.now)
         if wanted.create and isinstance(blueprint, Blueprint):
             self.memory.remember_blueprint(job.status.attempt, blueprint)
             self._pod_control.create(job, wanted.create, stamp=lambda: self._stamp(job, blueprint))
@@ -259,8 +266,8 @@ class Reconciler:
         for event in events(before.status, after.status):
             self._dependencies.event_recorder.tell(after, event)
 
-    def _wake_contenders(self, observed: Observed) -> None:
-        for uid in self._dependencies.contention.note(observed):
+    def _wake_contenders(self, observed: Observed, *, decided_by: Contention) -> None:
+        for uid in self._dependencies.contention.note(observed, decided_by):
             self._dependencies.wake(uid)
 
     @property
@@ -284,8 +291,8 @@ class Reconciler:
         """
         if _moved_on(observed.job.status, after.job.status):
             return observed.now
-        trouble = self.memory.trouble
-        times = [plan.wake_at, trouble.retry_at if trouble else None]
+        troubles = (self.memory.creates.trouble, self.memory.deletes.trouble)
+        times = [plan.wake_at, *(trouble.retry_at for trouble in troubles if trouble)]
         put_off = urgency(after.job.status, wanted)
         if put_off in WRITE_INTERVALS:
             times.append(observed.now + timedelta(seconds=max(0.01, self._too_early(put_off))))

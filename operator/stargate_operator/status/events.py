@@ -32,7 +32,12 @@ def events(before: StargateJobStatus, after: StargateJobStatus) -> list[JobEvent
 
 def _refusals(before: StargateJobStatus, after: StargateJobStatus) -> Iterator[JobEvent]:
     known = {(each.type, each.reason) for each in before.conditions}
-    troubling = {Reasons.PODS_REFUSED, Reasons.NAME_TAKEN, Reasons.CANNOT_START}
+    troubling = {
+        Reasons.PODS_REFUSED,
+        Reasons.DELETES_REFUSED,
+        Reasons.NAME_TAKEN,
+        Reasons.CANNOT_START,
+    }
     for condition in after.conditions:
         refused = condition.type == Conditions.ACCEPTED and condition.status == "False"
         fresh = (condition.type, condition.reason) not in known

@@ -17,6 +17,7 @@ SECONDS = {
     "tests/faults": 20.0,
     "tests/install": 45.0,
     "tests/operator": 5.0,
+    "tests/simulation": 10.0,
     "tests/unit": 0.05,
 }
 """Rough seconds of one test, by folder, to estimate the remaining work."""

@@ -105,7 +105,7 @@ class Network:
         if fault.kind == "lost":
             response: Response | None = None
         elif fault.refusal is not None:
-            response = fault.refusal.response()
+            response = self._server.refuse(request, fault.refusal)
         else:
             response = self._server.handle(request)
         if rule is not None and rule.then is not None:

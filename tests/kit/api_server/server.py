@@ -78,6 +78,11 @@ class ApiServer:
         """The wall clock as seconds since the epoch."""
         return self.now().timestamp()
 
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the server began."""
+        return self.loop.time() - self._began
+
     def strike(self, fault: Fault, **which: Any) -> Rule:
         """Add a rule for `fault`. `which` are further fields of `Rule`."""
         return self.faults.add(Rule(fault, **which))
@@ -135,12 +140,16 @@ class ApiServer:
 
     def handle(self, request: Request) -> Response:
         """Handle any request but a watch, without latency."""
-        began = self.seconds
         try:
             response = self._serve(request)
         except Refused as refusal:
-            response = refusal.response()
-        self.audit.append(Answered(request, response.status, began, self.seconds))
+            return self.refuse(request, refusal)
+        self.audit.append(Answered(request, response.status, self.seconds, self.seconds))
+        return response
+
+    def refuse(self, request: Request, refusal: Refused) -> Response:
+        response = refusal.response()
+        self.audit.append(Answered(request, response.status, self.seconds, self.seconds))
         return response
 
     def watch(self, request: Request, latency: Callable[[], float]) -> Watch:

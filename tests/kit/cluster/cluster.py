@@ -82,6 +82,11 @@ class Cluster:
             self.nodes.add(name, accelerator=accelerator, labels=labels)
         return names
 
+    def add_node(self, name: str, accelerator: str = ACCELERATOR) -> None:
+        """One of that name again, after it was removed. Its kubelet finds the pods bound to it."""
+        self.nodes.add(name, accelerator=accelerator, labels={})
+        self.nodes.return_(name)
+
     def add_class(self, accelerator: str) -> None:
         spec = {
             "acceleratorType": accelerator,

@@ -125,6 +125,10 @@ class JobStory:
     def patch(self, **spec: Any) -> None:
         self.cluster.server.patch(self._key, {"spec": spec}, agent=USER)
 
+    def annotate(self, key: str, value: str) -> None:
+        patch = {"metadata": {"annotations": {key: value}}}
+        self.cluster.server.patch(self._key, patch, agent=USER)
+
     def suspend(self) -> None:
         self.patch(suspend=True)
 

@@ -59,7 +59,7 @@ class Kubelets:
     ) -> None:
         """A pod's worker has ended, `late` seconds ago."""
         current = self._current(pod)
-        if current is None or current["status"]["phase"] in _OVER:
+        if current is None or not _worker_runs(current):
             return
         self._end(current, code, reason or ("Error" if code else "Completed"), message, late)
 
@@ -130,20 +130,31 @@ class Kubelets:
             return
         self._stopping.pop(pod["metadata"]["uid"], None)
         if current["status"]["phase"] == "Running":
-            self._end(current, code, "Error" if code else "Completed", "", 0.0)
+            self._end_all(current, code)
         self._later(_REMOVAL_SECONDS, lambda: self._remove(current))
+
+    def _end_all(self, pod: Json, code: int) -> None:
+        """A deleted pod's containers: the worker may have ended before a sidecar."""
+        if not _worker_runs(pod):
+            ended = pod["status"]["containerStatuses"][0]["state"]["terminated"]
+            code, reason, message = ended["exitCode"], ended["reason"], ended["message"]
+            return self._end(pod, code, reason, message, 0.0)
+        return self._end(pod, code, "Error" if code else "Completed", "", 0.0)
 
     def _remove(self, pod: Json) -> None:
         if self._current(pod) is not None:
             self._server.delete(pod_key(pod), agent=_AGENT, gracePeriodSeconds=0)
 
     def _end(self, pod: Json, code: int, reason: str, message: str, late: float) -> None:
+        """The worker's container has ended. A sidecar goes on until the pod is deleted."""
         ended = self._server.stamp_ago(late)
         state = {"exitCode": code, "reason": reason, "message": message, "finishedAt": ended}
+        over = len(pod["spec"]["containers"]) == 1 or _grace(pod) is not None
+        phase = ("Failed" if code else "Succeeded") if over else "Running"
         self._say(
             pod,
             {
-                "phase": "Failed" if code else "Succeeded",
+                "phase": phase,
                 "conditions": with_condition(pod, _ready("False", ended)),
                 "containerStatuses": [_container(pod, {"terminated": state})],
             },
@@ -160,6 +171,13 @@ class Kubelets:
 
     def _later(self, seconds: float, call: Callable[[], None]) -> asyncio.TimerHandle:
         return self._loop.call_later(seconds, call, context=Context())
+
+
+def _worker_runs(pod: Json) -> bool:
+    """Or it may still start."""
+    statuses = pod["status"].get("containerStatuses") or [{}]
+    ended = "terminated" in (statuses[0].get("state") or {})
+    return pod["status"]["phase"] not in _OVER and not ended
 
 
 def _grace(pod: Json | None) -> int | None:

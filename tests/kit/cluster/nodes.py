@@ -31,6 +31,7 @@ class Nodes:
         self.on_return: list[Callable[[str], None]] = []
 
     def add(self, name: str, *, accelerator: str, labels: dict[str, str]) -> None:
+        self._silent.discard(name)
         capacity = {
             "cpu": "64",
             "memory": "512G",
@@ -100,18 +101,24 @@ class Nodes:
         pod = next((pod for pod in self._pods_on(name) if pod["metadata"]["uid"] == uid), None)
         if name not in self._silent or pod is None or "deletionTimestamp" in pod["metadata"]:
             return
-        self._disrupt(pod, "DeletionByTaintManager")
+        self.disrupt(pod, "DeletionByTaintManager")
         self._server.delete(pod_key(pod), agent=_AGENT)
 
     def _collect(self, name: str) -> None:
         if self._server.get(NODES, name) is not None:
             return
         for pod in self._pods_on(name):
-            self._disrupt(pod, "DeletionByPodGC")
+            self.disrupt(pod, "DeletionByPodGC")
             self._server.delete(pod_key(pod), agent=_AGENT, gracePeriodSeconds=0)
 
-    def _disrupt(self, pod: Json, reason: str) -> None:
-        condition = {"type": "DisruptionTarget", "status": "True", "reason": reason}
+    def disrupt(self, pod: Json, reason: str) -> None:
+        """Says why a pod will be deleted soon, before it is."""
+        condition = {
+            "type": "DisruptionTarget",
+            "status": "True",
+            "reason": reason,
+            "lastTransitionTime": self._server.stamp(),
+        }
         status = {"conditions": with_condition(pod, condition)}
         self._server.patch(pod_key(pod), {"status": status}, agent=_AGENT, subresource="status")
 

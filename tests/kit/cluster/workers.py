@@ -128,7 +128,7 @@ class Trainer:
     def __init__(self, cluster: Cluster, training: Training) -> None:
         self._cluster = cluster
         self._training = training
-        self._begun: set[tuple[str, int]] = set()
+        self._begun: set[frozenset[str]] = set()
         self.acknowledged: list[tuple[str, int]] = []
         """The job's UID and the epoch of each acknowledged checkpoint."""
         cluster.server.store.listen(lambda commit: self._look(commit.key.resource is PODS))
@@ -140,9 +140,10 @@ class Trainer:
 
     def _begin(self, uid: str, attempt: int, size: int) -> None:
         pods = self._running(uid, attempt)
-        if (uid, attempt) in self._begun or len(pods) != size:
+        gang = frozenset(pod.uid for pod in pods)
+        if gang in self._begun or len(pods) != size:
             return
-        self._begun.add((uid, attempt))
+        self._begun.add(gang)
         running_loop().create_task(
             self._train(uid, pods),
             name=f"training of {uid}, attempt {attempt}",

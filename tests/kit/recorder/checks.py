@@ -22,6 +22,8 @@ ORPHAN_SECONDS = 60.0
 UNSEEN_SECONDS = 2.0
 """How long an operator may act before it sees that a job is gone."""
 SPEECHLESS_SECONDS = 10.0
+IN_FLIGHT_SECONDS = 6.0
+"""How long a write may be on its way."""
 
 NO_FAILURES = frozenset(
     {"StartTimeout", "Yielded", "Suspended", "Succeeded", "RuntimeChanged", "NodeReturned"}
@@ -45,11 +47,15 @@ class Breach:
 
 @dataclass(frozen=True)
 class Step:
-    """A write, the object before it, and the state after it."""
+    """A write, the object before it, and the state after it.
+
+    `write.at` is on the acting clock; `at` is on the plain one, as the times of requests are.
+    """
 
     write: Write
     was: Write | None
     state: State
+    at: float
 
 
 class Check:
@@ -94,14 +100,14 @@ def check(history: History) -> list[Breach]:
 
 def _replay(history: History, checks: list[Check]) -> Iterator[Breach]:
     state = State()
-    for write in history.writes:
-        write = _on_acting_time(history, write)
+    for recorded in history.writes:
+        write = _on_acting_time(history, recorded)
         for check in checks:
             yield from check.pass_time(state, write.at)
         was = state.objects.get(write.uid)
         state.apply(write)
         for check in checks:
-            yield from check.see(Step(write, was, state))
+            yield from check.see(Step(write, was, state, at=recorded.at))
     for check in checks:
         yield from check.pass_time(state, history.acting(history.until))
 
@@ -128,24 +134,42 @@ class OneOfEachRank(Check):
 
 
 @dataclass
+class _PodsByName:
+    """A request names a pod; a later pod may have the same name."""
+
+    pods: dict[str, list[tuple[float, Pod]]] = field(default_factory=dict)
+    """By namespace and name: the pods that had the name one after another, and since when."""
+
+    def note(self, step: Step) -> None:
+        pod = step.write.pod
+        if pod and pod.owner and step.write.verb in ("ADDED", "FOUND"):
+            key = f"{step.write.object['metadata']['namespace']}/{pod.name}"
+            self.pods.setdefault(key, []).append((step.at, pod))
+
+    def named_in(self, request: Request) -> Pod | None:
+        known = self.pods.get(f"{request.namespace}/{request.name}", [])
+        return next((pod for at, pod in reversed(known) if at <= request.began), None)
+
+
+@dataclass
 class GivenUpOnLostNodes(Check):
-    """2. A pod object is removed before its worker has ended only if its node is lost, and the job's
-    status says so first. Otherwise the worker would run beside its successor."""
+    """2. A pod's object goes before its worker has ended only if its node is lost, and its job says so
+    first. Otherwise the worker would run on beside its successor."""
 
     invariant = 2
+    pods: _PodsByName = field(default_factory=_PodsByName)
     nodes: dict[str, str] = field(default_factory=dict)
-    owners: dict[str, str] = field(default_factory=dict)
+    """By the UID of a pod."""
     listed: dict[tuple[str, str], float] = field(default_factory=dict)
     gone: dict[str, float] = field(default_factory=dict)
 
     def see(self, step: Step) -> Iterator[Breach]:
         write, pod, job = step.write, step.write.pod, step.write.job
-        if pod and pod.owner:
-            key = f"{write.object['metadata']['namespace']}/{pod.name}"
-            self.owners[key] = pod.owner
-            self.nodes[key] = pod.node or self.nodes.get(key, "")
-        if job and (write.verb == "DELETED" or job.deleting):
-            self.gone.setdefault(job.uid, write.at)
+        self.pods.note(step)
+        if pod and pod.node:
+            self.nodes[pod.uid] = pod.node
+        if job and (write.verb == "DELETED" or job.deleting or job.finished):
+            self.gone.setdefault(job.uid, write.at)  # no successor will come
         if job:
             for name in job.avoided_nodes:
                 self.listed.setdefault((job.uid, name), write.at)
@@ -155,14 +179,89 @@ class GivenUpOnLostNodes(Check):
         for request in requests:
             if (request.verb, request.resource, request.grace) != ("delete", "pods", 0):
                 continue
-            key = f"{request.namespace}/{request.name}"
-            owner, node = self.owners.get(key, ""), self.nodes.get(key, "")
-            allowed = min(self.listed.get((owner, node), inf), self.gone.get(owner, inf))
-            if owner and allowed > self.acting(request.ended) + UNSEEN_SECONDS:
-                what = (
-                    f"{request.name} was deleted without grace, and {node} is not said to be lost"
-                )
-                yield Breach(self.invariant, what, request.began, owner)
+            pod = self.pods.named_in(request)
+            if pod is None:
+                continue
+            node = self.nodes.get(pod.uid, "")
+            allowed = min(self.listed.get((pod.owner, node), inf), self.gone.get(pod.owner, inf))
+            if allowed > self.acting(request.ended) + UNSEEN_SECONDS:
+                what = f"{pod.name} was deleted without grace, and {node} is not said to be lost"
+                yield Breach(self.invariant, what, request.began, pod.owner)
+
+
+@dataclass
+class OneChildOfEachRank(Check):
+    """1. A rank of an attempt is made once: a second pod could run beside the first one on a node that
+    is cut off. A pod that never ran may be made again."""
+
+    invariant = 1
+    ran: dict[tuple[str, int, int], str] = field(default_factory=dict)
+    """The UID of the first pod of a rank that ran, once a status has counted it: an operator that dies
+    before that cannot tell the next one."""
+
+    def see(self, step: Step) -> Iterator[Breach]:
+        write, pod, job = step.write, step.write.pod, step.write.job
+        if job and job.status:
+            self._note(job, step.state)
+        if pod and pod.owner and write.verb == "ADDED":
+            rank = (pod.owner, pod.attempt, pod.rank)
+            if self.ran.get(rank, pod.uid) != pod.uid:
+                yield self.breach(write, f"{pod.name} is made again, and the first one has run")
+
+    def _note(self, job: Job, state: State) -> None:
+        pods = [pod for pod in state.pods_of(job.uid) if pod.attempt == job.attempt]
+        if job.workers.get("created", 0) >= len(pods):
+            for pod in pods:
+                if pod.phase != "Pending":
+                    self.ran.setdefault((pod.owner, pod.attempt, pod.rank), pod.uid)
+
+
+@dataclass
+class EffectsFollowTheStatus(Check):
+    """2. The status says it first: a pod is made for the current attempt alone, and is deleted when
+    its attempt is over, its job is suspended, has ended or goes. What is done before it is written
+    would be done twice after a crash."""
+
+    invariant = 2
+    pods: _PodsByName = field(default_factory=_PodsByName)
+    over: dict[Gang, float] = field(default_factory=dict)
+    """Since when the pods of an attempt may be deleted."""
+    gone: dict[str, float] = field(default_factory=dict)
+
+    def see(self, step: Step) -> Iterator[Breach]:
+        write, pod, job = step.write, step.write.pod, step.write.job
+        self.pods.note(step)
+        if pod and pod.owner and write.verb == "ADDED":
+            yield from self._created(write, pod, step.state.job(pod.owner))
+        if job:
+            self._note(write, job)
+
+    def _created(self, write: Write, pod: Pod, job: Job | None) -> Iterator[Breach]:
+        """A create may be on its way when the status turns to the next attempt."""
+        over = self.over.get((pod.owner, pod.attempt), write.at)
+        if (job and job.attempt < pod.attempt) or write.at - over > IN_FLIGHT_SECONDS:
+            yield self.breach(write, f"{pod.name} was created in attempt {job and job.attempt}")
+
+    def _note(self, write: Write, job: Job) -> None:
+        if write.verb == "DELETED" or job.deleting or job.finished:
+            self.gone.setdefault(job.uid, write.at)
+        for number in range(1, job.attempt):
+            self.over.setdefault((job.uid, number), write.at)
+        if job.phase == "Suspended":
+            self.over.setdefault((job.uid, job.attempt), write.at)
+
+    def audit(self, requests: list[Request]) -> Iterator[Breach]:
+        for request in requests:
+            if request.verb != "delete" or request.resource != "pods" or request.code >= 300:
+                continue
+            pod = self.pods.named_in(request)
+            if pod is None:
+                continue
+            over = self.over.get((pod.owner, pod.attempt), inf)
+            since = min(over, self.gone.get(pod.owner, inf))
+            if since > self.acting(request.ended) + UNSEEN_SECONDS:
+                what = f"{pod.name} was deleted, and no status says that its attempt is over"
+                yield Breach(self.invariant, what, request.began, pod.owner)
 
 
 class OneAttemptAtATime(Check):
@@ -363,18 +462,39 @@ class TheEndIsTheEnd(Check):
                 yield self.breach(write, what)
 
 
+@dataclass
+class SuccessSticks(Check):
+    """7. A rank that has succeeded ends no attempt, whatever becomes of its pod."""
+
+    invariant = 7
+    succeeded: set[tuple[str, int, int]] = field(default_factory=set)
+
+    def see(self, step: Step) -> Iterator[Breach]:
+        write, pod, job = step.write, step.write.pod, step.write.job
+        if pod and pod.owner and pod.rank_phase == "Succeeded":
+            self.succeeded.add((pod.owner, pod.attempt, pod.rank))
+        before = step.was.job if step.was else None
+        if job and before and job.attempt > before.attempt:
+            for ended in job.attempts:
+                number, rank = int(ended["number"]), ended.get("rank")
+                culprit = rank is not None and (job.uid, number, int(rank)) in self.succeeded
+                if number == before.attempt and culprit:
+                    what = f"attempt {number} ended by rank {rank}, which had succeeded"
+                    yield self.breach(write, what)
+
+
 Counts = tuple[int, ...]
 COUNTED = ("created", "scheduled", "running", "ready", "succeeded", "failed")
 
 
-def counted(pod: Pod) -> Counts:
+def counted(pod: Pod, rank_phase: str) -> Counts:
     return (
         1,
         bool(pod.node),
-        pod.phase == "Running",
+        rank_phase == "Running",
         pod.ready,
-        pod.phase == "Succeeded",
-        pod.phase == "Failed",
+        rank_phase == "Succeeded",
+        rank_phase == "Failed",
     )
 
 
@@ -385,9 +505,16 @@ class _Census:
     counts: Counter[str] = field(default_factory=Counter)
     series: list[tuple[float, Counts]] = field(default_factory=lambda: [(float("-inf"), (0,) * 6)])
 
+    succeeded: set[int] = field(default_factory=set)
+    """Ranks that have succeeded. They stay so, whatever becomes of their pods."""
+
     def change(self, pod: Pod, sign: int) -> None:
-        for name, number in zip(COUNTED, counted(pod), strict=True):
+        phase = "Succeeded" if pod.rank in self.succeeded else pod.rank_phase
+        for name, number in zip(COUNTED, counted(pod, phase), strict=True):
             self.counts[name] += sign * number
+        if phase == "Succeeded":
+            self.succeeded.add(pod.rank)
+        self.counts["succeeded"] = len(self.succeeded)
 
     def note(self, at: float) -> None:
         now = tuple(self.counts[name] for name in COUNTED)
@@ -570,6 +697,8 @@ def _words(write: Write) -> str:
 
 CHECKS: tuple[type[Check], ...] = (
     OneOfEachRank,
+    OneChildOfEachRank,
+    EffectsFollowTheStatus,
     GivenUpOnLostNodes,
     OneAttemptAtATime,
     OwnersLive,
@@ -577,6 +706,7 @@ CHECKS: tuple[type[Check], ...] = (
     NothingGoesBack,
     ResumesFromComplete,
     TheEndIsTheEnd,
+    SuccessSticks,
     StatusIsTrue,
     OneWriter,
     StaysInItsNamespace,

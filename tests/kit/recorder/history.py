@@ -7,6 +7,7 @@ the operator could not act: interruptions (the test stopped the operator) and st
 import bisect
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, Literal
 
@@ -15,6 +16,25 @@ Verb = Literal["FOUND", "ADDED", "MODIFIED", "DELETED"]
 """FOUND means that the object existed when the recorder started."""
 
 TERMINAL_PHASES = frozenset({"Succeeded", "Failed"})
+
+
+_ENDED_BY_ITS_NODE = ("Evicted", "NodeLost", "NodeShutdown", "Preempting", "Terminated")
+
+
+def _worker_state(status: Json) -> Json:
+    """The state of the worker's container; empty where the kubelet has said nothing."""
+    containers = status.get("containerStatuses") or []
+    named = [found for found in containers if found.get("name") == "worker"]
+    return next((found.get("state") or {} for found in named or containers[:1]), {})
+
+
+def _moment(stamp: str) -> datetime:
+    return datetime.fromisoformat(stamp) if stamp else datetime.fromtimestamp(0, UTC)
+
+
+def _seconds(stamp: str) -> int:
+    """Whole seconds, as Kubernetes counts them."""
+    return int(_moment(stamp).timestamp())
 
 
 @dataclass(frozen=True)
@@ -57,6 +77,29 @@ class Pod(_Object):
     @property
     def phase(self) -> str:
         return str(self.raw.get("status", {}).get("phase", "Pending"))
+
+    @cached_property
+    def rank_phase(self) -> str:
+        """A rank ends when its worker's container ends, whatever its sidecars do. Exit code 0 is a
+        success only if nobody had told the worker to stop."""
+        status = self.raw.get("status", {})
+        ended = _worker_state(status).get("terminated")
+        if ended is None:
+            return self.phase
+        if ended["exitCode"] or status.get("reason") in _ENDED_BY_ITS_NODE:
+            return "Failed"
+        told = [_seconds(moment) for moment in self._told_to_stop()]
+        in_time = all(_seconds(ended.get("finishedAt", "")) < moment for moment in told)
+        return "Succeeded" if in_time else "Failed"
+
+    def _told_to_stop(self) -> Iterator[str]:
+        meta, conditions = self.raw["metadata"], self.raw["status"].get("conditions") or []
+        if self.deleting:
+            grace = timedelta(seconds=meta.get("deletionGracePeriodSeconds") or 0)
+            yield (_moment(meta["deletionTimestamp"]) - grace).isoformat()
+        for condition in conditions:
+            if (condition["type"], condition["status"]) == ("DisruptionTarget", "True"):
+                yield condition.get("lastTransitionTime", "")
 
     @property
     def live(self) -> bool:

@@ -21,7 +21,7 @@ class Broken(NamedTuple):
 
 
 def started() -> Stage:
-    return Stage().job().running(0, 1).told(BOTH)
+    return Stage().job(attempt=1).running(0, 1).told(BOTH)
 
 
 def resumed(uri: str, epoch: int) -> Stage:
@@ -50,13 +50,49 @@ BROKEN = {
         lambda: Stage().job().pod(0, phase="Failed").pod(0, 2).pod(0, 1, "Running"),
         "job-1-0 and job-2-0 are both live",
     ),
+    "a rank that ran is made again in its attempt": Broken(
+        1,
+        lambda: started().gone("job-1-1").pod(1, suffix="-twin"),
+        "job-1-1-twin is made again, and the first one has run",
+    ),
+    "a pod is made before the status says so": Broken(
+        2, lambda: started().pod(0, 2), "job-2-0 was created in attempt 1"
+    ),
+    "a pod is made long after its attempt": Broken(
+        2,
+        lambda: started().told({}, attempt=2, phase="Restarting").wait(7).pod(2),
+        "job-1-2 was created in attempt 2",
+    ),
+    "a pod is deleted before the status says so": Broken(
+        2,
+        lambda: started().asked("a", "pods", verb="delete", name="job-1-1").wait(5),
+        "job-1-1 was deleted, and no status says that its attempt is over",
+    ),
+    "a rank that has succeeded ends the attempt": Broken(
+        7,
+        lambda: (
+            started()
+            .pod(1, phase="Succeeded", node="node")
+            .gone("job-1-1")
+            .job(
+                attempt=2,
+                attempts=[
+                    {"number": 1, "worldSize": 2, "cause": "Deleted", "rank": 1},
+                    {"number": 2, "worldSize": 2},
+                ],
+            )
+        ),
+        "attempt 1 ended by rank 1, which had succeeded",
+    ),
     "a pod is deleted without grace on a node that nobody calls lost": Broken(
         2,
         lambda: started().asked("a", "pods", verb="delete", name="job-1-1", grace=0).wait(5),
         "job-1-1 was deleted without grace, and node is not said to be lost",
     ),
     "the next attempt comes too soon": Broken(
-        2, lambda: Stage().job().running(0, 1).pod(1, 2), "job-2-1 was created while job-1-0"
+        2,
+        lambda: started().told({}, attempt=2, phase="Restarting").pod(1, 2),
+        "job-2-1 was created while job-1-0",
     ),
     "a pod for a job that is long gone": Broken(
         3, lambda: started().gone().wait(5).pod(1, 2), "after its job went"
@@ -296,6 +332,7 @@ def yields() -> Stage:
 def given_up(where: str) -> Stage:
     """The status says so of the node first, or the job is being deleted anyway."""
     stage = started()
+    stage.told({}, attempt=2, phase="Restarting")
     if where == "listed":
         stage.job(avoidedNodes=[{"name": "node", "until": "2026-01-01T00:00:00Z"}])
     else:

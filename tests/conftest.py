@@ -20,13 +20,13 @@ from stargate_lab.toolchain.pinned_tools import CONTROL_PLANE
 from tests.kit.side_by_side import OneFolderAWorker
 from tests.rights.last import NAME, RightsComeLast
 
-PURE = ("tests/unit", "tests/component")
+PURE = ("tests/unit", "tests/component", "tests/simulation")
 """Folders whose tests are bound by the processor. All other tests mostly wait."""
 MOST = 8
 """The control planes of one worker need more than a gigabyte of memory."""
 
 HERE = Path(__file__).parent
-NO_CLUSTER = (HERE / "unit", HERE / "component", HERE / "trainer")
+NO_CLUSTER = (HERE / "unit", HERE / "component", HERE / "simulation", HERE / "trainer")
 NEEDS_KIND = HERE / "e2e"
 CHART = "stargate_lab.cluster.chart"
 

@@ -1,6 +1,7 @@
 """The network, the clocks and the random numbers that a replica takes from its machine.
 
 Tests pass in others: an API server in memory, virtual time and the random numbers of a seed.
+See docs/decisions/0044-the-operator-is-tested-by-simulation.md.
 """
 
 import random

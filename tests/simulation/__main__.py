@@ -1,0 +1,81 @@
+"""Runs many seeds, or one: `python -m tests.simulation --seeds 1000`, `--seed 17`."""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Iterable
+
+from tests.simulation.many import Total, verdicts
+from tests.simulation.plan import Plan
+from tests.simulation.run import Outcome, plan, simulate
+from tests.simulation.shrink import shrunk
+
+
+def main() -> int:
+    arguments = _arguments()
+    if arguments.seed is not None:
+        return _replay(arguments.seed, shrink=arguments.shrink)
+    return _many(range(arguments.first, arguments.first + arguments.seeds), arguments.processes)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=1000, help="number of seeds to run")
+    parser.add_argument("--first", type=int, default=0, help="the first of them")
+    parser.add_argument("--seed", type=int, help="run this one alone, and tell its story")
+    parser.add_argument("--no-shrink", dest="shrink", action="store_false")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    return parser.parse_args()
+
+
+def _replay(seed: int, *, shrink: bool) -> int:
+    outcome = simulate(plan(seed))
+    if outcome.violations and shrink:
+        kind = outcome.kind
+        smallest = shrunk(outcome.plan, lambda smaller: simulate(smaller).kind == kind)
+        outcome = simulate(smallest)
+    print(told(outcome))
+    return bool(outcome.violations)
+
+
+def told(outcome: Outcome) -> str:
+    """The story of one seed, as a person reads it."""
+    world: Plan = outcome.plan
+    jobs = ", ".join(
+        f"{job.name} ({job.ranks} ranks, {job.epochs} epochs, {job.spec})" for job in world.jobs
+    )
+    return "\n".join(
+        [
+            f"seed {world.seed}: {world.nodes} nodes, {world.replicas} operators, {jobs}",
+            *outcome.log,
+            "",
+            *(outcome.violations or ["no violation"]),
+        ]
+    )
+
+
+def _many(seeds: Iterable[int], processes: int) -> int:
+    began, total = time.monotonic(), Total()
+    for verdict in verdicts(seeds, processes):
+        total.add(verdict)
+        if verdict.violations:
+            print(f"seed {verdict.seed}: {verdict.first[:300]}", flush=True)
+        if total.seeds % 500 == 0:
+            took = time.monotonic() - began
+            so_far = f"{total.seeds} seeds, {total.failed} failed, {took:.0f} s"
+            print(so_far, file=sys.stderr, flush=True)
+    took = time.monotonic() - began
+    print(f"{total.seeds} seeds in {took:.0f} s, {total.seeds / took:.1f} a second")
+    print(
+        "what happened: " + ", ".join(f"{n} × {what}" for what, n in total.happened.most_common())
+    )
+    print("causes: " + ", ".join(sorted(total.causes)))
+    for kind, number in total.kinds.most_common():
+        print(f"{number:6} {kind}")
+    print(f"{total.failed} failed; SEED=n make simulate tells the story of seed n")
+    return bool(total.failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,210 @@
+"""What happens to ranks, pods and nodes, and to the controllers of Kubernetes."""
+
+from random import Random
+from typing import Any
+
+from tests.kit.api_server.answers import Refused
+from tests.kit.api_server.resources import NODES
+from tests.kit.recorder.history import Pod
+from tests.simulation.acts import Act
+from tests.simulation.world import World
+
+_CODES = (1, 1, 2, 137, 139, 143, 255)
+_LONG = (1.0, 8.0, 30.0, 90.0)
+
+
+def _named(pod: Pod) -> str:
+    return f"{pod.name} on {pod.node or 'no node'}"
+
+
+def _runs(pod: Pod) -> bool:
+    return pod.phase == "Running"
+
+
+def _any(dice: Random, found: list[Any]) -> Any:
+    return dice.choice(found) if found else None
+
+
+def break_a_rank(world: World, dice: Random) -> str | None:
+    pod = _any(dice, world.pods(_runs))
+    if pod is None:
+        return None
+    code = dice.choice(_CODES)
+    reason = "OOMKilled" if code == 137 and dice.random() < 0.5 else ""
+    late = dice.choice((0.0, 0.0, 2.0))
+    world.cluster.kubelets.exit(pod.raw, code, reason=reason, late=late)
+    return f"{_named(pod)} exits {code} {reason}".rstrip()
+
+
+def break_several(world: World, dice: Random) -> str | None:
+    """At once, as when a collective fails."""
+    pods = world.pods(_runs)
+    if len(pods) < 2:
+        return None
+    broken = dice.sample(pods, dice.randint(2, min(6, len(pods))))
+    for pod in broken:
+        world.cluster.kubelets.exit(pod.raw, dice.choice(_CODES))
+    return ", ".join(pod.name for pod in broken)
+
+
+def delete_a_pod(world: World, dice: Random) -> str | None:
+    pod = _any(dice, world.pods(lambda _: True))
+    if pod is None:
+        return None
+    grace = dice.choice((0, 1, 2, 30))
+    world.cluster.delete_pod(pod, grace=grace)
+    return f"{_named(pod)}, {pod.phase}, grace {grace} s"
+
+
+def evict(world: World, dice: Random) -> str | None:
+    """By the kubelet, whose node is short of something."""
+    pod = _any(dice, world.pods(_runs))
+    if pod is None:
+        return None
+    world.cluster.kubelets.fail(pod.raw, reason="Evicted", message="low on disk")
+    return _named(pod)
+
+
+def slow_kubelets(world: World, dice: Random) -> str:
+    """Containers take long to start or to end for a while."""
+    speeds, seconds = world.cluster.kubelets.speeds, dice.choice(_LONG)
+    which = dice.choice(("start", "stop"))
+    usual, takes = getattr(speeds, which), dice.choice((3.0, 20.0, 100.0))
+
+    def undo() -> None:
+        setattr(speeds, which, usual)
+
+    setattr(speeds, which, lambda: takes)
+    world.later(seconds, undo)
+    world.undo.append(undo)
+    return f"to {which} takes {takes:g} s, for {seconds:g} s"
+
+
+def silence_a_node(world: World, dice: Random) -> str | None:
+    pods = world.pods(lambda pod: bool(pod.node) and world.cluster.nodes.alive(pod.node))
+    pod = _any(dice, pods)
+    if pod is None:
+        return None
+    world.cluster.nodes.fall_silent(pod.node)
+    world.lost(pod.node)
+    if dice.random() < 0.5:
+        node, seconds = pod.node, dice.choice(_LONG)
+        world.later(seconds, lambda: world.return_node(node))
+        return f"{node}, for {seconds:g} s"
+    return str(pod.node)
+
+
+def return_a_node(world: World, dice: Random) -> str | None:
+    node = _any(dice, world.silent)
+    if node is None:
+        return None
+    world.return_node(node)
+    return str(node)
+
+
+def remove_a_node(world: World, dice: Random) -> str | None:
+    """The cloud takes it away; one of that name comes back later."""
+    names = [node["metadata"]["name"] for node in world.cluster.server.all(NODES)]
+    node = _any(dice, [name for name in names if world.cluster.nodes.alive(name)])
+    if node is None:
+        return None
+    world.cluster.nodes.remove(node)
+    world.removed.append(node)
+    seconds = dice.choice(_LONG)
+    world.later(seconds, lambda: world.add_node_again(node))
+    return f"{node}, back after {seconds:g} s"
+
+
+def flap_a_node(world: World, dice: Random) -> str | None:
+    """Its kubelet says that it is not ready, and a moment later that it is."""
+    names = [node["metadata"]["name"] for node in world.cluster.server.all(NODES)]
+    node = _any(dice, [name for name in names if world.cluster.nodes.alive(name)])
+    if node is None:
+        return None
+    seconds = dice.choice((0.5, 10.0, 40.0))
+    world.cluster.nodes.say_not_ready(node)
+
+    def back() -> None:
+        if world.cluster.nodes.alive(node):
+            world.cluster.nodes.return_(node)
+
+    world.later(seconds, back)
+    world.undo.append(back)
+    return f"{node}, for {seconds:g} s"
+
+
+def drain_a_node(world: World, dice: Random) -> str | None:
+    """Cordoned, its pods evicted through the API, and uncordoned later."""
+    pod = _any(dice, world.pods(lambda pod: bool(pod.node)))
+    if pod is None:
+        return None
+    node, seconds = pod.node, dice.choice(_LONG)
+    cluster = world.cluster
+    if not cluster.nodes.alive(node):
+        return None
+    cluster.nodes.cordon(node)
+    for other in world.pods(lambda other: other.node == node and other.live):
+        cluster.nodes.disrupt(other.raw, "EvictionByEvictionAPI")
+        cluster.delete_pod(other, grace=dice.choice((1, 10)))
+
+    def undo() -> None:
+        try:
+            cluster.nodes.cordon(node, on=False)
+        except Refused:  # the node is gone
+            return
+
+    world.later(seconds, undo)
+    world.undo.append(undo)
+    return f"{node}, for {seconds:g} s"
+
+
+def stop_a_controller(world: World, dice: Random) -> str:
+    """The scheduler or the garbage collector does nothing for a while."""
+    cluster, seconds = world.cluster, dice.choice(_LONG)
+    controller: Any = dice.choice((cluster.scheduler, cluster.garbage_collector))
+    controller.stop()
+    world.later(seconds, controller.go_on)
+    world.undo.append(controller.go_on)
+    return f"{type(controller).__name__}, for {seconds:g} s"
+
+
+def doubt_a_checkpoint(world: World, dice: Random) -> str | None:
+    """Some rank finds it damaged, often the one that it was restored from."""
+    found = [
+        (story, checkpoint)
+        for story in world.living
+        for checkpoint in story.now.checkpoints
+        if checkpoint["state"] == "Complete"
+    ]
+    if not found:
+        return None
+    story, checkpoint = dice.choice(found)
+    pods = [pod for pod in world.pods(_runs) if pod.owner == story.uid]
+    pod = _any(dice, pods)
+    if pod is None:
+        return None
+    world.spawn(_report_damage(world, story, pod, checkpoint), "a report of damage")
+    return f"{checkpoint['uri']} by {pod.name}"
+
+
+async def _report_damage(world: World, story: Any, pod: Pod, checkpoint: dict[str, Any]) -> None:
+    worker = story.worker_of(pod)
+    answer = await worker.saves(checkpoint["epoch"], "Damaged", checkpoint["uri"])
+    if answer.status == 200:
+        world.damaged.add(checkpoint["uri"])
+
+
+MACHINES = {
+    "a rank breaks": Act(6.0, break_a_rank),
+    "several ranks break": Act(1.5, break_several),
+    "somebody deletes a pod": Act(2.5, delete_a_pod),
+    "a kubelet evicts a pod": Act(1.0, evict),
+    "kubelets are slow": Act(1.0, slow_kubelets),
+    "a node falls silent": Act(2.0, silence_a_node),
+    "a node comes back": Act(2.0, return_a_node),
+    "a node is removed": Act(0.7, remove_a_node),
+    "a node flaps": Act(1.0, flap_a_node),
+    "a node is drained": Act(1.0, drain_a_node),
+    "a controller stands still": Act(0.7, stop_a_controller),
+    "a checkpoint is damaged": Act(3.0, doubt_a_checkpoint),
+}

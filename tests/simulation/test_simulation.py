@@ -1,0 +1,101 @@
+"""Many seeds of the real operator in a simulated cluster: no invariant is broken, and every job ends.
+
+`SEED=n make simulate` tells the story of a seed that fails here, made as short as it can be.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.kit.cluster.nodes import pod_key
+from tests.simulation.acts import Act
+from tests.simulation.many import Total, verdict
+from tests.simulation.plan import Event, JobPlan, Plan
+from tests.simulation.run import ACTS, plan, simulate
+from tests.simulation.shrink import shrunk
+from tests.simulation.world import World
+
+REPO = Path(__file__).parents[2]
+SEEDS, GROUPS = 520, 26
+"""Groups share the work between the processes that run the tests."""
+
+
+@pytest.mark.parametrize("group", range(GROUPS))
+def test_no_seed_breaks_an_invariant(group: int) -> None:
+    total = Total()
+    for seed in range(group, SEEDS, GROUPS):
+        found = verdict(seed)
+        assert not found.violations, f"seed {seed}:\n" + "\n".join(found.violations)
+        total.add(found)
+    assert len(total.happened) > len(ACTS) / 2, "too little happened to prove much"
+    assert len(total.causes) >= 4, total.causes
+
+
+def test_plan_of_a_seed_is_the_same_each_time() -> None:
+    assert plan(5) == plan(5)
+    assert plan(5) != plan(6)
+
+
+def test_seed_gives_the_same_log_in_any_process() -> None:
+    """Whatever order Python's hashes give to sets."""
+    program = "from tests.simulation.run import *; print(simulate(plan(7)).digest)"
+    other = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=REPO,
+        env={"PYTHONHASHSEED": "1", "PYTHONPATH": "operator:tools:."},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert other.stdout.splitlines()[-1] == simulate(plan(7)).digest
+
+
+def small_plan(*events: Event) -> Plan:
+    return Plan(
+        seed=1,
+        nodes=2,
+        replicas=1,
+        epoch_seconds=3.0,
+        jobs=(JobPlan(name="job-0", ranks=2, epochs=10),),
+        events=events,
+        sidecars=False,
+        storm=20.0,
+    )
+
+
+def _delete_quietly(world: World, dice: object) -> str:
+    """A fault of an operator: it deletes a pod for which no status gives a reason."""
+    del dice
+    server = world.cluster.server
+    pod = world.pods(lambda pod: pod.phase == "Running")[0]
+    server.delete(pod_key(pod.raw), agent="stargate-operator/operator-0", gracePeriodSeconds=1)
+    return pod.name
+
+
+def _nothing(world: World, dice: object) -> str:
+    del world, dice
+    return ""
+
+
+FAULTY = {"delete": Act(1.0, _delete_quietly), "nothing": Act(1.0, _nothing)}
+
+
+def test_fault_of_the_operator_is_found_and_shrunk() -> None:
+    events = [Event(at=1.0 + n, what="nothing", seed=n) for n in range(6)]
+    events[3] = Event(at=4.0, what="delete", seed=3)
+    failing = simulate(small_plan(*events), FAULTY)
+    assert "was deleted, and no status says" in failing.violations[0]
+
+    smallest = shrunk(failing.plan, lambda smaller: simulate(smaller, FAULTY).kind == failing.kind)
+
+    assert [event.what for event in smallest.events] == ["delete"]
+
+
+def test_log_tells_events_and_writes_in_order() -> None:
+    log = simulate(small_plan(Event(at=5.0, what="nothing", seed=0)), FAULTY).log
+    text = "\n".join(log)
+    assert (
+        text.index("a job was applied") < text.index("nothing") < text.index("Succeeded attempt 1")
+    )

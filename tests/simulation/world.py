@@ -1,0 +1,128 @@
+"""A plan that runs: the cluster with its operators, the jobs in it, and what was done to them."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from contextvars import Context
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from tests.kit.api_server.answers import Refused
+from tests.kit.api_server.requests import Request
+from tests.kit.api_server.resources import JOBS, PODS, SERVICES, Key, Target
+from tests.kit.cluster import Cluster, JobStory
+from tests.kit.cluster.jobs import USER, manifest
+from tests.kit.cluster.replica import Replica
+from tests.kit.cluster.workers import Trainer, Training
+from tests.kit.recorder.history import Job, Pod
+from tests.simulation.plan import JobPlan, Plan
+
+Json = dict[str, Any]
+
+_EXITS_AT_STOP = (143, 143, 137, 0)
+"""What a worker exits with that was told to stop: some save in time and say that all is well."""
+
+
+def _add_a_sidecar(request: Request, target: Target, new: Json) -> None:
+    if target.resource is PODS and request.verb == "create" and "stargate" in request.agent:
+        new["spec"]["containers"].append({"name": "mesh", "image": "mesh:1"})
+
+
+@dataclass
+class World:
+    """`undo` has what takes back the faults that last."""
+
+    plan: Plan
+    cluster: Cluster
+    trainer: Trainer
+    jobs: list[JobStory] = field(default_factory=list)
+    undo: list[Callable[[], object]] = field(default_factory=list)
+    happened: Counter[str] = field(default_factory=Counter)
+    lines: list[tuple[float, str]] = field(default_factory=list)
+    silent: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    damaged: set[str] = field(default_factory=set)
+    """The URIs of checkpoints that a rank reported as damaged."""
+    _tasks: set["asyncio.Task[Any]"] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, plan: Plan) -> "World":
+        cluster = Cluster(plan.seed, nodes=plan.nodes)
+        dice = Random(plan.seed)
+        cluster.kubelets.code_at_stop = lambda: dice.choice(_EXITS_AT_STOP)
+        if plan.sidecars:
+            cluster.server.admission.append(_add_a_sidecar)
+        trainer = Trainer(cluster, Training(epoch_seconds=plan.epoch_seconds))
+        return cls(plan, cluster, trainer)
+
+    @property
+    def seconds(self) -> float:
+        """Since the beginning."""
+        return self.cluster.server.elapsed
+
+    def note(self, what: str, details: str = "") -> None:
+        self.happened[what] += 1
+        self.lines.append((self.seconds, f"{what}: {details}" if details else what))
+
+    def later(self, seconds: float, call: Callable[[], object]) -> None:
+        self.cluster.loop.call_later(seconds, call, context=Context())
+
+    def spawn(self, coroutine: Coroutine[Any, Any, Any], name: str) -> None:
+        """Something that takes a while, beside whatever else happens."""
+        task = self.cluster.loop.create_task(coroutine, name=name, context=Context())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def apply(self, job: JobPlan) -> JobStory | None:
+        """None: an object of that name is still there."""
+        body = manifest(job.name, job.ranks, epochs=job.epochs, **job.spec)
+        server, namespace = self.cluster.server, self.cluster.namespace
+        try:
+            created = server.create(JOBS, body, agent=USER, namespace=namespace)
+        except Refused:
+            return None
+        story = JobStory(self.cluster, job.name, created["metadata"]["uid"])
+        self.jobs.append(story)
+        self.note("a job was applied", f"{job.name}, {job.ranks} ranks")
+        return story
+
+    def job(self, story: JobStory) -> Job | None:
+        """As the API server has it; None if it is gone."""
+        return self.cluster.recorder.state.job(story.uid)
+
+    @property
+    def living(self) -> list[JobStory]:
+        return [story for story in self.jobs if self.job(story) is not None]
+
+    def pods(self, which: Callable[[Pod], bool]) -> list[Pod]:
+        """Those of all jobs, in one order for every run."""
+        found = [pod for pod in self.cluster.recorder.state.pods if pod.owner and which(pod)]
+        return sorted(found, key=lambda pod: (pod.name, pod.uid))
+
+    @property
+    def replicas(self) -> list[Replica]:
+        """Those whose process runs."""
+        return [replica for replica in self.cluster.replicas if replica.runs]
+
+    def delete_orphans(self) -> None:
+        """As a person does who reads that a job waits for their names."""
+        server = self.cluster.server
+        for resource in (PODS, SERVICES):
+            for found in server.all(resource, self.cluster.namespace):
+                if not found["metadata"].get("ownerReferences"):
+                    key = Key(resource, self.cluster.namespace, found["metadata"]["name"])
+                    server.delete(key, agent=USER, gracePeriodSeconds=0)
+
+    def lost(self, node: str) -> None:
+        self.silent.append(node)
+
+    def return_node(self, node: str) -> None:
+        if node in self.silent:
+            self.silent.remove(node)
+            self.cluster.nodes.return_(node)
+
+    def add_node_again(self, node: str) -> None:
+        if node in self.removed:
+            self.removed.remove(node)
+            self.cluster.add_node(node)

@@ -26,6 +26,14 @@ SLOWER = 4.0
 """Factor by which a status may be later than in other tests: the kubelets share the two cores."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--every-training",
+        action="store_true",
+        help="strike every training with every fault, also where another pair shows the same",
+    )
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run test_training.py first: the other tests compare their results with its results."""
     items.sort(key=lambda item: item.path.name != "test_training.py")

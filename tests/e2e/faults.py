@@ -31,6 +31,8 @@ class Fault:
     """Text at the end of the worker's log."""
     spec: dict[str, Any] = field(default_factory=dict)
     takes_node: bool = False
+    concerns_framework: bool = True
+    """False if the training framework has no part in it: another training shows the same."""
 
     def __str__(self) -> str:
         return self.title.replace(" ", "-")
@@ -112,9 +114,16 @@ FAULTS = (
         137,
         "out of memory",
         last_words="ordered: memory",
+        concerns_framework=False,
     ),
     Fault(
-        "exits with 1", exit_with_an_error, "Exit", 1, "exited with 1", last_words="ordered: exit"
+        "exits with 1",
+        exit_with_an_error,
+        "Exit",
+        1,
+        "exited with 1",
+        last_words="ordered: exit",
+        concerns_framework=False,
     ),
     Fault("killed with SIGKILL", kill_the_process, "Signal", 137, "SIGKILL"),
     Fault("killed in the middle of a save", tear_a_checkpoint, "Signal", 137, "SIGKILL"),
@@ -125,7 +134,7 @@ FAULTS = (
         says="no rank has reported for 8 s",
         spec={"hang": {"reportTimeoutSeconds": 8}},
     ),
-    Fault("pod deleted by hand", delete_the_pod, "Deleted"),
+    Fault("pod deleted by hand", delete_the_pod, "Deleted", concerns_framework=False),
     Fault("node killed", kill_the_node, "NodeLost", says="lost with its node", takes_node=True),
     Fault(
         "node cut off",
@@ -134,5 +143,6 @@ FAULTS = (
         says="lost with its node",
         rank=0,
         takes_node=True,
+        concerns_framework=False,
     ),
 )

@@ -19,8 +19,19 @@ def ending(job: Job, attempt: int = 1) -> Json:
     return next(each for each in job.attempts if each["number"] == attempt)
 
 
-@pytest.mark.parametrize("training", TRAININGS, ids=str)
-@pytest.mark.parametrize("fault", FAULTS, ids=str)
+def strikes(fault: Fault, training: Training, *, every: bool) -> bool:
+    """A PyTorch job takes minutes. So a fault that the framework has no part in strikes the plain training
+    alone, unless `--every-training` is given."""
+    return every or training is PLAIN or fault.concerns_framework
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if {"fault", "training"} <= set(metafunc.fixturenames):
+        every = metafunc.config.getoption("--every-training", default=False)
+        pairs = [(f, t) for f in FAULTS for t in TRAININGS if strikes(f, t, every=every)]
+        metafunc.parametrize(("fault", "training"), pairs, ids=lambda named: str(named))
+
+
 def test_job_recovers_from_rank_failure(
     site: Site, fault: Fault, training: Training, undisturbed: Undisturbed
 ) -> None:

@@ -20,8 +20,8 @@ def ending(job: Job, attempt: int = 1) -> Json:
 
 
 def strikes(fault: Fault, training: Training, *, every: bool) -> bool:
-    """A PyTorch job takes minutes. So a fault that the framework has no part in strikes the plain training
-    alone, unless `--every-training` is given."""
+    """A PyTorch job takes minutes. So a fault in which the framework has no part strikes the plain
+    training alone, unless `--every-training` is given."""
     return every or training is PLAIN or fault.concerns_framework
 
 

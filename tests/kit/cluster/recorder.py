@@ -22,7 +22,7 @@ _SHOWN = 60
 
 class Recorder:
     def __init__(self, server: ApiServer, namespace: str) -> None:
-        self.history = History()
+        self.history = History(one_clock=True)
         self.state = State()
         self._server = server
         self._namespace = namespace

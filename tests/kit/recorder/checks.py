@@ -63,6 +63,8 @@ class Check:
 
     invariant: ClassVar[int]
     patience = 1.0
+    clocks_differ_by = UNSEEN_SECONDS
+    """The time of a request may be so much earlier than that of a write before it."""
     acting: Callable[[float], float] = staticmethod(float)
     """Converts the time of a request to the clock of the writes (`History.acting`)."""
 
@@ -91,6 +93,7 @@ def check(history: History) -> list[Breach]:
     checks = [kind() for kind in CHECKS]
     for check in checks:
         check.patience = history.patience
+        check.clocks_differ_by = 0.0 if history.one_clock else UNSEEN_SECONDS
         check.acting = history.acting
     found = [*lost, *_replay(history, checks)]
     for check in checks:
@@ -225,30 +228,31 @@ class EffectsFollowTheStatus(Check):
     invariant = 2
     pods: _PodsByName = field(default_factory=_PodsByName)
     over: dict[Gang, float] = field(default_factory=dict)
-    """Since when the pods of an attempt may be deleted."""
+    """Since when the pods of an attempt may be deleted, on the plain clock."""
     gone: dict[str, float] = field(default_factory=dict)
 
     def see(self, step: Step) -> Iterator[Breach]:
         write, pod, job = step.write, step.write.pod, step.write.job
         self.pods.note(step)
         if pod and pod.owner and write.verb == "ADDED":
-            yield from self._created(write, pod, step.state.job(pod.owner))
+            yield from self._created(step, pod, step.state.job(pod.owner))
         if job:
-            self._note(write, job)
+            self._note(write.verb, job, step.at)
 
-    def _created(self, write: Write, pod: Pod, job: Job | None) -> Iterator[Breach]:
+    def _created(self, step: Step, pod: Pod, job: Job | None) -> Iterator[Breach]:
         """A create may be on its way when the status turns to the next attempt."""
-        over = self.over.get((pod.owner, pod.attempt), write.at)
-        if (job and job.attempt < pod.attempt) or write.at - over > IN_FLIGHT_SECONDS:
-            yield self.breach(write, f"{pod.name} was created in attempt {job and job.attempt}")
+        late = step.at - self.over.get((pod.owner, pod.attempt), step.at) > IN_FLIGHT_SECONDS
+        if job and (job.attempt < pod.attempt or (job.attempt > pod.attempt and late)):
+            what = f"{pod.name} was created in attempt {job.attempt}"
+            yield self.breach(step.write, what)
 
-    def _note(self, write: Write, job: Job) -> None:
-        if write.verb == "DELETED" or job.deleting or job.finished:
-            self.gone.setdefault(job.uid, write.at)
+    def _note(self, verb: str, job: Job, at: float) -> None:
+        if verb == "DELETED" or job.deleting or job.finished:
+            self.gone.setdefault(job.uid, at)
         for number in range(1, job.attempt):
-            self.over.setdefault((job.uid, number), write.at)
+            self.over.setdefault((job.uid, number), at)
         if job.phase == "Suspended":
-            self.over.setdefault((job.uid, job.attempt), write.at)
+            self.over.setdefault((job.uid, job.attempt), at)
 
     def audit(self, requests: list[Request]) -> Iterator[Breach]:
         for request in requests:
@@ -259,7 +263,7 @@ class EffectsFollowTheStatus(Check):
                 continue
             over = self.over.get((pod.owner, pod.attempt), inf)
             since = min(over, self.gone.get(pod.owner, inf))
-            if since > self.acting(request.ended) + UNSEEN_SECONDS:
+            if since > request.ended + self.clocks_differ_by:
                 what = f"{pod.name} was deleted, and no status says that its attempt is over"
                 yield Breach(self.invariant, what, request.began, pod.owner)
 

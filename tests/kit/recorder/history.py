@@ -284,6 +284,8 @@ class History:
     standstills: list[Interruption] = field(default_factory=list)
     until: float = 0.0
     patience: float = 1.0
+    one_clock: bool = False
+    """True if writes and requests have the times of one clock, as in a cluster in memory."""
 
     def add(self, write: Write) -> None:
         """Insert the write by version: each kind has its own watch, and one may be later than others."""

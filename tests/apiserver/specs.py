@@ -652,7 +652,7 @@ RUNTIMES = [
         "storage that refers to itself",
         {"spec.storage": [{"scheme": "s", "uriPrefix": "s://x"}]},
         "spec.storage[0].uriPrefix",
-        "of another scheme",
+        "scheme of its own entry",
     ),
     runtime(
         "scheme with ://",

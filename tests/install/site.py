@@ -62,7 +62,10 @@ def worker(job: JobStory, operator: OperatorProcess) -> Worker:
 def saves(job: JobStory, operator: OperatorProcess, epoch: int) -> None:
     """Saves the next checkpoint: it is acknowledged and gets into the status."""
     eventually(lambda: operator.metric("stargate_leader") == 1, f"{operator.name} leading")
-    assert worker(job, operator).saves(epoch).status == 200
+    reporter = worker(job, operator)
+    eventually(
+        lambda: reporter.saves(epoch).status == 200, "an acknowledgement, as a worker insists"
+    )
 
     def is_in_status(now: Job) -> bool:
         return bool(now.newest_complete and now.newest_complete["epoch"] == epoch)

@@ -59,7 +59,7 @@ class Container:
     def log(self) -> str:
         return self.log_path.read_text()
 
-    def says(self, words: str, seconds: float = 20.0) -> None:
+    def says(self, words: str, seconds: float = 60.0) -> None:
         eventually(lambda: words in self.log, f"{words!r} of {self.pod.name}", seconds)
 
     def kill(self) -> None:

@@ -47,7 +47,7 @@ class AuditLog:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._offset = path.stat().st_size
+        self._offset = _end_of_last_line(path)
         self._requests: list[Request] = []
 
     def read(self) -> list[Request]:
@@ -64,6 +64,12 @@ class AuditLog:
                 request = _request(line)
                 if request is not None:
                     yield request
+
+
+def _end_of_last_line(path: Path) -> int:
+    """The API server may be in the middle of a line."""
+    content = path.read_bytes()
+    return content.rfind(b"\n") + 1
 
 
 def _request(line: bytes) -> Request | None:

@@ -4,6 +4,7 @@ A pod's name is deterministic, so a create can be repeated after a crash: "alrea
 if the controller of the existing pod is our job.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Protocol
@@ -18,6 +19,7 @@ from stargate_operator.desired.pods import PodStamp
 from stargate_operator.kube.client import Client
 from stargate_operator.kube.errors import ApiError, NotLeading
 from stargate_operator.kube.meta import ObjectMeta, Partial
+from stargate_operator.kube.transport import Jitter
 from stargate_operator.reconcile.batch import Batch
 from stargate_operator.reconcile.memory import Memory
 from stargate_operator.telemetry import metrics
@@ -26,6 +28,7 @@ from stargate_types import StargateJob
 log = structlog.get_logger(__name__)
 
 IN_FLIGHT = 32
+_PAUSES_AFTER_CONFLICT = (0.05, 0.1, 0.2, 0.4, 0.8)
 
 
 class Seeds(Protocol):
@@ -47,12 +50,14 @@ class PodControl:
         *,
         memory: Memory,
         clock: Callable[[], datetime],
+        jitter: Jitter,
         wake: Callable[[], None],
     ) -> None:
         self._client = client
         self._seeds = seeds
         self._memory = memory
         self._clock = clock
+        self._jitter = jitter
         self._job: StargateJob | None = None
         self._stamp: PodStamp | None = None
         self._stamped_attempt = 0
@@ -94,13 +99,25 @@ class PodControl:
         assert self._job is not None
         assert self._stamp is not None
         try:
-            meta = await self._client.create(_pods(self._job), self._stamp.of_rank(rank))
+            meta = await self._post(_pods(self._job), self._stamp.of_rank(rank))
         except NotLeading:
             self._creator.clear()
         except ApiError as error:
             await self._not_created(rank, error)
         else:
             self._created(meta)
+
+    async def _post(self, path: str, body: bytes) -> ObjectMeta:
+        """A quota is counted with optimistic locking. A conflict says only that others create pods at
+        the same time, so it is no refusal, and is soon tried again."""
+        for pause in _PAUSES_AFTER_CONFLICT:
+            try:
+                return await self._client.create(path, body)
+            except ApiError as error:
+                if not error.conflict:
+                    raise
+            await asyncio.sleep(self._jitter(0.5, 1.5) * pause)
+        return await self._client.create(path, body)
 
     def _created(self, meta: ObjectMeta) -> None:
         metrics.pods_created()

@@ -88,6 +88,7 @@ class Reconciler:
             dependencies.pods,
             memory=self.memory,
             clock=dependencies.clock,
+            jitter=dependencies.jitter,
             wake=lambda: dependencies.wake(uid),
         )
         self._deletion = JobDeletion(

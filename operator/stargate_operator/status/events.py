@@ -38,10 +38,13 @@ def _refusals(before: StargateJobStatus, after: StargateJobStatus) -> Iterator[J
         Reasons.NAME_TAKEN,
         Reasons.CANNOT_START,
     }
+    told: set[str] = set()  # several conditions may have one reason
     for condition in after.conditions:
         refused = condition.type == Conditions.ACCEPTED and condition.status == "False"
         fresh = (condition.type, condition.reason) not in known
-        if fresh and (refused or condition.reason in troubling):
+        troubles = refused or condition.reason in troubling
+        if fresh and troubles and condition.reason not in told:
+            told.add(condition.reason)
             yield JobEvent("Warning", condition.reason, condition.message)
 
 

@@ -1,0 +1,87 @@
+"""What the API server refuses is tried again, after pauses that grow, and a condition says so."""
+
+import asyncio
+
+from tests.kit.api_server.faults import LOST, refused
+from tests.kit.cluster import Cluster, JobStory
+from tests.kit.recorder.history import Request
+
+DENIED = refused(403, "Forbidden", 'admission webhook "policy" denied the request')
+QUOTA_CONFLICT = refused(409, "Conflict", 'Operation cannot be fulfilled on resourcequotas "team"')
+
+
+def deletes(cluster: Cluster) -> list[Request]:
+    requests = cluster.recorder.requests()
+    return [asked for asked in requests if (asked.verb, asked.resource) == ("delete", "pods")]
+
+
+async def running(cluster: Cluster, nodes: int) -> JobStory:
+    await cluster.operated()
+    job = cluster.apply(nodes=nodes)
+    await job.wait_phase("Running")
+    return job
+
+
+async def test_refused_deletes_slow_down_and_become_condition(cluster: Cluster) -> None:
+    job = await running(cluster, nodes=8)
+    rule = cluster.server.strike(
+        DENIED, verb="delete", resource="pods", where=lambda asked: "stargate" in asked.agent
+    )
+    job.oom_kill(0)
+    found = await job.wait_condition("Scheduled", "False", "PodDeletionRefused", seconds=10)
+    assert 'webhook "policy" denied' in found["message"]
+    assert "job-1-" in found["message"]
+
+    before = len(deletes(cluster))
+    await asyncio.sleep(60)
+    assert len(deletes(cluster)) - before <= 60
+
+    cluster.server.faults.remove(rule)
+    await job.wait_phase("Running", attempt=2)
+    assert len(job.events("PodDeletionRefused")) == 1
+
+
+async def test_undeletable_service_holds_no_pod_back(cluster: Cluster) -> None:
+    job = await running(cluster, nodes=2)
+    cluster.garbage_collector.stop()
+    cluster.server.strike(DENIED, verb="delete", resource="services")
+
+    job.delete()
+
+    await job.wait_pods(lambda pods: not pods, "no pod is left", seconds=15)
+    cluster.server.faults.clear()
+    await job.wait_gone()
+
+
+async def test_quota_conflict_is_no_refusal(cluster: Cluster) -> None:
+    await cluster.operated()
+    cluster.server.strike(QUOTA_CONFLICT, verb="create", resource="pods", times=12)
+
+    job = cluster.apply(nodes=8)
+
+    await job.wait_phase("Running", seconds=5)
+    assert job.events("PodsRefused") == []
+
+
+async def test_proxy_s_404_on_a_status_write_deletes_no_pod(cluster: Cluster) -> None:
+    """Only the API server's own word counts, and a list must agree with it."""
+    job = await running(cluster, nodes=2)
+    answer = refused(404, "NotFound", "default backend - 404")
+    cluster.server.strike(answer, verb="update", resource="stargatejobs/status", times=3)
+    cluster.server.strike(answer, verb="get", resource="stargatejobs", times=3)
+
+    job.oom_kill(0)
+
+    again = await job.wait_phase("Running", attempt=2)
+    assert again.restarts == 1
+
+
+async def test_proxy_s_404_on_a_delete_is_tried_again(cluster: Cluster) -> None:
+    job = await running(cluster, nodes=4)
+    answer = refused(404, "NotFound", "default backend - 404")
+    cluster.server.strike(answer, verb="delete", resource="pods", times=2)
+    cluster.server.strike(LOST, verb="delete", resource="pods", times=1)
+
+    job.oom_kill(0)
+
+    await job.wait_phase("Running", attempt=2, seconds=30)

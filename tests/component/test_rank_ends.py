@@ -101,3 +101,15 @@ async def test_rank_that_ran_is_not_made_again_in_its_attempt(cluster: Cluster) 
 
     again = await job.wait_phase("Running", attempt=2)
     assert (ending(again)["cause"], again.restarts) == ("Deleted", 1)
+
+
+async def test_log_of_failed_rank_outlives_its_attempt(cluster: Cluster) -> None:
+    """A kubelet says that the container has ended, and a second later that the pod has."""
+    cluster.kubelets.confirms_after = 1.5
+    job = await running(cluster)
+    victim = job.rank(1)
+
+    job.kill(1, code=3)
+    await job.wait_phase("Running", attempt=2)
+
+    assert [pod.phase for pod in job.pods(attempt=1) if pod.uid == victim.uid] == ["Failed"]

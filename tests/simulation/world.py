@@ -51,6 +51,7 @@ class World:
         cluster = Cluster(plan.seed, nodes=plan.nodes)
         dice = Random(plan.seed)
         cluster.kubelets.code_at_stop = lambda: dice.choice(_EXITS_AT_STOP)
+        cluster.kubelets.confirms_after = dice.choice((0.0, 1.5))
         if plan.sidecars:
             cluster.server.admission.append(_add_a_sidecar)
         trainer = Trainer(cluster, Training(epoch_seconds=plan.epoch_seconds))

@@ -5,8 +5,8 @@ operator finishes what a dead one began.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
 from stargate_operator.constants import (
     GIVEN_UP_GRACE_SECONDS,
@@ -18,6 +18,10 @@ from stargate_operator.model.blueprint import Refusal
 from stargate_operator.model.node_health import NodeHealth
 from stargate_operator.model.pod import Pod
 from stargate_types.status import Cause, Phase
+
+_LINGERING = timedelta(seconds=10)
+"""How long a pod may outlive its worker. The kubelet ends most pods within two seconds, and a pod that
+it has ended keeps its log. Only one that a sidecar holds is deleted."""
 
 
 @dataclass(frozen=True)
@@ -33,16 +37,34 @@ class Effects:
     """The work that is left to do. The reconciler hands it to the pod control in each pass.
 
     `create` are ranks whose pods are missing, and `gang_objects` kinds of missing gang objects.
+    `look_again_at` is when a pod that lingers now is to be deleted.
     """
 
     create: tuple[int, ...] = ()
     gang_objects: tuple[str, ...] = ()
     delete: tuple[PodDeletion, ...] = ()
+    look_again_at: datetime | None = None
 
 
 def effects(observed: Observed) -> Effects:
     """The effects of a pass. `observed.job.status` must be the written status, and `observed.gang`
     the gang of its attempt."""
+    return replace(_effects(observed), look_again_at=_end_of_lingering(observed))
+
+
+def _end_of_lingering(observed: Observed) -> datetime | None:
+    over = observed.phase in (Phase.SUCCEEDED, Phase.FAILED, Phase.SUSPENDED)
+    held = (*(observed.gang.live_pods if over else ()), *observed.previous_pods.alive)
+    times = (lingers_until(pod) for pod in held if pod.lingers)
+    return min((time for time in times if time > observed.now), default=None)
+
+
+def lingers_until(pod: Pod) -> datetime:
+    ended = pod.terminated.finished_at if pod.terminated else None
+    return datetime.fromtimestamp(ended or 0.0, UTC) + _LINGERING
+
+
+def _effects(observed: Observed) -> Effects:
     phase = observed.phase
     if phase is None or phase is Phase.SUCCEEDED:
         # A sidecar may hold the node of a rank that has succeeded.
@@ -103,6 +125,7 @@ def _deletions(
 ) -> tuple[PodDeletion, ...]:
     if observed.deletes_wait:
         return ()
+    pods = (pod for pod in pods if not (pod.lingers and observed.now < lingers_until(pod)))
     return tuple(deletion_of(pods, grace, node_health=observed.node_health, now=observed.now))
 
 

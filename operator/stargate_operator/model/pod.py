@@ -79,6 +79,12 @@ class Pod(msgspec.Struct, frozen=True, gc=False):
         return not self.terminal
 
     @property
+    def lingers(self) -> bool:
+        """True if its worker has ended and the pod has not: the kubelet says so a second or two later,
+        or a sidecar runs on."""
+        return self.alive and self.phase in TERMINAL
+
+    @property
     def has_run(self) -> bool:
         """True if its worker runs or has run, so that a second pod of its rank could meet it."""
         return self.phase in (RUNNING, SUCCEEDED) or self.terminated is not None

@@ -134,9 +134,10 @@ class Reconciler:
 
         # Apply what the written status says. Only a write changes it, so only then look again.
         after = observed if written is job else self._observe(written, self._pods(written))
-        await self._apply(after)
+        applied = await self._apply(after)
         self._wake_contenders(after, decided_by=observed.contention)
-        return self._next(observed, plan, after, wanted=status)
+        due = self._next(observed, plan, after, wanted=status)
+        return min((time for time in (due, applied.look_again_at) if time), default=None)
 
     async def _delete(self, job: StargateJob | None) -> datetime | None:
         due = await self._deletion.go_on(job or self.memory.last_seen)
@@ -217,7 +218,7 @@ class Reconciler:
         else:
             self._dependencies.jobs.put(fresh)
 
-    async def _apply(self, observed: Observed) -> None:
+    async def _apply(self, observed: Observed) -> Effects:
         wanted = effects(observed)
         # Before any delete, creation stops: a late create would leave a pod that nobody deletes.
         await self._pod_control.turn_to(observed.job.status.attempt)
@@ -229,6 +230,7 @@ class Reconciler:
         # The gang's Service and PodGroup come before its pods, which refer to them.
         await self._create(observed, wanted)
         await self._dependencies.gang_objects.prune(observed.job)
+        return wanted
 
     async def _create(self, observed: Observed, wanted: Effects) -> None:
         job, blueprint = observed.job, observed.blueprint

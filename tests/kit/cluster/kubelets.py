@@ -49,6 +49,8 @@ class Kubelets:
         self.code_at_stop = code_at_stop
         self._loop = asyncio.get_running_loop()
         self._stopping: dict[str, asyncio.TimerHandle] = {}
+        self.confirms_after = 0.0
+        """Seconds from the end of a container until the kubelet says that its pod has ended, too."""
         self.cannot_start: Callable[[Json], str] = lambda _: ""
         """The waiting reason of a container that cannot start, such as ImagePullBackOff, or ""."""
         server.store.listen(self._told)
@@ -150,15 +152,23 @@ class Kubelets:
         ended = self._server.stamp_ago(late)
         state = {"exitCode": code, "reason": reason, "message": message, "finishedAt": ended}
         over = len(pod["spec"]["containers"]) == 1 or _grace(pod) is not None
-        phase = ("Failed" if code else "Succeeded") if over else "Running"
+        phase = "Failed" if code else "Succeeded"
+        at_once = over and not self.confirms_after
+        if over and not at_once:
+            self._later(self.confirms_after, lambda: self._confirm(pod, phase))
         self._say(
             pod,
             {
-                "phase": phase,
+                "phase": phase if at_once else "Running",
                 "conditions": with_condition(pod, _ready("False", ended)),
                 "containerStatuses": [_container(pod, {"terminated": state})],
             },
         )
+
+    def _confirm(self, pod: Json, phase: str) -> None:
+        current = self._current(pod)
+        if current is not None and current["status"]["phase"] not in _OVER:
+            self._say(current, {"phase": phase})
 
     def _say(self, pod: Json, status: Json) -> None:
         self._server.patch(pod_key(pod), {"status": status}, agent=_AGENT, subresource="status")

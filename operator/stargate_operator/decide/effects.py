@@ -91,7 +91,11 @@ def _last_grace(observed: Observed) -> int | None:
 
 
 def _ranks_to_create(observed: Observed) -> tuple[int, ...]:
-    return observed.gang.missing_ranks if _may_create(observed) else ()
+    """A rank whose worker has run is not made again in its attempt: its pod may have gone since the
+    decision, and the next pass ends the attempt."""
+    if not _may_create(observed) or observed.missed_pods:
+        return ()
+    return tuple(rank for rank in observed.gang.missing_ranks if rank not in observed.gang.vanished)
 
 
 def _gang_objects(observed: Observed) -> tuple[str, ...]:

@@ -84,13 +84,6 @@ def _vanished(observed: Observed) -> Ending | None:
 
 def _gone(observed: Observed) -> Collection[int]:
     gang = observed.gang
-    if observed.has_run or _status_knows_more(observed):
+    if observed.has_run or observed.missed_pods:
         return gang.absent_ranks
     return [rank for rank in gang.absent_ranks if rank in gang.vanished]
-
-
-def _status_knows_more(observed: Observed) -> bool:
-    """The status counts more pods than this process has ever seen: some went while no operator looked,
-    and may have run."""
-    workers = observed.job.status.workers
-    return observed.starting and workers is not None and workers.created > observed.gang.seen

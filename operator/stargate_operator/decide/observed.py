@@ -130,6 +130,13 @@ class Observed:
         return self.resolved and not self.has_run
 
     @property
+    def missed_pods(self) -> bool:
+        """The status counts more pods than this process has ever seen: some went while no operator
+        looked, and may have run."""
+        workers = self.job.status.workers
+        return self.starting and workers is not None and workers.created > self.gang.seen
+
+    @property
     def resolved(self) -> bool:
         return self.attempt is not None and self.attempt.accelerator_class is not None
 

@@ -100,8 +100,10 @@ class PodControl:
         assert self._stamp is not None
         try:
             meta = await self._post(_pods(self._job), self._stamp.of_rank(rank))
-        except NotLeading:
+        except NotLeading as error:
+            # A pause, as after a refusal: the end of the batch starts a pass, and it would try at once.
             self._creator.clear()
+            self._memory.creates.note(Reasons.UNREACHABLE, str(error), self._clock())
         except ApiError as error:
             await self._not_created(rank, error)
         else:
@@ -149,8 +151,9 @@ class PodControl:
     async def _delete(self, target: "_Target") -> None:
         try:
             await self._client.delete(target.path, uid=target.uid, grace=target.grace)
-        except NotLeading:
+        except NotLeading as error:
             self._deleter.clear()
+            self._memory.deletes.note(Reasons.UNREACHABLE, str(error), self._clock())
         except ApiError as error:
             # The others of this round would meet the same refusal.
             self._deleter.clear()

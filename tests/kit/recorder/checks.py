@@ -22,8 +22,8 @@ ORPHAN_SECONDS = 60.0
 UNSEEN_SECONDS = 2.0
 """How long an operator may act before it sees that a job is gone."""
 SPEECHLESS_SECONDS = 10.0
-IN_FLIGHT_SECONDS = 6.0
-"""How long a write may be on its way."""
+IN_FLIGHT_SECONDS = 30.0
+"""How long a create may be on its way: the client repeats one that was not answered."""
 
 NO_FAILURES = frozenset(
     {"StartTimeout", "Yielded", "Suspended", "Succeeded", "RuntimeChanged", "NodeReturned"}

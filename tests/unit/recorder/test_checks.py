@@ -60,7 +60,7 @@ BROKEN = {
     ),
     "a pod is made long after its attempt": Broken(
         2,
-        lambda: started().told({}, attempt=2, phase="Restarting").wait(7).pod(2),
+        lambda: started().told({}, attempt=2, phase="Restarting").wait(31).pod(2),
         "job-1-2 was created in attempt 2",
     ),
     "a pod is deleted before the status says so": Broken(

@@ -5,7 +5,7 @@ operator finishes what a dead one began.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from stargate_operator.constants import (
@@ -49,38 +49,38 @@ class Effects:
 def effects(observed: Observed) -> Effects:
     """The effects of a pass. `observed.job.status` must be the written status, and `observed.gang`
     the gang of its attempt."""
-    return replace(_effects(observed), look_again_at=_end_of_lingering(observed))
-
-
-def _end_of_lingering(observed: Observed) -> datetime | None:
-    over = observed.phase in (Phase.SUCCEEDED, Phase.FAILED, Phase.SUSPENDED)
-    held = (*(observed.gang.live_pods if over else ()), *observed.previous_pods.alive)
-    times = (lingers_until(pod) for pod in held if pod.lingers)
-    return min((time for time in times if time > observed.now), default=None)
-
-
-def lingers_until(pod: Pod) -> datetime:
-    ended = pod.terminated.finished_at if pod.terminated else None
-    return datetime.fromtimestamp(ended or 0.0, UTC) + _LINGERING
-
-
-def _effects(observed: Observed) -> Effects:
-    phase = observed.phase
-    if phase is None or phase is Phase.SUCCEEDED:
-        # A sidecar may hold the node of a rank that has succeeded.
-        held = (*observed.gang.live_pods, *observed.previous_pods.alive)
-        return Effects(delete=_deletions(observed, held, KILL_GRACE_SECONDS))
-    if phase in (Phase.SUSPENDED, Phase.FAILED):
-        held = (*observed.gang.live_pods, *observed.previous_pods.alive)
-        return Effects(delete=_deletions(observed, held, _last_grace(observed)))
+    held = _held(observed)
+    due = _end_of_lingering(held, observed.now)
+    if _is_over(observed.phase):
+        delete = _deletions(observed, held, _last_grace(observed))
+        return Effects(delete=delete, look_again_at=due)
     return Effects(
         create=_ranks_to_create(observed),
         gang_objects=_gang_objects(observed),
-        delete=(
-            *_deletions(observed, observed.previous_pods.alive, KILL_GRACE_SECONDS),
-            *_prune(observed),
-        ),
+        delete=(*_deletions(observed, held, KILL_GRACE_SECONDS), *_prune(observed)),
+        look_again_at=due,
     )
+
+
+def _is_over(phase: Phase | None) -> bool:
+    """True if the job has no use for pods: it was not looked at yet, is suspended, or has ended."""
+    return phase is None or phase.finished or phase is Phase.SUSPENDED
+
+
+def _held(observed: Observed) -> tuple[Pod, ...]:
+    """The pods that hold nodes and must go. A sidecar may hold that of a rank that has succeeded."""
+    of_the_gang = observed.gang.live_pods if _is_over(observed.phase) else ()
+    return (*of_the_gang, *observed.previous_pods.alive)
+
+
+def _end_of_lingering(held: Iterable[Pod], now: datetime) -> datetime | None:
+    times = (_lingers_until(pod) for pod in held if pod.lingers)
+    return min((time for time in times if time > now), default=None)
+
+
+def _lingers_until(pod: Pod) -> datetime:
+    ended = pod.terminated.finished_at if pod.terminated else None
+    return datetime.fromtimestamp(ended or 0.0, UTC) + _LINGERING
 
 
 def _last_grace(observed: Observed) -> int | None:
@@ -129,7 +129,7 @@ def _deletions(
 ) -> tuple[PodDeletion, ...]:
     if observed.deletes_wait:
         return ()
-    pods = (pod for pod in pods if not (pod.lingers and observed.now < lingers_until(pod)))
+    pods = (pod for pod in pods if not (pod.lingers and observed.now < _lingers_until(pod)))
     return tuple(deletion_of(pods, grace, node_health=observed.node_health, now=observed.now))
 
 

@@ -28,8 +28,6 @@ from stargate_operator.telemetry import metrics
 
 log = structlog.get_logger(__name__)
 
-PODS = "/api/v1/pods"
-
 _PAGE = 500
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 15.0

@@ -146,6 +146,7 @@ class GangIndex:
         if succeeded:
             known = self._attempts.setdefault((namespace, attempt), AttemptPods())
             known.succeeded_ranks.update(succeeded)
+            known.seen.update(succeeded)  # another leader has seen them
         pods_of_attempt = self._attempts.get((namespace, attempt)) or AttemptPods()
         gang = Gang(
             attempt=attempt,
@@ -157,7 +158,7 @@ class GangIndex:
             ready=pods_of_attempt.ready,
             succeeded_ranks=frozenset(pods_of_attempt.succeeded_ranks),
             vanished=frozenset(pods_of_attempt.vanished),
-            seen=len(pods_of_attempt.seen | pods_of_attempt.succeeded_ranks),
+            seen=len(pods_of_attempt.seen),
             failed=tuple(pods_of_attempt.failed.values()),
             alive=pods_of_attempt.alive,
             last_scheduled_at=pods_of_attempt.last_scheduled_at,

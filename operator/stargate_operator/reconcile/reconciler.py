@@ -136,8 +136,7 @@ class Reconciler:
         after = observed if written is job else self._observe(written, self._pods(written))
         applied = await self._apply(after)
         self._wake_contenders(after, decided_by=observed.contention)
-        due = self._next(observed, plan, after, wanted=status)
-        return min((time for time in (due, applied.look_again_at) if time), default=None)
+        return self._next(observed, plan, after, wanted=status, applied=applied)
 
     async def _delete(self, job: StargateJob | None) -> datetime | None:
         due = await self._deletion.go_on(job or self.memory.last_seen)
@@ -286,16 +285,24 @@ class Reconciler:
         return {"job": job.key, "attempt": job.status.attempt}
 
     def _next(
-        self, observed: Observed, plan: Plan, after: Observed, *, wanted: StargateJobStatus
+        self,
+        observed: Observed,
+        plan: Plan,
+        after: Observed,
+        *,
+        wanted: StargateJobStatus,
+        applied: Effects,
     ) -> datetime | None:
-        """The soonest of these: the plan's own time, a status write that was put off, a retry.
+        """The soonest of these: the time of the plan, that of the effects, a status write that was put
+        off, a retry.
 
         It is now if the phase or the attempt has changed: no event need come before the next step.
         """
         if _moved_on(observed.job.status, after.job.status):
             return observed.now
         troubles = (self.memory.creates.trouble, self.memory.deletes.trouble)
-        times = [plan.wake_at, *(trouble.retry_at for trouble in troubles if trouble)]
+        times = [plan.wake_at, applied.look_again_at]
+        times += [trouble.retry_at for trouble in troubles if trouble]
         put_off = urgency(after.job.status, wanted)
         if put_off in WRITE_INTERVALS:
             times.append(observed.now + timedelta(seconds=max(0.01, self._too_early(put_off))))

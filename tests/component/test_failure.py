@@ -2,20 +2,12 @@
 
 import asyncio
 from datetime import datetime
-from typing import Any
 
 import pytest
 
 from tests.kit.api_server import faults
 from tests.kit.cluster import Cluster, JobStory
 from tests.kit.cluster.jobs import condition, ending
-
-
-async def running(cluster: Cluster, nodes: int = 2, **spec: Any) -> JobStory:
-    await cluster.operated()
-    job = cluster.apply(nodes=nodes, **spec)
-    await job.wait_phase("Running")
-    return job
 
 
 def seconds_to_act(job: JobStory) -> float:
@@ -26,7 +18,7 @@ def seconds_to_act(job: JobStory) -> float:
 
 
 async def test_failed_rank_restarts_gang_from_checkpoint(cluster: Cluster) -> None:
-    job = await running(cluster, nodes=3)
+    job = await cluster.running(nodes=3)
     rank_zero = job.worker()
     assert (await rank_zero.saves(5)).status == 200
     assert (await rank_zero.saves(10)).status == 200
@@ -46,7 +38,7 @@ async def test_failed_rank_restarts_gang_from_checkpoint(cluster: Cluster) -> No
 
 
 async def test_gang_without_checkpoint_restarts_from_zero(cluster: Cluster) -> None:
-    job = await running(cluster)
+    job = await cluster.running()
     await job.worker().report(epoch=4)
     job.oom_kill(1)
     again = await job.wait_phase("Running", attempt=2)
@@ -56,13 +48,13 @@ async def test_gang_without_checkpoint_restarts_from_zero(cluster: Cluster) -> N
 
 
 async def test_gang_of_one_restarts_after_failure(cluster: Cluster) -> None:
-    job = await running(cluster, nodes=1)
+    job = await cluster.running(nodes=1)
     job.kill(0, 1)
     assert (await job.wait_phase("Running", attempt=2)).restarts == 1
 
 
 async def test_out_of_memory_kill_restarts_gang_immediately(cluster: Cluster) -> None:
-    job = await running(cluster, nodes=3)
+    job = await cluster.running(nodes=3)
     job.oom_kill(1)
     again = await job.wait_phase("Running", attempt=2)
     assert (ending(again)["cause"], ending(again)["exitCode"]) == ("OOMKilled", 137)
@@ -71,7 +63,7 @@ async def test_out_of_memory_kill_restarts_gang_immediately(cluster: Cluster) ->
 
 @pytest.mark.parametrize(("code", "cause"), [(137, "Signal"), (1, "Exit"), (255, "Exit")])
 async def test_exit_code_determines_cause(cluster: Cluster, code: int, cause: str) -> None:
-    job = await running(cluster)
+    job = await cluster.running()
     job.kill(1, code)
     again = await job.wait_phase("Running", attempt=2)
     assert (ending(again)["cause"], ending(again)["rank"]) == (cause, 1)
@@ -79,7 +71,7 @@ async def test_exit_code_determines_cause(cluster: Cluster, code: int, cause: st
 
 async def test_earliest_failure_is_blamed_not_first_reported(cluster: Cluster) -> None:
     """One failed rank makes the others crash, and their kubelets may report it earlier."""
-    job = await running(cluster, nodes=3)
+    job = await cluster.running(nodes=3)
     job.kill(0, 1, message="connection reset by peer")
     await asyncio.sleep(0.5)
     job.kill(2, 1, late=5.0)
@@ -89,7 +81,7 @@ async def test_earliest_failure_is_blamed_not_first_reported(cluster: Cluster) -
 
 
 async def test_job_fails_when_restarts_are_used_up(cluster: Cluster) -> None:
-    job = await running(cluster, restartPolicy={"maxRestarts": 1})
+    job = await cluster.running(restartPolicy={"maxRestarts": 1})
     job.kill(1, 7)
     await job.wait_phase("Running", attempt=2)
     job.oom_kill(0)
@@ -104,7 +96,7 @@ async def test_job_fails_when_restarts_are_used_up(cluster: Cluster) -> None:
 
 
 async def test_checkpoint_resets_failure_count(cluster: Cluster) -> None:
-    job = await running(cluster, restartPolicy={"maxRestarts": 1})
+    job = await cluster.running(restartPolicy={"maxRestarts": 1})
     job.kill(1, 7)
     again = await job.wait_phase("Running", attempt=2)
     assert again.status["failuresSinceCheckpoint"] == 1
@@ -116,7 +108,7 @@ async def test_checkpoint_resets_failure_count(cluster: Cluster) -> None:
 
 
 async def test_repeated_failures_increase_restart_delay(cluster: Cluster) -> None:
-    job = await running(cluster, nodes=1)
+    job = await cluster.running(nodes=1)
     pauses = []
     for attempt in range(2, 6):
         before = cluster.loop.time()
@@ -128,7 +120,7 @@ async def test_repeated_failures_increase_restart_delay(cluster: Cluster) -> Non
 
 async def test_ten_failed_pods_stay_until_next_restart(cluster: Cluster) -> None:
     cluster.add_nodes(6)
-    job = await running(cluster, nodes=14)
+    job = await cluster.running(nodes=14)
     for rank in (12, *range(12)):
         job.kill(rank, 1, late=1.0 if rank == 12 else 0.0)
     again = await job.wait_phase("Running", attempt=2)
@@ -144,7 +136,7 @@ async def test_ten_failed_pods_stay_until_next_restart(cluster: Cluster) -> None
 
 @pytest.mark.parametrize("grace", [0, 2])
 async def test_pod_deleted_by_hand_restarts_gang_uncounted(cluster: Cluster, grace: int) -> None:
-    job = await running(cluster, nodes=3)
+    job = await cluster.running(nodes=3)
     job.delete_pod(1, grace=grace)
     again = await job.wait_phase("Running", attempt=2)
     assert (ending(again)["cause"], ending(again)["rank"]) == ("Deleted", 1)
@@ -180,7 +172,7 @@ async def test_ended_attempt_gets_no_new_pods(cluster: Cluster) -> None:
 
 
 async def test_evicted_rank_restarts_gang_uncounted(cluster: Cluster) -> None:
-    job = await running(cluster)
+    job = await cluster.running()
     job.evict(1)
     again = await job.wait_phase("Running", attempt=2)
     assert ending(again)["cause"] == "Evicted"
@@ -189,7 +181,7 @@ async def test_evicted_rank_restarts_gang_uncounted(cluster: Cluster) -> None:
 
 
 async def test_goodput_accounts_for_all_elapsed_time(cluster: Cluster) -> None:
-    job = await running(cluster)
+    job = await cluster.running()
     await asyncio.sleep(60)
     assert (await job.worker().saves(5)).status == 200
     await asyncio.sleep(30)

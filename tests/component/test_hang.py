@@ -2,20 +2,13 @@
 
 import asyncio
 
-from tests.kit.cluster import Cluster, JobStory
+from tests.kit.cluster import Cluster
 from tests.kit.cluster.jobs import condition, ending
 from tests.kit.cluster.workers import reporting
 
 
-async def running(cluster: Cluster, nodes: int = 2, **hang: int) -> JobStory:
-    await cluster.operated()
-    job = cluster.apply(nodes=nodes, hang=hang)
-    await job.wait_phase("Running")
-    return job
-
-
 async def test_silent_gang_restarts_from_checkpoint(cluster: Cluster) -> None:
-    job = await running(cluster, reportTimeoutSeconds=120)
+    job = await cluster.running(hang={"reportTimeoutSeconds": 120})
     rank_zero = job.worker()
     assert (await rank_zero.saves(5)).status == 200
     async with reporting(rank_zero, job.worker(1), epoch=7):
@@ -32,7 +25,7 @@ async def test_silent_gang_restarts_from_checkpoint(cluster: Cluster) -> None:
 
 
 async def test_rank_that_fell_silent_first_is_named(cluster: Cluster) -> None:
-    job = await running(cluster, nodes=3, reportTimeoutSeconds=60)
+    job = await cluster.running(nodes=3, hang={"reportTimeoutSeconds": 60})
     async with reporting(job.worker(1)):
         await asyncio.sleep(30)
     async with reporting(job.worker(0), job.worker(2)):
@@ -45,7 +38,7 @@ async def test_rank_that_fell_silent_first_is_named(cluster: Cluster) -> None:
 
 
 async def test_gang_that_never_reports_is_restarted(cluster: Cluster) -> None:
-    job = await running(cluster, reportTimeoutSeconds=60)
+    job = await cluster.running(hang={"reportTimeoutSeconds": 60})
     ended = ending(await job.wait(lambda job: job.attempt == 2, "attempt 2"))
     assert ended["cause"] == "Hang"
     assert "no rank has reported since all of them ran" in ended["message"]
@@ -61,7 +54,7 @@ async def test_job_fails_after_hanging_in_every_attempt(cluster: Cluster) -> Non
 
 
 async def test_hang_timeout_can_change_while_job_runs(cluster: Cluster) -> None:
-    job = await running(cluster, reportTimeoutSeconds=60)
+    job = await cluster.running(hang={"reportTimeoutSeconds": 60})
     async with reporting(job.worker()):
         await asyncio.sleep(10)
         job.patch(hang=None)
@@ -75,7 +68,7 @@ async def test_hang_timeout_can_change_while_job_runs(cluster: Cluster) -> None:
 
 
 async def test_suspended_job_never_counts_as_hung(cluster: Cluster) -> None:
-    job = await running(cluster, reportTimeoutSeconds=60)
+    job = await cluster.running(hang={"reportTimeoutSeconds": 60})
     interval = (await job.worker(1).report(step=1)).body["nextReportSeconds"]
     assert interval <= 30, "the report interval is too long for the timeout"
     async with reporting(job.worker(0)):

@@ -5,11 +5,8 @@ life. The invariants are checked on every write.
 """
 
 import hashlib
-import subprocess
-import sys
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
 
 import pytest
@@ -18,9 +15,9 @@ from tests.kit import virtual_time
 from tests.kit.cluster import Cluster
 from tests.kit.cluster.chaos import Chaos
 from tests.kit.cluster.workers import Trainer, Training
+from tests.kit.other_process import last_line_of
 from tests.kit.recorder.history import Job, Write
 
-REPO = Path(__file__).parents[2]
 EPOCHS = 30
 
 
@@ -114,12 +111,4 @@ def test_job_with_few_restarts_ends_despite_faults(most: int) -> None:
 def test_seed_reproduces_same_life_in_another_process() -> None:
     """The other process has another hash seed, so its sets have another order."""
     program = "from tests.component.test_random_lives import life; print(life(7).digest)"
-    other = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=REPO,
-        env={"PYTHONHASHSEED": "1", "PYTHONPATH": "operator:tools:."},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert other.stdout.splitlines()[-1] == life(7).digest
+    assert last_line_of(program) == life(7).digest

@@ -7,7 +7,7 @@ import pytest
 
 from tests.kit.api_server.requests import Request
 from tests.kit.api_server.resources import PODS, Target
-from tests.kit.cluster import Cluster, JobStory
+from tests.kit.cluster import Cluster
 from tests.kit.cluster.jobs import ending
 
 
@@ -23,29 +23,22 @@ def meshed(cluster: Cluster) -> Cluster:
     return cluster
 
 
-async def running(cluster: Cluster, nodes: int = 2, **spec: Any) -> JobStory:
-    await cluster.operated()
-    job = cluster.apply(nodes=nodes, **spec)
-    await job.wait_phase("Running")
-    return job
-
-
 async def test_job_succeeds_while_sidecars_run_on(meshed: Cluster) -> None:
-    job = await running(meshed)
+    job = await meshed.running()
     job.finish()
     await job.wait_phase("Succeeded")
     await job.wait_pods(lambda pods: not any(pod.live for pod in pods), "no node is held")
 
 
 async def test_failed_worker_restarts_gang_despite_its_sidecar(meshed: Cluster) -> None:
-    job = await running(meshed)
+    job = await meshed.running()
     job.kill(1, code=3)
     again = await job.wait_phase("Running", attempt=2)
     assert (ending(again)["cause"], ending(again)["exitCode"]) == ("Exit", 3)
 
 
 async def test_deleted_pod_of_succeeded_rank_restarts_nothing(cluster: Cluster) -> None:
-    job = await running(cluster)
+    job = await cluster.running()
     cluster.kubelets.exit(job.rank(0).raw, 0)
     await job.wait(lambda job: job.workers["succeeded"] == 1, "one rank done")
 
@@ -58,7 +51,7 @@ async def test_deleted_pod_of_succeeded_rank_restarts_nothing(cluster: Cluster) 
 
 
 async def test_next_leader_knows_which_ranks_succeeded(cluster: Cluster) -> None:
-    job = await running(cluster)
+    job = await cluster.running()
     leader = cluster.leader
     assert leader
     cluster.kubelets.exit(job.rank(0).raw, 0)
@@ -78,7 +71,7 @@ async def test_next_leader_knows_which_ranks_succeeded(cluster: Cluster) -> None
 async def test_drained_worker_that_exits_0_has_not_succeeded(cluster: Cluster) -> None:
     """It saves when it is told to stop, and says that all is well."""
     cluster.kubelets.code_at_stop = lambda: 0
-    job = await running(cluster, nodes=1)
+    job = await cluster.running(nodes=1)
     await asyncio.sleep(2)
 
     cluster.nodes.disrupt(job.rank(0).raw, "EvictionByEvictionAPI")
@@ -106,7 +99,7 @@ async def test_rank_that_ran_is_not_made_again_in_its_attempt(cluster: Cluster) 
 async def test_log_of_failed_rank_outlives_its_attempt(cluster: Cluster) -> None:
     """A kubelet says that the container has ended, and a second later that the pod has."""
     cluster.kubelets.confirms_after = 1.5
-    job = await running(cluster)
+    job = await cluster.running()
     victim = job.rank(1)
 
     job.kill(1, code=3)

@@ -1,13 +1,10 @@
-"""What the API server refuses is tried again, after pauses that grow, and a condition says so."""
+"""A refused request is tried again after pauses that grow, and a condition says so."""
 
 import asyncio
 
-from tests.kit.api_server.faults import LOST, refused
-from tests.kit.cluster import Cluster, JobStory
+from tests.kit.api_server.faults import LOST, denied, from_a_proxy, quota_conflict
+from tests.kit.cluster import Cluster
 from tests.kit.recorder.history import Request
-
-DENIED = refused(403, "Forbidden", 'admission webhook "policy" denied the request')
-QUOTA_CONFLICT = refused(409, "Conflict", 'Operation cannot be fulfilled on resourcequotas "team"')
 
 
 def deletes(cluster: Cluster) -> list[Request]:
@@ -15,17 +12,10 @@ def deletes(cluster: Cluster) -> list[Request]:
     return [asked for asked in requests if (asked.verb, asked.resource) == ("delete", "pods")]
 
 
-async def running(cluster: Cluster, nodes: int) -> JobStory:
-    await cluster.operated()
-    job = cluster.apply(nodes=nodes)
-    await job.wait_phase("Running")
-    return job
-
-
 async def test_refused_deletes_slow_down_and_become_condition(cluster: Cluster) -> None:
-    job = await running(cluster, nodes=8)
+    job = await cluster.running(nodes=8)
     rule = cluster.server.strike(
-        DENIED, verb="delete", resource="pods", where=lambda asked: "stargate" in asked.agent
+        denied(), verb="delete", resource="pods", where=lambda asked: "stargate" in asked.agent
     )
     job.oom_kill(0)
     found = await job.wait_condition("Scheduled", "False", "PodDeletionRefused", seconds=10)
@@ -42,9 +32,9 @@ async def test_refused_deletes_slow_down_and_become_condition(cluster: Cluster) 
 
 
 async def test_undeletable_service_holds_no_pod_back(cluster: Cluster) -> None:
-    job = await running(cluster, nodes=2)
+    job = await cluster.running(nodes=2)
     cluster.garbage_collector.stop()
-    cluster.server.strike(DENIED, verb="delete", resource="services")
+    cluster.server.strike(denied(), verb="delete", resource="services")
 
     job.delete()
 
@@ -55,7 +45,7 @@ async def test_undeletable_service_holds_no_pod_back(cluster: Cluster) -> None:
 
 async def test_quota_conflict_is_no_refusal(cluster: Cluster) -> None:
     await cluster.operated()
-    cluster.server.strike(QUOTA_CONFLICT, verb="create", resource="pods", times=12)
+    cluster.server.strike(quota_conflict(), verb="create", resource="pods", times=12)
 
     job = cluster.apply(nodes=8)
 
@@ -65,10 +55,9 @@ async def test_quota_conflict_is_no_refusal(cluster: Cluster) -> None:
 
 async def test_proxy_s_404_on_a_status_write_deletes_no_pod(cluster: Cluster) -> None:
     """Only the API server's own word counts, and a list must agree with it."""
-    job = await running(cluster, nodes=2)
-    answer = refused(404, "NotFound", "default backend - 404")
-    cluster.server.strike(answer, verb="update", resource="stargatejobs/status", times=3)
-    cluster.server.strike(answer, verb="get", resource="stargatejobs", times=3)
+    job = await cluster.running(nodes=2)
+    cluster.server.strike(from_a_proxy(), verb="update", resource="stargatejobs/status", times=3)
+    cluster.server.strike(from_a_proxy(), verb="get", resource="stargatejobs", times=3)
 
     job.oom_kill(0)
 
@@ -77,9 +66,8 @@ async def test_proxy_s_404_on_a_status_write_deletes_no_pod(cluster: Cluster) ->
 
 
 async def test_proxy_s_404_on_a_delete_is_tried_again(cluster: Cluster) -> None:
-    job = await running(cluster, nodes=4)
-    answer = refused(404, "NotFound", "default backend - 404")
-    cluster.server.strike(answer, verb="delete", resource="pods", times=2)
+    job = await cluster.running(nodes=4)
+    cluster.server.strike(from_a_proxy(), verb="delete", resource="pods", times=2)
     cluster.server.strike(LOST, verb="delete", resource="pods", times=1)
 
     job.oom_kill(0)

@@ -1,4 +1,4 @@
-"""What happens to ranks, pods and nodes, and to the controllers of Kubernetes."""
+"""The faults of ranks, pods and nodes, and of the controllers of Kubernetes."""
 
 from random import Random
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from tests.kit.api_server.answers import Refused
 from tests.kit.api_server.resources import NODES
 from tests.kit.recorder.history import Pod
-from tests.simulation.acts import Act
+from tests.simulation.acts import Act, any_of
 from tests.simulation.world import World
 
 _CODES = (1, 1, 2, 137, 139, 143, 255)
@@ -21,12 +21,8 @@ def _runs(pod: Pod) -> bool:
     return pod.phase == "Running"
 
 
-def _any(dice: Random, found: list[Any]) -> Any:
-    return dice.choice(found) if found else None
-
-
 def break_a_rank(world: World, dice: Random) -> str | None:
-    pod = _any(dice, world.pods(_runs))
+    pod = any_of(dice, world.pods(_runs))
     if pod is None:
         return None
     code = dice.choice(_CODES)
@@ -48,7 +44,7 @@ def break_several(world: World, dice: Random) -> str | None:
 
 
 def delete_a_pod(world: World, dice: Random) -> str | None:
-    pod = _any(dice, world.pods(lambda _: True))
+    pod = any_of(dice, world.pods(lambda _: True))
     if pod is None:
         return None
     grace = dice.choice((0, 1, 2, 30))
@@ -58,7 +54,7 @@ def delete_a_pod(world: World, dice: Random) -> str | None:
 
 def evict(world: World, dice: Random) -> str | None:
     """By the kubelet, whose node is short of something."""
-    pod = _any(dice, world.pods(_runs))
+    pod = any_of(dice, world.pods(_runs))
     if pod is None:
         return None
     world.cluster.kubelets.fail(pod.raw, reason="Evicted", message="low on disk")
@@ -75,14 +71,19 @@ def slow_kubelets(world: World, dice: Random) -> str:
         setattr(speeds, which, usual)
 
     setattr(speeds, which, lambda: takes)
-    world.later(seconds, undo)
-    world.undo.append(undo)
+    world.for_a_while(seconds, undo)
     return f"to {which} takes {takes:g} s, for {seconds:g} s"
+
+
+def _any_node(world: World, dice: Random) -> str | None:
+    """One whose kubelet is heard."""
+    names = [node["metadata"]["name"] for node in world.cluster.server.all(NODES)]
+    return any_of(dice, [name for name in names if world.cluster.nodes.alive(name)])
 
 
 def silence_a_node(world: World, dice: Random) -> str | None:
     pods = world.pods(lambda pod: bool(pod.node) and world.cluster.nodes.alive(pod.node))
-    pod = _any(dice, pods)
+    pod = any_of(dice, pods)
     if pod is None:
         return None
     world.cluster.nodes.fall_silent(pod.node)
@@ -91,21 +92,20 @@ def silence_a_node(world: World, dice: Random) -> str | None:
         node, seconds = pod.node, dice.choice(_LONG)
         world.later(seconds, lambda: world.return_node(node))
         return f"{node}, for {seconds:g} s"
-    return str(pod.node)
+    return pod.node
 
 
 def return_a_node(world: World, dice: Random) -> str | None:
-    node = _any(dice, world.silent)
+    node = any_of(dice, world.silent)
     if node is None:
         return None
     world.return_node(node)
-    return str(node)
+    return node
 
 
 def remove_a_node(world: World, dice: Random) -> str | None:
     """The cloud takes it away; one of that name comes back later."""
-    names = [node["metadata"]["name"] for node in world.cluster.server.all(NODES)]
-    node = _any(dice, [name for name in names if world.cluster.nodes.alive(name)])
+    node = _any_node(world, dice)
     if node is None:
         return None
     world.cluster.nodes.remove(node)
@@ -117,8 +117,7 @@ def remove_a_node(world: World, dice: Random) -> str | None:
 
 def flap_a_node(world: World, dice: Random) -> str | None:
     """Its kubelet says that it is not ready, and a moment later that it is."""
-    names = [node["metadata"]["name"] for node in world.cluster.server.all(NODES)]
-    node = _any(dice, [name for name in names if world.cluster.nodes.alive(name)])
+    node = _any_node(world, dice)
     if node is None:
         return None
     seconds = dice.choice((0.5, 10.0, 40.0))
@@ -128,14 +127,13 @@ def flap_a_node(world: World, dice: Random) -> str | None:
         if world.cluster.nodes.alive(node):
             world.cluster.nodes.return_(node)
 
-    world.later(seconds, back)
-    world.undo.append(back)
+    world.for_a_while(seconds, back)
     return f"{node}, for {seconds:g} s"
 
 
 def drain_a_node(world: World, dice: Random) -> str | None:
     """Cordoned, its pods evicted through the API, and uncordoned later."""
-    pod = _any(dice, world.pods(lambda pod: bool(pod.node)))
+    pod = any_of(dice, world.pods(lambda pod: bool(pod.node)))
     if pod is None:
         return None
     node, seconds = pod.node, dice.choice(_LONG)
@@ -153,8 +151,7 @@ def drain_a_node(world: World, dice: Random) -> str | None:
         except Refused:  # the node is gone
             return
 
-    world.later(seconds, undo)
-    world.undo.append(undo)
+    world.for_a_while(seconds, undo)
     return f"{node}, for {seconds:g} s"
 
 
@@ -163,8 +160,7 @@ def stop_a_controller(world: World, dice: Random) -> str:
     cluster, seconds = world.cluster, dice.choice(_LONG)
     controller: Any = dice.choice((cluster.scheduler, cluster.garbage_collector))
     controller.stop()
-    world.later(seconds, controller.go_on)
-    world.undo.append(controller.go_on)
+    world.for_a_while(seconds, controller.go_on)
     return f"{type(controller).__name__}, for {seconds:g} s"
 
 
@@ -180,18 +176,12 @@ def doubt_a_checkpoint(world: World, dice: Random) -> str | None:
         return None
     story, checkpoint = dice.choice(found)
     pods = [pod for pod in world.pods(_runs) if pod.owner == story.uid]
-    pod = _any(dice, pods)
+    pod = any_of(dice, pods)
     if pod is None:
         return None
-    world.spawn(_report_damage(world, story, pod, checkpoint), "a report of damage")
+    report = story.worker_of(pod).saves(checkpoint["epoch"], "Damaged", checkpoint["uri"])
+    world.spawn(report, "a report of damage")
     return f"{checkpoint['uri']} by {pod.name}"
-
-
-async def _report_damage(world: World, story: Any, pod: Pod, checkpoint: dict[str, Any]) -> None:
-    worker = story.worker_of(pod)
-    answer = await worker.saves(checkpoint["epoch"], "Damaged", checkpoint["uri"])
-    if answer.status == 200:
-        world.damaged.add(checkpoint["uri"])
 
 
 MACHINES = {

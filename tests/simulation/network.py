@@ -1,11 +1,11 @@
-"""What happens to requests, answers and watches, and what the API server refuses."""
+"""The faults of requests, answers and watches, and the refusals of the API server."""
 
 from random import Random
 
 from tests.kit.api_server import faults
 from tests.kit.api_server.faults import Fault
 from tests.kit.api_server.requests import Request
-from tests.simulation.acts import Act
+from tests.simulation.acts import Act, any_of
 from tests.simulation.world import World
 
 _FAULTS: tuple[Fault, ...] = (
@@ -17,7 +17,7 @@ _FAULTS: tuple[Fault, ...] = (
     faults.too_many(retry_after=5.0),
     faults.broken(),
     faults.refused(503, "ServiceUnavailable", "the server is currently unable"),
-    faults.refused(404, "NotFound", "default backend - 404"),
+    faults.from_a_proxy(),
     faults.delayed(before=1.0),
     faults.delayed(after=3.0),
     faults.delayed(after=30.0),
@@ -44,9 +44,9 @@ def refuse_effects(world: World, dice: Random) -> str:
     verb, seconds = dice.choice(("create", "delete")), dice.choice(_SECONDS)
     refusal = dice.choice(
         (
-            faults.refused(403, "Forbidden", 'admission webhook "policy" denied the request'),
+            faults.denied(),
             faults.refused(500, "InternalError", 'failed calling webhook "policy"'),
-            faults.refused(409, "Conflict", 'Operation cannot be fulfilled on resourcequotas "q"'),
+            faults.quota_conflict(),
         )
     )
     resource = dice.choice(("pods", "pods", "pods", "services"))
@@ -58,13 +58,12 @@ def refuse_effects(world: World, dice: Random) -> str:
         if rule in world.cluster.server.faults.rules:
             world.cluster.server.faults.remove(rule)
 
-    world.later(seconds, undo)
-    world.undo.append(undo)
+    world.for_a_while(seconds, undo)
     return f"{verb} of {resource}, for {seconds:g} s"
 
 
 def set_a_quota(world: World, dice: Random) -> str:
-    """Of pods in the namespace, lower than what the jobs want; it is lifted after a while."""
+    """The namespace may have fewer pods than the jobs want, for a while."""
     wanted = sum(job.ranks for job in world.plan.jobs)
     quota, seconds = world.cluster.quota(dice.randint(0, wanted)), dice.choice(_SECONDS)
     pods = quota.pods
@@ -72,22 +71,19 @@ def set_a_quota(world: World, dice: Random) -> str:
     def undo() -> None:
         quota.pods = 1 << 30
 
-    world.later(seconds, undo)
-    world.undo.append(undo)
+    world.for_a_while(seconds, undo)
     return f"{pods} pods, for {seconds:g} s"
 
 
 def lose_a_watch(world: World, dice: Random) -> str | None:
-    watches = [watch for watch in world.cluster.server.watches if not watch.over]
-    if not watches:
+    watch = any_of(dice, [watch for watch in world.cluster.server.watches if not watch.over])
+    if watch is None:
         return None
-    watch = dice.choice(watches)
     how = dice.choice(("held", "held", "ended", "expired", "broken", "compacted"))
     if how == "held":
         seconds = dice.choice(_SECONDS)
         watch.hold()
-        world.later(seconds, watch.release)
-        world.undo.append(watch.release)
+        world.for_a_while(seconds, watch.release)
         return f"{watch.resource.plural} held for {seconds:g} s"
     if how == "compacted":
         world.cluster.server.compact()
@@ -110,10 +106,9 @@ def break_all_watches(world: World, dice: Random) -> str:
 
 def conflict_a_status(world: World, dice: Random) -> str | None:
     """Somebody else writes to a job, so that the operator's next write conflicts."""
-    living = world.living
-    if not living:
+    job = any_of(dice, world.living)
+    if job is None:
         return None
-    job = dice.choice(living)
     job.annotate("touched", str(dice.randrange(1 << 16)))
     return job.name
 

@@ -1,21 +1,18 @@
-"""What happens to the operator's processes: they crash, stand still, are cut off, and are replaced."""
+"""The faults of the operator's processes: they crash, stand still, are cut off, and are replaced."""
 
+from collections.abc import Callable
+from functools import partial
 from random import Random
 
 from tests.kit.api_server.faults import Fault
 from tests.kit.api_server.requests import Request
 from tests.kit.cluster.replica import Replica
-from tests.simulation.acts import Act
+from tests.simulation.acts import Act, any_of
 from tests.simulation.world import World
 
 _SECONDS = (1.0, 8.0, 20.0, 40.0)
 _SKEWS = (-120.0, -5.0, 5.0, 120.0)
 _NO_FAULT = Fault("delayed")
-
-
-def _any(world: World, dice: Random) -> Replica | None:
-    running = world.replicas
-    return dice.choice(running) if running else None
 
 
 def _crash(world: World, replica: Replica, back_after: float) -> None:
@@ -24,7 +21,7 @@ def _crash(world: World, replica: Replica, back_after: float) -> None:
 
 
 def crash(world: World, dice: Random) -> str | None:
-    replica = _any(world, dice)
+    replica = any_of(dice, world.replicas)
     if replica is None:
         return None
     _crash(world, replica, seconds := dice.choice(_SECONDS))
@@ -56,31 +53,24 @@ def crash_at_a_request(world: World, dice: Random) -> str:
     return f"{'after' if heard else 'before'} write {skip + 1} from now"
 
 
-def pause(world: World, dice: Random) -> str | None:
-    replica = _any(world, dice)
-    if replica is None:
-        return None
-    seconds = dice.choice(_SECONDS)
-    replica.pause()
-    world.later(seconds, replica.go_on)
-    world.undo.append(replica.go_on)
-    return f"{replica.name}, for {seconds:g} s"
+def _for_a_while(
+    stop: Callable[[Replica], None], go_on: Callable[[Replica], None]
+) -> Callable[[World, Random], str | None]:
+    def act(world: World, dice: Random) -> str | None:
+        replica = any_of(dice, world.replicas)
+        if replica is None:
+            return None
+        seconds = dice.choice(_SECONDS)
+        stop(replica)
+        world.for_a_while(seconds, partial(go_on, replica))
+        return f"{replica.name}, for {seconds:g} s"
 
-
-def cut_off(world: World, dice: Random) -> str | None:
-    replica = _any(world, dice)
-    if replica is None:
-        return None
-    seconds = dice.choice(_SECONDS)
-    replica.cut_off()
-    world.later(seconds, replica.reconnect)
-    world.undo.append(replica.reconnect)
-    return f"{replica.name}, for {seconds:g} s"
+    return act
 
 
 def roll(world: World, dice: Random) -> str | None:
     """An upgrade: told to stop, and another one is started."""
-    replica = _any(world, dice)
+    replica = any_of(dice, world.replicas)
     if replica is None:
         return None
     replica.tell_to_stop()
@@ -90,7 +80,7 @@ def roll(world: World, dice: Random) -> str | None:
 
 
 def step_the_clock(world: World, dice: Random) -> str | None:
-    replica = _any(world, dice)
+    replica = any_of(dice, world.replicas)
     if replica is None:
         return None
     replica.skew = dice.choice(_SKEWS)
@@ -101,8 +91,8 @@ def step_the_clock(world: World, dice: Random) -> str | None:
 OPERATORS = {
     "an operator crashes": Act(1.5, crash),
     "an operator crashes at a write": Act(2.0, crash_at_a_request),
-    "an operator stands still": Act(1.0, pause),
-    "an operator is cut off": Act(1.0, cut_off),
+    "an operator stands still": Act(1.0, _for_a_while(Replica.pause, Replica.go_on)),
+    "an operator is cut off": Act(1.0, _for_a_while(Replica.cut_off, Replica.reconnect)),
     "an operator is replaced": Act(1.0, roll),
     "a clock is stepped": Act(0.3, step_the_clock),
 }

@@ -1,4 +1,4 @@
-"""What a seed stands for: a world, its users' wishes and its faults, as data. Pure.
+"""The plan of a seed: a world, the wishes of its users and its faults, as data. Pure.
 
 An event has dice of its own, so that a plan without it goes on as before: that is how a failing plan
 is made smaller.

@@ -14,7 +14,6 @@ from typing import Any
 from structlog.testing import capture_logs
 
 from tests.kit import virtual_time
-from tests.kit.recorder.checks import check
 from tests.kit.recorder.report import describe, report
 from tests.kit.virtual_time import Deadlock, Livelock
 from tests.simulation import verdict
@@ -40,7 +39,7 @@ class Outcome:
     log: list[str] = field(default_factory=list)
     """Every committed write and every event, in order."""
     seconds: float = 0.0
-    """Of virtual time."""
+    """The virtual time that it took."""
 
     @property
     def digest(self) -> str:
@@ -150,9 +149,7 @@ async def _judge(world: World, outcome: Outcome, log: list[Line]) -> None:
 
 def _breaches(world: World) -> list[str]:
     recorder = world.cluster.recorder
-    recorder.history.requests = recorder.requests()
-    recorder.history.until = world.cluster.server.seconds
-    return [report(recorder.history, [breach]) for breach in check(recorder.history)]
+    return [report(recorder.history, [breach]) for breach in recorder.check()]
 
 
 def _unhandled_errors() -> list[str]:

@@ -3,13 +3,10 @@
 `SEED=n make simulate` tells the story of a seed that fails here, made as short as it can be.
 """
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
 from tests.kit.cluster.nodes import pod_key
+from tests.kit.other_process import last_line_of
 from tests.simulation.acts import Act
 from tests.simulation.many import Total, verdict
 from tests.simulation.plan import Event, JobPlan, Plan
@@ -17,7 +14,6 @@ from tests.simulation.run import ACTS, plan, simulate
 from tests.simulation.shrink import shrunk
 from tests.simulation.world import World
 
-REPO = Path(__file__).parents[2]
 SEEDS, GROUPS = 520, 26
 """Groups share the work between the processes that run the tests."""
 
@@ -41,15 +37,7 @@ def test_plan_of_a_seed_is_the_same_each_time() -> None:
 def test_seed_gives_the_same_log_in_any_process() -> None:
     """Whatever order Python's hashes give to sets."""
     program = "from tests.simulation.run import *; print(simulate(plan(7)).digest)"
-    other = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=REPO,
-        env={"PYTHONHASHSEED": "1", "PYTHONPATH": "operator:tools:."},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert other.stdout.splitlines()[-1] == simulate(plan(7)).digest
+    assert last_line_of(program) == simulate(plan(7)).digest
 
 
 def small_plan(*events: Event) -> Plan:

@@ -1,21 +1,15 @@
-"""What users do to their jobs: apply, suspend, resume, edit, delete, and apply again."""
+"""The wishes of users: they suspend, resume, edit and delete their jobs, and apply them again."""
 
 from random import Random
 from typing import Any
 
 from tests.kit.api_server.answers import Refused
-from tests.kit.cluster.jobs import JobStory
-from tests.simulation.acts import Act
+from tests.simulation.acts import Act, any_of
 from tests.simulation.world import World
 
 
-def _any_job(world: World, dice: Random) -> JobStory | None:
-    living = world.living
-    return dice.choice(living) if living else None
-
-
 def _patched(world: World, dice: Random, **spec: Any) -> str | None:
-    job = _any_job(world, dice)
+    job = any_of(dice, world.living)
     if job is None:
         return None
     job.patch(**spec)
@@ -44,7 +38,7 @@ def edit(world: World, dice: Random) -> str | None:
 
 
 def delete(world: World, dice: Random) -> str | None:
-    job = _any_job(world, dice)
+    job = any_of(dice, world.living)
     if job is None:
         return None
     propagation = dice.choice(("Background", "Background", "Foreground", "Orphan"))

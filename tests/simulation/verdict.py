@@ -1,4 +1,4 @@
-"""What must be true when the faults are over: every job ends as it should, and then nothing happens.
+"""The verdict when the faults are over: every job has ended as it should, and nothing happens any more.
 
 The recorder's checks judge each write; these judge what is left.
 """

@@ -21,7 +21,7 @@ from tests.simulation.plan import JobPlan, Plan
 Json = dict[str, Any]
 
 _EXITS_AT_STOP = (143, 143, 137, 0)
-"""What a worker exits with that was told to stop: some save in time and say that all is well."""
+"""Exit codes of a worker that is told to stop. Some save in time and exit with 0."""
 
 
 def _add_a_sidecar(request: Request, target: Target, new: Json) -> None:
@@ -42,8 +42,6 @@ class World:
     lines: list[tuple[float, str]] = field(default_factory=list)
     silent: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
-    damaged: set[str] = field(default_factory=set)
-    """The URIs of checkpoints that a rank reported as damaged."""
     _tasks: set["asyncio.Task[Any]"] = field(default_factory=set)
 
     @classmethod
@@ -68,6 +66,11 @@ class World:
 
     def later(self, seconds: float, call: Callable[[], object]) -> None:
         self.cluster.loop.call_later(seconds, call, context=Context())
+
+    def for_a_while(self, seconds: float, undo: Callable[[], object]) -> None:
+        """A fault is taken back after so long, and at the latest when the calm begins."""
+        self.later(seconds, undo)
+        self.undo.append(undo)
 
     def spawn(self, coroutine: Coroutine[Any, Any, Any], name: str) -> None:
         """Something that takes a while, beside whatever else happens."""

@@ -49,6 +49,21 @@ def broken() -> Fault:
     return refused(500, "InternalError", "an error on the server has prevented the request")
 
 
+def from_a_proxy() -> Fault:
+    """A 404 that is not the API server's word: a proxy in front of it has no backend."""
+    return refused(404, "NotFound", "default backend - 404")
+
+
+def denied() -> Fault:
+    """By an admission webhook."""
+    return refused(403, "Forbidden", 'admission webhook "policy" denied the request')
+
+
+def quota_conflict() -> Fault:
+    """Several pods were counted at once."""
+    return refused(409, "Conflict", 'Operation cannot be fulfilled on resourcequotas "team"')
+
+
 def delayed(before: float = 0.0, after: float = 0.0) -> Fault:
     return Fault("delayed", before=before, after=after)
 

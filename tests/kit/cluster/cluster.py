@@ -138,6 +138,13 @@ class Cluster:
         created = self.server.create(JOBS, body, agent=USER, namespace=NAMESPACE)
         return JobStory(self, name, created["metadata"]["uid"])
 
+    async def running(self, nodes: int = 2, **spec: Any) -> JobStory:
+        """A job whose ranks all run, and an operator that leads."""
+        await self.operated()
+        job = self.apply(nodes=nodes, **spec)
+        await job.wait_phase("Running")
+        return job
+
     async def wait(
         self, condition: Callable[[State], Any], expected: str, seconds: float = PATIENCE
     ) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from tests.kit.api_server.server import ApiServer
 from tests.kit.api_server.store import Commit
-from tests.kit.recorder.checks import check
+from tests.kit.recorder.checks import Breach, check
 from tests.kit.recorder.history import History, Interruption, Request, State, Write
 from tests.kit.recorder.report import describe, report
 
@@ -81,10 +81,13 @@ class Recorder:
         finally:
             self.history.interruptions.append(Interruption(start, self._server.seconds))
 
-    def assert_held(self) -> None:
+    def check(self) -> list[Breach]:
         self.history.requests = self.requests()
         self.history.until = self._server.seconds
-        breaches = check(self.history)
+        return check(self.history)
+
+    def assert_held(self) -> None:
+        breaches = self.check()
         assert not breaches, report(self.history, breaches)
 
     def story(self) -> str:

@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from tests.simulation.many import Total, verdicts
 from tests.simulation.plan import Plan
@@ -12,21 +12,28 @@ from tests.simulation.run import Outcome, plan, simulate
 from tests.simulation.shrink import shrunk
 
 
-def main() -> int:
-    arguments = _arguments()
+def main(words: Sequence[str] | None = None) -> int:
+    arguments = _arguments(words)
     if arguments.seed is not None:
         return _replay(arguments.seed, shrink=arguments.shrink)
     return _many(range(arguments.first, arguments.first + arguments.seeds), arguments.processes)
 
 
-def _arguments() -> argparse.Namespace:
+def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=1000, help="number of seeds to run")
+    parser.add_argument("--seeds", type=_positive, default=1000, help="number of seeds to run")
     parser.add_argument("--first", type=int, default=0, help="the first of them")
     parser.add_argument("--seed", type=int, help="run this one alone, and tell its story")
     parser.add_argument("--no-shrink", dest="shrink", action="store_false")
-    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
-    return parser.parse_args()
+    parser.add_argument("--processes", type=_positive, default=os.cpu_count() or 1)
+    return parser.parse_args(words)
+
+
+def _positive(text: str) -> int:
+    """No seed at all would be a run that cannot fail."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 up, not {text!r}")
+    return int(text)
 
 
 def _replay(seed: int, *, shrink: bool) -> int:

@@ -7,6 +7,7 @@ import pytest
 
 from tests.kit.cluster.nodes import pod_key
 from tests.kit.other_process import last_line_of
+from tests.simulation.__main__ import main
 from tests.simulation.acts import Act
 from tests.simulation.many import Total, verdict
 from tests.simulation.plan import Event, JobPlan, Plan
@@ -38,6 +39,15 @@ def test_seed_gives_the_same_log_in_any_process() -> None:
     """Whatever order Python's hashes give to sets."""
     program = "from tests.simulation.run import *; print(simulate(plan(7)).digest)"
     assert last_line_of(program) == simulate(plan(7)).digest
+
+
+@pytest.mark.parametrize("wrong", ["0", "-3", "many"])
+def test_wrong_number_of_seeds_is_named(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([f"--seeds={wrong}"])
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert f"--seeds: must be a whole number from 1 up, not '{wrong}'" in error
 
 
 def small_plan(*events: Event) -> Plan:

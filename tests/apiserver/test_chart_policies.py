@@ -15,6 +15,7 @@ from stargate_lab.cluster.api import Api, ApiError, Json
 from stargate_lab.cluster.control_plane import ControlPlane
 from stargate_lab.cluster.installation import NAMESPACE
 from tests.apiserver.specs import GOOD
+from tests.kit.accounts import account_with
 from tests.kit.fixtures import policies
 
 __all__ = ["policies"]
@@ -47,22 +48,7 @@ def tenant(plane: ControlPlane, namespace: str, tmp_path: Path) -> Api:
 
 
 def admin_of(plane: ControlPlane, namespace: str, folder: Path) -> Api:
-    core, rbac = f"/api/v1/namespaces/{namespace}", "/apis/rbac.authorization.k8s.io/v1"
-    roles = f"{rbac}/namespaces/{namespace}"
-    name = f"admin-{uuid4().hex[:6]}"
-    meta = {"metadata": {"name": name}}
-    plane.api.create(f"{core}/serviceaccounts", meta)
-    plane.api.create(f"{roles}/roles", {**meta, "rules": [EVERYTHING]})
-    plane.api.create(f"{roles}/rolebindings", {**meta, **held("Role", name, namespace)})
-    path = folder / "admin.yaml"
-    return Api.of(installation.service_account_kubeconfig(plane, namespace, name, path))
-
-
-def held(kind: str, name: str, namespace: str) -> Json:
-    return {
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name},
-        "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
-    }
+    return account_with(plane, namespace, [EVERYTHING], folder)
 
 
 def refusal(request: Callable[[], Any]) -> str:
@@ -162,19 +148,9 @@ def block(plane: ControlPlane) -> Iterator[Callable[[str], str]]:
 
 
 @pytest.fixture
-def measuring_tool(plane: ControlPlane, namespace: str, tmp_path: Path) -> Iterator[Api]:
-    rbac = "/apis/rbac.authorization.k8s.io/v1"
-    name = f"measuring-{uuid4().hex[:6]}"
-    rule = {"apiGroups": ["stargate.dev"], "resources": ["computeblocks/status"]}
-    meta = {"metadata": {"name": name}}
-    plane.api.create(f"/api/v1/namespaces/{namespace}/serviceaccounts", meta)
-    plane.api.create(f"{rbac}/clusterroles", {**meta, "rules": [rule | {"verbs": ["*"]}]})
-    binding = {**meta, **held("ClusterRole", name, namespace)}
-    plane.api.create(f"{rbac}/clusterrolebindings", binding)
-    path = tmp_path / "tool.yaml"
-    yield Api.of(installation.service_account_kubeconfig(plane, namespace, name, path))
-    plane.api.delete(f"{rbac}/clusterrolebindings/{name}")
-    plane.api.delete(f"{rbac}/clusterroles/{name}")
+def measuring_tool(plane: ControlPlane, namespace: str, tmp_path: Path) -> Api:
+    rule = {"apiGroups": ["stargate.dev"], "resources": ["computeblocks/status"], "verbs": ["*"]}
+    return account_with(plane, namespace, [rule], tmp_path, everywhere=True)
 
 
 MEASURED = {"status": {"observedTime": "2026-01-02T03:04:05Z", "accelerators": []}}

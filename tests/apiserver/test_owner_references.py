@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stargate_lab.cluster import chart, installation
+from stargate_lab.cluster import chart
 from stargate_lab.cluster.api import Api, ApiError, Json
 from stargate_lab.cluster.control_plane import ControlPlane
+from tests.kit.accounts import account_with
 from tests.kit.story import eventually, manifest
 
 RIGHT = "stargatejobs/finalizers"
@@ -21,18 +22,6 @@ REFUSED = "cannot set blockOwnerDeletion"
 def operator_rules() -> list[Json]:
     roles = yaml.safe_load_all(chart.template("rbac.yaml"))
     return list(next(role for role in roles if role["kind"] == "ClusterRole")["rules"])
-
-
-def person(plane: ControlPlane, namespace: str, rules: list[Json], to: Path) -> Api:
-    rbac = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}"
-    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "some"}
-    subject = {"kind": "ServiceAccount", "name": "some", "namespace": namespace}
-    core = f"/api/v1/namespaces/{namespace}"
-    plane.api.create(f"{core}/serviceaccounts", {"metadata": {"name": "some"}})
-    plane.api.create(f"{rbac}/roles", {"metadata": {"name": "some"}, "rules": rules})
-    binding = {"metadata": {"name": "some"}, "roleRef": reference, "subjects": [subject]}
-    plane.api.create(f"{rbac}/rolebindings", binding)
-    return Api.of(installation.service_account_kubeconfig(plane, namespace, "some", to))
 
 
 def create_worker(api: Api, namespace: str, job: Json) -> str:
@@ -61,7 +50,7 @@ def test_creating_worker_pods_needs_the_finalizers_right(
     plane: ControlPlane, namespace: str, tmp_path: Path, has_right: bool, answer: str
 ) -> None:
     rules = [rule for rule in operator_rules() if has_right or RIGHT not in rule["resources"]]
-    api = person(plane, namespace, rules, tmp_path / "kubeconfig")
+    api = account_with(plane, namespace, rules, tmp_path)
     job = plane.api.create(
         f"/apis/stargate.dev/v1alpha1/namespaces/{namespace}/stargatejobs", manifest()
     )

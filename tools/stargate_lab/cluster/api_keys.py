@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stargate_lab.cluster.api import Api, Json
+from stargate_lab.cluster.rights import Right, account, wait_applied
 
 RESEARCHER = "stargate-researcher"
 READER = "stargate-reader"
+_READING = Right("get", "stargate.dev", "stargatejobs")
+"""Both roles grant it."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ def write(keys: Iterable[ApiKey], path: Path) -> Path:
 
 
 def grant(api: Api, role: str, subject: Json, namespace: str) -> None:
-    """Binds one of the roles above in one namespace. Idempotent."""
+    """Binds one of the roles above in one namespace, and returns when it applies. Idempotent."""
     name = f"{role}-{subject['name']}"
     group = "rbac.authorization.k8s.io"
     body = {
@@ -43,7 +46,13 @@ def grant(api: Api, role: str, subject: Json, namespace: str) -> None:
         "subjects": [subject],
     }
     api.apply(f"/apis/{group}/v1/namespaces/{namespace}/rolebindings/{name}", body)
+    wait_applied(api, _user_name(subject), _READING, namespace)
 
 
 def user(key: ApiKey) -> Json:
     return {"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": key.user}
+
+
+def _user_name(subject: Json) -> str:
+    name = str(subject["name"])
+    return name if subject["kind"] == "User" else account(name, subject["namespace"])

@@ -4,7 +4,7 @@ Tests kill, stop and isolate the operator. The fixtures guarantee only that an o
 test begins. The recorder is always on: the invariants hold under every fault.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,24 @@ from tests.kit.recorder.checks import SECRET
 from tests.kit.story import Story
 
 __all__ = ["few_seats", "namespace", "racks"]
+
+_TOLD_LINES = 40
+_TOLD_COMPONENTS = ("kube-apiserver", "kube-scheduler")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Adds the last log lines of the processes to a failure: they are gone when the report is read."""
+    report = yield
+    lab = getattr(item, "funcargs", {}).get("lab")
+    if report.failed and isinstance(lab, Lab):
+        report.sections += [
+            ("the operator's log", lab.operator.log_tail(_TOLD_LINES)),
+            *((f"{name}'s log", lab.plane.log_tail(name)) for name in _TOLD_COMPONENTS),
+        ]
+    return report
 
 
 @pytest.fixture(scope="package")

@@ -138,7 +138,7 @@ class ControlPlane:
             f"the control plane {self.name} is not ready after {timeout:g} s"
             + (f": {stopped} is not running" if stopped else "")
         )
-        error.add_note(self._log_tail("kube-apiserver"))
+        error.add_note(self.log_tail("kube-apiserver"))
         raise error
 
     def pids(self) -> dict[str, int]:
@@ -195,7 +195,8 @@ class ControlPlane:
         except (ApiError, *_NOT_SERVING):
             return False
 
-    def _log_tail(self, component: str) -> str:
+    def log_tail(self, component: str) -> str:
+        """The last lines of the component's log."""
         log = self.logs / f"{component}.log"
         return tail(log.read_text(errors="replace")) if log.exists() else ""
 

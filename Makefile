@@ -34,7 +34,7 @@ format: ## Rewrite the code in the project's style
 	$(RUN) ruff check --fix
 	$(RUN) ruff format
 
-manifests: ## Write what is generated: crds/, the version, the chart's values and dashboard, docs/metrics.md, docs/job.md
+manifests: ## Write what is generated: crds/, the version, the chart's values and dashboard, docs/metrics.md, docs/job.md, docs/recovery.md
 	$(UV) lock --quiet
 	$(PYTHON) -m stargate_types.crd crds/
 	$(PYTHON) -m stargate_release write
@@ -42,6 +42,7 @@ manifests: ## Write what is generated: crds/, the version, the chart's values an
 	$(PYTHON) -m stargate_generate.dashboard
 	$(PYTHON) -m stargate_generate.metrics_page
 	$(PYTHON) -m stargate_generate.job_page
+	PYTHONPATH=operator:tools $(PYTHON) -m stargate_generate.causes_table
 
 images: ## Build the container images (needs Docker)
 	$(PYTHON) -m stargate_lab images

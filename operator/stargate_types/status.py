@@ -41,6 +41,7 @@ class Cause(StrEnum):
 
     SUCCEEDED = "Succeeded"
     OOM_KILLED = "OOMKilled"
+    LIMIT_EXCEEDED = "LimitExceeded"
     SIGNAL = "Signal"
     EXIT = "Exit"
     NODE_LOST = "NodeLost"
@@ -48,6 +49,7 @@ class Cause(StrEnum):
     PREEMPTED = "Preempted"
     DELETED = "Deleted"
     REJECTED = "Rejected"
+    NOT_SUPPORTED = "NotSupported"
     CANNOT_START = "CannotStart"
     HANG = "Hang"
     CHECKPOINT_DAMAGED = "CheckpointDamaged"

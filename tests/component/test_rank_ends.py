@@ -106,3 +106,16 @@ async def test_log_of_failed_rank_outlives_its_attempt(cluster: Cluster) -> None
     await job.wait_phase("Running", attempt=2)
 
     assert [pod.phase for pod in job.pods(attempt=1) if pod.uid == victim.uid] == ["Failed"]
+
+
+async def test_evicted_pod_that_vanishes_is_told_as_evicted(cluster: Cluster) -> None:
+    """Its kubelet is gone with the node, so nobody writes that the worker has ended."""
+    job = await cluster.running()
+    pod = job.rank(1)
+
+    cluster.nodes.disrupt(pod.raw, "EvictionByEvictionAPI")
+    job.delete_pod(1, grace=0)
+
+    again = await job.wait_phase("Running", attempt=2)
+    assert ending(again)["cause"] == "Evicted"
+    assert "rank 1" in ending(again)["message"]

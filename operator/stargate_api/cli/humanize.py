@@ -21,6 +21,8 @@ CAUSES = {
     "Preempted": "was preempted by other work",
     "Deleted": "was deleted by hand",
     "Rejected": "was rejected by its node",
+    "NotSupported": "asks for what its node does not support",
+    "LimitExceeded": "exceeded its own storage limit",
     "CannotStart": "could not start",
     "Hang": "fell silent",
     "CheckpointDamaged": "its checkpoint was damaged",

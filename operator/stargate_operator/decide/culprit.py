@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from stargate_operator.constants import PEER_LOST_EXIT_CODE
+from stargate_operator.decide.causes import cause_of
 from stargate_operator.decide.plan import Ending
 from stargate_operator.model.pod import Pod
 from stargate_types.status import Cause
@@ -17,53 +18,16 @@ from stargate_types.status import Cause
 _GRAVITY = (
     Cause.NODE_LOST,
     Cause.OOM_KILLED,
+    Cause.LIMIT_EXCEEDED,
     Cause.PREEMPTED,
     Cause.EVICTED,
     Cause.REJECTED,
+    Cause.NOT_SUPPORTED,
     Cause.CANNOT_START,
     Cause.DELETED,
     Cause.SIGNAL,
     Cause.EXIT,
 )
-
-_BY_DISRUPTION = {
-    "DeletionByTaintManager": Cause.NODE_LOST,
-    "DeletionByPodGC": Cause.NODE_LOST,
-    "PreemptionByScheduler": Cause.PREEMPTED,
-    "EvictionByEvictionAPI": Cause.EVICTED,
-    "TerminationByKubelet": Cause.EVICTED,
-}
-
-_BY_STATUS_REASON = {
-    "NodeLost": Cause.NODE_LOST,
-    "Evicted": Cause.EVICTED,
-    "Preempting": Cause.PREEMPTED,
-    "Terminated": Cause.EVICTED,
-    "NodeShutdown": Cause.EVICTED,
-}
-
-_NEVER_STARTED = frozenset({"StartError", "ContainerCannotRun"})
-"""The container's command does not exist or cannot be run, so no process of the user has run."""
-
-_SIGNAL_CODES = range(129, 193)
-"""128 + the signal, as shells say it. 255 is no signal but what exit(-1) comes out as."""
-
-
-def cause_of(pod: Pod) -> Cause:
-    """The cause of a failed pod's failure."""
-    if pod.terminated is not None and pod.terminated.reason == "OOMKilled":
-        return Cause.OOM_KILLED
-    outside = _BY_DISRUPTION.get(pod.disruption) or _BY_STATUS_REASON.get(pod.status_reason)
-    if outside is not None:
-        return outside
-    if pod.deleting:
-        return Cause.DELETED
-    if pod.terminated is None:
-        return Cause.REJECTED
-    if pod.terminated.reason in _NEVER_STARTED:
-        return Cause.CANNOT_START
-    killed = pod.terminated.signal or pod.terminated.exit_code in _SIGNAL_CODES
-    return Cause.SIGNAL if killed else Cause.EXIT
 
 
 def gravity(cause: Cause) -> int:
@@ -131,8 +95,14 @@ def _ending(pod: Pod, now: datetime) -> Ending:
 def _message(pod: Pod, cause: Cause) -> str:
     where = f" on {pod.node}" if pod.node else ""
     said = pod.status_message.strip()
-    head = f"rank {pod.rank}{where} {_what(pod, cause)}"
+    head = f"{_who(pod)}rank {pod.rank}{where} {_what(pod, cause)}"
     return f"{head}: {said}" if said else head
+
+
+def _who(pod: Pod) -> str:
+    """Names an init container that has failed, because the worker never ran then."""
+    init = pod.terminated.init_container if pod.terminated else ""
+    return f"init container {init} of " if init else ""
 
 
 def _what(pod: Pod, cause: Cause) -> str:
@@ -141,7 +111,9 @@ def _what(pod: Pod, cause: Cause) -> str:
         Cause.NODE_LOST: "was lost with its node",
         Cause.PREEMPTED: "was preempted",
         Cause.EVICTED: "was evicted",
+        Cause.LIMIT_EXCEEDED: "exceeded its own storage limit and was evicted",
         Cause.REJECTED: f"was rejected by its node ({pod.status_reason or 'no reason given'})",
+        Cause.NOT_SUPPORTED: f"is not supported by its node ({pod.status_reason})",
         Cause.DELETED: "was deleted by someone else",
     }
     if ended is None or cause in words:

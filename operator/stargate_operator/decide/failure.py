@@ -8,7 +8,8 @@ from collections.abc import Collection
 from datetime import timedelta
 
 from stargate_operator.constants import Reasons
-from stargate_operator.decide.culprit import cause_of, explains_itself, first_failure
+from stargate_operator.decide.causes import cause_of
+from stargate_operator.decide.culprit import explains_itself, first_failure
 from stargate_operator.decide.observed import Observed
 from stargate_operator.decide.plan import Ending, Plan
 from stargate_operator.model.pod import Pod
@@ -69,11 +70,14 @@ def _settling(observed: Observed, failed: tuple[Pod, ...]) -> Plan | None:
 
 
 def _vanished(observed: Observed) -> Ending | None:
-    """A rank without a pod whose worker has run: somebody deleted the pod. It is not made again in the
-    same attempt, because the worker may still run on a node that is cut off."""
+    """A rank without a pod whose worker has run. It is not made again in the same attempt, because the
+    worker may still run on a node that is cut off."""
     rank = min(_gone(observed), default=None)
     if rank is None:
         return None
+    last = observed.gang.vanished.get(rank)
+    if last is not None and last.disruption:
+        return first_failure([last], observed.now)
     return Ending(
         Cause.DELETED,
         at=observed.now,

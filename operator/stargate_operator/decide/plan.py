@@ -15,6 +15,7 @@ UNCOUNTED = frozenset(
         Cause.NODE_LOST,
         Cause.EVICTED,
         Cause.PREEMPTED,
+        Cause.REJECTED,
         Cause.DELETED,
         Cause.CHECKPOINT_DAMAGED,
         Cause.RUNTIME_CHANGED,
@@ -39,6 +40,10 @@ NOT_FAILURES = frozenset(
     }
 )
 """Causes that lose no training: `status.restarts` does not count them."""
+
+AVOID_NODE = frozenset({Cause.REJECTED})
+"""Causes after which the next attempts avoid the node, because it would do the same again. A lost node
+is avoided too, for as long as it is lost."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from stargate_operator.constants import Reasons
 from stargate_operator.decide.all_or_nothing import start_timeout_at
+from stargate_operator.decide.back_off import pause_after_failure
 from stargate_operator.decide.observed import Observed
 from stargate_operator.decide.plan import Plan
 from stargate_operator.model.blueprint import Refusal
@@ -14,8 +15,6 @@ _LOOK_AGAIN = timedelta(seconds=10)
 _TRUST_SCHEDULER = timedelta(seconds=30)
 """A gang that gave its nodes back waits so long before it trusts the count of free nodes: the scheduler
 may know better."""
-_BACK_OFF_STEP = timedelta(seconds=10)
-_BACK_OFF_CAP = timedelta(seconds=300)
 
 
 def startup(observed: Observed) -> Plan:
@@ -26,14 +25,6 @@ def startup(observed: Observed) -> Plan:
     if observed.has_run or observed.gang.all_running:
         return _run(observed)
     return _start(observed)
-
-
-def back_off(failures: int) -> timedelta:
-    """0, 10, 20, 40 … 300 s: the first failure after a checkpoint restarts at once."""
-    if failures <= 1:
-        return timedelta(0)
-    doubled: timedelta = _BACK_OFF_STEP * 2 ** min(failures - 2, 10)
-    return min(doubled, _BACK_OFF_CAP)
 
 
 def _refused(observed: Observed) -> Plan | None:
@@ -103,7 +94,7 @@ def _not_before(observed: Observed) -> datetime | None:
     if previous is None or previous.end is None:
         return None
     if not _queued(observed):
-        return previous.end + back_off(observed.failures)
+        return previous.end + pause_after_failure(observed)
     others = observed.contention
     released = others.released_at is not None and others.released_at > previous.end
     if released or (others.alone and previous.cause is Cause.YIELDED):

@@ -23,6 +23,7 @@ class Resources(msgspec.Struct, frozen=True, gc=False):
 class Container(msgspec.Struct, rename="camel", frozen=True, gc=False):
     """A container, or an init container, as far as it matters for a pod's requests."""
 
+    name: str = ""
     resources: Resources = Resources()
     restart_policy: str = ""
 

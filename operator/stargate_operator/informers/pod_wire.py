@@ -25,7 +25,9 @@ from stargate_operator.model.pod import (
     Termination,
 )
 
-_ENDED_BY_ITS_NODE = frozenset({"Evicted", "NodeLost", "NodeShutdown", "Preempting", "Terminated"})
+_ENDED_BY_ITS_NODE = frozenset(
+    {"DeadlineExceeded", "Evicted", "NodeLost", "NodeShutdown", "Preempting", "Terminated"}
+)
 """Reasons in a pod's status that say that the kubelet has ended it."""
 
 
@@ -100,6 +102,7 @@ def pod_of(wire: WirePod) -> Pod:
         disrupted = None
     is_scheduled = scheduled is not None and scheduled.status == "True"
     main = _main_state(status.container_statuses)
+    broken = _broken_init_container(wire) if main.terminated is None else None
     waiting = _first_fault(status)
     phase = _rank_phase(wire, main, disrupted)
     return Pod(
@@ -129,7 +132,7 @@ def pod_of(wire: WirePod) -> Pod:
         unschedulable_message=scheduled.message if scheduled and not is_scheduled else "",
         waiting_reason=waiting.reason if waiting else "",
         waiting_message=waiting.message if waiting else "",
-        terminated=_termination_of(main),
+        terminated=_termination_of(*broken) if broken else _termination_of(main),
     )
 
 
@@ -178,7 +181,20 @@ def _first_fault(status: _Status) -> _Waiting | None:
     return None
 
 
-def _termination_of(state: _State) -> Termination | None:
+def _broken_init_container(wire: WirePod) -> tuple[_State, str] | None:
+    """The first init container that failed, and its name, if the pod failed before its worker began. One
+    that runs beside the worker is ended with the pod, so its end explains nothing."""
+    if wire.status.phase != FAILED:
+        return None
+    stays = {each.name for each in wire.spec.init_containers or () if each.stays}
+    for container in wire.status.init_container_statuses or ():
+        ended = container.state.terminated
+        if ended is not None and ended.exit_code and container.name not in stays:
+            return container.state, container.name
+    return None
+
+
+def _termination_of(state: _State, init_container: str = "") -> Termination | None:
     ended = state.terminated
     if ended is None:
         return None
@@ -188,6 +204,7 @@ def _termination_of(state: _State) -> Termination | None:
         reason=ended.reason,
         message=ended.message,
         finished_at=_epoch(ended.finished_at),
+        init_container=init_container,
     )
 
 

@@ -14,9 +14,9 @@ from stargate_operator.model.pod import Pod
 class Gang:
     """The pods of one attempt. Those `leaving` are being deleted, and their grace runs.
 
-    `succeeded_ranks` have succeeded, whatever has become of their pods since. `vanished` are ranks whose
-    worker had run when the pod was deleted. `seen` is the number of ranks of which this process has
-    ever seen a pod.
+    `succeeded_ranks` have succeeded, whatever has become of their pods since. `vanished` are the last
+    pods of ranks whose worker had run when the pod was deleted. `seen` is the number of ranks of which
+    this process has ever seen a pod.
     """
 
     attempt: int
@@ -27,7 +27,7 @@ class Gang:
     running: int = 0
     ready: int = 0
     succeeded_ranks: frozenset[int] = frozenset()
-    vanished: frozenset[int] = frozenset()
+    vanished: Mapping[int, Pod] = field(default_factory=dict)
     seen: int = 0
     failed: tuple[Pod, ...] = ()
     alive: int = 0

@@ -31,7 +31,7 @@ class AttemptPods:
     failed: dict[str, Pod] = field(default_factory=dict)
     succeeded: dict[str, Pod] = field(default_factory=dict)
     succeeded_ranks: set[int] = field(default_factory=set)
-    vanished: set[int] = field(default_factory=set)
+    vanished: dict[int, Pod] = field(default_factory=dict)
     seen: set[int] = field(default_factory=set)
     unschedulable: dict[str, Pod] = field(default_factory=dict)
     waiting: dict[str, Pod] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class AttemptPods:
     def vanish(self, pod: Pod) -> None:
         """Its object was deleted."""
         if pod.has_run and pod.rank not in self.succeeded_ranks:
-            self.vanished.add(pod.rank)
+            self.vanished[pod.rank] = pod
 
     def remember(self, other: "AttemptPods") -> None:
         """Takes over what is known of ranks whose pods are gone."""
@@ -157,7 +157,7 @@ class GangIndex:
             running=pods_of_attempt.running,
             ready=pods_of_attempt.ready,
             succeeded_ranks=frozenset(pods_of_attempt.succeeded_ranks),
-            vanished=frozenset(pods_of_attempt.vanished),
+            vanished=MappingProxyType(pods_of_attempt.vanished),
             seen=len(pods_of_attempt.seen),
             failed=tuple(pods_of_attempt.failed.values()),
             alive=pods_of_attempt.alive,

@@ -22,13 +22,15 @@ NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
 
 
 class Termination(msgspec.Struct, frozen=True, gc=False):
-    """How the worker container ended."""
+    """How the worker container ended, or the init container that kept it from its start."""
 
     exit_code: int
     signal: int = 0
     reason: str = ""
     message: str = ""
     finished_at: float | None = None
+    init_container: str = ""
+    """Its name. Empty if it was the worker's container."""
 
 
 class Pod(msgspec.Struct, frozen=True, gc=False):
@@ -87,4 +89,7 @@ class Pod(msgspec.Struct, frozen=True, gc=False):
     @property
     def has_run(self) -> bool:
         """True if its worker runs or has run, so that a second pod of its rank could meet it."""
-        return self.phase in (RUNNING, SUCCEEDED) or self.terminated is not None
+        ended = self.terminated
+        return self.phase in (RUNNING, SUCCEEDED) or (
+            ended is not None and not ended.init_container
+        )

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from stargate_operator.decide.culprit import cause_of, first_failure, precedes
+from stargate_operator.decide.causes import cause_of
+from stargate_operator.decide.culprit import first_failure, precedes
 from stargate_operator.decide.plan import NOT_FAILURES, Ending
 from stargate_operator.model.blueprint import Blueprint
 from stargate_operator.model.gang import PreviousPods

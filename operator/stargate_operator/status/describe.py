@@ -1,10 +1,11 @@
 """Builds the whole status from the observed facts and the plan. The same input gives the same status."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from stargate_operator.decide.observed import Observed
-from stargate_operator.decide.plan import Ending, Plan
+from stargate_operator.decide.plan import AVOID_NODE, Ending, Plan
 from stargate_operator.desired.uris import attempt_folder
 from stargate_operator.model import checkpoints
 from stargate_operator.model.blueprint import Blueprint
@@ -160,12 +161,20 @@ def _avoided(observed: Observed, plan: Plan) -> list[AvoidedNode]:
         standing = avoided_nodes.without(standing, observed.node_health.ready_again)
     if plan.next_attempt or plan.resolve:
         standing = avoided_nodes.without_forgotten(standing, observed.now)
+    if plan.ending and plan.ending.node and plan.ending.cause in AVOID_NODE:
+        standing = _with_avoided(observed, standing, [plan.ending.node])
     return _listed(observed, standing)
 
 
 def _listed(observed: Observed, standing: list[AvoidedNode]) -> list[AvoidedNode]:
+    return _with_avoided(observed, standing, observed.lost_nodes)
+
+
+def _with_avoided(
+    observed: Observed, standing: list[AvoidedNode], names: Iterable[str]
+) -> list[AvoidedNode]:
     until = observed.now + observed.node_health.avoided_for
-    return avoided_nodes.with_lost(standing, observed.lost_nodes, now=observed.now, until=until)
+    return avoided_nodes.with_more(standing, names, now=observed.now, until=until)
 
 
 def _with_given_up(

@@ -11,6 +11,7 @@ from itertools import pairwise
 from math import inf
 from typing import ClassVar
 
+from stargate_operator.model.ranks import ranks_of
 from tests.kit.recorder.history import History, Job, Json, Pod, Request, State, Write
 
 BEHIND_SECONDS = 2.5
@@ -468,21 +469,29 @@ class TheEndIsTheEnd(Check):
 
 @dataclass
 class SuccessSticks(Check):
-    """7. A rank that has succeeded ends no attempt, whatever becomes of its pod."""
+    """7. A rank that has succeeded ends no attempt, whatever becomes of its pod.
+
+    A success counts while its pod shows it, and from the moment when the status tells it. One that no
+    operator could see, because none ran until the pod was gone, is not known to anybody.
+    """
 
     invariant = 7
-    succeeded: set[tuple[str, int, int]] = field(default_factory=set)
+    shown: set[tuple[str, int, int]] = field(default_factory=set)
 
     def see(self, step: Step) -> Iterator[Breach]:
         write, pod, job = step.write, step.write.pod, step.write.job
         if pod and pod.owner and pod.rank_phase == "Succeeded":
-            self.succeeded.add((pod.owner, pod.attempt, pod.rank))
+            shown = (pod.owner, pod.attempt, pod.rank)
+            (self.shown.discard if write.verb == "DELETED" else self.shown.add)(shown)
         before = step.was.job if step.was else None
         if job and before and job.attempt > before.attempt:
+            current = before.attempts[-1] if before.attempts else {}
+            told = ranks_of(current.get("succeededRanks") or "")
             for ended in job.attempts:
                 number, rank = int(ended["number"]), ended.get("rank")
-                culprit = rank is not None and (job.uid, number, int(rank)) in self.succeeded
-                if number == before.attempt and culprit:
+                if number != before.attempt or rank is None:
+                    continue
+                if int(rank) in told or (job.uid, number, int(rank)) in self.shown:
                     what = f"attempt {number} ended by rank {rank}, which had succeeded"
                     yield self.breach(write, what)
 

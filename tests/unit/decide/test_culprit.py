@@ -2,40 +2,8 @@
 
 import pytest
 
-from stargate_operator.decide.culprit import cause_of, first_failure
-from stargate_types.status import Cause
+from stargate_operator.decide.culprit import first_failure
 from tests.kit.builders import NOW, GivenPod, pod
-
-
-@pytest.mark.parametrize(
-    ("failed", "cause"),
-    [
-        (pod().oom_killed(), Cause.OOM_KILLED),
-        (pod().failed(1), Cause.EXIT),
-        (pod().failed(128), Cause.EXIT),
-        (pod().failed(129), Cause.SIGNAL),
-        (pod().killed(9), Cause.SIGNAL),
-        (pod().failed(192), Cause.SIGNAL),
-        (pod().failed(193), Cause.EXIT),
-        (pod().failed(255), Cause.EXIT),
-        (pod().lost(), Cause.NODE_LOST),
-        (pod().lost().but(disruption="DeletionByPodGC"), Cause.NODE_LOST),
-        (pod().lost().but(disruption="", status_reason="NodeLost"), Cause.NODE_LOST),
-        (pod().evicted(), Cause.EVICTED),
-        (pod().failed(143).but(disruption="EvictionByEvictionAPI"), Cause.EVICTED),
-        (pod().failed(143).but(disruption="TerminationByKubelet"), Cause.EVICTED),
-        (pod().failed(143).but(status_reason="NodeShutdown"), Cause.EVICTED),
-        (pod().preempted(), Cause.PREEMPTED),
-        (pod().failed(143).deleted(), Cause.DELETED),
-        (pod().rejected("OutOfcpu"), Cause.REJECTED),
-        (pod().failed(128, reason="StartError"), Cause.CANNOT_START),
-        (pod().failed(127, reason="ContainerCannotRun"), Cause.CANNOT_START),
-        (pod().oom_killed().deleted(), Cause.OOM_KILLED),
-        (pod().evicted().deleted(), Cause.EVICTED),
-    ],
-)
-def test_the_cause_of_a_failed_pod(failed: GivenPod, cause: Cause) -> None:
-    assert cause_of(failed) is cause
 
 
 @pytest.mark.parametrize(

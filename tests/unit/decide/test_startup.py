@@ -1,11 +1,8 @@
 """Bringing the gang up: accepted, waiting, created, running."""
 
-from datetime import timedelta
-
 import pytest
 
 from stargate_operator.decide.observed import Trouble
-from stargate_operator.decide.startup import back_off
 from stargate_operator.model.blueprint import Refusal
 from stargate_types.status import Cause, Phase
 from tests.kit.builders import (
@@ -76,23 +73,6 @@ def test_the_next_attempt_waits_for_the_old_gang() -> None:
 def test_the_next_attempt_starts_after_the_old_gang() -> None:
     plan = planned(job().restarting(), [pod(0).failed(), pod(1).succeeded()])
     assert (plan.phase, plan.resolve, plan.next_attempt) == (Phase.STARTING, True, False)
-
-
-@pytest.mark.parametrize(
-    ("failures", "seconds"),
-    [(0, 0), (1, 0), (2, 10), (3, 20), (4, 40), (5, 80), (6, 160), (7, 300), (8, 300), (999, 300)],
-)
-def test_the_back_off_doubles_up_to_five_minutes(failures: int, seconds: int) -> None:
-    assert back_off(failures) == timedelta(seconds=seconds)
-
-
-@pytest.mark.parametrize(("ended", "begins"), [(-19.9, False), (-20, True)])
-def test_third_failure_waits_twenty_seconds_from_its_end(ended: float, begins: bool) -> None:
-    plan = planned(job().restarting(ended=ended).unforgiven(3))
-    assert plan.resolve is begins
-    if not begins:
-        assert (plan.phase, plan.reason) == (Phase.RESTARTING, "BackingOff")
-        assert plan.wake_at == at(ended + 20)
 
 
 def test_a_job_runs_when_every_rank_runs() -> None:

@@ -127,4 +127,4 @@ def test_rank_whose_worker_ran_vanishes_with_its_pod() -> None:
     index.take(waits, None)
 
     gang = gang_of(index)
-    assert (gang.absent_ranks, gang.vanished, gang.seen) == ((0, 1), frozenset({0}), 2)
+    assert (gang.absent_ranks, gang.vanished, gang.seen) == ((0, 1), {0: ran}, 2)

@@ -39,6 +39,11 @@ def resumed(uri: str, epoch: int) -> Stage:
     )
 
 
+ENDED_BY_RANK_1 = [
+    {"number": 1, "worldSize": 2, "cause": "Deleted", "rank": 1},
+    {"number": 2, "worldSize": 2},
+]
+
 BROKEN = {
     "two live pods of a rank": Broken(
         1,
@@ -68,19 +73,23 @@ BROKEN = {
         lambda: started().asked("a", "pods", verb="delete", name="job-1-1").wait(5),
         "job-1-1 was deleted, and no status says that its attempt is over",
     ),
-    "a rank that has succeeded ends the attempt": Broken(
+    "a rank that the status calls succeeded ends the attempt": Broken(
         7,
         lambda: (
             started()
             .pod(1, phase="Succeeded", node="node")
+            .job(attempts=[{"number": 1, "worldSize": 2, "succeededRanks": "1"}])
             .gone("job-1-1")
-            .job(
-                attempt=2,
-                attempts=[
-                    {"number": 1, "worldSize": 2, "cause": "Deleted", "rank": 1},
-                    {"number": 2, "worldSize": 2},
-                ],
-            )
+            .job(attempt=2, attempts=ENDED_BY_RANK_1)
+        ),
+        "attempt 1 ended by rank 1, which had succeeded",
+    ),
+    "a rank whose pod shows its success ends the attempt": Broken(
+        7,
+        lambda: (
+            started()
+            .pod(1, phase="Succeeded", node="node")
+            .job(attempt=2, attempts=ENDED_BY_RANK_1)
         ),
         "attempt 1 ended by rank 1, which had succeeded",
     ),

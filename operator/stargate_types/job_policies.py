@@ -76,8 +76,9 @@ class Scheduling(Model):
         default=600,
         ge=1,
         le=86_400,
-        description="Longest time, in seconds, that the gang may hold only some of its nodes. The time"
-        " starts again whenever another rank gets a node. When it is over, the gang gives back all"
+        description="Longest time, in seconds, that the gang may hold nodes before all ranks run. The"
+        " time starts again whenever another rank gets a node or begins to run, so it must be longer"
+        " than the pull of the image. When it is over, the gang gives back all"
         " its nodes (cause StartTimeout, not a failure), waits in phase Queued and tries again."
         " A gang that holds no node waits without a limit.",
     )

@@ -1,14 +1,26 @@
 """Problems that only the cluster can know become conditions. The job goes on when they are solved."""
 
 import asyncio
+from typing import Any
 
 from tests.kit.api_server.resources import PODS, RUNTIMES, SERVICES, Key
-from tests.kit.cluster import Cluster
+from tests.kit.cluster import Cluster, JobStory
 from tests.kit.cluster.cluster import RUNTIME
 from tests.kit.cluster.jobs import condition
+from tests.kit.recorder.history import Job
 
 PROMPT = 10.0
 """Seconds within which the condition must show the problem."""
+
+
+async def told(job: JobStory, kind: str, words: str, seconds: float) -> str:
+    """The message of the condition, once it has these words."""
+
+    def stands(now: Job) -> bool:
+        return words in condition(now, kind).get("message", "")
+
+    found = await job.wait(stands, f"condition {kind} with {words!r}", seconds)
+    return str(condition(found, kind)["message"])
 
 
 async def test_job_waits_for_missing_class_and_names_it(cluster: Cluster) -> None:
@@ -98,7 +110,8 @@ async def test_image_pull_failure_is_named_in_condition(cluster: Cluster) -> Non
     await cluster.operated()
     job = cluster.apply()
     found = await job.wait_condition("Ready", "False", "ContainerCannotStart", PROMPT)
-    assert "rank 1: ImagePullBackOff" in found["message"]
+    assert "rank 1 (pod job-1-1 on node-" in found["message"]
+    assert "): ImagePullBackOff: " in found["message"]
     assert job.now.phase == "Starting"
     cluster.kubelets.cannot_start = lambda _: ""
     cluster.kubelets.start(job.rank(1).raw)
@@ -138,3 +151,53 @@ async def test_gang_waits_while_foreign_service_holds_its_name(cluster: Cluster)
     assert not job.pods(), "a pod was created before its Service"
     cluster.server.delete(Key(SERVICES, cluster.namespace, "job"), agent="researcher")
     await job.wait_phase("Running")
+
+
+async def test_stuck_container_is_named_and_gang_gives_back(cluster: Cluster) -> None:
+    """A volume or a network is missing on one node: the kubelet says ContainerCreating, and no more."""
+    await cluster.operated()
+    broken: list[str] = []
+
+    def creating(pod: dict[str, Any]) -> str:
+        broken[:] = broken or [pod["spec"]["nodeName"]]
+        return "ContainerCreating" if pod["spec"]["nodeName"] in broken else ""
+
+    cluster.kubelets.cannot_start = creating
+    job = cluster.apply(nodes=3, scheduling={"startTimeoutSeconds": 60})
+
+    message = await told(job, "Ready", "kubelet gives no reason", seconds=40)
+    assert broken[0] in message
+
+    again = await job.wait_phase("Running", attempt=2)
+    assert (again.attempts[0]["cause"], again.restarts) == ("StartTimeout", 0)
+    assert [each["name"] for each in again.status["avoidedNodes"]] == broken
+    assert broken[0] not in {pod.node for pod in job.pods(2)}
+
+
+async def test_unkillable_pod_is_named_while_job_waits(cluster: Cluster) -> None:
+    job = await cluster.running()
+    stuck = job.rank(1)
+    cluster.kubelets.unkillable = lambda pod: pod["metadata"]["name"] == stuck.name
+    job.kill(0, 1)
+
+    message = await told(job, "Scheduled", f"pod {stuck.name} ", seconds=30)
+    assert stuck.node in message
+    assert "--force" in message
+    await asyncio.sleep(3600)
+    assert job.now.phase == "Restarting", "no rank may start beside a worker that may run"
+
+    cluster.delete_pod(stuck, grace=0)
+    await job.wait_phase("Running", attempt=2)
+
+
+async def test_long_grace_of_an_eviction_holds_nothing_back(cluster: Cluster) -> None:
+    cluster.kubelets.speeds.stop = lambda: 3600.0
+    job = await cluster.running(template={"terminationGracePeriodSeconds": 3600})
+    began = cluster.loop.time()
+    cluster.nodes.disrupt(job.rank(1).raw, "EvictionByEvictionAPI")
+    job.delete_pod(1, grace=3600)
+    job.kill(0, 1)
+
+    await job.wait_phase("Running", attempt=2)
+
+    assert cluster.loop.time() - began < 30

@@ -56,7 +56,7 @@ async def test_silent_node_is_lost_avoided_and_later_forgotten(cluster: Cluster,
     answer = await straggler.report(step=2)
     assert answer.body["reason"] == "StaleAttempt", "a worker on the lost node was accepted"
     assert cut.node not in {pod.node for pod in job.pods()}
-    assert {name for pod in job.pods() for name in avoided(pod)} == {cut.node}
+    assert not any(avoided(pod) for pod in job.pods(2)), "its taint keeps pods away"
     assert [each["name"] for each in again.status["avoidedNodes"]] == [cut.node]
     assert (again.restarts, again.status.get("failuresSinceCheckpoint", 0)) == (1, 0)
 
@@ -66,6 +66,27 @@ async def test_silent_node_is_lost_avoided_and_later_forgotten(cluster: Cluster,
     later = await job.wait_phase("Running", attempt=3)
     assert not later.status.get("avoidedNodes")
     assert not any(avoided(pod) for pod in job.pods(3))
+
+
+async def test_lost_node_that_is_ready_again_is_avoided(cluster: Cluster, cut: Cut) -> None:
+    cluster.nodes.fall_silent(cut.node)
+    await cut.job.wait_phase("Running", attempt=2)
+    cluster.nodes.return_(cut.node)
+    await asyncio.sleep(10)
+
+    cut.job.kill(0, 1)
+
+    await cut.job.wait_phase("Running", attempt=3)
+    assert {name for pod in cut.job.pods(3) for name in avoided(pod)} == {cut.node}
+    assert cut.node not in {pod.node for pod in cut.job.pods(3)}
+
+
+async def test_pods_do_not_name_a_node_that_is_gone(cluster: Cluster, cut: Cut) -> None:
+    """An autoscaler must be free to start another one for them."""
+    cluster.nodes.remove(cut.node)
+    again = await cut.job.wait_phase("Running", attempt=2)
+    assert [each["name"] for each in again.status["avoidedNodes"]] == [cut.node]
+    assert not any(avoided(pod) for pod in cut.job.pods(2))
 
 
 async def test_node_that_returns_in_time_changes_nothing(cluster: Cluster, cut: Cut) -> None:
@@ -131,18 +152,36 @@ async def test_kubelet_of_not_ready_node_stops_its_pods(cluster: Cluster, cut: C
     assert victim.node not in {pod.node for pod in job.pods()}
 
 
-async def test_gang_reuses_lost_node_after_its_return(cluster: Cluster) -> None:
+async def test_waiting_gang_gets_its_lost_node_back(cluster: Cluster) -> None:
+    job, node = await gang_on_every_node(cluster)
+    cluster.nodes.fall_silent(node)
+    await job.wait(lambda job: job.attempt == 2 and job.workers["created"] == 8, "attempt 2")
+    await asyncio.sleep(60)
+    assert job.now.workers["scheduled"] == 7
+    cluster.nodes.return_(node)
+    await job.wait_phase("Running", attempt=2)
+
+
+async def test_gang_takes_avoided_node_back_if_needed(cluster: Cluster) -> None:
+    job, node = await gang_on_every_node(cluster)
+    cluster.nodes.fall_silent(node)
+    await job.wait(lambda job: job.attempt == 2 and job.workers["created"] == 8, "attempt 2")
+    cluster.nodes.return_(node)
+    await job.wait_phase("Running", attempt=2)
+
+    job.kill(0, 1)
+
+    again = await job.wait_phase("Running", attempt=4)
+    assert [each["cause"] for each in again.attempts[:3]] == ["NodeLost", "Exit", "NodeReturned"]
+    assert again.restarts == 2
+
+
+async def gang_on_every_node(cluster: Cluster) -> tuple[JobStory, str]:
+    """A gang that runs on all nodes, and the name of one of them."""
     await cluster.operated()
     job = cluster.apply(nodes=8)
     await job.wait_phase("Running")
-    victim = job.rank(1)
-    cluster.nodes.fall_silent(victim.node)
-    await job.wait(lambda job: job.attempt == 2 and job.workers["created"] == 8, "attempt 2")
-    await asyncio.sleep(10)
-    cluster.nodes.return_(victim.node)
-    again = await job.wait_phase("Running", attempt=3)
-    assert [each["cause"] for each in again.attempts[:2]] == ["NodeLost", "NodeReturned"]
-    assert again.restarts == 1
+    return job, job.rank(1).node
 
 
 async def test_no_node_is_lost_while_most_are_silent(cluster: Cluster) -> None:

@@ -70,7 +70,7 @@ def test_silent_node_is_lost_avoided_and_later_forgotten(cut: Cut, racks: Racks)
         "the report of the lost rank was accepted"
     )
     assert cut.node not in {pod.node for pod in job.pods()}
-    assert {name for pod in job.pods() for name in avoided(pod)} == {cut.node}
+    assert not any(avoided(pod) for pod in job.pods(2)), "its taint keeps pods away"
     assert [each["name"] for each in again.status["avoidedNodes"]] == [cut.node]
     assert (again.restarts, again.status.get("failuresSinceCheckpoint", 0)) == (1, 0)
 

@@ -19,6 +19,7 @@ from stargate_operator.decide.node_loss import node_loss
 from stargate_operator.decide.node_return import node_return, node_return_at
 from stargate_operator.decide.observed import Observed
 from stargate_operator.decide.plan import Plan
+from stargate_operator.decide.slow_start import slow_start
 from stargate_operator.decide.startup import startup
 from stargate_operator.decide.suspend import suspend
 from stargate_operator.decide.ttl import ttl
@@ -34,6 +35,7 @@ POLICIES: tuple[Callable[[Observed], Plan | None], ...] = (
     node_loss,  # Nothing is heard from a lost node, so only the silence of its kubelet shows it.
     node_return,  # A starting gang takes a node back before it gives up all of its nodes.
     all_or_nothing,  # A gang that must yield is not made again from a changed runtime first.
+    slow_start,  # Only a gang that has all its nodes can be kept from running by one rank.
     changed_runtime,  # Pods that are still missing must come from the runtime of the others.
     startup,  # Nothing stands in the way: accept the job, start it, or say that it runs.
 )
@@ -44,10 +46,10 @@ def decide(observed: Observed) -> Plan:
     """The plan for the job, and the time of the next look at the latest. The reconciler asks in each
     pass."""
     plan = next(plan for policy in POLICIES if (plan := policy(observed)) is not None)
-    others = [observed.node_health.look_again_at(observed.now), *_dues(observed, plan)]
-    ahead = [due for due in others if due and due > observed.now]
-    dues = [*ahead, plan.wake_at] if plan.wake_at else ahead
-    return replace(plan, wake_at=min(dues, default=None))
+    dues = [plan.wake_at, observed.node_health.look_again_at(observed.now), *_dues(observed, plan)]
+    # A time that is past has been acted on. It must not hide those that are to come.
+    ahead = [due for due in dues if due and due > observed.now]
+    return replace(plan, wake_at=min(ahead, default=None))
 
 
 def _dues(observed: Observed, plan: Plan) -> list[datetime | None]:

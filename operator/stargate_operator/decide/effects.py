@@ -23,6 +23,9 @@ _LINGERING = timedelta(seconds=10)
 """How long a pod may outlive its worker. The kubelet ends most pods within two seconds, and a pod that
 it has ended keeps its log. Only one that a sidecar holds is deleted."""
 
+_GRACE_SLACK = 2.0
+"""Seconds: the clocks of the API server and of this process differ."""
+
 
 @dataclass(frozen=True)
 class PodDeletion:
@@ -136,10 +139,16 @@ def _deletions(
 def deletion_of(
     pods: Iterable[Pod], grace: int | None, *, node_health: NodeHealth, now: datetime
 ) -> Iterator[PodDeletion]:
-    """A pod that is being deleted needs no second delete, unless its node is lost: nobody obeys
-    the first."""
+    """A pod that is being deleted needs a second delete only if its node is lost, so that nobody obeys
+    the first, or if the first left it a much longer grace: an eviction's may be an hour."""
     for pod in pods:
         if node_health.gives_up(pod, now):
             yield PodDeletion(pod, GIVEN_UP_GRACE_SECONDS)
-        elif not pod.deleting:
+        elif not pod.deleting or _has_longer_grace(pod, grace, now):
             yield PodDeletion(pod, grace)
+
+
+def _has_longer_grace(pod: Pod, grace: int | None, now: datetime) -> bool:
+    if grace is None or pod.deletion_at is None:
+        return False
+    return pod.deletion_at - now.timestamp() > grace + _GRACE_SLACK

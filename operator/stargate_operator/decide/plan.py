@@ -41,9 +41,9 @@ NOT_FAILURES = frozenset(
 )
 """Causes that lose no training: `status.restarts` does not count them."""
 
-AVOID_NODE = frozenset({Cause.REJECTED})
-"""Causes after which the next attempts avoid the node, because it would do the same again. A lost node
-is avoided too, for as long as it is lost."""
+AVOID_NODE = frozenset({Cause.REJECTED, Cause.START_TIMEOUT})
+"""Causes after which the next attempts avoid the node of the ending, because it would do the same again.
+A lost node is avoided too."""
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,15 @@ from stargate_operator.constants import Reasons
 from stargate_operator.decide.all_or_nothing import start_timeout_at
 from stargate_operator.decide.back_off import pause_after_failure
 from stargate_operator.decide.observed import Observed
+from stargate_operator.decide.old_gang import overdue_at, waiting_for_pods
 from stargate_operator.decide.plan import Plan
+from stargate_operator.decide.slow_start import slow_rank_at, slow_start_at
 from stargate_operator.model.blueprint import Refusal
 from stargate_types.status import Cause, Phase
 
 _LOOK_AGAIN = timedelta(seconds=10)
 """How often a gang looks for room: no event wakes it when others take or give back nodes."""
+_OLD_PODS = "waiting until the pods of an earlier attempt are gone"
 _TRUST_SCHEDULER = timedelta(seconds=30)
 """A gang that gave its nodes back waits so long before it trusts the count of free nodes: the scheduler
 may know better."""
@@ -45,7 +48,8 @@ def _begin() -> Plan:
 
 
 def _old_gang(observed: Observed) -> Plan | None:
-    if not observed.previous_pods.alive:
+    pods = observed.previous_pods.alive
+    if not pods:
         return None
     refused = observed.notes.delete_trouble
     if refused is not None:
@@ -55,7 +59,8 @@ def _old_gang(observed: Observed) -> Plan | None:
     return Plan(
         _waiting_phase(observed),
         reason=Reasons.WAITING_FOR_OLD_GANG,
-        message="waiting until the pods of an earlier attempt are gone",
+        message=waiting_for_pods(observed, pods, _OLD_PODS),
+        wake_at=overdue_at(observed, pods),
     )
 
 
@@ -119,7 +124,7 @@ def _start(observed: Observed) -> Plan:
             Phase.STARTING,
             reason=trouble.reason,
             message=trouble.message,
-            wake_at=_soonest(trouble.retry_at, start_timeout_at(observed)),
+            wake_at=_next_of(observed, trouble.retry_at, start_timeout_at(observed)),
         )
     refusal = observed.blueprint
     if gang.missing_ranks and isinstance(refusal, Refusal):
@@ -131,7 +136,10 @@ def _start(observed: Observed) -> Plan:
         message = gang.unschedulable.unschedulable_message if gang.unschedulable else ""
         return Plan(Phase.QUEUED, reason=Reasons.WAITING_FOR_NODES, message=message)
     reason = Reasons.WAITING_FOR_NODES if gang.short_of_nodes else Reasons.CREATING
-    return Plan(Phase.STARTING, reason=reason, wake_at=start_timeout_at(observed))
+    due = _next_of(
+        observed, start_timeout_at(observed), slow_rank_at(observed), slow_start_at(observed)
+    )
+    return Plan(Phase.STARTING, reason=reason, wake_at=due)
 
 
 def _never_fits(observed: Observed) -> Plan:
@@ -141,5 +149,5 @@ def _never_fits(observed: Observed) -> Plan:
     return Plan(phase, reason=Reasons.NEVER_FITS, message=message, wake_at=due)
 
 
-def _soonest(*times: datetime | None) -> datetime | None:
-    return min((time for time in times if time is not None), default=None)
+def _next_of(observed: Observed, *times: datetime | None) -> datetime | None:
+    return min((time for time in times if time and time > observed.now), default=None)

@@ -6,6 +6,7 @@ checkpoint counts. The next attempt begins when the job is resumed.
 
 from stargate_operator.constants import Reasons
 from stargate_operator.decide.observed import Observed
+from stargate_operator.decide.old_gang import overdue_at, waiting_for_pods
 from stargate_operator.decide.plan import Ending, Plan
 from stargate_types.status import Cause, Phase
 
@@ -17,14 +18,15 @@ def suspend(observed: Observed) -> Plan | None:
 
 
 def _suspend(observed: Observed) -> Plan:
-    held = observed.gang.alive or observed.previous_pods.alive
+    held = (*observed.gang.live_pods, *observed.previous_pods.alive)
     running = observed.resolved and not observed.ended
     return Plan(
         Phase.SUSPENDED,
         reason=Reasons.SUSPENDING if held else Reasons.SUSPENDED,
-        message="waiting until the pods are gone"
+        message=waiting_for_pods(observed, held, "waiting until the pods are gone")
         if held
         else "the job holds no pods; set spec.suspend to false to resume it",
+        wake_at=overdue_at(observed, held),
         ending=Ending(Cause.SUSPENDED, observed.now, "suspended") if running else None,
     )
 

@@ -29,16 +29,19 @@ from stargate_types.podparts import InitContainer
 Manifest = dict[str, Any]
 
 _UNREADY_TAINTS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+_NO_SCHEDULE, _NO_EXECUTE = "NoSchedule", "NoExecute"
 
 
 @dataclass(frozen=True)
 class Placement:
     """The limits on where an attempt's pods may go, beyond those of the class.
 
-    `avoided` are names of nodes. `tolerated_seconds` is how long a pod tolerates an unready node.
+    `avoided` are names of nodes that are ready, `avoided_unready` of nodes that are not and exist.
+    `tolerated_seconds` is how long a pod tolerates an unready node.
     `pod_group` is the native PodGroup that schedules the gang, if the cluster has them."""
 
     avoided: tuple[str, ...] = ()
+    avoided_unready: tuple[str, ...] = ()
     tolerated_seconds: int | None = None
     pod_group: str | None = None
 
@@ -146,9 +149,12 @@ def _placement(blueprint: Blueprint, placement: Placement) -> Manifest:
     selector = {**(accelerator.node_selector or {}), **_of_place(blueprint)}
     if selector:
         placed["nodeSelector"] = selector
-    if placement.avoided:
-        placed["affinity"] = {"nodeAffinity": _anywhere_but(placement.avoided)}
     tolerations = [wire(toleration) for toleration in accelerator.tolerations or ()]
+    avoided = placement.avoided
+    if _goes_to_unready_nodes(tolerations):
+        avoided += placement.avoided_unready
+    if avoided:
+        placed["affinity"] = {"nodeAffinity": _anywhere_but(avoided)}
     if placement.tolerated_seconds is not None:
         tolerations += _unready_tolerations(tolerations, placement.tolerated_seconds)
     if tolerations:
@@ -168,7 +174,9 @@ def _of_place(blueprint: Blueprint) -> dict[str, str]:
 def _anywhere_but(nodes: Iterable[str]) -> Manifest:
     """An affinity that excludes these nodes by name, because a label may differ from the name."""
     others = [{"key": "metadata.name", "operator": "NotIn", "values": [name]} for name in nodes]
+    # Karpenter starts no node for such a pod, so it names as few nodes as it can.
     # See docs/decisions/0021-lost-nodes-are-avoided-by-required-affinity.md.
+    # See docs/decisions/0046-pods-name-only-avoided-nodes-that-are-ready.md.
     terms = [{"matchFields": others}]
     return {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
 
@@ -176,21 +184,27 @@ def _anywhere_but(nodes: Iterable[str]) -> Manifest:
 def _unready_tolerations(stated: list[Manifest], seconds: int) -> Iterator[Manifest]:
     """Tolerations for nodes that are not ready. Those that the class states itself win."""
     for key in _UNREADY_TAINTS:
-        if not any(_covers(toleration, key) for toleration in stated):
+        if not any(_covers(toleration, key, _NO_EXECUTE) for toleration in stated):
             yield {
                 "key": key,
                 "operator": "Exists",
-                "effect": "NoExecute",
+                "effect": _NO_EXECUTE,
                 "tolerationSeconds": seconds,
             }
 
 
-def _covers(toleration: Manifest, key: str) -> bool:
-    return toleration.get("key", key) in (key, "") and toleration.get("effect") in (
-        None,
-        "",
-        "NoExecute",
+def _goes_to_unready_nodes(tolerations: list[Manifest]) -> bool:
+    return any(
+        _covers(toleration, key, _NO_SCHEDULE)
+        for toleration in tolerations
+        for key in _UNREADY_TAINTS
     )
+
+
+def _covers(toleration: Manifest, key: str, effect: str) -> bool:
+    """True if the toleration lets a pod stay on a node with the taint (NoExecute), or go to it."""
+    of_key = toleration.get("key", key) in (key, "")
+    return of_key and toleration.get("effect") in (None, "", effect)
 
 
 def _security(blueprint: Blueprint) -> Manifest:

@@ -102,6 +102,13 @@ class NodeTracker:
             avoided_for=self._times.avoided_for,
         )
 
+    def existing(self, names: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Those of these nodes that are ready, and those that exist and are not. A node that is gone is
+        in neither."""
+        known = tuple(names)
+        unready = (name for name in known if name in self._unready and not self._unready[name].gone)
+        return tuple(name for name in known if name in self._ready), tuple(unready)
+
     def concerned(self, names: set[str]) -> set[str]:
         """The jobs with live pods on these nodes."""
         return {pod.job_uid for pod in self._every_pod() if pod.node in names and pod.alive}

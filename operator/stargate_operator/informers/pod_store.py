@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+import msgspec
+
 from stargate_operator.informers.job_object_store import JobObjectStore, OnChange
 from stargate_operator.informers.pod_wire import WirePod, pod_of
 from stargate_operator.kube.meta import ObjectMeta
@@ -36,6 +38,13 @@ class PodStore(JobObjectStore[Pod]):
         self.put(pod_of(WirePod(metadata=meta)))
         if meta.uid in self._by_uid:
             self._seeded.add(meta.uid)
+
+    def mark_deleting(self, uid: str) -> None:
+        """Notes an accepted delete. The end of a grace that it has shortened is not known yet."""
+        known = self.by_uid(uid)
+        if known is not None and known.deleting and known.deletion_at is not None:
+            self._replace(known, msgspec.structs.replace(known, deletion_at=None))
+        super().mark_deleting(uid)
 
     def _is_news(self, known: Pod, item: Pod) -> bool:
         """True for the whole object of a seed's own version: a seed has no node and no state."""

@@ -32,6 +32,7 @@ class Gang:
     failed: tuple[Pod, ...] = ()
     alive: int = 0
     last_scheduled_at: float = 0.0
+    last_started_at: float = 0.0
     unschedulable: Pod | None = None
     waiting: Pod | None = None
     leaving: int = 0

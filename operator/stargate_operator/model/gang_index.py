@@ -28,6 +28,7 @@ class AttemptPods:
     alive: int = 0
     leaving: int = 0
     last_scheduled_at: float = 0.0
+    last_started_at: float = 0.0
     failed: dict[str, Pod] = field(default_factory=dict)
     succeeded: dict[str, Pod] = field(default_factory=dict)
     succeeded_ranks: set[int] = field(default_factory=set)
@@ -51,6 +52,7 @@ class AttemptPods:
         self.seen.add(pod.rank)
         self._count(pod, 1)
         self.last_scheduled_at = max(self.last_scheduled_at, pod.scheduled_at or 0.0)
+        self.last_started_at = max(self.last_started_at, pod.started_at or 0.0)
         for group in self._groups_of(pod):
             group[pod.name] = pod
 
@@ -162,6 +164,7 @@ class GangIndex:
             failed=tuple(pods_of_attempt.failed.values()),
             alive=pods_of_attempt.alive,
             last_scheduled_at=pods_of_attempt.last_scheduled_at,
+            last_started_at=pods_of_attempt.last_started_at,
             unschedulable=next(iter(pods_of_attempt.unschedulable.values()), None),
             waiting=next(iter(pods_of_attempt.waiting.values()), None),
             leaving=pods_of_attempt.leaving,

@@ -249,14 +249,17 @@ class Reconciler:
 
     def _stamp(self, job: StargateJob, blueprint: Blueprint) -> PodStamp:
         native = self._dependencies.gang_objects.native_gangs
+        nodes = self._dependencies.node_tracker
+        ready, unready = nodes.existing(each.name for each in job.status.avoided_nodes)
         return pod_stamp(
             job,
             blueprint,
             attempt=job.status.attempt,
             target=self._dependencies.target(),
             placement=Placement(
-                avoided=tuple(each.name for each in job.status.avoided_nodes),
-                tolerated_seconds=self._dependencies.node_tracker.tolerated_seconds,
+                avoided=ready,
+                avoided_unready=unready,
+                tolerated_seconds=nodes.tolerated_seconds,
                 pod_group=pod_group_name(job, job.status.attempt) if native else None,
             ),
         )

@@ -10,6 +10,7 @@ from typing import Literal
 from stargate_operator.constants import Conditions, Reasons
 from stargate_operator.decide.observed import Observed
 from stargate_operator.decide.plan import Plan
+from stargate_operator.decide.slow_start import slow_rank, why_behind
 from stargate_operator.model.blueprint import Refusal
 from stargate_operator.status.size_limit import shortened
 from stargate_types.status import Cause, Condition, Phase
@@ -73,7 +74,7 @@ def _suspended(found: ConditionSet, plan: Plan) -> None:
             Conditions.SUSPENDED,
             plan.reason == Reasons.SUSPENDED,
             plan.reason,
-            "spec.suspend is true",
+            f"spec.suspend is true: {plan.message}",
         )
     elif found.stands(Conditions.SUSPENDED):
         found.set(Conditions.SUSPENDED, False, Reasons.RESUMED, "spec.suspend is false")
@@ -96,12 +97,12 @@ def _ready(found: ConditionSet, observed: Observed, plan: Plan) -> None:
     if plan.phase is Phase.RUNNING:
         found.set(Conditions.READY, True, Reasons.ALL_RUNNING, _all_run(observed))
     elif stuck is not None and not plan.next_attempt:
-        message = f"rank {stuck.rank}: {stuck.waiting_reason}: {stuck.waiting_message}"
-        found.set(Conditions.READY, False, Reasons.CANNOT_START, message)
+        found.set(Conditions.READY, False, Reasons.CANNOT_START, why_behind(stuck))
     elif (said := _could_not_start(observed, plan)) is not None:
         found.set(Conditions.READY, False, Reasons.CANNOT_START, said)
     elif plan.phase is Phase.STARTING:
-        found.set(Conditions.READY, False, Reasons.NOT_ALL_RUNNING, "not every rank runs yet")
+        message = slow_rank(observed) or "not every rank runs yet"
+        found.set(Conditions.READY, False, Reasons.NOT_ALL_RUNNING, message)
     else:
         found.set(Conditions.READY, False, plan.reason, plan.message)
 

@@ -53,6 +53,8 @@ class Kubelets:
         """Seconds from the end of a container until the kubelet says that its pod has ended, too."""
         self.cannot_start: Callable[[Json], str] = lambda _: ""
         """The waiting reason of a container that cannot start, such as ImagePullBackOff, or ""."""
+        self.unkillable: Callable[[Json], bool] = lambda _: False
+        """True for a pod whose processes do not end, as on a storage server that hangs."""
         server.store.listen(self._told)
         nodes.on_return.append(self._look_around)
 
@@ -129,6 +131,8 @@ class Kubelets:
     def _stopped(self, pod: Json, code: int) -> None:
         current = self._current(pod)
         if current is None or not self._nodes.alive(pod["spec"]["nodeName"]):
+            return
+        if self.unkillable(current):
             return
         self._stopping.pop(pod["metadata"]["uid"], None)
         if current["status"]["phase"] == "Running":

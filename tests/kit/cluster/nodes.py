@@ -18,7 +18,7 @@ COLLECTED_SECONDS = 60.0
 """Seconds after which pods on a node that does not exist are removed."""
 
 _AGENT = "node-controller"
-_UNREACHABLE = {"key": "node.kubernetes.io/unreachable", "effect": "NoExecute"}
+_EFFECTS = ("NoSchedule", "NoExecute")
 
 
 class Nodes:
@@ -67,6 +67,7 @@ class Nodes:
     def say_not_ready(self, name: str) -> None:
         """The kubelet itself reports that its node is not ready."""
         self._say(name, "False")
+        self._server.patch(_key(name), {"spec": {"taints": _taints("not-ready")}}, agent=_AGENT)
 
     def remove(self, name: str) -> None:
         """Delete the object too, as a cloud does when the machine is gone."""
@@ -90,7 +91,7 @@ class Nodes:
         if name not in self._silent or self._server.get(NODES, name) is None:
             return
         self._say(name, "Unknown")
-        self._server.patch(_key(name), {"spec": {"taints": [_UNREACHABLE]}}, agent=_AGENT)
+        self._server.patch(_key(name), {"spec": {"taints": _taints("unreachable")}}, agent=_AGENT)
         for pod in self._pods_on(name):
             seconds = _tolerates(pod)
             if seconds is not None:
@@ -140,7 +141,12 @@ def _key(name: str) -> Key:
 def _tolerates(pod: Json) -> float | None:
     """The seconds that a pod tolerates an unreachable node. None means for ever."""
     for toleration in pod["spec"].get("tolerations") or ():
-        if toleration.get("key") in (None, _UNREACHABLE["key"]):
+        if toleration.get("key") in (None, "node.kubernetes.io/unreachable"):
             seconds = toleration.get("tolerationSeconds")
             return None if seconds is None else float(seconds)
     return 300.0
+
+
+def _taints(what: str) -> list[Json]:
+    """Those that the node lifecycle controller puts on a node."""
+    return [{"key": f"node.kubernetes.io/{what}", "effect": effect} for effect in _EFFECTS]

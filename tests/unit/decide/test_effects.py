@@ -125,6 +125,18 @@ def test_no_pod_is_deleted_twice() -> None:
     assert [each.pod.rank for each in effects(observed(job().restarting(), old)).delete] == [1]
 
 
+@pytest.mark.parametrize(("left", "again"), [(3600, True), (4.1, True), (4, False), (-3, False)])
+def test_restart_shortens_a_longer_grace(left: float, again: bool) -> None:
+    evicted = pod(0).running().but(deleting=True, deletion_at=at(left).timestamp())
+    found = effects(observed(job().restarting(), [evicted])).delete
+    assert [(each.pod.rank, each.grace) for each in found] == ([(0, 2)] if again else [])
+
+
+def test_suspension_shortens_no_grace() -> None:
+    evicted = pod(0).running().but(deleting=True, deletion_at=at(3600).timestamp())
+    assert effects(observed(job().suspended(), [evicted])).delete == ()
+
+
 def test_a_succeeded_job_keeps_its_pods() -> None:
     done = [pod(rank).succeeded() for rank in range(4)]
     assert effects(observed(job().succeeded(), done)).delete == ()

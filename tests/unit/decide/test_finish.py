@@ -78,7 +78,7 @@ def test_a_finished_job_stays_as_it_is(given: GivenJob, pods: list[Pod]) -> None
 
 @pytest.mark.parametrize(
     ("ttl", "deleted", "wakes"),
-    [(None, False, None), (0, True, -10), (10, True, 0), (11, False, 1)],
+    [(None, False, None), (0, True, None), (10, True, None), (11, False, 1)],
 )
 def test_a_finished_job_is_deleted_after_its_ttl(
     ttl: int | None, deleted: bool, wakes: float | None

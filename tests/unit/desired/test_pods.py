@@ -226,6 +226,22 @@ def test_pod_excludes_avoided_nodes_by_name() -> None:
     assert "affinity" not in placed(Placement())
 
 
+@pytest.mark.parametrize(
+    ("toleration", "named"),
+    [
+        (Toleration(operator="Exists"), True),
+        (Toleration(key="node.kubernetes.io/unreachable", operator="Exists"), True),
+        (Toleration(operator="Exists", effect="NoSchedule"), True),
+        (Toleration(operator="Exists", effect="NoExecute"), False),
+        (Toleration(key="accelerator", operator="Exists"), False),
+    ],
+)
+def test_unready_node_is_named_only_if_tolerated(toleration: Toleration, named: bool) -> None:
+    """Its taint keeps other pods away, and autoscalers start no node for pods that name nodes."""
+    spec = placed(Placement(avoided_unready=("node-1",)), toleration)
+    assert ("affinity" in spec) is named
+
+
 def test_pod_tolerates_unready_node_for_given_seconds() -> None:
     found = placed(Placement(tolerated_seconds=330))["tolerations"]
     assert [(each["key"], each["tolerationSeconds"]) for each in found] == [

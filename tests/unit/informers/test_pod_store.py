@@ -236,6 +236,19 @@ def test_deleted_pod_stays_deleting_after_an_older_event() -> None:
     assert store.job_uids() == frozenset()
 
 
+def test_shortened_grace_is_unknown_until_the_watch_tells() -> None:
+    store = Watched()
+    store.put(pod("a", version=1, deleting=True, deletion_at=3600.0))
+    store.mark_deleting("uid-a")
+    known = store.by_uid("uid-a")
+    assert known is not None
+    assert (known.deleting, known.deletion_at) == (True, None)
+    store.put(pod("a", version=2, deleting=True, deletion_at=2.0))
+    again = store.by_uid("uid-a")
+    assert again is not None
+    assert again.deletion_at == 2.0
+
+
 def test_pod_missing_in_list_is_gone_unless_newer() -> None:
     store = Watched()
     for name, version in (("listed", 5), ("vanished", 6), ("just-created", 11)):

@@ -1,8 +1,11 @@
 """A refused request is tried again after pauses that grow, and a condition says so."""
 
 import asyncio
+from collections.abc import MutableMapping
+from typing import Any
 
 from tests.kit.api_server.faults import LOST, denied, from_a_proxy, quota_conflict
+from tests.kit.api_server.resources import SERVICES
 from tests.kit.cluster import Cluster
 from tests.kit.recorder.history import Request
 
@@ -73,3 +76,34 @@ async def test_proxy_s_404_on_a_delete_is_tried_again(cluster: Cluster) -> None:
     job.oom_kill(0)
 
     await job.wait_phase("Running", attempt=2, seconds=30)
+
+
+def service_of_an_earlier_attempt(cluster: Cluster, uid: str) -> None:
+    owner = {
+        "apiVersion": "stargate.dev/v1alpha1",
+        "kind": "StargateJob",
+        "name": "job",
+        "uid": uid,
+    }
+    labels = {"stargate.dev/job-uid": uid, "stargate.dev/job-name": "job"}
+    references = [{**owner, "controller": True}]
+    meta = {"name": "job-old", "labels": labels, "ownerReferences": references}
+    body = {"metadata": meta, "spec": {}}
+    cluster.server.create(SERVICES, body, agent="older operator", namespace=cluster.namespace)
+
+
+async def test_undeletable_old_object_fails_no_pass(
+    cluster: Cluster, log: list[MutableMapping[str, Any]]
+) -> None:
+    job = await cluster.running()
+    cluster.server.strike(denied(), verb="delete", resource="services")
+    service_of_an_earlier_attempt(cluster, job.uid)
+
+    job.kill(0, 1)
+    await job.wait_phase("Running", attempt=2)
+    await asyncio.sleep(120)
+
+    requests = cluster.recorder.requests()
+    tries = [asked for asked in requests if (asked.verb, asked.resource) == ("delete", "services")]
+    assert 3 < len(tries) < 20
+    assert [line for line in log if line["event"] == "pass failed"] == []

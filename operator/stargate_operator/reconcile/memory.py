@@ -5,10 +5,11 @@ work (the attempt's blueprint), keeps times that no resource holds (when a failu
 keeps the last refusal of the API server.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from datetime import datetime, timedelta
 
 from stargate_operator.decide.observed import Trouble
+from stargate_operator.kube.transport import Jitter
 from stargate_operator.model.blueprint import Blueprint
 from stargate_operator.model.gang import Gang
 from stargate_operator.model.report_interval import longest_wait
@@ -20,8 +21,12 @@ _LAST_RETRY = timedelta(seconds=30)
 
 @dataclass
 class Refusals:
-    """The API server's refusals of one verb. Each round of them doubles the wait until the next try."""
+    """The API server's refusals of one verb. Each round of them doubles the wait until the next try.
 
+    `jitter` spreads the tries of the many jobs that one webhook or one quota refuses.
+    """
+
+    jitter: Jitter
     trouble: Trouble | None = None
     rounds: int = 0
 
@@ -30,6 +35,7 @@ class Refusals:
             return  # This request belongs to the same round: it was already on its way.
         self.rounds += 1
         wait = min(_LAST_RETRY, _FIRST_RETRY * 2 ** min(self.rounds - 1, 6))
+        wait *= self.jitter(0.8, 1.2)
         self.trouble = Trouble(reason=reason, message=message, retry_at=now + wait)
 
     def end(self) -> None:
@@ -40,20 +46,25 @@ class Refusals:
 
 @dataclass
 class Memory:
-    """The memory of one job's reconciler. The pod control notes refusals in it: those of creates in
-    `creates`, and those of deletes in `deletes`."""
+    """The memory of one job's reconciler. Refusals of creates are noted in `creates`, those of pod
+    deletes in `deletes`, those to delete the objects of earlier attempts in `prunes`."""
 
+    jitter: InitVar[Jitter]
     blueprint: Blueprint | None = None
     blueprint_attempt: int = 0
     failed_since: datetime | None = None
     failed_attempt: int = 0
-    creates: Refusals = field(default_factory=Refusals)
-    deletes: Refusals = field(default_factory=Refusals)
+    creates: Refusals = field(init=False)
+    deletes: Refusals = field(init=False)
+    prunes: Refusals = field(init=False)
     wrote_at: float = float("-inf")
     last_seen: StargateJob | None = None
     report_timeout: int | None = None
     report_timeout_seen: bool = False
     timeout_counts_from: datetime | None = None
+
+    def __post_init__(self, jitter: Jitter) -> None:
+        self.creates, self.deletes, self.prunes = (Refusals(jitter) for _ in range(3))
 
     def remember_blueprint(self, attempt: int, blueprint: Blueprint) -> None:
         self.blueprint, self.blueprint_attempt = blueprint, attempt

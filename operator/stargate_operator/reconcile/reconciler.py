@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from stargate_operator.constants import Reasons
 from stargate_operator.decide.chain import decide
 from stargate_operator.decide.effects import Effects, effects
 from stargate_operator.decide.observed import Contention, Observed
@@ -81,7 +82,7 @@ class Reconciler:
         self.uid = uid
         self._gang_index = gang_index
         self._dependencies = dependencies
-        self.memory = Memory()
+        self.memory = Memory(dependencies.jitter)
         self._status_writer = StatusWriter(dependencies.client)
         self._pod_control = PodControl(
             dependencies.client,
@@ -228,8 +229,21 @@ class Reconciler:
         self._pod_control.delete(wanted.delete)
         # The gang's Service and PodGroup come before its pods, which refer to them.
         await self._create(observed, wanted)
-        await self._dependencies.gang_objects.prune(observed.job)
+        await self._prune(observed)
         return wanted
+
+    async def _prune(self, observed: Observed) -> None:
+        """A refusal may not end the pass: nothing depends on the objects of earlier attempts."""
+        refused, refusals = self.memory.prunes.trouble, self.memory.prunes
+        if refused is not None and observed.now < refused.retry_at:
+            return
+        try:
+            await self._dependencies.gang_objects.prune(observed.job)
+        except ApiError as error:
+            log.warning("object of an earlier attempt not deleted", **self.names, error=str(error))
+            refusals.note(Reasons.DELETES_REFUSED, error.message, observed.now)
+        else:
+            refusals.end()
 
     async def _create(self, observed: Observed, wanted: Effects) -> None:
         job, blueprint = observed.job, observed.blueprint
@@ -303,7 +317,8 @@ class Reconciler:
         """
         if _moved_on(observed.job.status, after.job.status):
             return observed.now
-        troubles = (self.memory.creates.trouble, self.memory.deletes.trouble)
+        memory = self.memory
+        troubles = (memory.creates.trouble, memory.deletes.trouble, memory.prunes.trouble)
         times = [plan.wake_at, applied.look_again_at]
         times += [trouble.retry_at for trouble in troubles if trouble]
         put_off = urgency(after.job.status, wanted)

@@ -72,13 +72,14 @@ class _JobLoop:
 
     def _back_off(self, error: Exception) -> None:
         self._failures += 1
-        wait = min(_LAST_BACK_OFF, _FIRST_BACK_OFF * 2 ** min(self._failures - 1, 8))
+        doubled = min(_LAST_BACK_OFF, _FIRST_BACK_OFF * 2 ** min(self._failures - 1, 8))
+        wait = doubled * self._dependencies.jitter(0.8, 1.2)
         expected = isinstance(error, ApiError)
         log.warning(
             "pass failed",
             **self.reconciler.names,
             error=str(error),
-            retry_seconds=wait,
+            retry_seconds=round(wait, 3),
             exc_info=None if expected else error,
         )
         self.alarm.after(wait)

@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import cached_property
 
 from stargate_api._client.attribute_mapping import AttributeMapping
+from stargate_api._client.lenient import read_leniently
 from stargate_api._client.steps import Json
 from stargate_types import ComputeBlock
 from stargate_types.block import AcceleratorCapacity
@@ -38,7 +39,7 @@ class AvailableCompute(AttributeMapping):
 
     def __init__(self, manifest: Json, accelerator_type: str | None = None) -> None:
         self.manifest = manifest
-        self.block = ComputeBlock.model_validate(manifest)
+        self.block = read_leniently(ComputeBlock, manifest)
         self._accelerator_type = accelerator_type
 
     def __repr__(self) -> str:

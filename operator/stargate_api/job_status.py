@@ -4,14 +4,11 @@
 is unknown, so `.get` returns its default. Every value comes from the resource as it stands.
 """
 
-import copy
 from datetime import datetime
 from functools import cached_property
-from typing import Any
-
-from pydantic import ValidationError
 
 from stargate_api._client.attribute_mapping import AttributeMapping
+from stargate_api._client.lenient import read_leniently
 from stargate_api._client.steps import Json
 from stargate_types import StargateJob
 from stargate_types.status import (
@@ -51,7 +48,7 @@ class JobStatus(AttributeMapping):
 
     def __init__(self, manifest: Json) -> None:
         self.manifest = manifest
-        self.job = _read(manifest)
+        self.job = read_leniently(StargateJob, manifest)
 
     def __repr__(self) -> str:
         progress = f" {self.progress:g} %" if self.progress is not None else ""
@@ -196,25 +193,6 @@ class JobStatus(AttributeMapping):
             if condition and condition.message and condition.status == _EXPLAINING_STATUS[kind]:
                 return condition.message
         return None
-
-
-def _read(manifest: Json) -> StargateJob:
-    """Drops values that this client does not know: the operator may be newer than the client."""
-    try:
-        return StargateJob.model_validate(manifest)
-    except ValidationError as error:
-        known = copy.deepcopy(manifest)
-        for detail in error.errors():
-            _remove(known, detail["loc"])
-    return StargateJob.model_validate(known)
-
-
-def _remove(document: Any, location: tuple[int | str, ...]) -> None:
-    *parents, last = location
-    for part in parents:
-        document = document[part]
-    if isinstance(document, dict):
-        document.pop(last, None)
 
 
 _EXPLAINING_STATUS = dict.fromkeys(("Accepted", "Scheduled", "Ready"), "False") | dict.fromkeys(

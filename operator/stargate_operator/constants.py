@@ -49,6 +49,7 @@ class Reasons(feasibility.Reasons):
     that cannot run are inherited."""
 
     ACCEPTED = "Accepted"
+    UNREADABLE = "Unreadable"
 
     CREATING = "CreatingGang"
     PODS_REFUSED = "PodsRefused"

@@ -71,7 +71,12 @@ class EnvVar(Model):
         ),
     )
     name: Annotated[
-        str, text(r"^[^=\s]+$", "must have neither '=' nor white space", max_length=256)
+        str,
+        text(
+            "^[!-<>-~]+$",
+            "must be visible ASCII characters without '=' and white space",
+            max_length=256,
+        ),
     ] = Field(description="Name of the variable.")
     value: Annotated[str, Field(max_length=32768)] | None = Field(
         default=None, description="A literal value."

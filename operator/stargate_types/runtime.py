@@ -15,12 +15,9 @@ from stargate_types.podparts import (
     RuntimeVolume,
     VolumeMount,
 )
-from stargate_types.strings import ImageName, ObjectName, Uri, Words
+from stargate_types.strings import ImageName, MountPath, ObjectName, Uri, Words
 
 UnixId = Annotated[int, Field(ge=1, le=2_147_483_647)]
-MountPath = Annotated[
-    str, text("^/[^:]+$", "must be an absolute path below / and without ':'", max_length=4096)
-]
 
 
 class StorageVolume(Model):

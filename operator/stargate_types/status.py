@@ -18,7 +18,20 @@ MAX_METRICS = 16
 MAX_AVOIDED_NODES = 8
 
 
-class Phase(StrEnum):
+class OpenEnum(StrEnum):
+    """Words that a newer version may add to. An unknown one is kept as it is, so that an older operator
+    reads the status and writes it back."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> "OpenEnum | None":
+        if not isinstance(value, str):
+            return None
+        unknown = str.__new__(cls, value)
+        unknown._name_ = unknown._value_ = value
+        return unknown
+
+
+class Phase(OpenEnum):
     """Phase of a job, in one word; conditions say why."""
 
     PENDING = "Pending"
@@ -36,7 +49,7 @@ class Phase(StrEnum):
         return self in (Phase.SUCCEEDED, Phase.FAILED)
 
 
-class Cause(StrEnum):
+class Cause(OpenEnum):
     """Why an attempt ended."""
 
     SUCCEEDED = "Succeeded"

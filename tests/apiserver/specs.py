@@ -413,7 +413,7 @@ TEMPLATE = [
     of_template(
         "index variable", "env", [{"name": "JOB_COMPLETION_INDEX"}], "env[0].name", "another name"
     ),
-    of_template("variable with =", "env", [{"name": "A=B"}], "env[0].name", "neither '='"),
+    of_template("variable with =", "env", [{"name": "A=B"}], "env[0].name", "without '='"),
     of_template("variable twice", "env", [*env(), *env()], "env[1]", "Duplicate value"),
     of_template(
         "too many variables",

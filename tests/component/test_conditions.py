@@ -201,3 +201,46 @@ async def test_long_grace_of_an_eviction_holds_nothing_back(cluster: Cluster) ->
     await job.wait_phase("Running", attempt=2)
 
     assert cluster.loop.time() - began < 30
+
+
+async def test_unreadable_job_says_so_and_recovers(cluster: Cluster) -> None:
+    """As after a rollback of the operator: the schema allows what this version does not know."""
+    await cluster.operated()
+    cluster.quota(pods=0)
+    job = cluster.apply(rendezvous={"hostnames": "Some"})
+
+    found = await job.wait_condition("Accepted", "False", "Unreadable", PROMPT)
+    assert "spec.rendezvous.hostnames" in found["message"]
+    await cluster.rests()
+    [event] = job.events("Unreadable")
+    assert "spec.rendezvous.hostnames" in event["message"]
+
+    job.patch(rendezvous={"hostnames": "All"})
+    await job.wait_condition("Scheduled", "False", "PodsRefused", PROMPT)
+    assert condition(job.now, "Accepted")["status"] == "True"
+
+
+async def test_gang_of_a_job_that_becomes_unreadable_runs_on(cluster: Cluster) -> None:
+    job = await cluster.running()
+    pods = {pod.uid for pod in job.pods()}
+    job.patch(restartPolicy={"maxRestarts": "many"})
+    await job.wait_condition("Accepted", "False", "Unreadable", PROMPT)
+    await asyncio.sleep(60)
+    assert ({pod.uid for pod in job.pods()}, job.now.phase) == (pods, "Running")
+
+    job.patch(restartPolicy={"maxRestarts": 3})
+    job.finish()
+    await job.wait_phase("Succeeded")
+
+
+async def test_unreadable_runtime_is_named_and_not_used(cluster: Cluster) -> None:
+    await cluster.operated()
+    cluster.add_runtime("odd", **{**RUNTIME, "isDefault": False, "podSecurity": "Novel"})
+    job = cluster.apply(runtime="odd")
+    await told(job, "Accepted", "'odd' cannot be read: spec.podSecurity: ", seconds=PROMPT)
+    assert job.now.phase == "Pending"
+
+    cluster.server.patch(
+        Key(RUNTIMES, "", "odd"), {"spec": {"podSecurity": "Restricted"}}, agent="admin"
+    )
+    await job.wait_phase("Running")

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from stargate_api._client import naming, training_config
 from stargate_api._client.api_errors import error_of, object_in
+from stargate_api._client.lenient import read_leniently
 from stargate_api._client.naming import JobId
 from stargate_api._client.retry import RetryPolicy, ask
 from stargate_api._client.steps import Answer, Call, Json, Request
@@ -125,9 +126,9 @@ class Calls:
         quotas = yield from self._quotas(job.metadata.namespace)
         feasibility = check(
             job,
-            blocks=[ComputeBlock.model_validate(block) for block in blocks],
-            classes=[AcceleratorClass.model_validate(each) for each in classes],
-            runtimes=[StargateRuntime.model_validate(runtime) for runtime in runtimes],
+            blocks=[read_leniently(ComputeBlock, block) for block in blocks],
+            classes=[read_leniently(AcceleratorClass, each) for each in classes],
+            runtimes=[read_leniently(StargateRuntime, runtime) for runtime in runtimes],
             quotas=[Quota.of(quota) for quota in quotas or ()],
         )
         if quotas is not None:

@@ -192,11 +192,10 @@ def _deleted(job_id: str) -> NotFound:
 def _phase(state: str | None) -> Phase | None:
     if state is None:
         return None
-    try:
-        return Phase(state)
-    except ValueError:
+    if state not in set(Phase):
         must = f"it must be one of {', '.join(Phase)}; it is {state!r}"
-        raise InvalidConfig([Problem("", must)], "the state to wait for") from None
+        raise InvalidConfig([Problem("", must)], "the state to wait for")
+    return Phase(state)
 
 
 def _checked_rank(rank: int, found: JobStatus) -> int:

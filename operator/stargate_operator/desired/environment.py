@@ -6,6 +6,7 @@ JOB_COMPLETION_INDEX is what frameworks written for an Indexed Job look for.
 See docs/decisions/0012-what-a-pod-costs.md.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from stargate_operator.desired.uris import attempt_folder, inside_worker
 from stargate_operator.model.blueprint import Blueprint
 from stargate_types import API_VERSION, StargateJob
 from stargate_types.base import Model
+from stargate_types.pod_environment import EnvVar
 
 Entry = dict[str, Any]
 
@@ -44,11 +46,12 @@ def master_address(job: StargateJob, attempt: int) -> str:
 def environment(
     job: StargateJob, blueprint: Blueprint, *, attempt: int, rank: str, target: ReportTarget
 ) -> list[Entry]:
-    """The whole environment of a worker. If two entries have one name, the operator's own wins."""
+    """The whole environment of a worker. If two entries have one name, the operator's own wins.
+
+    The operator's come first: a variable may refer to those before it, as in `$(STARGATE_MASTER_ADDR)`.
+    """
     ours = {
-        **_identity(job, attempt=attempt, rank=rank),
-        **_spec(job, blueprint),
-        **_checkpoints(job, blueprint, attempt),
+        **_facts(job, blueprint, attempt=attempt, rank=rank),
         **_torchrun(job, blueprint, attempt=attempt, rank=rank),
         # See docs/decisions/0017-nobody-leaves-before-the-last-save-counts.md.
         "STARGATE_GRACE_PERIOD_SECONDS": str(blueprint.template.termination_grace_period_seconds),
@@ -56,13 +59,43 @@ def environment(
         "STARGATE_REPORT_CA": target.ca_bundle,
         "STARGATE_REPORT_TOKEN_FILE": f"{TOKEN_DIRECTORY}/token",
     }
-    theirs = [wire(entry) for entry in blueprint.template.env if entry.name not in ours]
-    return [*theirs, *({"name": name, "value": value} for name, value in ours.items())]
+    return _with(ours, blueprint.template.env)
+
+
+def init_environment(
+    job: StargateJob,
+    blueprint: Blueprint,
+    *,
+    attempt: int,
+    rank: str,
+    stated: Sequence[EnvVar],
+) -> list[Entry]:
+    """The environment of an init container: what the worker will train, and `stated`. It reports nothing
+    and meets no other rank."""
+    return _with(_facts(job, blueprint, attempt=attempt, rank=rank), stated)
+
+
+def _with(ours: dict[str, str], stated: Sequence[EnvVar]) -> list[Entry]:
+    theirs = [wire(entry) for entry in stated if entry.name not in ours]
+    return [*({"name": name, "value": literal(value)} for name, value in ours.items()), *theirs]
+
+
+def literal(text: str) -> str:
+    """A value that the kubelet leaves as it is. It expands `$(NAME)`, and makes `$` of `$$`."""
+    return text.replace("$", "$$")
 
 
 def wire(part: Model) -> Entry:
     """A part of a custom resource in the form that a manifest has."""
     return part.model_dump(by_alias=True, exclude_none=True)
+
+
+def _facts(job: StargateJob, blueprint: Blueprint, *, attempt: int, rank: str) -> dict[str, str]:
+    return {
+        **_identity(job, attempt=attempt, rank=rank),
+        **_spec(job, blueprint),
+        **_checkpoints(job, blueprint, attempt),
+    }
 
 
 def _identity(job: StargateJob, *, attempt: int, rank: str) -> dict[str, str]:

@@ -20,11 +20,16 @@ from stargate_operator.constants import (
     SHARDS,
     WORKER_CONTAINER,
 )
-from stargate_operator.desired.environment import ReportTarget, environment, pod_name, wire
+from stargate_operator.desired.environment import (
+    ReportTarget,
+    environment,
+    init_environment,
+    pod_name,
+    wire,
+)
 from stargate_operator.desired.volumes import volume_mounts, volumes
 from stargate_operator.model.blueprint import Blueprint
 from stargate_types import API_VERSION, StargateJob
-from stargate_types.podparts import InitContainer
 
 Manifest = dict[str, Any]
 
@@ -115,7 +120,7 @@ def worker_pod(
             "restartPolicy": "Never",
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": blueprint.template.termination_grace_period_seconds,
-            **_init_containers(job, blueprint),
+            **_init_containers(job, blueprint, attempt=attempt, rank=rank),
             "containers": [_worker(job, blueprint, attempt=attempt, rank=rank, target=target)],
             "volumes": volumes(job, blueprint),
         },
@@ -260,19 +265,21 @@ def _container_security(blueprint: Blueprint) -> Manifest:
     }
 
 
-def _init_containers(job: StargateJob, blueprint: Blueprint) -> Manifest:
+def _init_containers(
+    job: StargateJob, blueprint: Blueprint, *, attempt: int, rank: str
+) -> Manifest:
+    """Init containers with the worker's own resources, so that quotas and QoS see the same pod."""
     worker = worker_resources(job, blueprint)
     shared = {name: amount for name, amount in worker.items() if name in ("cpu", "memory")}
-    asked = blueprint.template.init_containers
-    found = [_init_container(container, blueprint, shared) for container in asked]
+    found = []
+    for container in blueprint.template.init_containers:
+        stated = container.env or ()
+        found.append(
+            container.model_dump(by_alias=True, exclude_none=True, exclude={"env"})
+            | _container_security(blueprint)
+            | {
+                "env": init_environment(job, blueprint, attempt=attempt, rank=rank, stated=stated),
+                "resources": {"requests": shared, "limits": shared},
+            }
+        )
     return {"initContainers": found} if found else {}
-
-
-def _init_container(
-    container: InitContainer, blueprint: Blueprint, resources: dict[str, str]
-) -> Manifest:
-    """An init container with the worker's own resources, so that quotas and QoS see the same pod."""
-    found = container.model_dump(by_alias=True, exclude_none=True, exclude={"env"})
-    found["env"] = [wire(entry) for entry in container.env or ()]
-    found["resources"] = {"requests": resources, "limits": resources}
-    return found | _container_security(blueprint)

@@ -35,11 +35,14 @@ def volume_mounts(job: StargateJob, blueprint: Blueprint) -> list[Entry]:
 
 
 def _mounted_storage(job: StargateJob, blueprint: Blueprint) -> list[tuple[str, Storage]]:
-    """The runtime's storage volumes that one of the job's URIs refers to."""
+    """The runtime's storage volumes that one of the job's URIs refers to. The checkpoint to resume from
+    may lie elsewhere than the next ones: the runtime's storage may have changed since."""
+    restored = job.status.checkpoints and job.status.checkpoints.restored_from
     uris = [
         job.spec.dataset_path,
         blueprint.checkpoint_base,
         job.spec.checkpoint.restore_from or "",
+        restored.uri if restored else "",
     ]
     schemes = {uri.partition("://")[0] for uri in uris}
     return [

@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
-import structlog
-from pydantic import ValidationError
 
 from stargate_operator.informers.catalog import Catalog
 from stargate_operator.informers.jobs import Jobs
@@ -22,8 +20,6 @@ from stargate_operator.kube.errors import ApiError
 from stargate_operator.kube.meta import ListMeta
 from stargate_operator.model.scope import Scope
 from stargate_types import API_VERSION
-
-log = structlog.get_logger(__name__)
 
 _PAGE = "500"
 _GROUP = f"/apis/{API_VERSION}"
@@ -63,10 +59,7 @@ async def _read_jobs(client: Client, jobs: Jobs, namespace: str | None) -> None:
 
 async def _take_all(client: Client, path: str, take: Callable[[Mapping[str, Any]], object]) -> None:
     for body in (await _all(client, path))[0]:
-        try:
-            take(body)
-        except ValidationError as error:  # an object of another version does not stop the others
-            log.error("unreadable", path=path, name=body["metadata"]["name"], error=str(error))
+        take(body)
 
 
 async def _all(client: Client, path: str) -> tuple[list[Body], int]:

@@ -16,7 +16,8 @@ from stargate_operator.kube.client import Client
 from stargate_operator.kube.errors import ApiError, NotLeading
 from stargate_operator.status.events import JobEvent
 from stargate_operator.telemetry import metrics
-from stargate_types import API_VERSION, StargateJob
+from stargate_types import API_VERSION
+from stargate_types.base import ObjectMeta
 
 log = structlog.get_logger(__name__)
 
@@ -38,12 +39,14 @@ class EventRecorder:
         self._queues = [_Queue(_QUEUE) for _ in range(_AT_ONCE)]
         self._numbers = itertools.count()
 
-    def tell(self, job: StargateJob, event: JobEvent) -> None:
-        log.info("event", job=job.key, attempt=job.status.attempt, reason=event.reason)
+    def tell(self, job: ObjectMeta, event: JobEvent, *, attempt: int = 0) -> None:
+        """`job` is the metadata of the job that the event is about."""
+        key = f"{job.namespace}/{job.name}"
+        log.info("event", job=key, attempt=attempt, reason=event.reason)
         try:
-            self._queue_of(job).put_nowait((job.metadata.namespace, self._event(job, event), event))
+            self._queue_of(job).put_nowait((job.namespace, self._event(job, event), event))
         except asyncio.QueueFull:
-            log.warning("event dropped, too many wait", job=job.key, reason=event.reason)
+            log.warning("event dropped, too many wait", job=key, reason=event.reason)
 
     @property
     def waiting(self) -> int:
@@ -54,7 +57,7 @@ class EventRecorder:
             for queue in self._queues:
                 group.create_task(self._post(queue))
 
-    def _queue_of(self, job: StargateJob) -> _Queue:
+    def _queue_of(self, job: ObjectMeta) -> _Queue:
         """One job's events always use the same queue, so that they are recorded in their order."""
         return self._queues[zlib.crc32(job.uid.encode()) % _AT_ONCE]
 
@@ -67,23 +70,23 @@ class EventRecorder:
             except (ApiError, NotLeading) as error:
                 log.warning("event not recorded", reason=event.reason, error=str(error))
 
-    def _event(self, job: StargateJob, event: JobEvent) -> bytes:
+    def _event(self, job: ObjectMeta, event: JobEvent) -> bytes:
         now = self._clock().astimezone(UTC)
         stamp = now.strftime("%Y-%m-%dT%H:%M:%SZ")
         body: dict[str, Any] = {
             "apiVersion": "v1",
             "kind": "Event",
             "metadata": {
-                "name": f"{job.metadata.name}.{now.timestamp():.6f}.{next(self._numbers)}",
-                "namespace": job.metadata.namespace,
+                "name": f"{job.name}.{now.timestamp():.6f}.{next(self._numbers)}",
+                "namespace": job.namespace,
             },
             "involvedObject": {
                 "apiVersion": API_VERSION,
                 "kind": "StargateJob",
-                "name": job.metadata.name,
-                "namespace": job.metadata.namespace,
+                "name": job.name,
+                "namespace": job.namespace,
                 "uid": job.uid,
-                "resourceVersion": job.metadata.resource_version,
+                "resourceVersion": job.resource_version,
             },
             "type": event.type,
             "reason": event.reason,

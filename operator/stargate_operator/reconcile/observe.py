@@ -5,12 +5,14 @@ and `Memory.note_timeout`) before it observes.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain
 
+from stargate_operator.constants import Reasons
 from stargate_operator.decide.observed import ClusterFacts, Contention, Listening, Notes, Observed
 from stargate_operator.informers.catalog import Catalog
+from stargate_operator.model.assessment import Assessment
 from stargate_operator.model.blueprint import Blueprint, Refusal, resolve
 from stargate_operator.model.gang import Gang, PreviousPods
 from stargate_operator.model.node_health import NodeHealth
@@ -37,6 +39,15 @@ class ClusterView:
     placer: Placer
 
 
+_MISSING = {
+    Reasons.RUNTIME_NOT_FOUND: "StargateRuntime",
+    Reasons.ACCELERATOR_CLASS_NOT_FOUND: "AcceleratorClass",
+    Reasons.BLOCK_NOT_FOUND: "ComputeBlock",
+    Reasons.NO_BLOCK_FITS: "ComputeBlock",
+}
+_NAMED_AT_MOST = 3
+
+
 def observe(
     job: StargateJob,
     pods: tuple[Gang, PreviousPods],
@@ -47,12 +58,13 @@ def observe(
     now: datetime,
 ) -> Observed:
     gang, previous_pods = pods
+    placement = view.placer.assess(
+        job, _blueprint(job, memory, view.catalog), short_of_nodes=gang.short_of_nodes
+    )
     return Observed(
         job=job,
         now=now,
-        placement=view.placer.assess(
-            job, _blueprint(job, memory, view.catalog), short_of_nodes=gang.short_of_nodes
-        ),
+        placement=_with_unreadable(placement, view.catalog),
         gang=gang,
         previous_pods=previous_pods,
         node_health=view.node_health(
@@ -90,3 +102,13 @@ def _blueprint(job: StargateJob, memory: Memory, catalog: Catalog) -> Blueprint 
     if remembered is not None:
         return remembered
     return resolve(job, runtimes=catalog.runtimes, classes=catalog.classes)
+
+
+def _with_unreadable(assessment: Assessment, catalog: Catalog) -> Assessment:
+    """What is missing may exist, and this version cannot read it."""
+    refusal = assessment.blueprint
+    if not isinstance(refusal, Refusal):
+        return assessment
+    unreadable = catalog.unreadable(_MISSING.get(refusal.reason, ""))[:_NAMED_AT_MOST]
+    told = replace(refusal, message="; ".join((refusal.message, *unreadable)))
+    return replace(assessment, blueprint=told)

@@ -38,6 +38,7 @@ from stargate_operator.reconcile.memory import Memory
 from stargate_operator.reconcile.observe import ClusterView, observe
 from stargate_operator.reconcile.pod_control import PodControl
 from stargate_operator.reconcile.status_writer import StatusWriter
+from stargate_operator.reconcile.unreadable_job import UnreadableJob
 from stargate_operator.reports.listening import ListeningSince
 from stargate_operator.reports.pending import PendingReports
 from stargate_operator.status.describe import describe
@@ -92,6 +93,9 @@ class Reconciler:
             jitter=dependencies.jitter,
             wake=lambda: dependencies.wake(uid),
         )
+        self._unreadable_job = UnreadableJob(
+            self._status_writer, dependencies.event_recorder, dependencies.clock
+        )
         self._deletion = JobDeletion(
             uid,
             jobs=dependencies.jobs,
@@ -107,6 +111,11 @@ class Reconciler:
 
     async def reconcile(self) -> datetime | None:
         """One pass. Returns the time of the next one at the latest; None if only a change wakes it."""
+        unreadable = self._dependencies.jobs.unreadable(self.uid)
+        if unreadable is not None:
+            await self._unreadable_job.tell(unreadable)
+            return None
+
         # A job that is gone or being deleted needs no decision: only its pods are left to delete.
         job = self._dependencies.jobs.get(self.uid)
         if job is None or job.metadata.deletion_timestamp is not None:
@@ -283,7 +292,8 @@ class Reconciler:
             return
         status_counters.count(before.status, after.status, self._dependencies.clock())
         for event in events(before.status, after.status):
-            self._dependencies.event_recorder.tell(after, event)
+            recorder, attempt = self._dependencies.event_recorder, after.status.attempt
+            recorder.tell(after.metadata, event, attempt=attempt)
 
     def _wake_contenders(self, observed: Observed, *, decided_by: Contention) -> None:
         for uid in self._dependencies.contention.note(observed, decided_by):

@@ -1,5 +1,6 @@
 """Reads a job's object from the API server, writes its status under a fence, and deletes it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -9,6 +10,9 @@ from stargate_operator.kube.errors import ApiError
 from stargate_operator.telemetry import metrics
 from stargate_types import API_VERSION, StargateJob
 from stargate_types.status import StargateJobStatus
+
+_KIND = {"apiVersion": API_VERSION, "kind": "StargateJob"}
+_FENCE = ("name", "namespace", "uid", "resourceVersion")
 
 
 class _Listed(msgspec.Struct):
@@ -36,6 +40,20 @@ class StatusWriter:
             return None
         metrics.status_written()
         return StargateJob.model_validate_json(answer)
+
+    async def write_raw(self, body: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
+        """Writes the status of a job that this version cannot read. False if it has changed or gone
+        since."""
+        meta = {key: body["metadata"][key] for key in _FENCE}
+        written = {**_KIND, "metadata": meta, "status": status}
+        path = f"{_jobs(meta['namespace'])}/{meta['name']}/status"
+        try:
+            await self._client.put(path, msgspec.json.encode(written), bytes)
+        except ApiError as error:
+            if not (error.conflict or error.says_gone(meta["name"])):
+                raise
+            return False
+        return True
 
     async def read(self, job: StargateJob) -> StargateJob | None:
         return await self.find(job.metadata.namespace, job.metadata.name)
@@ -73,8 +91,7 @@ def _with_status(job: StargateJob, status: StargateJobStatus) -> dict[str, Any]:
     """UID and resourceVersion are the fence: a write against anything newer is a conflict."""
     meta = job.metadata
     return {
-        "apiVersion": API_VERSION,
-        "kind": "StargateJob",
+        **_KIND,
         "metadata": {
             "name": meta.name,
             "namespace": meta.namespace,

@@ -98,7 +98,7 @@ class WorkQueue:
         """Begins with a pass for each job known now, by its resource or by a pod that is left of it."""
         self._dependencies = dependencies
         self.failure = asyncio.get_running_loop().create_future()
-        for uid in sorted({job.uid for job in dependencies.jobs} | dependencies.pods.job_uids()):
+        for uid in sorted(dependencies.jobs.uids | dependencies.pods.job_uids()):
             self.wake(uid)
 
     async def stop(self) -> None:

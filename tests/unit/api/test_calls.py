@@ -172,7 +172,7 @@ def test_status_of_a_newer_operator_is_readable(time: Time) -> None:
     newer = job(phase="Running", later={"x": 1}, attempts=[attempt])
     found = run_call(calls(time).status("job"), answers(yes(newer)))
     assert found.state == "Running"
-    assert found.attempts[0].cause is None
+    assert found.attempts[0].cause == "Meteor"
     assert found.manifest["status"]["attempts"][0]["cause"] == "Meteor"
 
 

@@ -1,6 +1,8 @@
 """The environment of a worker: its identity, its resume point and its address for reports."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stargate_operator.desired.environment import environment
 from stargate_types import StargateRuntime
@@ -9,6 +11,7 @@ from stargate_types.podparts import PersistentVolumeClaimSource
 from stargate_types.runtime import Storage, StorageVolume
 from stargate_types.worker_template import WorkerTemplate
 from tests.kit.builders import TARGET, GivenJob, blueprint, job, runtime
+from tests.kit.kubelet_environment import expanded
 
 FUSE = Storage(
     scheme="stargate_storage",
@@ -19,23 +22,23 @@ S3 = Storage(scheme="stargate_storage", uri_prefix="s3://stargate-storage")
 
 
 def told(
-    given: GivenJob | None = None,
+    wanted: GivenJob | None = None,
     *,
     attempt: int = 1,
     rank: str = "3",
     runtime_: StargateRuntime | None = None,
 ) -> dict[str, str]:
-    given = given or job()
+    wanted = wanted or job()
     entries = environment(
-        given,
-        blueprint(given, runtime_=runtime_),
+        wanted,
+        blueprint(wanted, runtime_=runtime_),
         attempt=attempt,
         rank=rank,
         target=TARGET,
     )
     names = [each["name"] for each in entries]
     assert len(names) == len(set(names))
-    return {each["name"]: each.get("value", "(from)") for each in entries}
+    return expanded(entries)
 
 
 @pytest.mark.parametrize(
@@ -135,10 +138,49 @@ def test_operator_variables_win_over_job_and_runtime(name: str) -> None:
     assert found[name] == "3"
 
 
+def test_variables_may_refer_to_the_operator_s() -> None:
+    entry = EnvVar(
+        name="MASTER_ADDR", value="tcp://$(STARGATE_MASTER_ADDR):$(STARGATE_MASTER_PORT)"
+    )
+    found = told(job(template=WorkerTemplate(env=[entry])), attempt=2)
+    assert found["MASTER_ADDR"] == "tcp://train-2-0.train.team-a.svc:29500"
+
+
+WORDS = st.text(
+    st.sampled_from("$()aA_=-.STARGATE{}\\"), min_size=1, max_size=24
+) | st.sampled_from(["$(STARGATE_JOB)", "$$", "$$(STARGATE_RANK)", "a$", "${HOME}", "$(", "$()"])
+
+
+@given(model=WORDS, data=WORDS, strategy=WORDS, folder=WORDS, resumed=WORDS)
+def test_worker_sees_the_words_of_the_spec_unchanged(
+    model: str, data: str, strategy: str, folder: str, resumed: str
+) -> None:
+    words = {
+        "STARGATE_MODEL_NAME": model,
+        "STARGATE_DATASET_URI": f"s3://{data}",
+        "STARGATE_DATASET_PATH": f"s3://{data}",
+        "STARGATE_OPTIMIZATION_STRATEGY": strategy,
+        "STARGATE_RESUME_URI": f"s3://{resumed}",
+        "STARGATE_RESUME_PATH": f"s3://{resumed}",
+    }
+    given_job = job(
+        checkpoint_uri=f"s3://{folder}",
+        model_name=model,
+        dataset_path=f"s3://{data}",
+        optimization_strategy=strategy,
+    ).restored(5, f"s3://{resumed}")
+    base = blueprint(given_job).checkpoint_base
+
+    found = told(given_job)
+
+    assert {name: found[name] for name in words} == words
+    assert found["STARGATE_CHECKPOINT_URI"] == f"{base}/attempt-1"
+
+
 def test_environment_values_may_come_from_references() -> None:
     source = EnvVarSource(secret_key_ref=KeySelector(name="wandb", key="token"))
-    given = job(template=WorkerTemplate(env=[EnvVar(name="WANDB_API_KEY", value_from=source)]))
-    entries = environment(given, blueprint(given), attempt=1, rank="0", target=TARGET)
+    wanted = job(template=WorkerTemplate(env=[EnvVar(name="WANDB_API_KEY", value_from=source)]))
+    entries = environment(wanted, blueprint(wanted), attempt=1, rank="0", target=TARGET)
     assert {
         "name": "WANDB_API_KEY",
         "valueFrom": {"secretKeyRef": {"name": "wandb", "key": "token", "optional": False}},

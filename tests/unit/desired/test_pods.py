@@ -8,7 +8,7 @@ import pytest
 from stargate_operator.desired.pods import Placement, pod_stamp, worker_pod
 from stargate_operator.model.blueprint import Place
 from stargate_types import AcceleratorClass, StargateRuntime
-from stargate_types.pod_environment import EnvFromSource, ObjectReference
+from stargate_types.pod_environment import EnvFromSource, EnvVar, ObjectReference
 from stargate_types.podparts import (
     CsiSource,
     EmptyDirSource,
@@ -29,6 +29,7 @@ from tests.kit.builders import (
     job,
     runtime,
 )
+from tests.kit.kubelet_environment import expanded
 
 
 def manifest(
@@ -127,6 +128,17 @@ def test_pod_passes_restricted_pod_security_level() -> None:
     assert {kind for volume in spec["volumes"] for kind in volume} - {"name"} <= allowed
 
 
+def test_init_container_knows_job_and_rank_but_cannot_report() -> None:
+    own = [EnvVar(name="BUCKET", value="$(STARGATE_JOB)"), EnvVar(name="STARGATE_RANK", value="9")]
+    init = InitContainer(name="fetch", image="fetch:1", env=own)
+    spec = manifest(job(template=WorkerTemplate(init_containers=[init])))["spec"]
+    [container] = spec["initContainers"]
+    found = expanded(container["env"])
+    assert (found["BUCKET"], found["STARGATE_RANK"]) == ("train", "3")
+    assert found["STARGATE_DATASET_URI"] == "stargate_storage://datasets/materia-v3"
+    assert not {"STARGATE_REPORT_URL", "STARGATE_REPORT_TOKEN_FILE", "PET_NNODES"} & found.keys()
+
+
 def test_unrestricted_runtime_sets_only_user_and_group() -> None:
     pod = manifest(runtime_=runtime(pod_security="Unrestricted", run_as_user=1000, fs_group=2000))
     assert pod["spec"]["securityContext"] == {"runAsUser": 1000, "fsGroup": 2000}
@@ -183,6 +195,15 @@ def test_only_storage_referenced_by_job_is_mounted() -> None:
     mounts = {each["mountPath"]: each["name"] for each in worker(pod)["volumeMounts"]}
     assert mounts["/data"] in named(pod["spec"]["volumes"])
     assert "/else" not in mounts
+
+
+def test_storage_of_the_resume_point_is_mounted() -> None:
+    """The runtime's storage may have changed since the checkpoint was written."""
+    volume = StorageVolume(csi=CsiSource(driver="fuse.csi"))
+    storage = [Storage(scheme="before", volume=volume, mount_path="/before")]
+    given = job().running(2).saved(5).restored(5, "before://c/epoch-5")
+    pod = manifest(given, runtime_=runtime(storage=storage))
+    assert "/before" in [each["mountPath"] for each in worker(pod)["volumeMounts"]]
 
 
 def test_every_mount_has_a_volume() -> None:

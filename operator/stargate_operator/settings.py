@@ -15,6 +15,10 @@ from stargate_operator.model.scope import Scope
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
+ObjectName = Annotated[
+    str, Field(min_length=1, max_length=253, pattern="^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+]
+
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
@@ -67,7 +71,7 @@ class Settings(BaseSettings):
         default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}",
         description="Name of this replica in the lease; unique among replicas.",
     )
-    lease_name: str = Field(default="stargate-operator", description="Name of the Lease.")
+    lease_name: ObjectName = Field(default="stargate-operator", description="Name of the Lease.")
     lease_duration_seconds: Seconds = Field(
         default=15, description="Seconds until another replica takes the lease of a silent leader."
     )
@@ -75,7 +79,7 @@ class Settings(BaseSettings):
         default=10,
         description="Seconds for which a leader tries to renew the lease before it ends.",
     )
-    lease_retry_seconds: Seconds = Field(
+    lease_retry_seconds: Annotated[float, Field(ge=0.05, le=3600)] = Field(
         default=2, description="Seconds between two attempts to take or renew the lease."
     )
     requests_in_flight: Annotated[int, Field(ge=1, le=1024)] = Field(

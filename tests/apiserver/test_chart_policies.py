@@ -2,6 +2,7 @@
 
 import http.client
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -178,6 +179,40 @@ def test_tenant_s_pod_with_worker_labels_is_refused(tenant: Api, namespace: str)
     assert "make a pod a worker" in refusal(
         lambda: tenant.patch(f"{pods}/mine", {"metadata": {"labels": WORKER}})
     )
+
+
+def binding_of(pod: str, **labels: str) -> Json:
+    return {
+        "apiVersion": "v1",
+        "kind": "Binding",
+        "metadata": {"name": pod, "labels": labels},
+        "target": {"apiVersion": "v1", "kind": "Node", "name": "n"},
+    }
+
+
+def test_tenant_cannot_label_pods_through_subresources(tenant: Api, namespace: str) -> None:
+    pods = f"/api/v1/namespaces/{namespace}/pods"
+    tenant.create(pods, pod("late", app="mine"))
+    labels = {"metadata": {"labels": WORKER}}
+    assert "make a pod a worker" in refusal(lambda: tenant.patch(f"{pods}/late/status", labels))
+    binding = binding_of("late", **labels["metadata"]["labels"])
+    for path in (f"{pods}/late/binding", f"/api/v1/namespaces/{namespace}/bindings"):
+        assert "copies the labels" in refusal(partial(tenant.create, path, binding))
+    found = tenant.get(f"{pods}/late")["metadata"]["labels"]
+    assert not set(found) & set(WORKER)
+
+
+def test_status_and_place_of_worker_may_change(
+    operator_api: Api, tenant: Api, namespace: str
+) -> None:
+    """The kubelet and the scheduler are no exempt users: they write both of every worker."""
+    pods = f"/api/v1/namespaces/{namespace}/pods"
+    refusal(lambda: tenant.create(pods, pod("forged", **WORKER)))
+    operator_api.create(pods, pod("rank-2", **WORKER))
+    tenant.create(f"{pods}/rank-2/binding", binding_of("rank-2"))
+    changed = tenant.patch(f"{pods}/rank-2/status", {"status": {"phase": "Running"}})
+    assert changed["status"]["phase"] == "Running"
+    assert changed["spec"]["nodeName"] == "n"
 
 
 def test_tenant_cannot_change_rank_of_operator_s_pod(

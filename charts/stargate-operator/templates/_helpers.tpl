@@ -13,8 +13,8 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "stargate.serviceAccou
 {{/* The roles' subject, and the flow schema's. */}}
 {{- define "stargate.subject" -}}
 kind: ServiceAccount
-name: {{ include "stargate.serviceAccount" . }}
-namespace: {{ .Release.Namespace }}
+name: {{ include "stargate.serviceAccount" . | quote }}
+namespace: {{ .Release.Namespace | quote }}
 {{- end }}
 
 {{- define "stargate.certificateSecret" -}}
@@ -42,7 +42,7 @@ namespace: {{ .Release.Namespace }}
 {{- with .Values.imagePullSecrets }}
 imagePullSecrets:
   {{- range . }}
-  - name: {{ . }}
+  - name: {{ . | quote }}
   {{- end }}
 {{- end }}
 {{- end }}
@@ -63,7 +63,7 @@ capabilities:
 
 {{- define "stargate.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "stargate.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "stargate.labels" -}}

@@ -6,6 +6,7 @@ worker of the job learns nothing about it. The body is read only if the rank may
 checkpoint is acknowledged when it is in the job's status, never before.
 """
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -41,6 +42,7 @@ WRITE_TIMEOUT_SECONDS = 10.0
 """How long a complete checkpoint may take to be written into the job's status."""
 _NOT_SERVED_RETRY_SECONDS = 30
 _BEARER = "bearer "
+_VISIBLE = re.compile("[!-~]+")
 
 
 @dataclass(frozen=True)
@@ -217,8 +219,9 @@ class ReportHandler:
 
 
 def _token(authorization: str) -> str:
-    token = authorization[len(_BEARER) :].strip()
-    if authorization[: len(_BEARER)].lower() != _BEARER or not token:
+    token = authorization[len(_BEARER) :].strip(" \t")
+    # A token has visible ASCII characters. Other bytes could not even be sent to the API server.
+    if authorization[: len(_BEARER)].lower() != _BEARER or not _VISIBLE.fullmatch(token):
         raise unauthorized(
             "send the pod's projected ServiceAccount token: Authorization: Bearer <token>"
         )

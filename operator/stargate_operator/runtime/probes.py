@@ -4,10 +4,13 @@ A check returns what is wrong, or None. A check that raises has failed: a broken
 healthy.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 
 import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.log import server_logger
 
 from stargate_operator.telemetry import metrics
 
@@ -23,11 +26,14 @@ class Probes:
     """
 
     def __init__(self, liveness: Sequence[Check] = (), readiness: Sequence[Check] = ()) -> None:
-        app = web.Application()
-        app.router.add_get("/healthz", _Probe("healthz", liveness).answer)
-        app.router.add_get("/readyz", _Probe("readyz", readiness).answer)
-        app.router.add_get("/metrics", _metrics)
-        self._runner = web.AppRunner(app, access_log=None)
+        self._answers: dict[str, Callable[[], web.Response]] = {
+            "/healthz": _Probe("healthz", liveness).answer,
+            "/readyz": _Probe("readyz", readiness).answer,
+            "/metrics": _metrics,
+        }
+        # No application: its own handling of `Expect` fails for bytes that are no UTF-8.
+        server = web.Server(self._handle, access_log=None, logger=_without_noise())
+        self._runner = web.ServerRunner(server)
 
     async def start(self, host: str | None, port: int) -> None:
         """With `host` None it listens on all addresses, IPv4 and IPv6."""
@@ -42,6 +48,15 @@ class Probes:
     async def close(self) -> None:
         await self._runner.cleanup()
 
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        answer = self._answers.get(request.path)
+        if answer is None:
+            paths = ", ".join(self._answers)
+            return web.Response(status=404, text=f"there are {paths}\n")
+        if request.method not in ("GET", "HEAD"):
+            return web.Response(status=405, text="use GET\n", headers={"Allow": "GET, HEAD"})
+        return answer()
+
 
 class _Probe:
     """One path. It logs when its result changes, because it may be asked many times a second."""
@@ -52,8 +67,7 @@ class _Probe:
         self._passed: bool | None = None
         """The last result; None before the first request."""
 
-    async def answer(self, request: web.Request) -> web.Response:
-        del request
+    def answer(self) -> web.Response:
         reasons = [reason for reason in map(_run, self._checks) if reason]
         self._log_change(reasons)
         if reasons:
@@ -80,6 +94,16 @@ def _run(check: Check) -> str | None:
         return f"{getattr(check, '__qualname__', 'check')}: {type(error).__name__}: {error}"
 
 
-async def _metrics(request: web.Request) -> web.Response:
-    del request
+def _without_noise() -> logging.Logger:
+    """aiohttp's logger without requests that are no HTTP: strangers send noise."""
+    logger = server_logger.getChild("probes")
+    logger.addFilter(_is_no_noise)
+    return logger
+
+
+def _is_no_noise(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+def _metrics() -> web.Response:
     return web.Response(body=metrics.exposition(), headers={"Content-Type": metrics.CONTENT_TYPE})

@@ -1,10 +1,12 @@
 """A wrong value is refused by name before anything is rendered."""
 
 import json
+import re
 from typing import Any
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from stargate_generate import chart_reference
 from stargate_lab.cluster import chart
@@ -54,6 +56,46 @@ REFUSED = {
     "terminationGracePeriodSeconds: 30s": "at '/terminationGracePeriodSeconds': got string",
     "tolerations: {operator: Exists}": "at '/tolerations': got object, want array",
     "resources: {cpu: 1}": "at '/resources': additional properties 'cpu' not allowed",
+    "resources: {limits: {memory: -1}}": "at '/resources/limits/memory': minimum: got -1, want 0",
+    "resources: {limits: {memory: 1 Gi}}": "at '/resources/limits/memory': '1 Gi' does not match",
+    'settings: {leaseName: ""}': "at '/settings/leaseName': minLength: got 0, want 1",
+    "settings: {leaseName: My Lease}": "at '/settings/leaseName': 'My Lease' does not match",
+    "settings: {leaseRetrySeconds: 0.001}": "at '/settings/leaseRetrySeconds': minimum",
+    "settings: {leaseDurationSeconds: -15}": "at '/settings/leaseDurationSeconds'",
+    "settings: {leaseRetrySeconds: 10}": (
+        "settings.leaseRetrySeconds (10) must be less than settings.leaseRenewDeadlineSeconds (10)"
+    ),
+    "settings: {leaseRenewDeadlineSeconds: 15}": (
+        "settings.leaseDurationSeconds (15) must be longer than"
+        " settings.leaseRenewDeadlineSeconds (15) by 5 or more"
+    ),
+    "image: {repository: ''}": "at '/image/repository': '' does not match pattern",
+    "image: {tag: a b}": "at '/image/tag': 'a b' does not match pattern",
+    "imagePullSecrets: ['']": "at '/imagePullSecrets/0': '' does not match pattern",
+    "serviceAccount: {name: My_Account}": "at '/serviceAccount/name'",
+    "certificate: {existingSecret: My_Secret}": "at '/certificate/existingSecret'",
+    "defaults: {trainer: {tag: 'a:b'}}": "at '/defaults/trainer/tag'",
+    "extraEnv: [{name: ''}]": "at '/extraEnv/0/name': '' does not match pattern",
+    "extraEnv: [{name: A=B}]": "at '/extraEnv/0/name': 'A=B' does not match pattern",
+    "extraEnv: [{name: A, value: a, valueFrom: {}}]": "at '/extraEnv/0': 'not' failed",
+    "podLabels: {team: a b}": "at '/podLabels/team': 'a b' does not match pattern",
+    "podLabels: {a b: x}": "invalid propertyName 'a b'",
+    "nodeSelector: {'': x}": "invalid propertyName ''",
+    "priorityClassName: High!": "at '/priorityClassName': 'High!' does not match pattern",
+    "networkPolicy: {egress: {apiServerPorts: [0]}}": (
+        "at '/networkPolicy/egress/apiServerPorts/0': minimum: got 0, want 1"
+    ),
+    "networkPolicy: {egress: {apiServerPorts: [65536]}}": (
+        "at '/networkPolicy/egress/apiServerPorts/0': maximum"
+    ),
+    "metrics: {serviceMonitor: {interval: ''}}": "at '/metrics/serviceMonitor/interval'",
+    "metrics: {serviceMonitor: {interval: 0s}}": "at '/metrics/serviceMonitor/interval'",
+    "metrics: {serviceMonitor: {interval: 1s1m}}": "at '/metrics/serviceMonitor/interval'",
+    "metrics: {serviceMonitor: {interval: -30s}}": "at '/metrics/serviceMonitor/interval'",
+    "metrics: {prometheusRule: {overrides: {X: {threshold: -1}}}}": (
+        "at '/metrics/prometheusRule/overrides/X/threshold': minimum: got -1, want 0"
+    ),
+    "terminationGracePeriodSeconds: 0": "at '/terminationGracePeriodSeconds': minimum",
 }
 
 
@@ -62,6 +104,50 @@ def test_wrong_value_is_refused_by_name(values: str) -> None:
     with pytest.raises(HelmError) as refusal:
         chart.template(values=values)
     assert REFUSED[values] in str(refusal.value)
+
+
+TIMES = [(15, 10, 2), (15, 10.5, 2), (15, 10, 10), (8, 3, 3), (8, 3, 0.1), (7.9, 3, 1), (30, 40, 1)]
+
+
+@pytest.mark.parametrize(("duration", "deadline", "retry"), TIMES)
+def test_chart_and_operator_accept_same_lease_times(
+    duration: float, deadline: float, retry: float
+) -> None:
+    times = {
+        "leaseDurationSeconds": duration,
+        "leaseRenewDeadlineSeconds": deadline,
+        "leaseRetrySeconds": retry,
+    }
+    assert renders(json.dumps({"settings": times})) == runs_with(duration, deadline, retry)
+
+
+def renders(values: str) -> bool:
+    try:
+        chart.template(values=values)
+    except HelmError:
+        return False
+    return True
+
+
+def runs_with(duration: float, deadline: float, retry: float) -> bool:
+    try:
+        Settings(
+            lease_duration_seconds=duration,
+            lease_renew_deadline_seconds=deadline,
+            lease_retry_seconds=retry,
+        )
+    except ValidationError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("name", ["leaseDurationSeconds", "leaseRenewDeadlineSeconds"])
+def test_absent_lease_times_are_those_of_operator(name: str) -> None:
+    default = Settings.model_fields[re.sub("[A-Z]", lambda m: f"_{m[0].lower()}", name)].default
+    least = {"leaseDurationSeconds": 15, "leaseRenewDeadlineSeconds": 10}[name]
+    assert default == least
+    text = (chart.CHART / "templates" / "lease.yaml").read_text()
+    assert f"$settings.{name} | default {least}" in text
 
 
 def test_schema_has_every_value() -> None:
@@ -133,6 +219,60 @@ def test_default_runtime_names_trainer_of_this_version() -> None:
     runtime = yaml.safe_load(data["stargateruntime.default.yaml"])
     version = rendered().container["image"].rpartition(":")[2]
     assert runtime["spec"]["image"] == f"ghcr.io/stargate-dev/trainer:{version}"
+
+
+ODD_SPECS = {
+    "args": [
+        "--fmt={{.Rank}}",
+        "{{ .Release.Name }}",
+        "{{",
+        "$(A) $$ %s `x`",
+        "a: b",
+        "'\"",
+        "\u00a0",
+    ],
+    "env": [{"name": "A", "value": "{{ fail }}\n---\n{{- end }}\n"}, {"name": "B", "value": "1e3"}],
+    "image": "x:{{ 1 }}",
+}
+
+
+def test_given_spec_reaches_operator_unchanged() -> None:
+    values = json.dumps({"defaults": {"runtimes": {"odd": ODD_SPECS, "default": ODD_SPECS}}})
+    data = rendered(values).one("ConfigMap", "stargate-operator-defaults")["data"]
+    assert yaml.safe_load(data["stargateruntime.odd.yaml"])["spec"] == ODD_SPECS
+    given = yaml.safe_load(data["stargateruntime.default.yaml"])["spec"]
+    assert {key: given[key] for key in ODD_SPECS} == ODD_SPECS
+
+
+@pytest.mark.parametrize("name", ["123", "1e3", "true", "null", "0x1f"])
+def test_name_that_looks_like_a_number_stays_text(name: str) -> None:
+    values = f"""
+serviceAccount: {{name: "{name}"}}
+certificate: {{existingSecret: "{name}"}}
+imagePullSecrets: ["{name}"]
+priorityClassName: "{name}"
+watchNamespaces: ["{name}"]
+settings: {{leaseName: "{name}"}}
+networkPolicy: {{enabled: true}}
+defaults: {{runtimes: {{"{name}": {{image: x}}}}}}
+"""
+    text = chart.helm("template", "r", str(chart.CHART), "--namespace", name, values=values)
+    objects = [found for found in yaml.load_all(text, yaml.CSafeLoader) if found]
+    assert {type(found["metadata"].get("namespace", "")) for found in objects} == {str}
+    (deployment,) = (found for found in objects if found["kind"] == "Deployment")
+    spec = deployment["spec"]["template"]["spec"]
+    assert [spec["serviceAccountName"], spec["priorityClassName"]] == [name, name]
+    assert spec["imagePullSecrets"] == [{"name": name}]
+    assert spec["volumes"][0]["secret"]["secretName"] == name
+    subjects = [found["subjects"] for found in objects if "subjects" in found]
+    accounts = [one for many in subjects for one in many if one["kind"] == "ServiceAccount"]
+    assert {(one["name"], one["namespace"]) for one in accounts} == {(name, name)}
+    (defaults,) = (
+        found for found in objects if "stargateruntime.default.yaml" in found.get("data", {})
+    )
+    assert (
+        yaml.safe_load(defaults["data"][f"stargateruntime.{name}.yaml"])["metadata"]["name"] == name
+    )
 
 
 def test_null_removes_a_default() -> None:

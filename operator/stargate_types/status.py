@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from stargate_types.base import MicroTime, Model, Time
+from stargate_types.position import Position
 
 Name = Annotated[str, Field(max_length=253)]
 Count = Annotated[int, Field(ge=0)]
@@ -107,10 +108,19 @@ class Progress(Model):
     epoch: Count = Field(description="Number of epochs completed.")
     epochs: Count = Field(description="Number of epochs to train.")
     step: Count | None = Field(
-        default=None, description="Optimizer steps completed, if the trainer reports them."
+        default=None,
+        description="Number of optimizer steps since the training began, if the trainer reports them.",
+    )
+    total_steps: Count | None = Field(
+        default=None,
+        description="Number of optimizer steps to train: spec.steps, else what the trainer reports.",
     )
     percent: Annotated[float, Field(ge=0, le=100)] = Field(
-        description="Epochs completed, in percent."
+        description="Completed part of the training, in percent: of its steps where step and totalSteps"
+        " are known, else of its epochs."
+    )
+    steps_per_second: Annotated[float, Field(ge=0)] | None = Field(
+        default=None, description="Optimizer steps in a second, measured in the current attempt."
     )
     estimated_remaining_seconds: Count | None = Field(
         default=None,
@@ -125,11 +135,22 @@ class Progress(Model):
         default=None, description="When rank 0 last reported its progress."
     )
 
+    @property
+    def position(self) -> Position:
+        """How far the training is."""
+        return Position(self.epoch, self.step)
+
 
 class Checkpoint(Model):
     """One checkpoint, as rank 0 reported it."""
 
     epoch: Count = Field(description="Number of epochs completed when it was taken.")
+    step: Count | None = Field(
+        default=None,
+        description="Number of optimizer steps since the training began when it was taken, if the"
+        " trainer reports them. The newest of two checkpoints is the one with the higher epoch, then"
+        " with the higher step; a checkpoint without a step comes before those with one.",
+    )
     uri: Annotated[str, Field(max_length=2048)] = Field(description="URI of the checkpoint.")
     time: MicroTime = Field(description="When it was reported.")
     size_bytes: Count | None = Field(default=None, description="Size of all shards, in bytes.")
@@ -138,6 +159,11 @@ class Checkpoint(Model):
         " resumed from. Damaged: a worker could not read it; it is never resumed from."
     )
     attempt: AttemptNumber = Field(default=0, description="The attempt that wrote it.")
+
+    @property
+    def position(self) -> Position:
+        """How far the training was when it was taken."""
+        return Position(self.epoch, self.step)
 
 
 class RestoredFrom(Model):
@@ -148,7 +174,15 @@ class RestoredFrom(Model):
         description="Number of epochs completed in the checkpoint. Absent for a warm start, whose epoch"
         " is not known.",
     )
+    step: Count | None = Field(
+        default=None, description="Number of optimizer steps in the checkpoint, if it is known."
+    )
     uri: Annotated[str, Field(max_length=2048)] = Field(description="URI of the checkpoint.")
+
+    @property
+    def position(self) -> Position | None:
+        """Where the attempt goes on; None for a warm start, which begins at the beginning."""
+        return None if self.epoch is None else Position(self.epoch, self.step)
 
 
 class Checkpoints(Model):
@@ -196,6 +230,11 @@ class AttemptStatus(Model):
         default=None,
         description="Number of epochs completed in the checkpoint that the attempt started from.",
     )
+    restored_step: Count | None = Field(
+        default=None,
+        description="Number of optimizer steps in the checkpoint that the attempt started from, if it is"
+        " known.",
+    )
     lost_seconds: RoundedSeconds | None = Field(
         default=None,
         description="Seconds of training after the attempt's last checkpoint, which must be repeated.",
@@ -223,6 +262,15 @@ class AttemptStatus(Model):
         description="The node label that all its nodes share (spec.scheduling.placement.topologyKey), as"
         " key=value.",
     )
+
+    @property
+    def restored_position(self) -> Position | None:
+        """Where the attempt went on; None where it began at the beginning."""
+        return (
+            None
+            if self.restored_epoch is None
+            else Position(self.restored_epoch, self.restored_step)
+        )
 
 
 class AvoidedNode(Model):

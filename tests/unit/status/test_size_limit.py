@@ -47,6 +47,7 @@ def worst(*, attempts: int = 10, kept: int = 10, message: str = WORDS * 12) -> S
     history = [
         Checkpoint(
             epoch=9990 + n,
+            step=123_456_789,
             uri=place(9990 + n),
             time=MICROS,
             size_bytes=12_345_678_901_234,
@@ -85,6 +86,8 @@ def worst(*, attempts: int = 10, kept: int = 10, message: str = WORDS * 12) -> S
             epoch=9999,
             epochs=10_000,
             step=123_456_789,
+            total_steps=234_567_890,
+            steps_per_second=1.234e-05,
             percent=99.99,
             estimated_remaining_seconds=1_000_000,
             metrics=[Metric(name=f"metric/of/this/trainer/{n}", value=0.1 / 3) for n in range(16)],
@@ -93,7 +96,7 @@ def worst(*, attempts: int = 10, kept: int = 10, message: str = WORDS * 12) -> S
         checkpoints=Checkpoints(
             latest=history[0],
             history=history,
-            restored_from=RestoredFrom(epoch=9990, uri=place(9990)),
+            restored_from=RestoredFrom(epoch=9990, step=123_456_789, uri=place(9990)),
         ),
         attempts=[
             AttemptStatus(
@@ -107,6 +110,7 @@ def worst(*, attempts: int = 10, kept: int = 10, message: str = WORDS * 12) -> S
                 exit_code=137,
                 message=message,
                 restored_epoch=9990,
+                restored_step=123_456_789,
                 lost_seconds=12345.678,
                 world_size=5000,
                 runtime="default/8d2b5c1e-0000-4000-8000-00000000cafe/12",

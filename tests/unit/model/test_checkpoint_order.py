@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stargate_operator.model.checkpoints import advanced, complete, record
@@ -13,6 +13,8 @@ from stargate_operator.model.reports import CheckpointReport, CheckpointState
 from stargate_types.position import Position
 from stargate_types.status import Checkpoint, Checkpoints
 from tests.kit.builders import at, checkpoint, checkpoint_report
+
+unhurried = settings(deadline=None)
 
 SECONDS = st.integers(-100_000, 100_000)
 RETAIN = st.integers(2, 10)
@@ -47,6 +49,7 @@ def recorded(told: Iterable[CheckpointReport], retain: int) -> Checkpoints:
 DISTINCT = st.lists(reports(), unique_by=order, max_size=14)
 
 
+@unhurried
 @given(DISTINCT, st.data(), RETAIN)
 def test_any_arrival_and_any_clock_give_one_list(
     told: list[CheckpointReport], data: st.DataObject, retain: int
@@ -68,6 +71,7 @@ def test_any_arrival_and_any_clock_give_one_list(
     assert (found.latest and found.latest.uri) == (latest and latest.uri)
 
 
+@unhurried
 @given(st.lists(reports() | reports() | st.integers(0, 9), min_size=6, max_size=30), FEW)
 def test_only_newer_checkpoints_or_damage_displace_one(
     told: list[CheckpointReport | int], retain: int
@@ -94,6 +98,7 @@ def damage(found: Checkpoints, number: int) -> CheckpointReport | None:
     )
 
 
+@unhurried
 @given(st.lists(reports(), min_size=4, max_size=20), FEW)
 def test_checkpoint_as_new_as_the_newest_is_written(
     told: list[CheckpointReport], retain: int
@@ -107,6 +112,7 @@ def test_checkpoint_as_new_as_the_newest_is_written(
             assert report.uri in uris(complete(found))
 
 
+@unhurried
 @given(st.lists(reports(), max_size=12), st.integers(0, 11), RETAIN)
 def test_repeated_report_changes_nothing(
     told: list[CheckpointReport], which: int, retain: int
@@ -117,6 +123,7 @@ def test_repeated_report_changes_nothing(
     assert record(found, listed, retain=retain) == found
 
 
+@unhurried
 @given(st.lists(reports(), max_size=8), st.lists(reports(), max_size=8), RETAIN)
 def test_only_a_higher_position_is_an_advance(
     told: list[CheckpointReport], later: list[CheckpointReport], retain: int

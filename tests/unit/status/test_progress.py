@@ -2,6 +2,7 @@
 
 import pytest
 from hypothesis import given as for_any
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from stargate_operator.model.reports import ProgressReport
@@ -101,6 +102,7 @@ def test_percent_is_of_steps_where_their_total_is_known(
     assert (found.percent, found.total_steps, found.step) == (percent, total, step)
 
 
+@settings(deadline=None)
 @for_any(
     epoch=st.integers(0, 20),
     step=st.none() | st.integers(0, 50),

@@ -14,13 +14,12 @@ from pydantic import ValidationError
 from stargate_api._client.attribute_mapping import AttributeMapping
 from stargate_api._client.steps import Json
 from stargate_types import StargateJob
+from stargate_types.accounting import Energy, Goodput
 from stargate_types.position import Position
 from stargate_types.status import (
     AttemptStatus,
     Checkpoint,
     Condition,
-    Energy,
-    Goodput,
     Phase,
     Workers,
 )

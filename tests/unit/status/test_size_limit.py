@@ -7,6 +7,7 @@ import pytest
 from stargate_operator.model.reports import ProgressReport
 from stargate_operator.status.size_limit import LIMIT, fitted, size
 from stargate_operator.status.urgency import Urgency, urgency
+from stargate_types.accounting import Energy, Goodput
 from stargate_types.status import (
     AttemptStatus,
     AvoidedNode,
@@ -14,8 +15,6 @@ from stargate_types.status import (
     Checkpoint,
     Checkpoints,
     Condition,
-    Energy,
-    Goodput,
     Metric,
     Phase,
     Progress,

@@ -20,7 +20,8 @@ def record(
 ) -> Checkpoints | None:
     """The checkpoints after these reports. The oldest report comes first."""
     found = standing
-    for report in reports:
+    # Damage first: a checkpoint that is damaged must not make an older one leave the list.
+    for report in sorted(reports, key=lambda report: report.state != "Damaged"):
         found = _add(found or Checkpoints(), report, retain)
     return found
 

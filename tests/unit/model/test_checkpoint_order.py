@@ -149,6 +149,14 @@ def test_damage_elsewhere_displaces_no_complete_checkpoint() -> None:
     assert complete(record(full, [warm_start], retain=10)) == full.history
 
 
+@pytest.mark.parametrize("turn", [1, -1], ids=["damage last", "damage first"])
+def test_damaged_one_makes_no_older_one_leave(turn: int) -> None:
+    stands = recorded([checkpoint_report(0, step=step) for step in (10, 11, 12)], 3)
+    told = [checkpoint_report(0, step=13), checkpoint_report(0, "Damaged", step=12)]
+    found = record(stands, told[::turn], retain=3)
+    assert [saved.step for saved in complete(found)] == [13, 11, 10]
+
+
 def test_late_writing_report_of_a_complete_one_is_ignored() -> None:
     stands = recorded([checkpoint_report(0, step=9)], 3)
     assert record(stands, [checkpoint_report(0, "Writing", step=9)], retain=3) == stands

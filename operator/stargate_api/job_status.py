@@ -11,12 +11,12 @@ from stargate_api._client.attribute_mapping import AttributeMapping
 from stargate_api._client.lenient import read_leniently
 from stargate_api._client.steps import Json
 from stargate_types import StargateJob
+from stargate_types.accounting import Energy, Goodput
+from stargate_types.position import Position
 from stargate_types.status import (
     AttemptStatus,
     Checkpoint,
     Condition,
-    Energy,
-    Goodput,
     Phase,
     Workers,
 )
@@ -28,9 +28,13 @@ _KEYS = (
     "progress",
     "epoch",
     "epochs",
+    "step",
+    "total_steps",
+    "steps_per_second",
     "estimated_remaining_seconds",
     "metrics",
     "checkpoint_epoch",
+    "checkpoint_step",
     "checkpoint_uri",
     "attempt",
     "restarts",
@@ -86,7 +90,7 @@ class JobStatus(AttributeMapping):
 
     @property
     def progress(self) -> float | None:
-        """Completed epochs in percent; None before the first report."""
+        """Completed part of the training in percent; None before the first report."""
         return self.job.status.progress.percent if self.job.status.progress else None
 
     @property
@@ -98,6 +102,28 @@ class JobStatus(AttributeMapping):
     def epochs(self) -> int:
         """Number of epochs to train."""
         return self.job.spec.epochs
+
+    @property
+    def position(self) -> Position | None:
+        """Completed epochs and steps; None before the first report."""
+        return self.job.status.progress.position if self.job.status.progress else None
+
+    @property
+    def step(self) -> int | None:
+        """Number of optimizer steps since the training began; None where it is not reported."""
+        return self.position.step if self.position else None
+
+    @property
+    def total_steps(self) -> int | None:
+        """Number of optimizer steps to train; None where neither spec nor trainer states it."""
+        progress = self.job.status.progress
+        return self.job.spec.steps or (progress.total_steps if progress else None)
+
+    @property
+    def steps_per_second(self) -> float | None:
+        """Optimizer steps in a second, as measured in this attempt."""
+        progress = self.job.status.progress
+        return progress.steps_per_second if progress else None
 
     @property
     def estimated_remaining_seconds(self) -> int | None:
@@ -124,6 +150,11 @@ class JobStatus(AttributeMapping):
     def checkpoint_epoch(self) -> int | None:
         """Completed epochs in the newest complete checkpoint."""
         return self.checkpoint.epoch if self.checkpoint else None
+
+    @property
+    def checkpoint_step(self) -> int | None:
+        """Optimizer steps in the newest complete checkpoint; None where they are not reported."""
+        return self.checkpoint.step if self.checkpoint else None
 
     @property
     def checkpoint_uri(self) -> str | None:

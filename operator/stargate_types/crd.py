@@ -85,7 +85,8 @@ JOB = Kind(
         Column("Ready", "integer", ".status.workers.ready", "Workers that are ready."),
         Column("Desired", "integer", ".status.workers.desired", "Workers wanted.", wide=True),
         Column("Epoch", "integer", ".status.progress.epoch", "Epochs completed."),
-        Column("Percent", "number", ".status.progress.percent", "Epochs completed, in percent."),
+        Column("Step", "integer", ".status.progress.step", "Optimizer steps completed.", wide=True),
+        Column("Percent", "number", ".status.progress.percent", "Training completed, in percent."),
         Column(
             "Checkpoint",
             "integer",

@@ -26,6 +26,9 @@ from stargate_types.worker_template import WorkerTemplate
 NODES_PER_TIMEOUT_SECOND = 33
 """Most ranks for each second of a hang timeout; a larger gang could not report in time."""
 
+MAX_STEPS = 1_000_000_000_000
+"""Every reader of JSON keeps such a number exactly."""
+
 MAX_NODES = 99_999
 """Five digits: a pod is named <job>-<attempt>-<rank> and must fit a DNS label."""
 
@@ -63,7 +66,7 @@ _IMMUTABLE = (
     "rendezvous",
     "checkpoint",
 )
-_IMMUTABLE_OPTIONAL = ("runtime", "template")
+_IMMUTABLE_OPTIONAL = ("runtime", "steps", "template")
 
 
 def _immutable(field: str) -> Rule:
@@ -112,6 +115,12 @@ class StargateJobSpec(Model):
         " finds the data at STARGATE_DATASET_PATH."
     )
     epochs: int = Field(ge=1, le=10_000_000, description="Number of epochs to train.")
+    steps: Annotated[int, Field(ge=1, le=MAX_STEPS)] | None = Field(
+        default=None,
+        description="Number of optimizer steps to train, over all epochs; the trainer reads it as"
+        " STARGATE_STEPS. Percent and remaining time go by it. Where absent, they go by the totalSteps"
+        " that the trainer reports, else by epochs.",
+    )
     accelerator_type: AcceleratorType = Field(
         description="The hardware: the acceleratorType of an AcceleratorClass."
     )

@@ -5,11 +5,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from stargate_types.accounting import Energy, Goodput, RoundedSeconds
 from stargate_types.base import MicroTime, Model, Time
+from stargate_types.position import Position
 
 Name = Annotated[str, Field(max_length=253)]
 Count = Annotated[int, Field(ge=0)]
-RoundedSeconds = Annotated[float, Field(ge=0)]
 AttemptNumber = Annotated[int, Field(ge=0)]
 
 MAX_ATTEMPTS = 10
@@ -122,10 +123,19 @@ class Progress(Model):
     epoch: Count = Field(description="Number of epochs completed.")
     epochs: Count = Field(description="Number of epochs to train.")
     step: Count | None = Field(
-        default=None, description="Optimizer steps completed, if the trainer reports them."
+        default=None,
+        description="Number of optimizer steps since the training began, if the trainer reports them.",
+    )
+    total_steps: Count | None = Field(
+        default=None,
+        description="Number of optimizer steps to train: spec.steps, else what the trainer reports.",
     )
     percent: Annotated[float, Field(ge=0, le=100)] = Field(
-        description="Epochs completed, in percent."
+        description="Completed part of the training, in percent: of its steps where step and totalSteps"
+        " are known, else of its epochs."
+    )
+    steps_per_second: Annotated[float, Field(ge=0)] | None = Field(
+        default=None, description="Optimizer steps in a second, measured in the current attempt."
     )
     estimated_remaining_seconds: Count | None = Field(
         default=None,
@@ -140,11 +150,22 @@ class Progress(Model):
         default=None, description="When rank 0 last reported its progress."
     )
 
+    @property
+    def position(self) -> Position:
+        """How far the training is."""
+        return Position(self.epoch, self.step)
+
 
 class Checkpoint(Model):
     """One checkpoint, as rank 0 reported it."""
 
     epoch: Count = Field(description="Number of epochs completed when it was taken.")
+    step: Count | None = Field(
+        default=None,
+        description="Number of optimizer steps since the training began when it was taken, if the"
+        " trainer reports them. The newest of two checkpoints is the one with the higher epoch, then"
+        " with the higher step; a checkpoint without a step comes before those with one.",
+    )
     uri: Annotated[str, Field(max_length=2048)] = Field(description="URI of the checkpoint.")
     time: MicroTime = Field(description="When it was reported.")
     size_bytes: Count | None = Field(default=None, description="Size of all shards, in bytes.")
@@ -153,6 +174,11 @@ class Checkpoint(Model):
         " resumed from. Damaged: a worker could not read it; it is never resumed from."
     )
     attempt: AttemptNumber = Field(default=0, description="The attempt that wrote it.")
+
+    @property
+    def position(self) -> Position:
+        """How far the training was when it was taken."""
+        return Position(self.epoch, self.step)
 
 
 class RestoredFrom(Model):
@@ -163,7 +189,15 @@ class RestoredFrom(Model):
         description="Number of epochs completed in the checkpoint. Absent for a warm start, whose epoch"
         " is not known.",
     )
+    step: Count | None = Field(
+        default=None, description="Number of optimizer steps in the checkpoint, if it is known."
+    )
     uri: Annotated[str, Field(max_length=2048)] = Field(description="URI of the checkpoint.")
+
+    @property
+    def position(self) -> Position | None:
+        """Where the attempt goes on; None for a warm start, which begins at the beginning."""
+        return None if self.epoch is None else Position(self.epoch, self.step)
 
 
 class Checkpoints(Model):
@@ -211,6 +245,11 @@ class AttemptStatus(Model):
         default=None,
         description="Number of epochs completed in the checkpoint that the attempt started from.",
     )
+    restored_step: Count | None = Field(
+        default=None,
+        description="Number of optimizer steps in the checkpoint that the attempt started from, if it is"
+        " known.",
+    )
     lost_seconds: RoundedSeconds | None = Field(
         default=None,
         description="Seconds of training after the attempt's last checkpoint, which must be repeated.",
@@ -239,44 +278,21 @@ class AttemptStatus(Model):
         " key=value.",
     )
 
+    @property
+    def restored_position(self) -> Position | None:
+        """Where the attempt went on; None where it began at the beginning."""
+        return (
+            None
+            if self.restored_epoch is None
+            else Position(self.restored_epoch, self.restored_step)
+        )
+
 
 class AvoidedNode(Model):
     """A node where attempts are not placed for a while."""
 
     name: Name = Field(description="Name of the node.")
     until: Time = Field(description="Attempts that begin before this time avoid the node.")
-
-
-class Goodput(Model):
-    """Use of the time since the job was accepted; time suspended or queued counts nowhere."""
-
-    productive_seconds: RoundedSeconds = Field(
-        default=0, description="Training whose result is kept."
-    )
-    starting_seconds: RoundedSeconds = Field(
-        default=0, description="Time from the start of an attempt until all its ranks ran."
-    )
-    lost_seconds: RoundedSeconds = Field(
-        default=0, description="Training that was lost in a failure and repeated."
-    )
-    restarting_seconds: RoundedSeconds = Field(
-        default=0, description="Time from a failure until the next attempt could start."
-    )
-    ratio: Annotated[float, Field(ge=0, le=1)] = Field(
-        default=0, description="productiveSeconds divided by the sum of all four."
-    )
-
-
-class Energy(Model):
-    """Estimated from the class's watts per device and the block's PUE."""
-
-    kwh: Annotated[float, Field(ge=0)] = Field(description="Energy used so far, in kilowatt hours.")
-    pue: Annotated[float, Field(ge=1)] = Field(
-        description="The power usage effectiveness that was assumed."
-    )
-    estimated: bool = Field(
-        default=True, description="Always true: the value is computed, no meter is read."
-    )
 
 
 class StargateJobStatus(Model):

@@ -17,13 +17,15 @@ _DEFAULT_GRACE = "30"
 class ResumePoint:
     """The checkpoint to start from.
 
-    `epoch` is the number of completed epochs in it, 0 for a warm start. `path` is where this worker
-    finds it; `uri` is its name in the job's status.
+    `epoch` is the number of completed epochs in it, 0 for a warm start, and `step` the number of
+    optimizer steps, where it is known. `path` is where this worker finds it; `uri` is its name in the
+    job's status.
     """
 
     epoch: int
     uri: str
     path: str
+    step: int | None = None
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,7 @@ def _resume(variables: "_Variables") -> ResumePoint | None:
         epoch=variables.whole("STARGATE_RESUME_EPOCH"),
         uri=uri,
         path=variables.text("STARGATE_RESUME_PATH"),
+        step=variables.whole_or_none("STARGATE_RESUME_STEP"),
     )
 
 
@@ -151,6 +154,9 @@ class _Variables:
         if not (value.isascii() and value.isdigit()):
             raise NotInAJob(f"{name} must be a whole number, not {value[:64]!r}")
         return int(value)
+
+    def whole_or_none(self, name: str) -> int | None:
+        return self.whole(name) if self.text(name, "") else None
 
 
 def _who_sets(name: str) -> str:

@@ -72,11 +72,21 @@ def _manifest(folder: Folder, resume: ResumePoint) -> Manifest:
     except FileNotFoundError:
         _need_storage(folder)
         raise DamagedCheckpoint(f"{resume.uri} has no {MANIFEST}") from None
-    if resume.epoch and manifest.epoch != resume.epoch:
+    _need_position(manifest, resume)
+    return manifest
+
+
+def _need_position(manifest: Manifest, resume: ResumePoint) -> None:
+    """Nothing is known of the position of a warm start, which has epoch 0 and no step."""
+    known = bool(resume.epoch) or resume.step is not None
+    if known and manifest.epoch != resume.epoch:
         raise DamagedCheckpoint(
             f"{resume.uri} holds epoch {manifest.epoch}, not {resume.epoch} as the job's status says"
         )
-    return manifest
+    if resume.step is not None and manifest.step != resume.step:
+        raise DamagedCheckpoint(
+            f"{resume.uri} holds step {manifest.step}, not {resume.step} as the job's status says"
+        )
 
 
 def _need_storage(folder: Folder) -> None:

@@ -23,18 +23,21 @@ _TRANSIENT = frozenset({401, 408, 425, 429})
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint as a report states it. `size_bytes` is the size of all shards."""
+    """A checkpoint as a report states it. `size_bytes` is the size of all shards, `step` the number of
+    optimizer steps since the training began, where the trainer counts them."""
 
     epoch: int
     uri: str
     state: State
     size_bytes: int | None = None
+    step: int | None = None
 
     @property
     def wire(self) -> Json:
         """The JSON object of a report."""
-        fields = {"epoch": self.epoch, "uri": self.uri, "state": self.state}
-        return fields if self.size_bytes is None else fields | {"sizeBytes": self.size_bytes}
+        fields: Json = {"epoch": self.epoch, "uri": self.uri, "state": self.state}
+        known = {"sizeBytes": self.size_bytes, "step": self.step}
+        return fields | {name: value for name, value in known.items() if value is not None}
 
 
 @dataclass(frozen=True)

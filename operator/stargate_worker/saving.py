@@ -102,7 +102,8 @@ class _SaveRequest:
         return writer
 
     def as_checkpoint(self, state: str, size_bytes: int | None = None) -> Checkpoint:
-        return Checkpoint(self.epoch, self.saving.uri, state, size_bytes)  # type: ignore[arg-type]
+        uri = self.saving.uri
+        return Checkpoint(self.epoch, uri, state, size_bytes, self.step)  # type: ignore[arg-type]
 
 
 class Saver:

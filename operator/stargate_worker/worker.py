@@ -164,12 +164,14 @@ class Worker:
     ) -> Saving:
         """Saves this rank's shard of the checkpoint after `epoch` completed epochs.
 
+        `step` counts optimizer steps since the training began: of two checkpoints in the same epoch,
+        the one with the higher step is the newer one.
         Every rank calls it with the same epoch and step. A thread calls the writer while training
         goes on, so give it a copy that does not change. The call waits until the save before it is
         written. Raises ValueError for an epoch or step that cannot be saved.
         """
-        within = None if step is None else operator.index(step)
-        return self._saver.save(operator.index(epoch), within, writer)
+        steps = None if step is None else operator.index(step)
+        return self._saver.save(operator.index(epoch), steps, writer)
 
     def load(self) -> Shard | None:
         """This rank's shard of the resume point, verified; None where there is no resume point.
@@ -238,7 +240,8 @@ class Worker:
     def _report_damage(self, damage: DamagedCheckpoint) -> None:
         assert self.resume is not None
         _log.error("the resume point cannot be used: %s", damage)
-        checkpoint = Checkpoint(self.resume.epoch, self.resume.uri, "Damaged")
+        point = self.resume
+        checkpoint = Checkpoint(point.epoch, point.uri, "Damaged", step=point.step)
         try:
             self._client.send_until_acknowledged(checkpoint, lambda: self.stopping)
         except WorkerError as error:

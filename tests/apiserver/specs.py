@@ -137,6 +137,7 @@ MOUNTS: list[Json] = [
 FULL: dict[str, Json] = {
     "StargateJob": {
         "metadata.name": "a" * 50,
+        "spec.steps": 500_000,
         "spec.runtime": "default",
         "spec.checkpoint": {"uri": "s3://b/c", "retain": 2, "restoreFrom": "s3://b/old/40"},
         "spec.restartPolicy.maxRestarts": 0,
@@ -237,6 +238,11 @@ ARTICLE = [
     job("half an epoch", {"spec.epochs": 1.5}, "spec.epochs", "of type integer"),
     job("epochs in words", {"spec.epochs": "many"}, "spec.epochs", "of type integer"),
     job("too many epochs", {"spec.epochs": 10**8}, "spec.epochs", "less than or equal to 10000000"),
+    job("zero steps", {"spec.steps": 0}, "spec.steps", "greater than or equal to 1"),
+    job("half a step", {"spec.steps": 1.5}, "spec.steps", "of type integer"),
+    job(
+        "too many steps", {"spec.steps": 10**13}, "spec.steps", "less than or equal to 10000000000"
+    ),
     job("no hardware", {"spec.acceleratorType": GONE}, "spec.acceleratorType", "Required value"),
     job("hardware with /", {"spec.acceleratorType": "a/b"}, "spec.acceleratorType", "letters, dig"),
     job("no size", {"spec.resourceAllocation": GONE}, "spec.resourceAllocation", "Required value"),

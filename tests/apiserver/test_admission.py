@@ -115,6 +115,7 @@ IMMUTABLE: dict[str, Any] = {
     "modelName": "other",
     "datasetPath": "s3://other",
     "epochs": 101,
+    "steps": 500_001,
     "acceleratorType": "other",
     "resourceAllocation": {"nodes": 5},
     "optimizationStrategy": "sgd",
@@ -147,7 +148,7 @@ def test_change_of_immutable_field_is_refused(objects: Objects, namespace: str, 
     assert f"spec.{field} is immutable" in message_of(refusal)
 
 
-@pytest.mark.parametrize("field", ["runtime", "template"])
+@pytest.mark.parametrize("field", ["runtime", "steps", "template"])
 def test_removal_of_optional_immutable_field_is_refused(
     objects: Objects, namespace: str, field: str
 ) -> None:
@@ -172,7 +173,23 @@ STATUS: Json = {
     "attempt": 2,
     "restarts": 1,
     "workers": {"desired": 4, "ready": 3},
-    "progress": {"epoch": 43, "epochs": 100, "percent": 43.0},
+    "progress": {
+        "epoch": 43,
+        "epochs": 100,
+        "step": 430,
+        "totalSteps": 1000,
+        "percent": 43.0,
+        "stepsPerSecond": 0.01667,
+    },
+    "attempts": [
+        {
+            "number": 2,
+            "start": "2026-01-02T03:04:05.000006Z",
+            "worldSize": 4,
+            "restoredEpoch": 40,
+            "restoredStep": 400,
+        }
+    ],
     "checkpoints": {
         "latest": {
             "epoch": 45,
@@ -183,11 +200,13 @@ STATUS: Json = {
         "history": [
             {
                 "epoch": 40,
+                "step": 400,
                 "uri": "s3://b/40",
                 "time": "2026-01-02T03:04:04.000006Z",
                 "state": "Complete",
             }
         ],
+        "restoredFrom": {"epoch": 40, "step": 400, "uri": "s3://b/40"},
     },
 }
 
@@ -235,6 +254,7 @@ def test_kubectl_get_shows_status_columns(
         "READY": "3",
         "DESIRED": "4",
         "EPOCH": "43",
+        "STEP": "430",
         "PERCENT": "43",
         "CHECKPOINT": "40",
         "RESTARTS": "1",

@@ -107,6 +107,39 @@ async def test_checkpoint_resets_failure_count(cluster: Cluster) -> None:
     assert again.status["failuresSinceCheckpoint"] == 1
 
 
+async def test_each_newer_step_resets_failure_count(cluster: Cluster) -> None:
+    """A job with one epoch saves by steps, and lives as long as it makes progress."""
+    job = await cluster.running(
+        epochs=1, checkpointIntervalEpochs=1, restartPolicy={"maxRestarts": 1}
+    )
+    for attempt in range(1, 5):
+        if attempt > 1:
+            assert job.worker().pod.env["STARGATE_RESUME_STEP"] == str((attempt - 1) * 100)
+        assert (await job.worker().saves(0, step=attempt * 100)).status == 200
+        job.oom_kill(1)
+        again = await job.wait_phase("Running", attempt=attempt + 1)
+        assert again.failures == 1
+    assert ending(again, 5)["restoredStep"] == 400
+
+
+async def test_damaged_step_falls_back_to_the_one_before(cluster: Cluster) -> None:
+    job = await cluster.running(epochs=1, checkpointIntervalEpochs=1)
+    first = job.worker()
+    for step in (100, 200):
+        assert (await first.saves(0, step=step)).status == 200
+    job.oom_kill(1)
+    await job.wait_phase("Running", attempt=2)
+    place = first.checkpoint(0, step=200)["uri"]
+    await job.worker().saves(0, "Damaged", place)
+    again = await job.wait_phase("Running", attempt=3)
+    saved = first.checkpoint(0, step=100)
+    assert again.restored_from == {"epoch": 0, "step": 100, "uri": saved["uri"]}
+    assert [(each["step"], each["state"]) for each in again.checkpoints] == [
+        (200, "Damaged"),
+        (100, "Complete"),
+    ]
+
+
 async def test_repeated_failures_increase_restart_delay(cluster: Cluster) -> None:
     job = await cluster.running(nodes=1)
     pauses = []

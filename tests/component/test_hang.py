@@ -17,7 +17,9 @@ async def test_silent_gang_restarts_from_checkpoint(cluster: Cluster) -> None:
     again = await job.wait_phase("Running", attempt=2, seconds=150)
     ended = ending(again)
     assert ended["cause"] == "Hang"
-    assert "(spec.hang.reportTimeoutSeconds); the last epoch known is 7" in ended["message"]
+    assert (
+        "(spec.hang.reportTimeoutSeconds); the last position known is epoch 7" in ended["message"]
+    )
     assert again.restored_from
     assert again.restored_from["epoch"] == 5
     assert (again.restarts, again.status["failuresSinceCheckpoint"]) == (1, 1)
@@ -91,7 +93,7 @@ async def test_operator_downtime_does_not_count_as_hang(cluster: Cluster) -> Non
         assert job.now.attempt == 1
     ended = ending(await job.wait(lambda job: job.attempt == 2, "attempt 2"))
     assert ended["cause"] == "Hang"
-    assert "last epoch known is 3" in ended["message"]
+    assert "last position known is epoch 3" in ended["message"]
 
 
 async def test_hang_found_by_new_operator_blames_no_rank(cluster: Cluster) -> None:

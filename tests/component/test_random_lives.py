@@ -68,7 +68,7 @@ async def lived(seed: int, max_restarts: int) -> Life:
         job=done,
         happened=chaos.happened,
         damaged=chaos.damaged,
-        acknowledged={epoch for _, epoch in trainer.acknowledged},
+        acknowledged={position.epoch for _, position in trainer.acknowledged},
         live_pods=sum(pod.live for pod in cluster.recorder.state.pods_of(job.uid)),
         writes=cluster.recorder.writes,
     )

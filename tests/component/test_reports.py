@@ -46,6 +46,35 @@ async def test_progress_report_is_written_to_status(job: JobStory, rank_zero: Wo
     assert progress["estimatedRemainingSeconds"] == pytest.approx(88 * 60, rel=0.05)
 
 
+@pytest.mark.parametrize("told", [{"totalSteps": 2000}, {}], ids=["trainer", "spec"])
+async def test_progress_follows_the_steps(cluster: Cluster, told: dict[str, int]) -> None:
+    stated = {} if told else {"steps": 2000}
+    job = await cluster.running(epochs=1, checkpointIntervalEpochs=1, **stated)
+    for step in (100, 200, 300):
+        await job.worker().report(epoch=0, step=step, **told)
+        await asyncio.sleep(50)
+    progress = job.now.status["progress"]
+    assert (progress["percent"], progress["step"], progress["totalSteps"]) == (15.0, 300, 2000)
+    assert progress["stepsPerSecond"] == pytest.approx(2.0, rel=0.01)
+    assert progress["estimatedRemainingSeconds"] == pytest.approx(850, rel=0.05)
+
+
+async def test_step_beyond_the_job_is_refused(cluster: Cluster) -> None:
+    job = await cluster.running(epochs=1, checkpointIntervalEpochs=1, steps=2000)
+    refusal = await job.worker().saves(0, step=2001)
+    assert refusal.status == 400
+    assert "2001 is more than the 2000 steps of the job" in refusal.message
+
+
+async def test_older_step_is_refused(job: JobStory, rank_zero: Worker) -> None:
+    assert (await rank_zero.saves(10, step=1000)).status == 200
+    for step in (999, None):
+        refusal = await rank_zero.saves(10, step=step)
+        assert (refusal.status, refusal.body["reason"]) == (409, "OlderCheckpoint")
+    assert job.now.newest_complete
+    assert job.now.newest_complete["step"] == 1000
+
+
 async def test_many_reports_cause_few_writes(job: JobStory, rank_zero: Worker) -> None:
     before = len(job.history)
     for epoch in range(1, 41):

@@ -126,6 +126,26 @@ async def test_reports_reach_new_leader(cluster: Cluster, fault: Fault) -> None:
     assert again.restored_from["epoch"] == 10
 
 
+@pytest.mark.parametrize("skews", [(0.0, -3600.0), (3600.0, 0.0), (0.0, 3600.0)], ids=str)
+async def test_steps_are_kept_by_leaders_with_any_clock(
+    cluster: Cluster, skews: tuple[float, float]
+) -> None:
+    leader, standby = await pair(cluster)
+    leader.skew, standby.skew = skews
+    job = cluster.apply(epochs=1, checkpointIntervalEpochs=1, checkpoint={"retain": 2})
+    await job.wait_phase("Running")
+    for step in (100, 200, 300):
+        assert (await job.worker().insists(0, step=step)).status == 200
+    await taken_over(cluster, FAULTS[0], leader, standby)
+    for step in (400, 500):
+        assert (await job.worker().insists(0, step=step)).status == 200
+        assert [each["step"] for each in job.now.checkpoints] == [step, step - 100]
+    job.oom_kill(1)
+    again = await job.wait_phase("Running", attempt=2)
+    assert again.restored_from
+    assert again.restored_from["step"] == 500
+
+
 async def test_paused_leader_drops_its_queued_writes(cluster: Cluster) -> None:
     """The client limits the writes in flight. The rest are due when the lease has long expired."""
     cluster.add_nodes(72)

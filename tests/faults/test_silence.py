@@ -24,4 +24,4 @@ def test_restarted_operator_ignores_silence_during_its_absence(story: Story, rac
     again = job.wait_phase("Running", attempt=2)
 
     assert again.attempts[0]["cause"] == "Hang"
-    assert "last epoch known is 3" in again.attempts[0]["message"]
+    assert "last position known is epoch 3" in again.attempts[0]["message"]

@@ -49,6 +49,7 @@ from stargate_types import (
 from stargate_types.base import INSTALLED_SPEC, ObjectMeta
 from stargate_types.job import ResourceAllocation
 from stargate_types.job_policies import CheckpointPolicy, Hang, RestartPolicy, Scheduling
+from stargate_types.position import Position
 from stargate_types.runtime import RuntimeCheckpoint
 from stargate_types.status import (
     AttemptStatus,
@@ -193,16 +194,23 @@ def attempt(
     )
 
 
-def uri(epoch: int, attempt: int = 1) -> str:
-    return f"s3://bucket/train/attempt-{attempt}/epoch-{epoch}"
+def uri(epoch: int, attempt: int = 1, step: int | None = None) -> str:
+    mid_epoch = "" if step is None else f"-step-{step}"
+    return f"s3://bucket/train/attempt-{attempt}/epoch-{epoch}{mid_epoch}"
 
 
 def checkpoint(
-    epoch: int, *, attempt: int = 1, time: float = -50.0, state: CheckpointState = "Complete"
+    epoch: int,
+    *,
+    step: int | None = None,
+    attempt: int = 1,
+    time: float = -50.0,
+    state: CheckpointState = "Complete",
 ) -> Checkpoint:
     return Checkpoint(
         epoch=epoch,
-        uri=uri(epoch, attempt),
+        step=step,
+        uri=uri(epoch, attempt, step),
         time=at(time),
         size_bytes=1_000_000,
         state=state,
@@ -267,9 +275,9 @@ class GivenJob(StargateJob):
         history = [checkpoint(epoch, attempt=attempt) for epoch in sorted(epochs, reverse=True)]
         return self.having(checkpoints=Checkpoints(latest=history[0], history=history))
 
-    def restored(self, epoch: int | None, place: str) -> "GivenJob":
+    def restored(self, epoch: int | None, place: str, step: int | None = None) -> "GivenJob":
         """The current attempt resumed from this checkpoint."""
-        point = RestoredFrom(epoch=epoch, uri=place)
+        point = RestoredFrom(epoch=epoch, step=step, uri=place)
         found = self.status.checkpoints or Checkpoints()
         return self.having(checkpoints=found.model_copy(update={"restored_from": point}))
 
@@ -413,10 +421,21 @@ TARGET = ReportTarget(base_url="https://reports.stargate.svc:8443/", ca_bundle="
 
 
 def progress_report(
-    epoch: int | None, *, attempt: int = 1, step: int | None = None, **metrics: float
+    epoch: int | None,
+    *,
+    attempt: int = 1,
+    step: int | None = None,
+    total_steps: int | None = None,
+    **metrics: float,
 ) -> ProgressReport:
     return ProgressReport(
-        attempt=attempt, rank=0, epoch=epoch, step=step, metrics=tuple(metrics.items()), at=NOW
+        attempt=attempt,
+        rank=0,
+        epoch=epoch,
+        step=step,
+        metrics=tuple(metrics.items()),
+        at=NOW,
+        total_steps=total_steps,
     )
 
 
@@ -424,14 +443,15 @@ def checkpoint_report(
     epoch: int,
     state: CheckpointState = "Complete",
     *,
+    step: int | None = None,
     attempt: int = 1,
     place: str | None = None,
     seconds: float = 0.0,
 ) -> CheckpointReport:
     return CheckpointReport(
         attempt=attempt,
-        epoch=epoch,
-        uri=place or uri(epoch, attempt),
+        position=Position(epoch, step),
+        uri=place or uri(epoch, attempt, step),
         size_bytes=1_000_000,
         state=state,
         at=at(seconds),
@@ -468,6 +488,7 @@ def observed(
     progress: ProgressReport | None = None,
     checkpoints: Iterable[CheckpointReport] = (),
     epoch_seconds: float | None = None,
+    step_seconds: float | None = None,
     trouble: Trouble | None = None,
     older: str | None = None,
     older_is_short: bool = True,
@@ -497,7 +518,13 @@ def observed(
         placement=Assessment(blueprint_ or blueprint(job), has_room, never_fits),
         gang=current,
         previous_pods=previous_pods,
-        reports=Reports(progress, tuple(checkpoints), epoch_seconds, heartbeats or Heartbeats()),
+        reports=Reports(
+            progress,
+            tuple(checkpoints),
+            epoch_seconds,
+            step_seconds,
+            heartbeats or Heartbeats(),
+        ),
         contention=Contention(older, older_is_short, whole, alone, released_at),
         node_health=node_health or NodeHealth(),
         listening=Listening(at(heard_since), report_interval=10.0),

@@ -29,7 +29,9 @@ def test_silent_gang_restarts_from_its_checkpoint(story: Story) -> None:
     ended = ending(job)
 
     assert ended["cause"] == "Hang"
-    assert "(spec.hang.reportTimeoutSeconds); the last epoch known is 7" in ended["message"]
+    assert (
+        "(spec.hang.reportTimeoutSeconds); the last position known is epoch 7" in ended["message"]
+    )
     assert "rank" in ended["message"]
     again = job.wait_phase("Running", attempt=2)
     assert again.restored_from

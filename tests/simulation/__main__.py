@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Sequence
 
 from tests.simulation.many import Total, verdicts
-from tests.simulation.plan import Plan
+from tests.simulation.plan import JobPlan, Plan
 from tests.simulation.run import Outcome, plan, simulate
 from tests.simulation.shrink import shrunk
 
@@ -50,7 +50,7 @@ def told(outcome: Outcome) -> str:
     """The story of one seed, as a person reads it."""
     world: Plan = outcome.plan
     jobs = ", ".join(
-        f"{job.name} ({job.ranks} ranks, {job.epochs} epochs, {job.spec})" for job in world.jobs
+        f"{job.name} ({job.ranks} ranks, {_course(job)}, {job.spec})" for job in world.jobs
     )
     return "\n".join(
         [
@@ -60,6 +60,10 @@ def told(outcome: Outcome) -> str:
             *(outcome.violations or ["no violation"]),
         ]
     )
+
+
+def _course(job: JobPlan) -> str:
+    return f"{job.steps} steps" if job.steps else f"{job.epochs} epochs"
 
 
 def _many(seeds: Iterable[int], processes: int) -> int:

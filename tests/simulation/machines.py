@@ -179,7 +179,9 @@ def doubt_a_checkpoint(world: World, dice: Random) -> str | None:
     pod = any_of(dice, pods)
     if pod is None:
         return None
-    report = story.worker_of(pod).saves(checkpoint["epoch"], "Damaged", checkpoint["uri"])
+    step = dice.choice((None, checkpoint.get("step")))  # a trainer may not know it
+    worker, place = story.worker_of(pod), checkpoint["uri"]
+    report = worker.saves(checkpoint["epoch"], "Damaged", place, step=step)
     world.spawn(report, "a report of damage")
     return f"{checkpoint['uri']} by {pod.name}"
 

@@ -9,22 +9,32 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
+from tests.kit.cluster.workers import SAVE_EVERY_STEPS, TRAIN_STEPS
+
 Json = dict[str, Any]
 
 STORM_SECONDS = (20.0, 40.0, 80.0, 160.0)
 _RANKS = {1: 4, 2: 8, 3: 6, 4: 4, 8: 2, 16: 1, 64: 0.25}
 _PAUSES = (0.1, 0.5, 2.0, 5.0, 15.0)
+_CHANCE_OF_STEPS = 0.4
+"""That a job has one epoch, and its trainer counts steps."""
 
 
 @dataclass(frozen=True)
 class JobPlan:
-    """A job that a user applies `at` so many seconds."""
+    """A job that a user applies `at` so many seconds. One with `steps` trains them in its one epoch."""
 
     name: str
     ranks: int
     epochs: int
     spec: Json = field(default_factory=dict)
     at: float = 0.0
+    steps: int | None = None
+
+    @property
+    def length(self) -> int:
+        """How many epochs or steps it trains, each of which takes equally long."""
+        return self.steps or self.epochs
 
 
 @dataclass(frozen=True)
@@ -93,13 +103,32 @@ def _job(dice: Random, number: int, storm: float) -> JobPlan:
     for chance, wish in maybe:
         if dice.random() < chance:
             spec.update(wish())
-    return JobPlan(
+    job = JobPlan(
         name=f"job-{number}",
         ranks=dice.choices(list(_RANKS), list(_RANKS.values()))[0],
         epochs=epochs,
         spec=spec,
         at=0.0 if number == 0 else dice.uniform(0.0, storm / 2),
     )
+    # Dice of its own: the other choices of a seed stay as they are.
+    steps_dice = Random(f"{number} {epochs} {job.at}")
+    return _with_steps(job, steps_dice) if steps_dice.random() < _CHANCE_OF_STEPS else job
+
+
+def _with_steps(job: JobPlan, dice: Random) -> JobPlan:
+    """The job with one epoch of as many steps as it had epochs, or twice as many. The trainer knows
+    their number; the spec may."""
+    steps = job.epochs * dice.choice((1, 2))
+    course = {TRAIN_STEPS: steps, SAVE_EVERY_STEPS: dice.choice((1, 2, 3))}
+    env = [{"name": name, "value": str(value)} for name, value in course.items()]
+    stated: Json = {"steps": steps} if dice.random() < 0.5 else {}
+    spec = {
+        **job.spec,
+        **stated,
+        "checkpointIntervalEpochs": 1,
+        "template": {**job.spec["template"], "env": env},
+    }
+    return replace(job, epochs=1, steps=steps, spec=spec)
 
 
 def _events(dice: Random, acts: Mapping[str, float], storm: float) -> list[Event]:

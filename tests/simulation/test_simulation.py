@@ -5,7 +5,10 @@
 
 import pytest
 
+from stargate_operator.model import checkpoints
+from stargate_types.status import Checkpoints
 from tests.kit.cluster.nodes import pod_key
+from tests.kit.cluster.workers import SAVE_EVERY_STEPS, TRAIN_STEPS
 from tests.kit.other_process import last_line_of
 from tests.simulation.__main__ import main
 from tests.simulation.acts import Act
@@ -50,13 +53,13 @@ def test_wrong_number_of_seeds_is_named(wrong: str, capsys: pytest.CaptureFixtur
     assert f"--seeds: must be a whole number from 1 up, not '{wrong}'" in error
 
 
-def small_plan(*events: Event) -> Plan:
+def small_plan(*events: Event, job: JobPlan | None = None) -> Plan:
     return Plan(
         seed=1,
         nodes=2,
         replicas=1,
         epoch_seconds=3.0,
-        jobs=(JobPlan(name="job-0", ranks=2, epochs=10),),
+        jobs=(job or JobPlan(name="job-0", ranks=2, epochs=10),),
         events=events,
         sidecars=False,
         storm=20.0,
@@ -77,7 +80,22 @@ def _nothing(world: World, dice: object) -> str:
     return ""
 
 
+def _break_rank_one(world: World, dice: object) -> str:
+    del dice
+    [pod] = world.pods(lambda pod: pod.phase == "Running" and pod.rank == 1)
+    world.cluster.kubelets.exit(pod.raw, 1)
+    return pod.name
+
+
+def by_steps(steps: int = 12, *, save_every: int = 2) -> JobPlan:
+    variables = {TRAIN_STEPS: str(steps), SAVE_EVERY_STEPS: str(save_every)}
+    env = [{"name": name, "value": value} for name, value in variables.items()]
+    spec = {"checkpointIntervalEpochs": 1, "template": {"env": env}}
+    return JobPlan(name="job-0", ranks=2, epochs=1, steps=steps, spec=spec)
+
+
 FAULTY = {"delete": Act(1.0, _delete_quietly), "nothing": Act(1.0, _nothing)}
+BROKEN = {"break": Act(1.0, _break_rank_one)}
 
 
 def test_fault_of_the_operator_is_found_and_shrunk() -> None:
@@ -89,6 +107,24 @@ def test_fault_of_the_operator_is_found_and_shrunk() -> None:
     smallest = shrunk(failing.plan, lambda smaller: simulate(smaller, FAULTY).kind == failing.kind)
 
     assert [event.what for event in smallest.events] == ["delete"]
+
+
+def test_job_by_steps_runs_through_a_failure() -> None:
+    plan = small_plan(Event(at=8.0, what="break", seed=0), job=by_steps())
+    outcome = simulate(plan, BROKEN)
+    assert not outcome.violations
+    assert outcome.causes == {"Exit", "Succeeded"}
+    assert "checkpoint epoch 1, step 12" in "\n".join(outcome.log)
+
+
+def test_comparison_of_epochs_alone_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def by_epoch(before: Checkpoints | None, after: Checkpoints | None) -> bool:
+        old, new = checkpoints.complete(before), checkpoints.complete(after)
+        return bool(new) and (not old or new[0].epoch > old[0].epoch)
+
+    monkeypatch.setattr(checkpoints, "advanced", by_epoch)
+    plan = small_plan(Event(at=8.0, what="break", seed=0), job=by_steps())
+    assert "failures that count: 1, though" in simulate(plan, BROKEN).violations[0]
 
 
 def test_log_tells_events_and_writes_in_order() -> None:

@@ -11,7 +11,7 @@ from stargate_operator.kube.errors import ApiError
 from stargate_operator.runtime.leader_election import LeaseLost, NotLeading
 from stargate_operator.runtime.watchdog import Unhealthy
 from tests.kit.cluster.jobs import JobStory
-from tests.kit.recorder.history import Job
+from tests.kit.recorder.history import Job, Position, place, position
 from tests.simulation.world import World
 
 Line = MutableMapping[str, Any]
@@ -28,7 +28,7 @@ SWALLOWED = ("an effect failed", "check failed", "a report could not be handled"
 
 
 def time_to_end(world: World) -> float:
-    training = sum(job.epochs * (world.plan.epoch_seconds + 1.0) for job in world.plan.jobs)
+    training = sum(job.length * (world.plan.epoch_seconds + 1.0) for job in world.plan.jobs)
     return SLOWEST_SECONDS + 3 * training
 
 
@@ -60,18 +60,22 @@ def wrong_ends(world: World) -> Iterator[str]:
         if job is None:
             yield from _left_of_a_deleted_job(world, story)
         else:
-            yield from _wrong_end(world, job)
+            yield from _wrong_end(world, job, _end_of(world, story))
 
 
-def _wrong_end(world: World, job: Job) -> Iterator[str]:
+def _end_of(world: World, story: JobStory) -> Position:
+    [job] = [job for job in world.plan.jobs if job.name == story.name]
+    return job.epochs, -1 if job.steps is None else job.steps
+
+
+def _wrong_end(world: World, job: Job, end: Position) -> Iterator[str]:
     newest = job.newest_complete
-    epochs = int(job.spec["epochs"])
     live = [pod.name for pod in world.cluster.recorder.state.pods_of(job.uid) if pod.live]
     if live:
         yield f"{job.name} is {job.phase}, and {', '.join(live)} run on"
-    if job.phase == "Succeeded" and (newest is None or newest["epoch"] != epochs):
-        reached = newest and newest["epoch"]
-        yield f"{job.name} Succeeded at epoch {reached} of {epochs}"
+    if job.phase == "Succeeded" and (newest is None or position(newest) != end):
+        reached = newest and place(newest)
+        yield f"{job.name} Succeeded at {reached}, its end is {end}"
     if job.phase == "Failed" and not _may_fail(job):
         yield f"{job.name} Failed, though it may restart for ever: {job.status.get('conditions')}"
 

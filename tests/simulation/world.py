@@ -20,6 +20,9 @@ from tests.simulation.plan import JobPlan, Plan
 
 Json = dict[str, Any]
 
+_CHANCE_OF_SKEW = 0.3
+"""That the clocks of the nodes differ, on which the operators run."""
+_SKEWS = (-60.0, -5.0, 0.0, 5.0, 60.0)
 _EXITS_AT_STOP = (143, 143, 137, 0)
 """Exit codes of a worker that is told to stop. Some save in time and exit with 0."""
 
@@ -53,7 +56,24 @@ class World:
         if plan.sidecars:
             cluster.server.admission.append(_add_a_sidecar)
         trainer = Trainer(cluster, Training(epoch_seconds=plan.epoch_seconds))
-        return cls(plan, cluster, trainer)
+        world = cls(plan, cluster, trainer)
+        world.set_clocks(Random(f"clocks of {plan.seed}"))
+        return world
+
+    def set_clocks(self, dice: Random) -> None:
+        """In some worlds the clocks of the operators differ until the calm. The dice are not those of
+        the plan, so that its other choices stay as they are."""
+        cluster = self.cluster
+        if dice.random() >= _CHANCE_OF_SKEW:
+            return
+        cluster.skew_of_replica = lambda: dice.choice(_SKEWS)
+
+        def undo() -> None:
+            cluster.skew_of_replica = lambda: 0.0
+            for replica in cluster.replicas:
+                replica.skew = 0.0
+
+        self.undo.append(undo)
 
     @property
     def seconds(self) -> float:

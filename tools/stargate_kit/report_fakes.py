@@ -19,8 +19,9 @@ from cryptography.x509.oid import NameOID
 from stargate_operator.model.pod import Pod
 from stargate_operator.model.reports import CheckpointReport, CheckpointState, ProgressReport
 from stargate_operator.model.scope import EVERYWHERE, Scope
-from stargate_operator.reports.job_lookup import CheckpointKey, JobView
+from stargate_operator.reports.job_lookup import JobView
 from stargate_operator.reports.pending import PendingReports
+from stargate_types.position import Position
 from stargate_types.status import Checkpoint, Checkpoints, StargateJobStatus
 
 T = TypeVar("T")
@@ -79,7 +80,7 @@ def pod(rank: int = 0, *, attempt: int = 1, name: str = "materia", deleting: boo
     )
 
 
-def view(*checkpoints: CheckpointKey, attempt: int = 1, **rest: Any) -> JobView:
+def view(*checkpoints: CheckpointReport, attempt: int = 1, **rest: Any) -> JobView:
     defaults: dict[str, Any] = {
         "namespace": "train",
         "name": "materia",
@@ -88,7 +89,7 @@ def view(*checkpoints: CheckpointKey, attempt: int = 1, **rest: Any) -> JobView:
         "world_size": 4,
         "stop": False,
         "checkpoint_folder": f"s3://bucket/train/materia/attempt-{attempt}",
-        "checkpoints": checkpoints,
+        "checkpoints": tuple(map(recorded, checkpoints)),
     }
     return JobView(**(defaults | rest))
 
@@ -106,28 +107,37 @@ def checkpoint(
     epoch: int,
     state: CheckpointState = "Complete",
     *,
+    step: int | None = None,
     attempt: int = 1,
     uri: str = "",
     seconds: float = 0,
 ) -> CheckpointReport:
+    mid_epoch = "" if step is None else f"-step-{step}"
     return CheckpointReport(
         attempt=attempt,
-        epoch=epoch,
-        uri=uri or f"{FOLDER}/epoch-{epoch}",
+        position=Position(epoch, step),
+        uri=uri or f"{FOLDER}/epoch-{epoch}{mid_epoch}",
         size_bytes=None,
         state=state,
         at=at(seconds),
     )
 
 
+def recorded(report: CheckpointReport) -> Checkpoint:
+    """The checkpoint as a status has it."""
+    return Checkpoint(
+        epoch=report.position.epoch,
+        step=report.position.step,
+        uri=report.uri,
+        state=report.state,
+        time=report.at,
+        attempt=report.attempt,
+    )
+
+
 def status(*reports: CheckpointReport, attempt: int = 1) -> StargateJobStatus:
     """A status with these checkpoints, newest first."""
-    listed = [
-        Checkpoint.model_validate(
-            {"epoch": r.epoch, "uri": r.uri, "state": r.state, "time": r.at, "attempt": r.attempt}
-        )
-        for r in reports
-    ]
+    listed = list(map(recorded, reports))
     checkpoints = Checkpoints(latest=listed[0], history=listed[1:]) if listed else None
     return StargateJobStatus(attempt=attempt, checkpoints=checkpoints)
 
@@ -221,6 +231,6 @@ class FakeJobLookup:
         """Reconciles: puts every pending checkpoint into the status."""
         assert self.job is not None
         pending = self.pending.of(JOB).checkpoints
-        keys = tuple(report.key for report in pending)
-        self.job = replace(self.job, checkpoints=keys + self.job.checkpoints)
+        written = tuple(map(recorded, pending))
+        self.job = replace(self.job, checkpoints=written + self.job.checkpoints)
         self.pending.mark_written(JOB, status(*pending, attempt=self.job.attempt))

@@ -74,7 +74,8 @@ class Rank:
             self._say(f"starts from the weights in {point.uri}")
             return
         self._training.restore(shard)
-        self._saved = self.epoch, self.step = found.epoch, found.step or 0
+        within = 0 if found.step is None else found.step - found.epoch * self._schedule.steps
+        self._saved = self.epoch, self.step = found.epoch, within
         self._say(f"resumes after {self._place}, from {point.uri}")
 
     def train(self) -> None:
@@ -103,9 +104,13 @@ class Rank:
         due = time.monotonic() + self._settings.step_seconds
         self._training.learn(self._text.rows(batch))
         self.step += 1
-        steps = self.epoch * self._schedule.steps + self.step
-        self._worker.report(epoch=self.epoch, step=steps)
+        self._worker.report(epoch=self.epoch, step=self._steps)
         time.sleep(max(0.0, due - time.monotonic()))
+
+    @property
+    def _steps(self) -> int:
+        """Steps since the training began, as reports and checkpoints count them."""
+        return self.epoch * self._schedule.steps + self.step
 
     def _leave(self) -> NoReturn:
         saving = self._saving
@@ -119,7 +124,7 @@ class Rank:
     def _save(self) -> Saving:
         """Encodes the shard at once, because the training goes on and changes the weights."""
         shard = self._training.shard().encode()
-        self._saving = self._worker.save(self.epoch, shard, step=self.step or None)
+        self._saving = self._worker.save(self.epoch, shard, step=self._steps if self.step else None)
         self._saved = self.epoch, self.step
         return self._saving
 

@@ -332,8 +332,8 @@ def _already(found: JobStatus) -> str:
 
 
 def _from(found: JobStatus) -> str:
-    epoch = found.checkpoint_epoch
-    return "" if epoch is None else f", checkpoint at epoch {epoch}"
+    saved = found.checkpoint
+    return "" if saved is None else f", checkpoint at {saved.position}"
 
 
 def _exit_as(found: JobStatus | None) -> None:

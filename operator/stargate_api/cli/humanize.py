@@ -4,6 +4,7 @@ import re
 from datetime import datetime
 
 from stargate_api.job_status import JobStatus
+from stargate_types.position import Position
 from stargate_types.status import AttemptStatus
 
 _UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
@@ -86,6 +87,27 @@ def percent(value: float | None) -> str:
     return "" if value is None else f"{value:g} %"
 
 
+def reached(status: JobStatus) -> str:
+    """How far the training is: `epoch 3 of 100`, `epoch 0 of 1, step 3,000 of 500,000`."""
+    if status.epoch is None:
+        return ""
+    words = f"epoch {status.epoch:,} of {status.epochs:,}"
+    return ", ".join(filter(None, [words, steps(status)]))
+
+
+def steps(status: JobStatus) -> str:
+    """`step 3,000 of 500,000`; empty where the trainer counts epochs alone."""
+    if status.step is None:
+        return ""
+    total = f" of {status.total_steps:,}" if status.total_steps else ""
+    return f"step {status.step:,}{total}"
+
+
+def position(found: Position) -> str:
+    """The number of the epoch, and of the step where it is known: `45`, `0 step 3,000`."""
+    return f"{found.epoch}" + ("" if found.step is None else f" step {found.step:,}")
+
+
 def ended_because(attempt: AttemptStatus) -> str:
     """Why an attempt ended: `rank 2 on node-17 ran out of memory (exit code 137)`."""
     if attempt.cause is None:
@@ -109,9 +131,9 @@ def one_line(status: JobStatus) -> str:
     """The state of a job in one line, for a pipe; a terminal shows a screen instead."""
     parts = [status.state]
     if status.epoch is not None:
-        parts.append(f"epoch {status.epoch} of {status.epochs} ({percent(status.progress)})")
-    if status.checkpoint_epoch is not None:
-        parts.append(f"checkpoint {status.checkpoint_epoch}")
+        parts.append(f"{reached(status)} ({percent(status.progress)})")
+    if status.checkpoint is not None:
+        parts.append(f"checkpoint {position(status.checkpoint.position)}")
     if status.workers.desired and not status.finished:
         parts.append(f"{status.nodes_running:,} of {status.nodes:,} nodes run")
     if status.attempt > 1:

@@ -17,11 +17,14 @@ from stargate_api.cli.humanize import (
     ended_because,
     percent,
     plural,
+    position,
     since,
     size,
     split_words,
+    steps,
 )
 from stargate_api.job_status import JobStatus
+from stargate_types.position import START
 from stargate_types.status import AttemptStatus, Condition, Phase
 
 WIDTH = 100
@@ -88,6 +91,7 @@ def _facts(status: JobStatus, now: datetime) -> Iterator[Row]:
         yield "why", Text(status.message)
     yield "gang", _gang(status)
     yield "progress", _progress(status, now)
+    yield from _steps(status)
     yield from _metrics(status, now)
     yield "checkpoints", _checkpoints(status, now)
     yield from _goodput(status)
@@ -127,6 +131,16 @@ def _progress(status: JobStatus, now: datetime) -> RenderableType:
     return line
 
 
+def _steps(status: JobStatus) -> Iterator[Row]:
+    if status.step is not None:
+        yield "", Text(steps(status) + _speed(status))
+
+
+def _speed(status: JobStatus) -> str:
+    rate = status.steps_per_second
+    return "" if rate is None or status.phase is not Phase.RUNNING else f", {rate:,.3g} steps/s"
+
+
 def _remaining(status: JobStatus, now: datetime) -> str:
     left = status.estimated_remaining_seconds
     if left is None or status.phase is not Phase.RUNNING:
@@ -150,9 +164,10 @@ def _checkpoints(status: JobStatus, now: datetime) -> RenderableType:
         advice = "" if status.finished else " yet: a restart would begin at epoch 0"
         return Text(f"none{advice}", style="dim")
     weight = f", {size(latest.size_bytes)}" if latest.size_bytes else ""
-    older = [str(c.epoch) for c in found.history if c.state == "Complete" and c is not latest]
-    damaged = [str(c.epoch) for c in found.history if c.state == "Damaged"]
-    words = Text(f"epoch {latest.epoch}{weight}, {since(latest.time, now)} ago")
+    complete = [c for c in found.history if c.state == "Complete" and c is not latest]
+    older = [position(c.position) for c in complete]
+    damaged = [position(c.position) for c in found.history if c.state == "Damaged"]
+    words = Text(f"epoch {position(latest.position)}{weight}, {since(latest.time, now)} ago")
     words.append(f"; older {', '.join(older)}" if older else "")
     words.append(f"; damaged {', '.join(damaged)}" if damaged else "", style="red")
     words.append(f"\n{latest.uri}", style="dim")
@@ -215,7 +230,8 @@ def _ran(attempt: AttemptStatus, now: datetime) -> str:
 
 
 def _outcome(attempt: AttemptStatus, status: JobStatus) -> Text:
-    origin = f"from epoch {attempt.restored_epoch}" if attempt.restored_epoch else ""
+    start = attempt.restored_position
+    origin = f"from epoch {position(start)}" if start and start > START else ""
     if attempt.end is None:
         return Text(", ".join(filter(None, [status.state.lower(), origin])), style="green")
     lines = (attempt.message or ended_because(attempt) or "ended").strip().splitlines()

@@ -11,7 +11,7 @@ from stargate_feasibility import Answer, BlockAnswer, Feasibility
 from stargate_types.block import AcceleratorCapacity
 
 _JOBS = ("NAME", "PHASE", "READY", "EPOCH", "PERCENT", "CHECKPOINT", "RESTARTS", "AGE")
-_JOBS_WIDE = ("REMAINING", "ATTEMPT", "MODEL", "ACCELERATOR", "GOODPUT")
+_JOBS_WIDE = ("STEP", "CHECKPOINT-STEP", "REMAINING", "ATTEMPT", "MODEL", "ACCELERATOR", "GOODPUT")
 _BLOCKS = ("BLOCK", "ACCELERATOR", "FREE", "NODES", "FREE-GPU", "LATENCY", "BANDWIDTH")
 _BLOCKS_WIDE = ("PUE", "MEMORY", "FREE-DEVICES", "COUNTED")
 _ANSWERS = ("BLOCK", "ANSWER", "ROOM", "CAPACITY", "WHY")
@@ -96,6 +96,8 @@ def _job(status: JobStatus, now: datetime) -> list[str]:
 def _job_wide(status: JobStatus) -> list[str]:
     left = status.estimated_remaining_seconds
     return [
+        _or_dash(status.step),
+        _or_dash(status.checkpoint_step),
         "-" if left is None else duration(left).replace(" ", ""),
         str(status.attempt),
         status.job.spec.model_name,
@@ -141,4 +143,7 @@ def _histogram(capacity: AcceleratorCapacity) -> str:
 
 
 def _or_dash(value: float | None) -> str:
-    return "-" if value is None else f"{value:g}"
+    """Whole numbers in full, others in six digits."""
+    if value is None:
+        return "-"
+    return str(value) if isinstance(value, int) else f"{value:g}"

@@ -61,17 +61,7 @@ def _message(observed: Observed, first: list[int]) -> str:
     """It holds nothing that changes with time, because it becomes the message of a condition."""
     timeout = observed.job.report_timeout
     said = f"no rank has reported for {timeout} s (spec.hang.reportTimeoutSeconds)"
-    return f"{said}; the last epoch known is {_last_epoch(observed)}; {_who(observed, first)}"
-
-
-def _last_epoch(observed: Observed) -> int:
-    """The completed epochs that this attempt reported last, or began from."""
-    told, standing = observed.reports.progress, observed.job.status.progress
-    if told is not None and told.epoch is not None:
-        return told.epoch
-    if standing is not None:
-        return standing.epoch
-    return (observed.attempt and observed.attempt.restored_epoch) or 0
+    return f"{said}; the last position known is {observed.position}; {_who(observed, first)}"
 
 
 def _who(observed: Observed, first: list[int]) -> str:

@@ -12,8 +12,9 @@ from stargate_operator.model.assessment import Assessment
 from stargate_operator.model.blueprint import Blueprint, Refusal
 from stargate_operator.model.gang import Gang, PreviousPods
 from stargate_operator.model.node_health import NodeHealth, UnreadyNode
-from stargate_operator.model.reports import Reports
+from stargate_operator.model.reports import ProgressReport, Reports
 from stargate_types import StargateJob
+from stargate_types.position import START, Position
 from stargate_types.status import AttemptStatus, Checkpoints, Phase
 
 
@@ -153,6 +154,27 @@ class Observed:
     @property
     def ended(self) -> bool:
         return self.attempt is not None and self.attempt.end is not None
+
+    @property
+    def told(self) -> ProgressReport | None:
+        """What rank 0 of the current attempt has reported; None before its first report."""
+        report, attempt = self.reports.progress, self.attempt
+        if report is None or attempt is None or report.attempt != attempt.number:
+            return None
+        return report
+
+    @property
+    def position(self) -> Position:
+        """How far the current attempt is known to have trained, at least as far as where it began.
+        What a report leaves out stays as it was."""
+        standing, began = self.job.status.progress, self.attempt and self.attempt.restored_position
+        known = standing.position if standing else began or START
+        if self.told is None:
+            return known
+        epoch, step = self.told.epoch, self.told.step
+        return Position(
+            known.epoch if epoch is None else epoch, known.step if step is None else step
+        )
 
     @cached_property
     def lost_nodes(self) -> dict[str, UnreadyNode]:

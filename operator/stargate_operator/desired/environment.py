@@ -16,6 +16,7 @@ from stargate_operator.model.blueprint import Blueprint
 from stargate_types import API_VERSION, StargateJob
 from stargate_types.base import Model
 from stargate_types.pod_environment import EnvVar
+from stargate_types.position import START
 
 Entry = dict[str, Any]
 
@@ -113,12 +114,14 @@ def _identity(job: StargateJob, *, attempt: int, rank: str) -> dict[str, str]:
 
 
 def _spec(job: StargateJob, blueprint: Blueprint) -> dict[str, str]:
+    """`STARGATE_STEPS` is always set and may be empty, so that envFrom cannot forge it."""
     spec, storages = job.spec, blueprint.runtime.spec.storage or []
     return {
         "STARGATE_MODEL_NAME": spec.model_name,
         "STARGATE_DATASET_URI": spec.dataset_path,
         "STARGATE_DATASET_PATH": inside_worker(spec.dataset_path, storages),
         "STARGATE_EPOCHS": str(spec.epochs),
+        "STARGATE_STEPS": _number(spec.steps),
         "STARGATE_ACCELERATOR_TYPE": spec.accelerator_type,
         "STARGATE_GPU_EQUIVALENTS": str(spec.resource_allocation.gpu_equivalents_per_node),
         "STARGATE_MEMORY_GB": str(spec.resource_allocation.memory_gb_per_node),
@@ -132,15 +135,21 @@ def _checkpoints(job: StargateJob, blueprint: Blueprint, attempt: int) -> dict[s
     storages = blueprint.runtime.spec.storage or []
     folder = attempt_folder(blueprint.checkpoint_base, attempt)
     restored = job.status.checkpoints and job.status.checkpoints.restored_from
-    uri, epoch = (restored.uri, restored.epoch) if restored else ("", None)
+    uri, position = (restored.uri, restored.position) if restored else ("", None)
+    position = position or START
     return {
         "STARGATE_CHECKPOINT_URI": folder,
         "STARGATE_CHECKPOINT_PATH": inside_worker(folder, storages),
         "STARGATE_CHECKPOINT_RETAIN": str(job.spec.checkpoint.retain),
-        "STARGATE_RESUME_EPOCH": str(epoch or 0),
+        "STARGATE_RESUME_EPOCH": str(position.epoch),
+        "STARGATE_RESUME_STEP": _number(position.step),
         "STARGATE_RESUME_URI": uri,
         "STARGATE_RESUME_PATH": inside_worker(uri, storages) if uri else "",
     }
+
+
+def _number(value: int | None) -> str:
+    return "" if value is None else str(value)
 
 
 def _torchrun(job: StargateJob, blueprint: Blueprint, *, attempt: int, rank: str) -> dict[str, str]:

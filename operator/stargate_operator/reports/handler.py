@@ -160,7 +160,7 @@ class ReportHandler:
         return await self._keep(report.checkpoint, pod, view)
 
     async def _keep(self, checkpoint: Checkpoint, pod: Pod, view: JobView) -> Acknowledged | None:
-        if checkpoint.key in view.checkpoints:
+        if view.has(checkpoint.key):
             return _acknowledge(checkpoint)
         if checkpoint.state == "Damaged":
             self._need_known(checkpoint, pod, view)
@@ -174,19 +174,16 @@ class ReportHandler:
         return _acknowledge(checkpoint)
 
     def _need_known(self, checkpoint: Checkpoint, pod: Pod, view: JobView) -> None:
-        written = any(
-            (epoch, uri) == (checkpoint.epoch, checkpoint.uri) for epoch, uri, _ in view.checkpoints
-        )
-        restored = checkpoint.uri == view.restored_from
-        if (
-            written
-            or restored
-            or self._pending.knows(pod.job_uid, checkpoint.epoch, checkpoint.uri)
+        known = [each.position for each in view.checkpoints if each.uri == checkpoint.uri]
+        pending = self._pending.position(pod.job_uid, checkpoint.uri)
+        if checkpoint.uri == view.restored_from or any(
+            position.matches(checkpoint.position)
+            for position in (*known, *([pending] if pending else []))
         ):
             return
         raise invalid(
             "checkpoint.uri",
-            f"no checkpoint of epoch {checkpoint.epoch} stands there; only one that does can be"
+            f"no checkpoint of {checkpoint.position} stands there; only one that does can be"
             " reported as Damaged",
         )
 
@@ -194,7 +191,7 @@ class ReportHandler:
         """Raises the reason: the attempt may have ended meanwhile; else the worker must report again."""
         self._current_view(pod)
         raise unavailable(
-            f"the checkpoint of epoch {checkpoint.epoch} could not be written to the job's status"
+            f"the checkpoint of {checkpoint.position} could not be written to the job's status"
             " in time; report it again"
         )
 
@@ -261,13 +258,14 @@ def _progress(report: Report, pod: Pod, at: datetime) -> ProgressReport:
         step=report.step,
         metrics=tuple((metric.name, metric.value) for metric in report.metrics) if leads else (),
         at=at,
+        total_steps=report.total_steps if leads else None,
     )
 
 
 def _as_reported(checkpoint: Checkpoint, pod: Pod, at: datetime) -> CheckpointReport:
     return CheckpointReport(
         attempt=pod.attempt,
-        epoch=checkpoint.epoch,
+        position=checkpoint.position,
         uri=checkpoint.uri,
         size_bytes=checkpoint.size_bytes,
         state=checkpoint.state,
@@ -276,7 +274,9 @@ def _as_reported(checkpoint: Checkpoint, pod: Pod, at: datetime) -> CheckpointRe
 
 
 def _acknowledge(checkpoint: Checkpoint) -> Acknowledged:
-    return Acknowledged(epoch=checkpoint.epoch, uri=checkpoint.uri, state=checkpoint.state)
+    return Acknowledged(
+        epoch=checkpoint.epoch, uri=checkpoint.uri, state=checkpoint.state, step=checkpoint.step
+    )
 
 
 def _with(answer: Answer, acknowledged: Acknowledged) -> Answer:

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from stargate_operator.model.pod import Pod
-
-CheckpointKey = tuple[int, str, str]
-"""Epoch, URI and state. Two reports of a checkpoint with the same key are the same report."""
+from stargate_operator.model.reports import CheckpointKey
+from stargate_types.status import Checkpoint
 
 
 @dataclass(frozen=True)
@@ -18,7 +17,8 @@ class JobView:
     `checkpoint_folder`: the folder that the current attempt's workers got to write into; empty if it is
     not known now.
     `restored_from`: the URI that the attempt started from.
-    `checkpoints`: those in the status.
+    `checkpoints`: those in the status, in any state but Writing.
+    `steps`: optimizer steps of the job, or None if its spec does not state them.
     `report_timeout`: seconds of silence that count as a hang, or None if hangs are not looked for.
     """
 
@@ -30,8 +30,16 @@ class JobView:
     stop: bool
     checkpoint_folder: str
     restored_from: str = ""
-    checkpoints: tuple[CheckpointKey, ...] = ()
+    checkpoints: tuple[Checkpoint, ...] = ()
     report_timeout: int | None = None
+    steps: int | None = None
+
+    def has(self, key: CheckpointKey) -> bool:
+        """True if the status says this of a checkpoint."""
+        return any(
+            CheckpointKey.of(known.position, known.uri, known.state) == key
+            for known in self.checkpoints
+        )
 
 
 class JobLookup(Protocol):

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 
 from stargate_operator.model.checkpoints import dropped
 from stargate_operator.model.heartbeats import Heartbeats
-from stargate_operator.model.reports import CheckpointReport, ProgressReport, Reports
-from stargate_operator.reports.epoch_rate import EpochRate
-from stargate_operator.reports.job_lookup import CheckpointKey
+from stargate_operator.model.reports import CheckpointKey, CheckpointReport, ProgressReport, Reports
+from stargate_operator.reports.training_rate import TrainingRate
+from stargate_types.position import Position
 from stargate_types.status import StargateJobStatus
 
 MAX_PENDING = 16
@@ -26,13 +26,15 @@ nobody deletes them then."""
 
 @dataclass(slots=True)
 class _JobReports:
-    """The reports of one job. `written` are the keys of the checkpoints in its status."""
+    """The reports of one job. `pending` are the checkpoints by URI, `written` the keys of those in
+    its status."""
 
     attempt: int = 0
     progress: ProgressReport | None = None
-    rate: EpochRate = field(default_factory=EpochRate)
+    epoch_rate: TrainingRate = field(default_factory=TrainingRate)
+    step_rate: TrainingRate = field(default_factory=TrainingRate)
     heartbeats: Heartbeats = field(default_factory=Heartbeats)
-    pending: dict[tuple[int, str], CheckpointReport] = field(default_factory=dict)
+    pending: dict[str, CheckpointReport] = field(default_factory=dict)
     written: frozenset[CheckpointKey] = frozenset()
     waiters: dict[CheckpointKey, asyncio.Future[bool]] = field(default_factory=dict)
     expired: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_EXPIRED))
@@ -43,17 +45,17 @@ class _JobReports:
             return
         self.attempt = attempt
         self.progress = None
-        self.rate = EpochRate()
+        self.epoch_rate, self.step_rate = TrainingRate(), TrainingRate()
         self.heartbeats = Heartbeats()
         for report in [old for old in self.pending.values() if old.attempt < attempt]:
             self.drop(report)
 
     def awaits(self, key: CheckpointKey) -> bool:
-        report = self.pending.get(key[:2])
+        report = self.pending.get(key.uri)
         return report is not None and report.key == key
 
     def drop(self, report: CheckpointReport) -> None:
-        del self.pending[report.epoch, report.uri]
+        del self.pending[report.uri]
         self.resolve(report.key, written=False)
 
     def resolve(self, key: CheckpointKey, *, written: bool) -> None:
@@ -82,16 +84,17 @@ class PendingReports:
             _advance(job, report)
 
     def checkpoint(self, job_uid: str, report: CheckpointReport) -> None:
-        """Keeps the checkpoint until it is written. A repeated report keeps the time of the first."""
+        """Keeps the checkpoint until it is written. A repeated report keeps the time of the first, and
+        nothing that is said of a damaged one changes it."""
         job = self._job(job_uid)
         if report.attempt < job.attempt or report.key in job.written:
             return
         job.turn_to(report.attempt)
-        known = job.pending.get((report.epoch, report.uri))
-        if known is not None and (known.state == report.state or report.state == "Writing"):
+        known = job.pending.get(report.uri)
+        if known is not None and not _goes_beyond(report, known):
             return
         _make_room(job, report)
-        job.pending[report.epoch, report.uri] = report
+        job.pending[report.uri] = report
 
     def of(self, job_uid: str) -> Reports:
         job = self._jobs.get(job_uid)
@@ -100,14 +103,16 @@ class PendingReports:
         return Reports(
             progress=job.progress,
             checkpoints=tuple(job.pending.values()),
-            epoch_seconds=job.rate.epoch_seconds,
+            epoch_seconds=job.epoch_rate.seconds,
+            step_seconds=job.step_rate.seconds,
             heartbeats=job.heartbeats,
         )
 
-    def knows(self, job_uid: str, epoch: int, uri: str) -> bool:
-        """True if a checkpoint, in whatever state, waits for a status write."""
+    def position(self, job_uid: str, uri: str) -> Position | None:
+        """The position of a checkpoint that waits for a status write, in whatever state."""
         job = self._jobs.get(job_uid)
-        return job is not None and (epoch, uri) in job.pending
+        report = job.pending.get(uri) if job is not None else None
+        return report.position if report is not None else None
 
     def expired(self, job_uid: str) -> tuple[str, ...]:
         """URIs of checkpoints that the written status no longer keeps: workers may delete them."""
@@ -138,7 +143,7 @@ class PendingReports:
         if before is not None:
             job.expired.extend(dropped(before.checkpoints, status.checkpoints))
         for report in [report for report in job.pending.values() if report.key in job.written]:
-            del job.pending[report.epoch, report.uri]
+            del job.pending[report.uri]
         for key in job.written & job.waiters.keys():
             job.resolve(key, written=True)
         job.turn_to(status.attempt)
@@ -163,11 +168,22 @@ def _advance(job: _JobReports, report: ProgressReport) -> None:
             report,
             epoch=before.epoch if report.epoch is None else report.epoch,
             step=before.step if report.step is None else report.step,
+            total_steps=before.total_steps if report.total_steps is None else report.total_steps,
             metrics=report.metrics or before.metrics,
         )
     job.progress = report
     if report.epoch is not None:
-        job.rate.saw(report.epoch, report.at)
+        job.epoch_rate.saw(report.epoch, report.at)
+    if report.step is not None:
+        job.step_rate.saw(report.step, report.at)
+
+
+_STATES = ("Writing", "Complete", "Damaged")
+
+
+def _goes_beyond(report: CheckpointReport, known: CheckpointReport) -> bool:
+    """A checkpoint is being written, then complete, then perhaps damaged, and never goes back."""
+    return _STATES.index(report.state) > _STATES.index(known.state)
 
 
 def _make_room(job: _JobReports, report: CheckpointReport) -> None:
@@ -182,8 +198,7 @@ def _make_room(job: _JobReports, report: CheckpointReport) -> None:
 def _superseded(other: CheckpointReport, report: CheckpointReport) -> bool:
     """True for the same checkpoint in another state, and for an unfinished one:
     workers write one at a time."""
-    same = (other.epoch, other.uri) == (report.epoch, report.uri)
-    return same or (other.state == "Writing" and report.state != "Damaged")
+    return other.uri == report.uri or (other.state == "Writing" and report.state != "Damaged")
 
 
 def _keys(status: StargateJobStatus) -> frozenset[CheckpointKey]:
@@ -191,4 +206,4 @@ def _keys(status: StargateJobStatus) -> frozenset[CheckpointKey]:
     if checkpoints is None:
         return frozenset()
     listed = [*checkpoints.history, *([checkpoints.latest] if checkpoints.latest else [])]
-    return frozenset((known.epoch, known.uri, known.state) for known in listed)
+    return frozenset(CheckpointKey.of(known.position, known.uri, known.state) for known in listed)

@@ -3,6 +3,8 @@
 A report is checked in two steps. msgspec checks its form (types and bounds) before the job is known.
 `validate` checks its sense against the job's epochs, the attempt's folder and the checkpoints in the
 status. Unknown fields are refused, because a misspelt `epcoh` would otherwise pass as a heartbeat.
+
+See docs/decisions/0049-position-is-epoch-and-step.md.
 """
 
 import re
@@ -12,7 +14,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from stargate_operator.model.reports import CheckpointState
+from stargate_operator.model.reports import CheckpointKey, CheckpointState
 from stargate_operator.reports.errors import (
     ReportRefused,
     conflict,
@@ -21,11 +23,13 @@ from stargate_operator.reports.errors import (
     unavailable,
     unreadable,
 )
-from stargate_operator.reports.job_lookup import CheckpointKey, JobView
+from stargate_operator.reports.job_lookup import JobView
+from stargate_types.position import START, Position
 from stargate_types.status import MAX_METRICS
 
 MAX_INT = 2**63 - 1
 Whole = Annotated[int, msgspec.Meta(ge=0, le=MAX_INT)]
+Positive = Annotated[int, msgspec.Meta(ge=1, le=MAX_INT)]
 Uri = Annotated[str, msgspec.Meta(min_length=1, max_length=2048, pattern=r"^[^\s\x00-\x1f\x7f]+$")]
 MetricName = Annotated[
     str, msgspec.Meta(min_length=1, max_length=63, pattern=r"^[^\x00-\x1f\x7f]+$")
@@ -46,27 +50,37 @@ class Checkpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename
     uri: Uri
     state: CheckpointState
     size_bytes: Whole | None = None
+    step: Whole | None = None
+
+    @property
+    def position(self) -> Position:
+        return Position(self.epoch, self.step)
 
     @property
     def key(self) -> CheckpointKey:
-        return self.epoch, self.uri, self.state
+        return CheckpointKey.of(self.position, self.uri, self.state)
 
 
 class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """One report of a worker. All fields are optional: an empty report says that the rank is alive."""
+    """One report of a worker. All fields are optional: an empty report says that the rank is alive.
+
+    `total_steps` is the trainer's own estimate. It counts where the job's spec states no steps.
+    """
 
     epoch: Whole | None = None
     step: Whole | None = None
     metrics: Annotated[tuple[Metric, ...], msgspec.Meta(max_length=MAX_METRICS)] = ()
     checkpoint: Checkpoint | None = None
+    total_steps: Positive | None = None
 
 
-class Acknowledged(msgspec.Struct, frozen=True, rename="camel"):
+class Acknowledged(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """A checkpoint that is in the job's status, so that it survives any crash of the operator."""
 
     epoch: int
     uri: str
     state: CheckpointState
+    step: int | None = None
 
 
 class Answer(msgspec.Struct, frozen=True, rename="camel"):
@@ -128,16 +142,19 @@ def _no_json(body: bytes, said: str) -> ReportRefused:
 
 def validate(report: Report, rank: int, view: JobView) -> None:
     """Raises ReportRefused, which names the first field that cannot be true for this job and rank."""
-    _possible_epoch("epoch", report.epoch, view)
+    _possible("epoch", report.epoch, at_most=view.epochs)
+    _possible("step", report.step, at_most=view.steps)
     _distinct_names(report.metrics)
     if report.checkpoint is not None:
-        _possible_epoch("checkpoint.epoch", report.checkpoint.epoch, view)
+        _possible("checkpoint.epoch", report.checkpoint.epoch, at_most=view.epochs)
+        _possible("checkpoint.step", report.checkpoint.step, at_most=view.steps)
         _believable(report.checkpoint, rank, view)
 
 
-def _possible_epoch(field: str, epoch: int | None, view: JobView) -> None:
-    if epoch is not None and epoch > view.epochs:
-        raise invalid(field, f"{epoch} is more than the {view.epochs} epochs of the job")
+def _possible(field: str, count: int | None, *, at_most: int | None) -> None:
+    if count is not None and at_most is not None and count > at_most:
+        unit = field.rpartition(".")[2]
+        raise invalid(field, f"{count} is more than the {at_most} {unit}s of the job")
 
 
 def _distinct_names(metrics: tuple[Metric, ...]) -> None:
@@ -171,24 +188,25 @@ def _inside_own_folder(uri: str, view: JobView) -> None:
 
 
 def _newer_than_written(checkpoint: Checkpoint, view: JobView) -> None:
-    """Complete checkpoints never go back in epochs, and none is written twice."""
-    if checkpoint.key in view.checkpoints:
+    """The positions of complete checkpoints never go back, and no checkpoint is written twice."""
+    if view.has(checkpoint.key):
         return
-    complete = [(epoch, uri) for epoch, uri, state in view.checkpoints if state == "Complete"]
-    newest = max((epoch for epoch, _ in complete), default=0)
-    if checkpoint.state == "Complete" and checkpoint.epoch < newest:
+    complete = [known for known in view.checkpoints if known.state == "Complete"]
+    newest = max((known.position for known in complete), default=START)
+    if checkpoint.state == "Complete" and checkpoint.position < newest:
+        field = "epoch" if checkpoint.epoch < newest.epoch else "step"
         raise conflict(
             "OlderCheckpoint",
-            f"checkpoint.epoch: a checkpoint of epoch {newest} stands; one of epoch"
-            f" {checkpoint.epoch} would go back",
+            f"checkpoint.{field}: a checkpoint of {newest} stands; one of {checkpoint.position} would"
+            " go back",
         )
-    if (checkpoint.epoch, checkpoint.uri, "Damaged") in view.checkpoints:
+    if view.has(CheckpointKey.of(checkpoint.position, checkpoint.uri, "Damaged")):
         raise conflict(
             "DamagedCheckpoint",
             f"checkpoint.uri: the checkpoint at {checkpoint.uri} was reported as Damaged; write"
             " another one under another URI",
         )
-    if any(uri == checkpoint.uri for _, uri in complete):
+    if any(known.uri == checkpoint.uri for known in complete):
         raise conflict(
             "AlreadyComplete",
             f"checkpoint.uri: a complete checkpoint stands at {checkpoint.uri}; write another one"

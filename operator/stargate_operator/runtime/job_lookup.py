@@ -7,8 +7,9 @@ from stargate_operator.informers.pod_store import PodStore
 from stargate_operator.model.pod import Pod
 from stargate_operator.model.scope import Scope
 from stargate_operator.reconcile.work_queue import WorkQueue
-from stargate_operator.reports.job_lookup import CheckpointKey, JobView
+from stargate_operator.reports.job_lookup import JobView
 from stargate_types import StargateJob
+from stargate_types.status import Checkpoint
 
 
 class CachedJobLookup:
@@ -63,6 +64,7 @@ class CachedJobLookup:
             restored_from=_restored_from(job),
             checkpoints=_checkpoints(job),
             report_timeout=job.report_timeout,
+            steps=job.spec.steps,
         )
 
 
@@ -82,6 +84,5 @@ def _restored_from(job: StargateJob) -> str:
     return restored.uri if restored else ""
 
 
-def _checkpoints(job: StargateJob) -> tuple[CheckpointKey, ...]:
-    history = job.status.checkpoints.history if job.status.checkpoints else []
-    return tuple((entry.epoch, entry.uri, entry.state) for entry in history)
+def _checkpoints(job: StargateJob) -> tuple[Checkpoint, ...]:
+    return tuple(job.status.checkpoints.history) if job.status.checkpoints else ()

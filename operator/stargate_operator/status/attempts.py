@@ -41,6 +41,7 @@ def resolved(
             "block": blueprint.block_id,
             "domain": blueprint.domain,
             "restored_epoch": point.epoch if point else None,
+            "restored_step": point.step if point else None,
         }
     )
 

@@ -15,6 +15,7 @@ from stargate_operator.status import attempts, avoided_nodes, goodput, progress
 from stargate_operator.status.attempts import Revision
 from stargate_operator.status.conditions import conditions
 from stargate_operator.status.size_limit import fitted
+from stargate_types.position import START
 from stargate_types.status import (
     AttemptStatus,
     AvoidedNode,
@@ -45,7 +46,7 @@ def describe(observed: Observed, plan: Plan) -> StargateJobStatus:
     # Lost time first: it counts every checkpoint, also one that is dropped below.
     lost = _lost(observed, plan)
     saved = _saved(observed, plan)
-    told = _progress(observed)
+    told = progress.progress(observed)
     # Nodes before attempts: an attempt names its pods on a lost node once, when the node is listed.
     avoided = _avoided(observed, plan)
     listed = avoided_nodes.added(status.avoided_nodes, avoided)
@@ -103,15 +104,6 @@ def _finished(observed: Observed) -> StargateJobStatus:
 def _saved(observed: Observed, plan: Plan) -> Checkpoints | None:
     over = plan.next_attempt or plan.phase.finished
     return checkpoints.without_unfinished(observed.saved) if over else observed.saved
-
-
-def _progress(observed: Observed) -> Progress | None:
-    return progress.progress(
-        observed.job.status.progress,
-        observed.reports,
-        epochs=observed.job.spec.epochs,
-        attempt=observed.attempt,
-    )
 
 
 def _failures(observed: Observed, plan: Plan, revision: Revision | None) -> int:
@@ -207,11 +199,10 @@ def _start(
     assert isinstance(observed.blueprint, Blueprint)
     point = checkpoints.resume_point(observed.job, saved)
     folder = attempt_folder(observed.blueprint.checkpoint_base, attempt.number)
-    epoch = point.epoch if point and point.epoch is not None else 0
     return _Start(
         attempt=attempts.resolved(attempt, observed.blueprint, point),
         checkpoints=checkpoints.begun(saved, folder=folder, point=point),
-        progress=progress.back_to(told, epoch),
+        progress=progress.back_to(observed.job, told, (point and point.position) or START),
     )
 
 

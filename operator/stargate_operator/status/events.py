@@ -74,8 +74,8 @@ def _phases(before: StargateJobStatus, after: StargateJobStatus) -> Iterator[Job
         yield JobEvent("Normal", Reasons.RESUMED, "resumed from suspension")
         return
     restored = after.checkpoints and after.checkpoints.restored_from
-    epoch = restored.epoch if restored else None
-    origin = f", resuming from epoch {epoch}" if epoch is not None else ""
+    position = restored.position if restored else None
+    origin = f", resuming from {position}" if position is not None else ""
     size = after.workers.desired if after.workers else 0
     told = {
         Phase.STARTING: JobEvent(
@@ -133,7 +133,7 @@ def _checkpoints(before: StargateJobStatus, after: StargateJobStatus) -> Iterato
             yield JobEvent(
                 "Warning" if damaged else "Normal",
                 Reasons.CHECKPOINT_DAMAGED if damaged else Reasons.CHECKPOINT_COMPLETE,
-                f"the checkpoint of epoch {saved.epoch} is {saved.state.lower()}",
+                f"the checkpoint of {saved.position} is {saved.state.lower()}",
             )
 
 

@@ -8,12 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from stargate_operator.decide.plan import Ending
+from stargate_types.accounting import Energy, Goodput
 from stargate_types.status import (
     AttemptStatus,
     Cause,
     Checkpoint,
-    Energy,
-    Goodput,
     Phase,
     StargateJobStatus,
 )

@@ -55,6 +55,8 @@ def _sacrifices(attempts: int) -> Iterator[Sacrifice]:
         yield _without_oldest
     yield partial(_shorten_all, limit=200)
     yield partial(_shorten_conditions, limit=100)
+    yield partial(_shorten_all, limit=100)
+    yield partial(_shorten_conditions, limit=50)
 
 
 def _shorten_older(status: StargateJobStatus, *, limit: int) -> StargateJobStatus:

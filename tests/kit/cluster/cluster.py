@@ -69,6 +69,8 @@ class Cluster:
         )
         self.garbage_collector = GarbageCollector(self.server, latency=self._between(0.1, 0.5))
         self.replicas: list[Replica] = []
+        self.skew_of_replica: Callable[[], float] = lambda: 0.0
+        """Seconds by which the clock of the next replica is ahead."""
         self._settings = settings
         self.add_class(ACCELERATOR)
         self.add_runtime("default", **RUNTIME)
@@ -110,6 +112,7 @@ class Cluster:
             latency=self._between(0.001, 0.004),
             settings={**self._settings, **settings},
         )
+        replica.skew = self.skew_of_replica()
         self.replicas.append(replica)
         replica.start()
         return replica

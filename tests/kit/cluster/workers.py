@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from stargate_operator.kube.errors import ApiError
 from stargate_operator.reports.errors import ReportRefused
 from stargate_operator.reports.handler import Incoming
 from stargate_operator.reports.protocol import encode
+from stargate_types.position import Position
 from tests.kit.api_server.resources import PODS
 from tests.kit.recorder.history import Pod
 from tests.kit.virtual_time import owned_by, running_loop
@@ -27,6 +28,10 @@ Json = dict[str, Any]
 _TIMEOUT = 20.0
 _RETRY = 1.0
 _PEER_LOST_SECONDS = 10.0
+
+TRAIN_STEPS, SAVE_EVERY_STEPS = "TRAIN_STEPS", "SAVE_EVERY_STEPS"
+"""Variables of a job whose trainer counts steps: it trains so many in one epoch, and saves after each
+so many."""
 
 
 @dataclass(frozen=True)
@@ -68,13 +73,19 @@ class Worker:
             return Answer(0, {"message": str(error)})
         return Answer(200, msgspec.json.decode(encode(answer)))
 
-    async def saves(self, epoch: int, state: str = "Complete", uri: str = "") -> Answer:
-        return await self.report(epoch=epoch, checkpoint=self.checkpoint(epoch, state, uri))
+    async def saves(
+        self, epoch: int, state: str = "Complete", uri: str = "", *, step: int | None = None
+    ) -> Answer:
+        checkpoint = self.checkpoint(epoch, state, uri, step=step)
+        told = {} if step is None else {"step": step}
+        return await self.report(epoch=epoch, checkpoint=checkpoint, **told)
 
-    async def insists(self, epoch: int, state: str = "Complete") -> Answer:
+    async def insists(
+        self, epoch: int, state: str = "Complete", *, step: int | None = None
+    ) -> Answer:
         """Report the checkpoint until it is acknowledged or refused for good."""
         while True:
-            answer = await self.saves(epoch, state)
+            answer = await self.saves(epoch, state, step=step)
             if answer.status not in (0, 503):
                 return answer
             await asyncio.sleep(_RETRY)
@@ -85,9 +96,13 @@ class Worker:
             answer = await self.report(**body)
             await asyncio.sleep(answer.body.get("nextReportSeconds", _RETRY))
 
-    def checkpoint(self, epoch: int, state: str = "Complete", uri: str = "") -> Json:
-        place = uri or f"{self.pod.env['STARGATE_CHECKPOINT_URI']}/epoch-{epoch}"
-        return {"epoch": epoch, "uri": place, "state": state, "sizeBytes": 1 << 30}
+    def checkpoint(
+        self, epoch: int, state: str = "Complete", uri: str = "", *, step: int | None = None
+    ) -> Json:
+        told = {} if step is None else {"step": step}
+        name = "-".join(["epoch", str(epoch), *(f"step-{n}" for n in told.values())])
+        place = uri or f"{self.pod.env['STARGATE_CHECKPOINT_URI']}/{name}"
+        return {"epoch": epoch, "uri": place, "state": state, "sizeBytes": 1 << 30, **told}
 
     def _incoming(self, body: Json) -> Incoming:
         raw = msgspec.json.encode(body)
@@ -116,21 +131,48 @@ async def reporting(*workers: Worker, **body: Any) -> AsyncIterator[None]:
 
 @dataclass
 class Training:
-    """How a gang trains. `after_epoch` is called after each epoch, for example to break a rank."""
+    """How a gang trains. An epoch takes so long, or a step where the job's trainer counts steps.
+    `after_epoch` is called after each epoch, for example to break a rank."""
 
     epoch_seconds: float = 10.0
     after_epoch: Callable[[Worker, int], None] | None = None
 
 
+class Course:
+    """What a gang has to train, and when it saves: epochs, or the steps of one epoch."""
+
+    def __init__(self, env: dict[str, str]) -> None:
+        self._env = env
+        self.total_steps = int(env.get(TRAIN_STEPS, 0))
+        self._epochs = int(env["STARGATE_EPOCHS"])
+
+    def positions(self) -> Iterator[Position]:
+        """Those that are left."""
+        if not self.total_steps:
+            epoch = int(self._env["STARGATE_RESUME_EPOCH"])
+            yield from map(Position, range(epoch + 1, self._epochs + 1))
+            return
+        done = int(self._env["STARGATE_RESUME_STEP"] or 0)
+        for step in range(done + 1, self.total_steps + 1):
+            yield Position(int(step == self.total_steps), step)
+
+    def saves_at(self, position: Position) -> bool:
+        if position.step is None:
+            every = int(self._env["STARGATE_CHECKPOINT_INTERVAL_EPOCHS"])
+            return position.epoch % every == 0 or position.epoch == self._epochs
+        every = int(self._env[SAVE_EVERY_STEPS])
+        return position.step % every == 0 or position.step == self.total_steps
+
+
 class Trainer:
-    """Trains each gang of the cluster to its last epoch, and saves at the job's interval."""
+    """Trains each gang of the cluster to its end, and saves at the job's interval."""
 
     def __init__(self, cluster: Cluster, training: Training) -> None:
         self._cluster = cluster
         self._training = training
         self._begun: set[frozenset[str]] = set()
-        self.acknowledged: list[tuple[str, int]] = []
-        """The job's UID and the epoch of each acknowledged checkpoint."""
+        self.acknowledged: list[tuple[str, Position]] = []
+        """The job's UID and the position of each acknowledged checkpoint."""
         cluster.server.store.listen(lambda commit: self._look(commit.key.resource is PODS))
 
     def _look(self, pods: bool) -> None:
@@ -158,29 +200,33 @@ class Trainer:
     async def _train(self, uid: str, pods: list[Pod]) -> None:
         """Synchronous training: the loss of one rank stops all ranks."""
         workers = [Worker(self._cluster, pod) for pod in pods]
-        last = int(pods[0].env["STARGATE_EPOCHS"])
-        for epoch in range((workers[0].resumes_from or 0) + 1, last + 1):
+        course = Course(pods[0].env)
+        for position in course.positions():
             await asyncio.sleep(self._training.epoch_seconds)
-            if len(self._left_of(pods)) != len(pods) or not await self._told(uid, workers, epoch):
+            if len(self._left_of(pods)) != len(pods) or not await self._told(
+                uid, workers, course, position
+            ):
                 return await self._give_up(pods)
             if self._training.after_epoch is not None:
-                self._training.after_epoch(workers[0], epoch)
+                self._training.after_epoch(workers[0], position.epoch)
         for pod in self._left_of(pods):
             self._cluster.kubelets.exit(pod.raw, 0)
         return None
 
-    async def _told(self, uid: str, workers: list[Worker], epoch: int) -> bool:
+    async def _told(
+        self, uid: str, workers: list[Worker], course: Course, position: Position
+    ) -> bool:
         """Let each rank report. Returns False if a checkpoint was refused for good."""
-        env = workers[0].pod.env
+        epoch, step = position.epoch, position.epoch if position.step is None else position.step
         for worker in workers[1:]:
-            await worker.report(step=epoch)
-        due = epoch % int(env["STARGATE_CHECKPOINT_INTERVAL_EPOCHS"]) == 0
-        if not due and epoch != int(env["STARGATE_EPOCHS"]):
-            await workers[0].report(epoch=epoch, step=epoch)
+            await worker.report(step=step)
+        if not course.saves_at(position):
+            total = {"totalSteps": course.total_steps} if course.total_steps else {}
+            await workers[0].report(epoch=epoch, step=step, **total)
             return True
-        if (await workers[0].insists(epoch)).status != 200:
+        if (await workers[0].insists(epoch, step=position.step)).status != 200:
             return False
-        self.acknowledged.append((uid, epoch))
+        self.acknowledged.append((uid, position))
         return True
 
     async def _give_up(self, pods: list[Pod]) -> None:

@@ -12,7 +12,18 @@ from math import inf
 from typing import ClassVar
 
 from stargate_operator.model.ranks import ranks_of
-from tests.kit.recorder.history import History, Job, Json, Pod, Request, State, Write
+from tests.kit.recorder.history import (
+    History,
+    Job,
+    Json,
+    Pod,
+    Request,
+    State,
+    Write,
+    age,
+    place,
+    position,
+)
 
 BEHIND_SECONDS = 2.5
 """How far a status may be behind the pods: 2 s, and a margin for the recorder's own watches."""
@@ -365,7 +376,7 @@ def _had_no_node(was: Write | None) -> bool:
 
 
 class NothingGoesBack(Check):
-    """5. Attempt, restarts and checkpoint epoch never decrease. A failure counts once."""
+    """5. Attempt, restarts and checkpoint position never decrease. A failure counts once."""
 
     invariant = 5
 
@@ -399,11 +410,60 @@ def _miscounted(job: Job) -> Iterator[str]:
 
 def _checkpoint_went_back(job: Job, before: Job) -> Iterator[str]:
     old, new = before.newest_complete, job.newest_complete
-    if old is None or (new is not None and new["epoch"] >= old["epoch"]):
+    if old is None or (new is not None and position(new) >= position(old)):
         return
     damaged = {each["uri"] for each in job.checkpoints if each["state"] == "Damaged"}
     if old["uri"] not in damaged:
-        yield f"the newest checkpoint was of epoch {old['epoch']} and is {new and new['epoch']}"
+        now = "none is left" if new is None else f"is of {place(new)}"
+        yield f"the newest checkpoint was of {place(old)}, and {now}"
+
+
+class ProgressRefillsTheBudget(Check):
+    """5. A failure counts until a checkpoint at a higher position is complete, and no longer."""
+
+    invariant = 5
+
+    def see(self, step: Step) -> Iterator[Breach]:
+        job, before = step.write.job, step.was.job if step.was else None
+        if job and before and step.write.verb != "DELETED":
+            yield from (self.breach(step.write, what) for what in _wrong_budget(job, before))
+
+
+def _wrong_budget(job: Job, before: Job) -> Iterator[str]:
+    """An attempt that ends, or whose cause is revised, changes the count by one."""
+    known = {each["number"]: each.get("cause") for each in before.attempts}
+    changed = sum(each.get("cause") != known.get(each["number"]) for each in job.attempts)
+    old, new = before.newest_complete, job.newest_complete
+    higher = new is not None and (old is None or position(new) > position(old))
+    counted = job.failures
+    if higher and new is not None and counted > changed:
+        yield f"failures that count: {counted}, though the checkpoint of {place(new)} is newer"
+    if not higher and counted < before.failures - changed:
+        yield f"failures that count: {counted} of {before.failures}, without a newer checkpoint"
+
+
+class CompleteCheckpointsStay(Check):
+    """16. A complete checkpoint leaves the list when as many newer ones are there as the job keeps, or
+    as damaged. The list begins with the newest one."""
+
+    invariant = 16
+
+    def see(self, step: Step) -> Iterator[Breach]:
+        job, before = step.write.job, step.was.job if step.was else None
+        if job and before and step.write.verb != "DELETED":
+            yield from (self.breach(step.write, what) for what in _lost(job, before))
+
+
+def _lost(job: Job, before: Job) -> Iterator[str]:
+    listed = {each["uri"] for each in job.checkpoints}
+    for saved in before.complete:
+        newer = [other for other in job.complete if age(other) >= age(saved)]
+        if saved["uri"] not in listed and len(newer) < job.retain:
+            yield f"the checkpoint of {place(saved)} left the list for {len(newer)} newer ones"
+    ages = [age(each) for each in job.checkpoints]
+    if ages != sorted(ages, reverse=True):
+        places = "; ".join(place(each) for each in job.checkpoints)
+        yield f"the list of checkpoints does not begin with the newest: {places}"
 
 
 class ResumesFromComplete(Check):
@@ -435,8 +495,8 @@ def _wrong_point(job: Job) -> Iterator[str]:
     found = point["uri"] if point else None
     if found != right:
         yield f"attempt {job.attempt} resumes from {found}, but the newest complete one is {right}"
-    elif newest and point and point.get("epoch") != newest["epoch"]:
-        yield f"attempt {job.attempt} resumes from epoch {point.get('epoch')} of {newest['epoch']}"
+    elif newest and point and place(point) != place(newest):
+        yield f"attempt {job.attempt} resumes from {place(point)}, the checkpoint is of {place(newest)}"
 
 
 def _wrong_env(pod: Pod, job: Job) -> Iterator[str]:
@@ -444,8 +504,10 @@ def _wrong_env(pod: Pod, job: Job) -> Iterator[str]:
     told = pod.env.get("STARGATE_RESUME_URI") or None
     if told != point.get("uri"):
         yield f"{pod.name} is told to resume from {told}, the status says {point.get('uri')}"
-    elif told and int(pod.env["STARGATE_RESUME_EPOCH"]) != point.get("epoch", 0):
+    elif told and pod.env["STARGATE_RESUME_EPOCH"] != str(point.get("epoch", 0)):
         yield f"{pod.name} is told epoch {pod.env['STARGATE_RESUME_EPOCH']} of {point}"
+    elif told and pod.env.get("STARGATE_RESUME_STEP", "") != str(point.get("step", "")):
+        yield f"{pod.name} is told step {pod.env.get('STARGATE_RESUME_STEP')} of {point}"
 
 
 class TheEndIsTheEnd(Check):
@@ -599,10 +661,9 @@ class StatusIsTrue(Check):
         if job.workers and size != job.world_size:
             yield f"workers.desired is {size}, the attempt has {job.world_size} ranks"
         progress = job.status.get("progress")
-        if progress and progress["percent"] != round(
-            100 * progress["epoch"] / progress["epochs"], 2
-        ):
-            yield f"{progress['percent']} % is said of epoch {progress['epoch']}/{progress['epochs']}"
+        if progress and progress["percent"] != _percent(progress, job.spec.get("steps")):
+            total = f"{progress['epochs']} epochs and {progress.get('totalSteps')} steps"
+            yield f"{progress['percent']} % is said of {place(progress)} of {total}"
         if job.phase == "Running" and said[2] + said[4] != size:
             yield f"Running is said, but of {size} ranks {said[2]} run and {said[4]} have succeeded"
         if job.phase == "Succeeded" and said[4] != size:
@@ -638,6 +699,17 @@ class StatusIsTrue(Check):
             elif now - since > SPEECHLESS_SECONDS * self.patience:
                 del self.born[uid]
                 yield self.timed(now, uid, f"{job.name} has no status after {now - since:.0f} s")
+
+
+def _percent(progress: Json, steps: int | None) -> float:
+    """Of the steps where step and total are known, else of the epochs. Not 100 before the end."""
+    done, total = int(progress["epoch"]), int(progress["epochs"])
+    ended = done >= total
+    if "step" in progress and "totalSteps" in progress:
+        done, total = int(progress["step"]), int(progress["totalSteps"])
+        ended = ended or done == steps
+    percent = round(100 * done / total, 2)
+    return percent if ended else min(percent, 99.99)
 
 
 def _each_was_so(said: Counts, held: list[Counts]) -> bool:
@@ -717,6 +789,8 @@ CHECKS: tuple[type[Check], ...] = (
     OwnersLive,
     AllOrNothing,
     NothingGoesBack,
+    ProgressRefillsTheBudget,
+    CompleteCheckpointsStay,
     ResumesFromComplete,
     TheEndIsTheEnd,
     SuccessSticks,

@@ -15,6 +15,26 @@ Json = dict[str, Any]
 Verb = Literal["FOUND", "ADDED", "MODIFIED", "DELETED"]
 """FOUND means that the object existed when the recorder started."""
 
+Position = tuple[int, int]
+"""Epoch and step; the step is -1 where it is not known."""
+
+
+def position(saved: Json) -> Position:
+    """Of a checkpoint. One without a step comes before those of its epoch that have one."""
+    return int(saved["epoch"]), int(saved.get("step", -1))
+
+
+def age(saved: Json) -> tuple[Position, int]:
+    """The higher, the newer is the checkpoint: its position, then the attempt that wrote it."""
+    return position(saved), int(saved.get("attempt", 0))
+
+
+def place(saved: Json) -> str:
+    """The position of a checkpoint in words."""
+    step = saved.get("step")
+    return f"epoch {saved.get('epoch')}" + ("" if step is None else f", step {step}")
+
+
 TERMINAL_PHASES = frozenset({"Succeeded", "Failed"})
 
 
@@ -146,6 +166,11 @@ class Job(_Object):
         return int(self.status.get("restarts") or 0)
 
     @property
+    def failures(self) -> int:
+        """Those that count towards the restart budget."""
+        return int(self.status.get("failuresSinceCheckpoint") or 0)
+
+    @property
     def workers(self) -> Json:
         return dict(self.status.get("workers") or {})
 
@@ -159,9 +184,18 @@ class Job(_Object):
         return list((self.status.get("checkpoints") or {}).get("history") or [])
 
     @property
+    def complete(self) -> list[Json]:
+        """Those that an attempt may resume from, in the order of the status."""
+        return [each for each in self.checkpoints if each["state"] == "Complete"]
+
+    @property
     def newest_complete(self) -> Json | None:
-        complete = [each for each in self.checkpoints if each["state"] == "Complete"]
-        return max(complete, key=lambda checkpoint: int(checkpoint["epoch"]), default=None)
+        return max(self.complete, key=age, default=None)
+
+    @property
+    def retain(self) -> int:
+        """How many complete checkpoints the job keeps."""
+        return int((self.spec.get("checkpoint") or {}).get("retain", 3))
 
     @property
     def restored_from(self) -> Json | None:

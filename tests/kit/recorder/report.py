@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from tests.kit.recorder.checks import Breach
-from tests.kit.recorder.history import History, Job, Pod, Write
+from tests.kit.recorder.history import History, Job, Pod, Write, place
 
 _BEFORE, _AFTER = 12, 4
 _SHOWN = 10
@@ -77,6 +77,6 @@ def _job(job: Job) -> str:
     )
     return (
         f"{job.phase or '(no status)'} attempt {job.attempt} restarts {job.restarts}"
-        f" workers {workers} checkpoint {newest and newest['epoch']}"
+        f" workers {workers} checkpoint {newest and place(newest)}"
         f"{' deleting' if job.deleting else ''} [{conditions}]"
     )

@@ -7,6 +7,7 @@ import pytest
 
 from stargate_api import Answer, Conflict, InvalidConfig, NotAuthorised, NotFound, Refused
 from stargate_api._client.steps import Json, Request, run_call
+from stargate_types.position import Position
 from tests.unit.api.scripted_server import (
     ARTICLE,
     LOST,
@@ -142,6 +143,29 @@ def test_status_has_the_article_s_keys(time: Time) -> None:
     assert found.get("progress") == 57.0
     assert (found.epoch, found.epochs, found.metrics) == (57, 100, {"loss": 0.5})
     assert dict(found)["job_id"] == "team/job"
+
+
+def test_status_has_the_steps_of_a_job(time: Time) -> None:
+    told = progress(0, step=3150, totalSteps=9000, stepsPerSecond=2.5)
+    saved = {"epoch": 0, "step": 3000, "uri": "s3://b/c", "state": "Complete"}
+    saved["time"] = "2026-03-01T12:00:00Z"
+    running = job(phase="Running", progress=told, checkpoints={"history": [saved]})
+    found = run_call(calls(time).status("job"), answers(yes(running)))
+    steps = {"step": 3150, "total_steps": 9000, "steps_per_second": 2.5, "checkpoint_step": 3000}
+    assert {name: found[name] for name in steps} == steps
+    assert found.position == Position(0, 3150)
+
+
+def test_status_of_a_job_by_epochs_has_no_steps(time: Time) -> None:
+    found = run_call(calls(time).status("job"), answers(yes(job(progress=progress(57)))))
+    assert not {"step", "total_steps", "steps_per_second", "checkpoint_step"} & set(found)
+
+
+def test_steps_of_the_spec_are_known_before_a_report(time: Time) -> None:
+    stated = job()
+    stated["spec"] = {**stated["spec"], "steps": 9000}
+    found = run_call(calls(time).status("job"), answers(yes(stated)))
+    assert (found["total_steps"], found.get("step"), found.position) == (9000, None, None)
 
 
 def test_progress_is_absent_before_the_first_report(time: Time) -> None:

@@ -148,6 +148,40 @@ SUSPENDING = given(
     workers=workers(created=5000, scheduled=5000, running=5000, ready=5000),
     conditions=[condition("Suspended", False, "Suspending", "spec.suspend is true")],
 )
+
+
+def pretraining(found: JobStatus) -> JobStatus:
+    """The job with one epoch of two million steps."""
+    spec = {**found.manifest["spec"], "epochs": 1, "steps": 2_000_000}
+    return JobStatus({**found.manifest, "spec": spec})
+
+
+STEPS = given(
+    "pretraining",
+    phase="Running",
+    attempt=2,
+    restarts=1,
+    attempts=[ENDED, {**CURRENT, "restoredEpoch": 0, "restoredStep": 120_000}],
+    workers=workers(created=5000, scheduled=5000, running=5000, ready=5000),
+    progress=progress(
+        0,
+        epochs=1,
+        step=150_500,
+        totalSteps=2_000_000,
+        percent=7.53,
+        stepsPerSecond=3.171,
+        estimatedRemainingSeconds=583_000,
+    ),
+    checkpoints={
+        "latest": {**checkpoint(0, "11:57:00"), "step": 150_000},
+        "history": [
+            {**checkpoint(0, "11:57:00"), "step": 150_000, "uri": f"{URI}/epoch-0-step-150000"},
+            {**checkpoint(0, "11:53:00"), "step": 140_000},
+            {**checkpoint(0, "11:49:00", "Damaged"), "step": 130_000},
+        ],
+    },
+)
+STEPS = pretraining(STEPS)
 NEW = JobStatus({**job("new"), "status": {}})
 
 
@@ -169,6 +203,7 @@ def looks_as_before(name: str, text: str) -> None:
     ("name", "status"),
     [
         ("running", RUNNING),
+        ("steps", STEPS),
         ("pending", PENDING),
         ("starting", STARTING),
         ("failed", FAILED),
@@ -182,7 +217,7 @@ def test_job_screen_matches_its_file(name: str, status: JobStatus) -> None:
 
 @pytest.mark.parametrize("wide", [False, True])
 def test_job_table_matches_its_file(wide: bool) -> None:
-    table = jobs([RUNNING, PENDING, STARTING, FAILED, NEW], NOW, wide=wide, namespaces=wide)
+    table = jobs([RUNNING, STEPS, PENDING, STARTING, FAILED, NEW], NOW, wide=wide, namespaces=wide)
     looks_as_before("list-wide" if wide else "list", "\n".join(columns(table)) + "\n")
 
 
@@ -234,6 +269,10 @@ def test_check_output_matches_its_file(name: str) -> None:
 def test_pipe_output_is_one_line() -> None:
     assert one_line(RUNNING) == (
         "Running, epoch 57 of 100 (57 %), checkpoint 55, 5,000 of 5,000 nodes run, attempt 2"
+    )
+    assert one_line(STEPS) == (
+        "Running, epoch 0 of 1, step 150,500 of 2,000,000 (7.53 %), checkpoint 0 step 150,000,"
+        " 5,000 of 5,000 nodes run, attempt 2"
     )
     assert one_line(PENDING) == f"Pending, 0 of 5,000 nodes run, {NO_CLASS}"
     assert one_line(FAILED) == "Failed, epoch 12 of 100 (12 %)"

@@ -4,11 +4,13 @@ import pytest
 
 from stargate_operator.decide.plan import Plan
 from stargate_operator.model.pod import FAILED
-from stargate_types.status import Cause, Phase
+from stargate_types.position import Position
+from stargate_types.status import Cause, Checkpoints, Phase
 from tests.kit.builders import (
     NOW,
     GivenPod,
     at,
+    checkpoint,
     checkpoint_report,
     described,
     gang,
@@ -87,6 +89,47 @@ def test_a_settling_failure_is_not_shown_as_running() -> None:
 def test_certain_cause_ends_the_wait_of_others() -> None:
     pods = gang(4, pod(1).failed(finished=-1), pod(3).oom_killed())
     assert planned(job().running(), pods).next_attempt
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "failures"),
+    [
+        ((0, 1000), (0, 2000), 1),
+        ((0, 1000), (1, None), 1),
+        ((5, None), (5, 10), 1),
+        ((5, None), (6, None), 1),
+        (None, (0, 0), 1),
+        ((0, 1000), (0, 1000), 4),
+        ((0, 2000), (0, 1000), 4),
+        ((5, 10), (5, None), 4),
+        ((5, None), (5, None), 4),
+        ((5, 10), (4, 99), 4),
+    ],
+)
+def test_only_a_newer_position_refills_the_budget(
+    before: tuple[int, int | None] | None, after: tuple[int, int | None], failures: int
+) -> None:
+    """Three failures stand; a fourth comes with a checkpoint."""
+    given = job(epochs=10, max_restarts=3).running(4).unforgiven(3)
+    if before:
+        old = checkpoint(before[0], step=before[1], attempt=3)
+        given = given.having(checkpoints=Checkpoints(latest=old, history=[old]))
+    new = checkpoint_report(after[0], step=after[1], attempt=4)
+    dead = gang(4, pod(2, attempt=4).oom_killed(), attempt=4)
+    status = described(given, dead, checkpoints=[new])
+    assert status.failures_since_checkpoint == failures
+    assert status.phase is (Phase.FAILED if failures > 3 else Phase.RESTARTING)
+
+
+def test_next_attempt_resumes_from_the_newest_step() -> None:
+    given = job(epochs=1).running()
+    saves = [checkpoint_report(0, step=step, seconds=-step) for step in (1000, 2000)]
+    ended = given.now(described(given, gang(4, pod(2).oom_killed()), checkpoints=saves))
+    begun = described(ended)
+    assert begun.checkpoints is not None
+    assert begun.checkpoints.restored_from is not None
+    assert begun.checkpoints.restored_from.position == Position(0, 2000)
+    assert begun.attempts[-1].restored_position == Position(0, 2000)
 
 
 def test_without_checkpoint_the_next_attempt_starts_fresh() -> None:

@@ -80,7 +80,8 @@ def test_a_hang_names_rank_node_step_and_epoch() -> None:
     assert plan.ending is not None
     assert (plan.ending.rank, plan.ending.node) == (2, "node-2")
     assert message(plan) == (
-        "no rank has reported for 60 s (spec.hang.reportTimeoutSeconds); the last epoch known is 12;"
+        "no rank has reported for 60 s (spec.hang.reportTimeoutSeconds);"
+        " the last position known is epoch 12;"
         " rank 2 fell silent first on node-2, after step 120 (others had come to 131)"
     )
 
@@ -92,9 +93,13 @@ def test_ranks_silent_together_are_named_without_culprit() -> None:
     assert "ranks 0-2 fell silent at about the same time; rank 3 never reported" in message(plan)
 
 
-def test_the_last_epoch_comes_from_the_status() -> None:
-    standing = Progress(epoch=7, epochs=100, percent=7.0)
-    assert "epoch known is 7" in message(planned(hanging().having(progress=standing), gang(4)))
+@pytest.mark.parametrize(
+    ("step", "words"), [(None, "epoch 7; "), (3150, "epoch 7, step 3150; ")], ids=str
+)
+def test_the_last_position_comes_from_the_status(step: int | None, words: str) -> None:
+    standing = Progress(epoch=7, epochs=100, step=step, percent=7.0)
+    said = message(planned(hanging().having(progress=standing), gang(4)))
+    assert f"the last position known is {words}" in said
 
 
 def test_a_hang_counts() -> None:

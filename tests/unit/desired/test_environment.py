@@ -52,6 +52,7 @@ def told(
         ("STARGATE_MODEL_NAME", "stargate-materia-v3"),
         ("STARGATE_DATASET_URI", "stargate_storage://datasets/materia-v3"),
         ("STARGATE_EPOCHS", "100"),
+        ("STARGATE_STEPS", ""),
         ("STARGATE_ACCELERATOR_TYPE", "stargate_silicon_v2"),
         ("STARGATE_GPU_EQUIVALENTS", "8"),
         ("STARGATE_MEMORY_GB", "256"),
@@ -91,6 +92,7 @@ def test_missing_resume_point_is_set_to_empty_values() -> None:
     resume = {name: value for name, value in told().items() if name.startswith("STARGATE_RESUME")}
     assert resume == {
         "STARGATE_RESUME_EPOCH": "0",
+        "STARGATE_RESUME_STEP": "",
         "STARGATE_RESUME_URI": "",
         "STARGATE_RESUME_PATH": "",
     }
@@ -99,13 +101,21 @@ def test_missing_resume_point_is_set_to_empty_values() -> None:
 def test_later_attempt_is_told_its_resume_point() -> None:
     given = job().running(2).saved(40).restored(40, "stargate_storage://c/epoch-40")
     found = told(given, attempt=2, runtime_=runtime(storage=[S3]))
-    assert found["STARGATE_RESUME_EPOCH"] == "40"
+    assert (found["STARGATE_RESUME_EPOCH"], found["STARGATE_RESUME_STEP"]) == ("40", "")
     assert found["STARGATE_RESUME_URI"] == "stargate_storage://c/epoch-40"
     assert found["STARGATE_RESUME_PATH"] == "s3://stargate-storage/c/epoch-40"
 
 
+@pytest.mark.parametrize("step", [0, 3000])
+def test_later_attempt_is_told_its_resume_step(step: int) -> None:
+    found = told(job(epochs=1, steps=9000).restored(0, "s3://b/c", step))
+    assert (found["STARGATE_RESUME_EPOCH"], found["STARGATE_RESUME_STEP"]) == ("0", str(step))
+    assert found["STARGATE_STEPS"] == "9000"
+
+
 def test_warm_start_resumes_at_epoch_0() -> None:
-    assert told(job().restored(None, "s3://other/epoch-90"))["STARGATE_RESUME_EPOCH"] == "0"
+    found = told(job().restored(None, "s3://other/epoch-90"))
+    assert (found["STARGATE_RESUME_EPOCH"], found["STARGATE_RESUME_STEP"]) == ("0", "")
 
 
 @pytest.mark.parametrize(

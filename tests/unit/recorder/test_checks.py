@@ -6,11 +6,14 @@ from typing import NamedTuple
 import pytest
 
 from tests.kit.recorder import check, report
+from tests.kit.recorder.history import Json
 from tests.unit.recorder.stage import Stage
 
 TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJhdWQiOlsi.c2lnbmF0dXJl"
 COMPLETE = {"epoch": 10, "uri": "s3://b/10", "state": "Complete"}
 OLDER = {"epoch": 5, "uri": "s3://b/5", "state": "Complete"}
+RESUME = {"STARGATE_RESUME_URI": "s3://b/10"}
+ONE_EPOCH = {"epoch": 0, "epochs": 1, "totalSteps": 1000}
 BOTH = {"created": 2, "scheduled": 2, "running": 2, "ready": 2}
 
 
@@ -24,12 +27,25 @@ def started() -> Stage:
     return Stage().job(attempt=1).running(0, 1).told(BOTH)
 
 
-def resumed(uri: str, epoch: int) -> Stage:
+def at_step(step: int, uri: str = "") -> Json:
+    return {"epoch": 0, "step": step, "uri": f"s3://b/{step}{uri}", "state": "Complete"}
+
+
+def budget(*versions: tuple[Json | None, int]) -> Stage:
+    """Statuses with this newest checkpoint, and so many failures that count."""
+    stage = Stage()
+    for saved, failures in versions:
+        history = [saved] if saved else []
+        stage.job(checkpoints={"history": history}, failuresSinceCheckpoint=failures)
+    return stage
+
+
+def resumed(uri: str, epoch: int, **step: int) -> Stage:
     """Attempt 2, its pods about to be made."""
     saved = {"history": [COMPLETE, OLDER]}
     stage = Stage().job(checkpoints=saved, attempt=1, attempts=[{"number": 1, "worldSize": 2}])
     return stage.job(
-        checkpoints=saved | {"restoredFrom": {"uri": uri, "epoch": epoch}},
+        checkpoints=saved | {"restoredFrom": {"uri": uri, "epoch": epoch, **step}},
         attempt=2,
         restarts=1,
         attempts=[
@@ -157,12 +173,50 @@ BROKEN = {
             .job(checkpoints={"history": [COMPLETE, OLDER]})
             .job(checkpoints={"history": [OLDER]})
         ),
-        "the newest checkpoint was of epoch 10 and is 5",
+        "the newest checkpoint was of epoch 10, and is of epoch 5",
+    ),
+    "a checkpoint of a later step is forgotten": Broken(
+        5,
+        lambda: (
+            Stage()
+            .job(checkpoints={"history": [at_step(300), at_step(200)]})
+            .job(checkpoints={"history": [at_step(200)]})
+        ),
+        "the newest checkpoint was of epoch 0, step 300, and is of epoch 0, step 200",
+    ),
+    "a save within the epoch refills nothing": Broken(
+        5,
+        lambda: budget((at_step(200), 2), (at_step(300), 2)),
+        "failures that count: 2, though the checkpoint of epoch 0, step 300 is newer",
+    ),
+    "the first save refills nothing": Broken(
+        5,
+        lambda: budget((None, 1), (OLDER, 1)),
+        "failures that count: 1, though the checkpoint of epoch 5",
+    ),
+    "the same position refills the budget": Broken(
+        5,
+        lambda: budget((at_step(300), 2), (at_step(300, "again"), 0)),
+        "failures that count: 0 of 2, without a newer checkpoint",
+    ),
+    "an older checkpoint is forgotten": Broken(
+        16,
+        lambda: (
+            Stage()
+            .job(checkpoints={"history": [at_step(300), at_step(200), at_step(100)]})
+            .job(checkpoints={"history": [at_step(400), at_step(300), at_step(100)]})
+        ),
+        "the checkpoint of epoch 0, step 200 left the list for 2 newer ones",
+    ),
+    "a list that does not begin with the newest": Broken(
+        16,
+        lambda: Stage().job().job(checkpoints={"history": [at_step(200), at_step(300)]}),
+        "does not begin with the newest: epoch 0, step 200; epoch 0, step 300",
     ),
     "all checkpoints are forgotten": Broken(
         5,
         lambda: Stage().job(checkpoints={"history": [OLDER]}).job(checkpoints={}),
-        "the newest checkpoint was of epoch 5 and is None",
+        "the newest checkpoint was of epoch 5, and none is left",
     ),
     "a resume from what is not complete": Broken(
         6, lambda: resumed("s3://b/15", 15), "resumes from s3://b/15"
@@ -171,17 +225,29 @@ BROKEN = {
         6, lambda: resumed("s3://b/5", 5), "resumes from s3://b/5, but the newest"
     ),
     "a resume from the wrong epoch": Broken(
-        6, lambda: resumed("s3://b/10", 11), "resumes from epoch 11 of 10"
+        6,
+        lambda: resumed("s3://b/10", 11),
+        "resumes from epoch 11, the checkpoint is of epoch 10",
+    ),
+    "a resume from the wrong step": Broken(
+        6,
+        lambda: resumed("s3://b/10", 10, step=300),
+        "resumes from epoch 10, step 300, the checkpoint is of epoch 10",
     ),
     "a pod that is told of no checkpoint": Broken(
         6, lambda: resumed("s3://b/10", 10).pod(0, 2), "is told to resume from None"
     ),
     "a pod that is told the wrong epoch": Broken(
         6,
-        lambda: resumed("s3://b/10", 10).pod(
-            0, 2, env={"STARGATE_RESUME_URI": "s3://b/10", "STARGATE_RESUME_EPOCH": "9"}
-        ),
+        lambda: resumed("s3://b/10", 10).pod(0, 2, env=RESUME | {"STARGATE_RESUME_EPOCH": "9"}),
         "is told epoch 9",
+    ),
+    "a pod that is told a wrong step": Broken(
+        6,
+        lambda: resumed("s3://b/10", 10).pod(
+            0, 2, env=RESUME | {"STARGATE_RESUME_EPOCH": "10", "STARGATE_RESUME_STEP": "300"}
+        ),
+        "is told step 300",
     ),
     "a finished job goes on": Broken(
         7,
@@ -242,7 +308,17 @@ BROKEN = {
     "a percentage that is not true": Broken(
         8,
         lambda: Stage().job(progress={"epoch": 1, "epochs": 3, "percent": 34.0}),
-        "34.0 % is said of epoch 1/3",
+        "34.0 % is said of epoch 1 of 3 epochs",
+    ),
+    "a percentage of epochs though the steps are known": Broken(
+        8,
+        lambda: Stage().job(progress=ONE_EPOCH | {"step": 250, "percent": 0.0}),
+        "0.0 % is said of epoch 0, step 250 of 1 epochs and 1000 steps",
+    ),
+    "an end that is none": Broken(
+        8,
+        lambda: Stage().job(progress=ONE_EPOCH | {"step": 1000, "percent": 100.0}),
+        "100.0 % is said of epoch 0, step 1000",
     ),
     "the old leader writes on": Broken(
         10,
@@ -356,6 +432,30 @@ def taken_over() -> Stage:
 
 ALLOWED = {
     "a damaged checkpoint lets the epoch go back": (5, damaged),
+    "a save within the epoch that refills the budget": (
+        5,
+        lambda: budget((at_step(200), 2), (at_step(300), 0)),
+    ),
+    "an epoch without a step after one with a step": (
+        5,
+        lambda: budget((at_step(200), 2), (OLDER, 0)),
+    ),
+    "a save that refills nothing because it is no progress": (
+        5,
+        lambda: budget((at_step(300), 2), (at_step(300, "again"), 2)),
+    ),
+    "a checkpoint that makes room for newer ones": (
+        16,
+        lambda: (
+            Stage()
+            .job(checkpoints={"history": [at_step(300), at_step(200), at_step(100)]})
+            .job(checkpoints={"history": [at_step(400), at_step(300), at_step(200)]})
+        ),
+    ),
+    "almost the end": (
+        8,
+        lambda: Stage().job(progress=ONE_EPOCH | {"step": 1000, "percent": 99.99}),
+    ),
     "a gang that gets whole in time": (4, yields),
     "a pod given up with a node that is listed as lost": (2, lambda: given_up("listed")),
     "a pod given up whose job is gone": (2, lambda: given_up("gone")),

@@ -15,7 +15,7 @@ def told(*reports: object) -> PendingReports:
 
 
 def epochs(pending: PendingReports) -> list[tuple[int, str]]:
-    return [(report.epoch, report.state) for report in pending.of(JOB).checkpoints]
+    return [(report.position.epoch, report.state) for report in pending.of(JOB).checkpoints]
 
 
 def test_job_without_reports_has_none_pending() -> None:
@@ -30,8 +30,10 @@ def test_progress_is_that_of_rank_0() -> None:
 
 
 def test_values_left_out_stay_as_reported_before() -> None:
-    pending = told(progress(3, step=10, metrics=(("loss", 0.5),)), progress(None, 2, step=11))
-    assert pending.of(JOB).progress == progress(3, 2, step=11, metrics=(("loss", 0.5),))
+    metrics = (("loss", 0.5),)
+    first = progress(3, step=10, total_steps=900, metrics=metrics)
+    pending = told(first, progress(None, 2, step=11))
+    assert pending.of(JOB).progress == progress(3, 2, step=11, total_steps=900, metrics=metrics)
 
 
 def test_report_of_an_older_attempt_is_ignored() -> None:
@@ -63,6 +65,27 @@ def test_newer_attempt_starts_without_reports() -> None:
 def test_epoch_rate_of_an_attempt(seen: list[tuple[int, float]], rate: float | None) -> None:
     pending = told(*(progress(epoch, seconds) for epoch, seconds in seen))
     assert pending.of(JOB).epoch_seconds == rate
+
+
+def test_step_rate_of_an_attempt() -> None:
+    pending = told(progress(0, 0, step=100), progress(0, 10, step=150), progress(0, 20, step=170))
+    assert (pending.of(JOB).step_seconds, pending.of(JOB).epoch_seconds) == (0.5, None)
+
+
+async def test_other_position_at_one_place_is_another_report() -> None:
+    """The files there were written over: the first report counts, and the second must not seem
+    written."""
+    first, second = checkpoint(5, uri="s3://b/latest"), checkpoint(5, step=9, uri="s3://b/latest")
+    pending = told(first, second)
+    pending.mark_written(JOB, status(first))
+    assert await pending.wait_until_written(JOB, first, 0)
+    assert not await pending.wait_until_written(JOB, second, 0)
+
+
+async def test_damage_is_written_whatever_step_is_named() -> None:
+    pending = told(checkpoint(0, "Damaged", uri="s3://b/x"))
+    pending.mark_written(JOB, status(checkpoint(0, "Damaged", step=300, uri="s3://b/x")))
+    assert await pending.wait_until_written(JOB, checkpoint(0, "Damaged", uri="s3://b/x"), 0)
 
 
 def test_checkpoint_is_pending_until_written() -> None:
@@ -97,6 +120,9 @@ def test_repeated_report_keeps_the_first_time() -> None:
         ([checkpoint(5, "Writing"), checkpoint(10, "Writing")], [(10, "Writing")]),
         ([checkpoint(5), checkpoint(10, "Writing")], [(5, "Complete"), (10, "Writing")]),
         ([checkpoint(5), checkpoint(5, "Damaged")], [(5, "Damaged")]),
+        ([checkpoint(5, "Damaged"), checkpoint(5)], [(5, "Damaged")]),
+        ([checkpoint(0, step=1), checkpoint(0, step=2)], [(0, "Complete"), (0, "Complete")]),
+        ([checkpoint(5, uri="s3://b/x"), checkpoint(6, uri="s3://b/x")], [(5, "Complete")]),
         (
             [checkpoint(10, "Writing"), checkpoint(5, "Damaged")],
             [(10, "Writing"), (5, "Damaged")],

@@ -46,11 +46,11 @@ async def test_complete_checkpoint_is_acknowledged_when_written(site: Site) -> N
     assert (said.code, said.body["acknowledged"]) == (200, STOOD)
     assert site.lookup.woken == ["job-uid"]
     assert site.lookup.job is not None
-    assert (5, URI, "Complete") in site.lookup.job.checkpoints
+    assert site.lookup.job.has(checkpoint(5, uri=URI).key)
 
 
 async def test_repeated_written_checkpoint_is_acknowledged_at_once(site: Site) -> None:
-    site.lookup.job = view((5, URI, "Complete"))
+    site.lookup.job = view(checkpoint(5, uri=URI))
     said = await site.report(COMPLETE)
     assert said.body["acknowledged"] == STOOD
     assert not site.lookup.woken
@@ -81,9 +81,35 @@ async def test_writing_is_noted_and_not_acknowledged(site: Site) -> None:
 
 
 async def test_any_rank_reports_damage_of_a_written_checkpoint(site: Site) -> None:
-    site.lookup.job = view((5, URI, "Complete"))
+    site.lookup.job = view(checkpoint(5, uri=URI))
     said = await site.report(other("Damaged"), rank=3)
     assert said.body["acknowledged"] == STOOD | {"state": "Damaged"}
+
+
+@pytest.mark.parametrize(
+    ("step", "code"),
+    [({}, 200), ({"step": 300}, 200), ({"step": 301}, 400)],
+    ids=["an epoch alone", "its own step", "another step"],
+)
+async def test_damage_names_the_position_or_its_epoch(
+    site: Site, step: dict[str, int], code: int
+) -> None:
+    site.lookup.job = view(checkpoint(5, step=300, uri=URI))
+    body = {"checkpoint": {"epoch": 5, "uri": URI, "state": "Damaged"} | step}
+    assert (await site.report(body, rank=3)).code == code
+
+
+async def test_acknowledgement_has_the_step(site: Site) -> None:
+    saved = {"epoch": 0, "step": 300, "uri": f"{FOLDER}/step-300", "state": "Complete"}
+    assert (await site.report({"checkpoint": saved})).body["acknowledged"] == saved
+
+
+async def test_total_steps_are_those_of_rank_0(site: Site) -> None:
+    await site.report({"step": 3, "totalSteps": 900})
+    await site.report({"step": 3, "totalSteps": 7}, rank=2)
+    told = site.lookup.pending.of("job-uid").progress
+    assert told is not None
+    assert (told.step, told.total_steps) == (3, 900)
 
 
 async def test_damage_of_an_unknown_checkpoint_is_refused(site: Site) -> None:

@@ -61,6 +61,19 @@ def test_a_life_with_a_failure_has_its_events() -> None:
     ]
 
 
+def test_events_name_the_step_of_a_checkpoint() -> None:
+    story = Story(job(epochs=1).running())
+    story.goes_on(gang(4), checkpoints=[checkpoint_report(0, step=300)])
+    story.goes_on(gang(4, pod(2).oom_killed()))
+    story.goes_on([pod(2).oom_killed()])
+    assert [each.message for each in story.told] == [
+        "the checkpoint of epoch 0, step 300 is complete",
+        "attempt 1 was ended by rank 2 on node-2: OOMKilled, exit code 137",
+        "attempt 2 starts when the old workers are gone",
+        "attempt 2: creating 4 workers, resuming from epoch 0, step 300",
+    ]
+
+
 def test_a_slow_start_has_one_event() -> None:
     story = Story(job())
     none = starting_gang(4, pod(1).unschedulable())

@@ -3,7 +3,8 @@
 import pytest
 
 from stargate_operator.model.blueprint import Refusal
-from stargate_types.status import Cause, Energy, Goodput, Phase, StargateJobStatus, Workers
+from stargate_types.accounting import Energy, Goodput
+from stargate_types.status import Cause, Phase, StargateJobStatus, Workers
 from tests.kit.builders import (
     GivenJob,
     at,

@@ -7,6 +7,7 @@ import pytest
 from stargate_operator.model.reports import ProgressReport
 from stargate_operator.status.size_limit import LIMIT, fitted, size
 from stargate_operator.status.urgency import Urgency, urgency
+from stargate_types.accounting import Energy, Goodput
 from stargate_types.status import (
     AttemptStatus,
     AvoidedNode,
@@ -14,8 +15,6 @@ from stargate_types.status import (
     Checkpoint,
     Checkpoints,
     Condition,
-    Energy,
-    Goodput,
     Metric,
     Phase,
     Progress,
@@ -47,6 +46,7 @@ def worst(*, attempts: int = 10, kept: int = 10, message: str = WORDS * 12) -> S
     history = [
         Checkpoint(
             epoch=9990 + n,
+            step=123_456_789,
             uri=place(9990 + n),
             time=MICROS,
             size_bytes=12_345_678_901_234,
@@ -85,6 +85,8 @@ def worst(*, attempts: int = 10, kept: int = 10, message: str = WORDS * 12) -> S
             epoch=9999,
             epochs=10_000,
             step=123_456_789,
+            total_steps=234_567_890,
+            steps_per_second=1.234e-05,
             percent=99.99,
             estimated_remaining_seconds=1_000_000,
             metrics=[Metric(name=f"metric/of/this/trainer/{n}", value=0.1 / 3) for n in range(16)],
@@ -93,7 +95,7 @@ def worst(*, attempts: int = 10, kept: int = 10, message: str = WORDS * 12) -> S
         checkpoints=Checkpoints(
             latest=history[0],
             history=history,
-            restored_from=RestoredFrom(epoch=9990, uri=place(9990)),
+            restored_from=RestoredFrom(epoch=9990, step=123_456_789, uri=place(9990)),
         ),
         attempts=[
             AttemptStatus(
@@ -107,6 +109,7 @@ def worst(*, attempts: int = 10, kept: int = 10, message: str = WORDS * 12) -> S
                 exit_code=137,
                 message=message,
                 restored_epoch=9990,
+                restored_step=123_456_789,
                 lost_seconds=12345.678,
                 world_size=5000,
                 runtime="default/8d2b5c1e-0000-4000-8000-00000000cafe/12",

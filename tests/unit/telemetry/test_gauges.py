@@ -11,7 +11,8 @@ from stargate_operator.telemetry import gauges, metrics, status_counters
 from stargate_operator.telemetry.gauges import Sources
 from stargate_operator.telemetry.survey import Survey
 from stargate_types import StargateJob
-from stargate_types.status import Goodput, Progress
+from stargate_types.accounting import Goodput
+from stargate_types.status import Progress
 from tests.kit.builders import NOW, at, job
 
 LOST = "stargate_lost_rank_seconds_total"

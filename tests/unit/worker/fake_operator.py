@@ -68,7 +68,9 @@ def rank_of(
     return environment.read(environ(**(ours | changes)))
 
 
-def resumed(base: Path | str, name: str, epoch: int, rank: int = 0, nodes: int = 2) -> Environment:
+def resumed(
+    base: Path | str, name: str, epoch: int, rank: int = 0, nodes: int = 2, **changes: str
+) -> Environment:
     """The environment of a rank in attempt 2 that resumes from a checkpoint of attempt 1."""
     return rank_of(
         base,
@@ -78,6 +80,7 @@ def resumed(base: Path | str, name: str, epoch: int, rank: int = 0, nodes: int =
         STARGATE_RESUME_EPOCH=str(epoch),
         STARGATE_RESUME_URI=f"{URI}/attempt-1/{name}",
         STARGATE_RESUME_PATH=f"{base}/attempt-1/{name}",
+        **changes,
     )
 
 
@@ -98,7 +101,8 @@ def acknowledge(report: Mapping[str, Any], **said: Any) -> Reply:
     checkpoint = report.get("checkpoint")
     if checkpoint is None or checkpoint["state"] == "Writing":
         return accepted(**said)
-    key = {name: checkpoint[name] for name in ("epoch", "uri", "state")}
+    names = ("epoch", "uri", "state", "step")
+    key = {name: checkpoint[name] for name in names if name in checkpoint}
     return accepted(acknowledged=key, **said)
 
 

@@ -26,7 +26,7 @@ def test_worker_page_names_only_existing_attributes(tmp_path: Path) -> None:
     listed = [name for row in table[0].splitlines()[2:] for name in re.findall(r"`([a-z_]+)`", row)]
     called = re.findall(r"(?<![a-z_/])worker\.([a-z_]+)\b(?!\.md)", DOC)
     missing = [name for name in [*listed, *called] if not hasattr(worker, name)]
-    assert set(missing) == {"epoch", "path", "uri"}, "the fields of worker.resume alone"
+    assert set(missing) == {"epoch", "step", "path", "uri"}, "the fields of worker.resume alone"
 
 
 def test_worker_page_lists_every_variable() -> None:

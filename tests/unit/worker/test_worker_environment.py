@@ -14,8 +14,9 @@ def operators_word(given: GivenJob, rank: str = "3") -> dict[str, str]:
     return {each["name"]: each["value"] for each in entries}
 
 
-def test_operator_s_variables_are_parsed() -> None:
-    given = job().running(2).saved(40).restored(40, "s3://bucket/epoch-40")
+@pytest.mark.parametrize("step", [None, 0, 300])
+def test_operator_s_variables_are_parsed(step: int | None) -> None:
+    given = job().running(2).saved(40).restored(40, "s3://bucket/epoch-40", step)
 
     told = read(operators_word(given))
 
@@ -27,7 +28,7 @@ def test_operator_s_variables_are_parsed() -> None:
     assert (told.epochs, told.checkpoint_interval_epochs) == (100, 5)
     assert told.checkpoint_uri.endswith("/attempt-2")
     assert told.grace_seconds == 30
-    assert told.resume == ResumePoint(40, "s3://bucket/epoch-40", "s3://bucket/epoch-40")
+    assert told.resume == ResumePoint(40, "s3://bucket/epoch-40", "s3://bucket/epoch-40", step)
 
 
 def test_new_job_has_no_resume_point() -> None:
@@ -37,7 +38,7 @@ def test_new_job_has_no_resume_point() -> None:
 def test_warm_start_begins_at_epoch_0() -> None:
     resume = read(operators_word(job().restored(None, "s3://other/epoch-90"))).resume
     assert resume is not None
-    assert (resume.epoch, resume.uri) == (0, "s3://other/epoch-90")
+    assert (resume.epoch, resume.step, resume.uri) == (0, None, "s3://other/epoch-90")
 
 
 def test_torchrun_process_has_its_own_rank() -> None:

@@ -69,7 +69,7 @@ class Node:
         """The latest state of each checkpoint that the operator knows."""
         assert self.site.lookup.job is not None
         known = reversed(self.site.lookup.job.checkpoints)
-        return {uri.rpartition("/")[2]: state for _, uri, state in known}
+        return {saved.uri.rpartition("/")[2]: saved.state for saved in known}
 
 
 @pytest.fixture
@@ -186,6 +186,18 @@ async def test_damage_is_reported_before_it_is_raised(node: Node) -> None:
         with pytest.raises(DamagedCheckpoint, match="another sha256"):
             await asyncio.to_thread(again.load)
         assert node.states["epoch-5"] == "Damaged"
+
+
+@pytest.mark.parametrize("told", [{}, {"STARGATE_RESUME_STEP": "300"}], ids=["epoch", "step"])
+async def test_damage_of_a_step_is_recorded(node: Node, told: dict[str, str]) -> None:
+    """An operator that is older than the library, or newer, names the epoch alone."""
+    async with joined(node.environ()) as worker:
+        assert await settled(worker.save(5, b"weights", step=300))
+    (node.folder / "attempt-1/epoch-5-step-300/manifest.json").unlink()
+    async with joined(node.resumed("epoch-5-step-300", 5) | told) as again:
+        with pytest.raises(DamagedCheckpoint):
+            await asyncio.to_thread(again.load)
+        assert node.states["epoch-5-step-300"] == "Damaged"
 
 
 async def test_trainer_can_report_damage_itself(node: Node) -> None:

@@ -46,6 +46,30 @@ def test_warm_start_keeps_the_checkpoint_s_epoch(tmp_path: Path) -> None:
     assert loaded(resumed(tmp_path, "epoch-5", 0)).epoch == 5
 
 
+@pytest.mark.parametrize(
+    ("epoch", "step", "wrong"),
+    [
+        (5, "", None),
+        (5, "300", None),
+        (5, "301", "step 300, not 301"),
+        (4, "300", "epoch 5, not 4"),
+        (0, "300", "epoch 5, not 0"),
+        (0, "", None),
+    ],
+    ids=["epoch alone", "both", "other step", "other epoch", "epoch 0", "warm start"],
+)
+def test_checkpoint_of_another_position_is_damage(
+    tmp_path: Path, epoch: int, step: str, wrong: str | None
+) -> None:
+    saved(tmp_path, step=300)
+    told = resumed(tmp_path, "epoch-5-step-300", epoch, STARGATE_RESUME_STEP=step)
+    if wrong is None:
+        assert loaded(told).step == 300
+        return
+    with pytest.raises(DamagedCheckpoint, match=wrong):
+        loaded(told)
+
+
 def flip(path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 0x10

@@ -6,6 +6,7 @@ import pytest
 
 from stargate_operator.reports.protocol import Acknowledged as OperatorsAcknowledged
 from stargate_operator.reports.protocol import Answer, decode, encode
+from stargate_types.position import Position
 from stargate_worker.protocol import (
     Accepted,
     AttemptEnded,
@@ -19,7 +20,7 @@ from stargate_worker.protocol import (
 )
 from tests.unit.worker.fake_operator import refused
 
-SAVED = Checkpoint(45, "s3://b/epoch-45", "Complete", 1 << 30)
+SAVED = Checkpoint(45, "s3://b/epoch-45", "Complete", 1 << 30, 4500)
 
 
 def test_operator_decodes_a_worker_s_report() -> None:
@@ -31,8 +32,17 @@ def test_operator_decodes_a_worker_s_report() -> None:
         ("lr", 1e-3),
     ]
     assert read.checkpoint is not None
-    assert read.checkpoint.key == (45, "s3://b/epoch-45", "Complete")
+    assert read.checkpoint.position == Position(45, 4500)
+    assert (read.checkpoint.uri, read.checkpoint.state) == ("s3://b/epoch-45", "Complete")
     assert read.checkpoint.size_bytes == 1 << 30
+
+
+def test_checkpoint_without_step_is_read_as_before() -> None:
+    body = Report(checkpoint=Checkpoint(45, "s3://b/epoch-45", "Complete", 1 << 30)).encode()
+    read = decode(body).checkpoint
+    assert b"step" not in body
+    assert read is not None
+    assert read.position == Position(45)
 
 
 def test_empty_report_has_an_empty_body() -> None:
@@ -40,7 +50,7 @@ def test_empty_report_has_an_empty_body() -> None:
 
 
 def test_worker_decodes_the_operator_s_answer() -> None:
-    told = OperatorsAcknowledged(epoch=45, uri="s3://b/epoch-45", state="Complete")
+    told = OperatorsAcknowledged(epoch=45, uri="s3://b/epoch-45", state="Complete", step=4500)
     answer = Answer(2, 1.5, stop=True, acknowledged=told, delete=("s3://b/epoch-30",))
 
     verdict = interpret(Reply(200, encode(answer)))

@@ -249,11 +249,14 @@ def test_save_after_sigterm_ends_within_the_grace(tmp_path: Path) -> None:
 
 
 def test_mid_epoch_save_has_its_own_name(tmp_path: Path) -> None:
-    rank = Rank(rank_of(tmp_path, nodes=1), Operator())
+    operator = Operator()
+    rank = Rank(rank_of(tmp_path, nodes=1), operator)
     rank.saver.save(5, None, b"0").wait(5)
     saving = rank.saver.save(5, 300, b"1")
     assert saving.wait(5)
     assert saving.uri.endswith("/epoch-5-step-300")
+    reported = [each["checkpoint"] for each in operator.reports if "checkpoint" in each]
+    assert ("step" in reported[0], reported[-1]["step"]) == (False, 300)
     assert (
         json.loads((tmp_path / "attempt-1/epoch-5-step-300/manifest.json").read_text())["step"]
         == 300

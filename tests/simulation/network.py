@@ -26,17 +26,23 @@ _VERBS = ("create", "update", "patch", "delete", "get", "list", "watch")
 _SECONDS = (1.0, 5.0, 20.0, 60.0)
 
 
-def _no_lease(request: Request) -> bool:
+def _may_fail(request: Request) -> bool:
     return request.audited != "leases"
+
+
+def _may_get_a_404(request: Request) -> bool:
+    """A watch that is answered so is of a kind that is not served, and ends the process."""
+    return _may_fail(request) and request.verb != "watch"
 
 
 def fail_requests(world: World, dice: Random) -> str:
     """The next few of one verb, in one way."""
     fault, verb, times = dice.choice(_FAULTS), dice.choice(_VERBS), dice.randint(1, 5)
-    if fault.refusal is not None and fault.refusal.code == 404 and verb == "watch":
-        fault = faults.broken()
-    world.cluster.server.strike(fault, verb=verb, times=times, where=_no_lease)
-    return f"{times} × {verb}: {fault.kind} {fault.refusal or ''}".rstrip()
+    if fault.refusal is not None and fault.refusal.code == 404:
+        verb = ""  # a proxy answers so to whatever is asked
+    where = _may_fail if verb else _may_get_a_404
+    world.cluster.server.strike(fault, verb=verb, times=times, where=where)
+    return f"{times} × {verb or 'any verb'}: {fault.kind} {fault.refusal or ''}".rstrip()
 
 
 def refuse_effects(world: World, dice: Random) -> str:

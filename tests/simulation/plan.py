@@ -42,6 +42,7 @@ class Plan:
     nodes: int
     replicas: int
     epoch_seconds: float
+    save_seconds: float
     jobs: tuple[JobPlan, ...]
     events: tuple[Event, ...]
     sidecars: bool
@@ -68,6 +69,7 @@ def plan_of(seed: int, acts: Mapping[str, float]) -> Plan:
         nodes=dice.choice((largest, largest + 1, all_ranks, all_ranks + 2)),
         replicas=dice.choice((1, 2, 2)),
         epoch_seconds=dice.choice((0.5, 2.0, 5.0)),
+        save_seconds=dice.choice((0.0, 0.5, 3.0)),
         jobs=jobs,
         events=tuple(_events(dice, acts, storm)),
         sidecars=dice.random() < 0.1,

@@ -12,15 +12,19 @@ from stargate_operator.runtime.leader_election import LeaseLost, NotLeading
 from stargate_operator.runtime.watchdog import Unhealthy
 from tests.kit.cluster.jobs import JobStory
 from tests.kit.recorder.history import Job
+from tests.simulation.moments import second_of
 from tests.simulation.world import World
 
 Line = MutableMapping[str, Any]
 
 QUIET_SECONDS = 120.0
 """For which no operator writes anything about the jobs once all have ended."""
-SLOWEST_SECONDS = 600.0
-"""From the end of the faults to the end of the last job, beside the training itself: the longest
-back-off (300 s), a node that is noticed, given up and avoided, gangs that wait for each other."""
+SLOWEST_SECONDS = 900.0
+"""From the end of the faults to the end of the last job, beside the training itself: a node that lets no
+pod run until it is repaired (300 s), the longest back-off (300 s), a node that is noticed, given up and
+avoided, gangs that wait for each other."""
+LATE_SECONDS = 15.0
+"""By how much something that is due at a moment may be late while nothing goes wrong."""
 EXPECTED = (ApiError, NotLeading, LeaseLost, Unhealthy)
 """A process may end because of them."""
 SWALLOWED = ("an effect failed", "check failed", "a report could not be handled")
@@ -28,19 +32,67 @@ SWALLOWED = ("an effect failed", "check failed", "a report could not be handled"
 
 
 def time_to_end(world: World) -> float:
-    training = sum(job.epochs * (world.plan.epoch_seconds + 1.0) for job in world.plan.jobs)
-    return SLOWEST_SECONDS + 3 * training
+    epoch = world.plan.epoch_seconds + world.plan.save_seconds + 1.0
+    training = sum(job.epochs * epoch for job in world.plan.jobs)
+    hangs = sum(_report_timeout(story.now) for story in world.living)
+    return SLOWEST_SECONDS + 3 * training + hangs
+
+
+def _report_timeout(job: Job) -> float:
+    return float((job.spec.get("hang") or {}).get("reportTimeoutSeconds") or 0.0)
 
 
 def all_have_ended(world: World) -> bool:
-    """Those that are deleted some time after their end are gone, too."""
-    jobs = (world.job(story) for story in world.jobs)
-    return all(job is None or _has_ended(job) for job in jobs)
+    """Those that are deleted some time after their end are gone, too, with their pods."""
+    for story in world.jobs:
+        job = world.job(story)
+        if not _has_ended(job) if job else world.cluster.recorder.state.pods_of(story.uid):
+            return False
+    return True
 
 
 def _has_ended(job: Job) -> bool:
     stays = "ttlSecondsAfterFinished" not in job.spec
     return job.finished and stays and not job.deleting
+
+
+def held_while_suspended(world: World) -> Iterator[str]:
+    """Long after the last fault, and before the jobs are resumed."""
+    for story in world.living:
+        job, pods = story.now, world.pods(lambda pod, uid=story.uid: pod.owner == uid and pod.live)  # type: ignore[misc]
+        stay = [pod.name for pod in pods if not pod.deleting]
+        if job.spec.get("suspend") and stay:
+            yield f"{story.name} is suspended, and {', '.join(stay)} run on"
+
+
+def overdue(world: World) -> Iterator[str]:
+    """A moment that a job's spec names has passed, and nothing has happened."""
+    if world.happened["a clock is stepped"]:
+        return
+    for story in world.living:
+        job = story.now
+        due = _due(job)
+        if (
+            due is not None
+            and not job.deleting
+            and world.cluster.server.seconds > due + LATE_SECONDS
+        ):
+            yield f"{story.name} should have ended or been deleted {LATE_SECONDS:g} s ago"
+
+
+def _due(job: Job) -> float | None:
+    """When a finished job is to be deleted, or another one to fail."""
+    if job.finished:
+        return _later(job.status.get("completionTime"), job.spec.get("ttlSecondsAfterFinished"))
+    if job.phase == "Suspended" or job.spec.get("suspend"):
+        return None
+    return _later(job.status.get("startTime"), job.spec.get("activeDeadlineSeconds"))
+
+
+def _later(stamp: str | None, seconds: float | None) -> float | None:
+    if stamp is None or seconds is None:
+        return None
+    return second_of(stamp) + seconds
 
 
 def unfinished(world: World) -> Iterator[str]:

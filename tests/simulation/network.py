@@ -1,10 +1,12 @@
 """The faults of requests, answers and watches, and the refusals of the API server."""
 
+from functools import partial
 from random import Random
 
 from tests.kit.api_server import faults
 from tests.kit.api_server.faults import Fault
 from tests.kit.api_server.requests import Request
+from tests.kit.api_server.watches import Watch
 from tests.simulation.acts import Act, any_of
 from tests.simulation.world import World
 
@@ -85,7 +87,12 @@ def lose_a_watch(world: World, dice: Random) -> str | None:
     watch = any_of(dice, [watch for watch in world.cluster.server.watches if not watch.over])
     if watch is None:
         return None
-    how = dice.choice(("held", "held", "ended", "expired", "broken", "compacted"))
+    how = dice.choice(("held", "held", "ended", "expired", "broken", "compacted", "outdated"))
+    if how == "outdated":
+        seconds = dice.choice(_SECONDS)
+        watch.hold()
+        world.later(seconds, partial(_outdate, world, watch))
+        return f"{watch.resource.plural} held for {seconds:g} s and compacted"
     if how == "held":
         seconds = dice.choice(_SECONDS)
         watch.hold()
@@ -97,6 +104,14 @@ def lose_a_watch(world: World, dice: Random) -> str | None:
     else:
         {"ended": watch.end, "expired": watch.expire, "broken": watch.break_off}[how]()
     return f"{watch.resource.plural} {how}"
+
+
+def _outdate(world: World, watch: Watch) -> None:
+    """The client never gets what it has missed, and must list again."""
+    if not watch.over:
+        world.cluster.server.compact()
+        watch.drop()
+        watch.release()
 
 
 def break_all_watches(world: World, dice: Random) -> str:

@@ -49,6 +49,8 @@ class Plan:
     """True if a webhook adds a container to each pod, as a mesh does."""
     storm: float
     """Seconds after which nothing new goes wrong, and every fault is taken back."""
+    pauses: bool = False
+    """True if users suspend all jobs at the end of the storm, for a while."""
 
     def without_events(self, dropped: set[int]) -> "Plan":
         kept = tuple(event for index, event in enumerate(self.events) if index not in dropped)
@@ -74,6 +76,7 @@ def plan_of(seed: int, acts: Mapping[str, float]) -> Plan:
         events=tuple(_events(dice, acts, storm)),
         sidecars=dice.random() < 0.1,
         storm=storm,
+        pauses=dice.random() < 0.2,
     )
 
 

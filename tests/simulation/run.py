@@ -127,6 +127,8 @@ async def _calm(world: World) -> None:
     for node in list(world.bad_nodes):
         world.later(BAD_NODE_SECONDS, partial(world.heal_node, node))
     world.delete_orphans()
+    for story in world.living if world.plan.pauses else ():
+        story.patch(suspend=True)
     await asyncio.sleep(60.0)
     if not world.replicas:
         cluster.replica()

@@ -4,14 +4,14 @@ The recorder's checks judge each write; these judge what is left.
 """
 
 from collections import Counter
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any
 
 from stargate_operator.kube.errors import ApiError
 from stargate_operator.runtime.leader_election import LeaseLost, NotLeading
 from stargate_operator.runtime.watchdog import Unhealthy
 from tests.kit.cluster.jobs import JobStory
-from tests.kit.recorder.history import Job
+from tests.kit.recorder.history import Job, Pod
 from tests.simulation.moments import second_of
 from tests.simulation.world import World
 
@@ -72,12 +72,43 @@ def overdue(world: World) -> Iterator[str]:
     for story in world.living:
         job = story.now
         due = _due(job)
+        if _waits_in_vain(world, job):
+            yield f"{story.name} waits for a node for a minute, and avoids one that is ready and free"
+        if _is_held_up(world, job):
+            yield f"{story.name} keeps its nodes past its start timeout, and a rank does not run"
         if (
             due is not None
             and not job.deleting
             and world.cluster.server.seconds > due + LATE_SECONDS
         ):
             yield f"{story.name} should have ended or been deleted {LATE_SECONDS:g} s ago"
+
+
+def _waits_in_vain(world: World, job: Job) -> bool:
+    """A gang that needs a node takes back one that it avoids, if that is ready again."""
+    pods = [pod for pod in world.pods(_of(job)) if pod.live and not pod.deleting]
+    held = {pod.node for pod in world.pods(lambda pod: pod.live)}
+    free = [name for name in job.avoided_nodes if name not in held and world.is_ready(name)]
+    waits = bool(free) and any(not pod.node for pod in pods) and not world.cluster.scheduler.stopped
+    now = world.cluster.server.seconds
+    since = world.waits_since.setdefault((job.uid, job.attempt), now) if waits else now
+    if not waits:
+        world.waits_since.pop((job.uid, job.attempt), None)
+    return now - since > 60.0
+
+
+def _is_held_up(world: World, job: Job) -> bool:
+    """All its ranks have nodes, one does not come to run, and nothing has changed for too long."""
+    pods = [pod for pod in world.pods(_of(job)) if pod.live and not pod.deleting]
+    pending = any(pod.phase == "Pending" for pod in pods)
+    if len(pods) < job.world_size or not pending or not all(pod.node for pod in pods):
+        return False
+    last = max(write.at for write in world.cluster.recorder.writes if write.pod in pods)
+    return world.cluster.server.seconds > last + job.start_timeout + LATE_SECONDS
+
+
+def _of(job: Job) -> Callable[[Pod], bool]:
+    return lambda pod: (pod.owner, pod.attempt) == (job.uid, job.attempt)
 
 
 def _due(job: Job) -> float | None:
@@ -112,11 +143,12 @@ def wrong_ends(world: World) -> Iterator[str]:
         if job is None:
             yield from _left_of_a_deleted_job(world, story)
         else:
-            yield from _wrong_end(world, job)
+            yield from _wrong_end(world, story, job)
 
 
-def _wrong_end(world: World, job: Job) -> Iterator[str]:
-    newest = job.newest_complete
+def _wrong_end(world: World, story: JobStory, job: Job) -> Iterator[str]:
+    """The last checkpoint may be found damaged when the training is over."""
+    newest = max(job.checkpoints, key=lambda saved: int(saved["epoch"]), default=None)
     epochs = int(job.spec["epochs"])
     live = [pod.name for pod in world.cluster.recorder.state.pods_of(job.uid) if pod.live]
     if live:
@@ -124,7 +156,7 @@ def _wrong_end(world: World, job: Job) -> Iterator[str]:
     if job.phase == "Succeeded" and (newest is None or newest["epoch"] != epochs):
         reached = newest and newest["epoch"]
         yield f"{job.name} Succeeded at epoch {reached} of {epochs}"
-    if job.phase == "Failed" and not _may_fail(job):
+    if job.phase == "Failed" and not any(_may_fail(version) for version in story.history):
         yield f"{job.name} Failed, though it may restart for ever: {job.status.get('conditions')}"
 
 

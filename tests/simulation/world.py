@@ -47,6 +47,8 @@ class World:
     silent: list[str] = field(default_factory=list)
     bad_nodes: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Ready nodes on which no worker comes to run: `rejects` or `cannot start`, and the reason."""
+    waits_since: dict[tuple[str, int], float] = field(default_factory=dict)
+    """Since when an attempt waits for a node that it avoids."""
     unready_since: dict[str, float] = field(default_factory=dict)
     """When each node was first not ready, or gone."""
     removed: list[str] = field(default_factory=list)
@@ -145,6 +147,10 @@ class World:
         ready = any((each["type"], each["status"]) == ("Ready", "True") for each in conditions)
         if commit.change == "DELETED" or (conditions and not ready):
             self.unready_since.setdefault(commit.key.name, self.cluster.server.seconds)
+
+    def is_ready(self, node: str) -> bool:
+        found = self.cluster.server.get(NODES, node) or {"spec": {}}
+        return self.cluster.nodes.alive(node) and not found["spec"].get("unschedulable")
 
     def lost(self, node: str) -> None:
         self.silent.append(node)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from contextvars import Context
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from tests.kit.api_server.resources import PODS
@@ -158,7 +159,8 @@ class Kubelets:
         if not _worker_runs(pod):
             ended = pod["status"]["containerStatuses"][0]["state"]["terminated"]
             code, reason, message = ended["exitCode"], ended["reason"], ended["message"]
-            return self._end(pod, code, reason, message, 0.0)
+            late = self._server.seconds - datetime.fromisoformat(ended["finishedAt"]).timestamp()
+            return self._end(pod, code, reason, message, late)
         return self._end(pod, code, "Error" if code else "Completed", "", 0.0)
 
     def _remove(self, pod: Json) -> None:

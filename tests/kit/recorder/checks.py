@@ -211,6 +211,15 @@ class OneChildOfEachRank(Check):
             rank = (pod.owner, pod.attempt, pod.rank)
             if self.ran.get(rank, pod.uid) != pod.uid:
                 yield self.breach(write, f"{pod.name} is made again, and the first one has run")
+        elif pod and pod.owner and write.verb == "DELETED":
+            self._forget_untold(pod, step.state)
+
+    def _forget_untold(self, gone: Pod, state: State) -> None:
+        """With more pods left than the status counts, the status does not show that one is missing."""
+        job = state.job(gone.owner)
+        left = sum(pod.attempt == gone.attempt for pod in state.pods_of(gone.owner))
+        if job and job.attempt == gone.attempt and left >= job.workers.get("created", 0):
+            self.ran.pop((gone.owner, gone.attempt, gone.rank), None)
 
     def _note(self, job: Job, state: State) -> None:
         pods = [pod for pod in state.pods_of(job.uid) if pod.attempt == job.attempt]

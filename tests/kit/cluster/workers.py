@@ -138,7 +138,8 @@ class Trainer:
         self._heard: dict[tuple[str, int], list[float]] = {}
         self.hung: set[tuple[str, int]] = set()
         """The UID and the attempt of each gang that stands still for ever and says nothing."""
-        self._deleted: set[str] = set()
+        self._deleted: set[tuple[str, str]] = set()
+        """By job: the simulated UIDs of two jobs of one name give them one folder."""
         cluster.server.store.listen(lambda commit: self._look(commit.key.resource is PODS))
 
     def heard_until(self, uid: str, attempt: int, moment: float) -> float | None:
@@ -172,7 +173,7 @@ class Trainer:
         workers = [Worker(self._cluster, pod) for pod in pods]
         last = int(pods[0].env["STARGATE_EPOCHS"])
         restored = pods[0].env["STARGATE_RESUME_URI"]
-        if restored in self._deleted:
+        if (uid, restored) in self._deleted:
             self.broken_promises.append(f"{pods[0].name} resumes from {restored}, which is deleted")
         for epoch in range((workers[0].resumes_from or 0) + 1, last + 1):
             await asyncio.sleep(self._training.epoch_seconds)
@@ -222,7 +223,7 @@ class Trainer:
                 self.broken_promises.append(
                     f"{saved['uri']} is to be deleted, and the status has it"
                 )
-        self._deleted.update(said)
+        self._deleted.update((uid, uri) for uri in said)
 
     def _was_written(self, uid: str, uri: str) -> bool:
         return any(

@@ -46,6 +46,7 @@ def violations(world: World) -> Iterator[str]:
             yield from _restarts_without_a_pause(world, story.uid)
             yield from _hangs_that_were_none(world, versions)
             yield from _deleted_before_its_time(world, versions)
+            yield from _past_its_deadline(versions)
 
 
 def _statuses(versions: list[Write]) -> Iterator[tuple[Write, Job, Job]]:
@@ -167,6 +168,19 @@ def _deleted_before_its_time(world: World, versions: list[Write]) -> Iterator[st
         yield f"{job.name} was deleted by the operator, and is {job.phase} and has no time to live"
     elif asked.began < second_of(ended) + seconds - _SLACK_SECONDS:
         yield f"{job.name} was deleted by the operator before {seconds} s after its end"
+
+
+def _past_its_deadline(versions: list[Write]) -> Iterator[str]:
+    """Whoever writes a status when the deadline is over writes that the job has ended."""
+    for write, before, after in _statuses(versions):
+        start, limit = before.status.get("startTime"), before.spec.get("activeDeadlineSeconds")
+        if start is None or limit is None or before.spec.get("suspend"):
+            continue
+        over = write.at > second_of(start) + limit + _SLACK_SECONDS
+        same = after.status == before.status or after.status.get("startTime") != start
+        if over and not same and not after.finished and after.phase != "Suspended":
+            yield f"{after.name} is {after.phase} past its deadline"
+            return
 
 
 def _deletes(world: World, last: Write) -> Request | None:

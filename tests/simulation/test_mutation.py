@@ -22,7 +22,7 @@ def test_mutant_applies_and_says_what_is_wrong(mutant: Mutant) -> None:
 
 
 def test_descriptions_of_mutants_differ() -> None:
-    assert len({mutant.description for mutant in MUTANTS.values()}) == len(MUTANTS) >= 20
+    assert len({mutant.description for mutant in MUTANTS.values()}) == len(MUTANTS) >= 40
 
 
 def test_page_says_which_seed_finds_each_mutant() -> None:

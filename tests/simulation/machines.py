@@ -66,7 +66,7 @@ def slow_kubelets(world: World, dice: Random) -> str:
     """Containers take long to start or to end for a while."""
     speeds, seconds = world.cluster.kubelets.speeds, dice.choice(_LONG)
     which = dice.choice(("start", "stop"))
-    usual, takes = getattr(speeds, which), dice.choice((3.0, 20.0, 100.0))
+    usual, takes = getattr(world.usual_speeds, which), dice.choice((3.0, 20.0, 100.0))
     if which == "stop" and takes == 100.0:
         takes = 10_000.0  # nothing but SIGKILL ends it
 

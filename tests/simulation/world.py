@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextvars import Context
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from random import Random
 from typing import Any
@@ -15,6 +15,7 @@ from tests.kit.api_server.resources import JOBS, NODES, PODS, SERVICES, Key, Tar
 from tests.kit.api_server.store import Commit
 from tests.kit.cluster import Cluster, JobStory
 from tests.kit.cluster.jobs import USER, manifest
+from tests.kit.cluster.kubelets import Speeds
 from tests.kit.cluster.replica import Replica
 from tests.kit.cluster.workers import Trainer, Training
 from tests.kit.recorder.history import Job, Pod
@@ -38,6 +39,8 @@ class World:
     plan: Plan
     cluster: Cluster
     trainer: Trainer
+    usual_speeds: Speeds
+    """Those of the kubelets, to which they return from whatever made them slow."""
     jobs: list[JobStory] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
     """Found while the world runs."""
@@ -63,7 +66,8 @@ class World:
         if plan.sidecars:
             cluster.server.admission.append(_add_a_sidecar)
         training = Training(plan.epoch_seconds, save_seconds=plan.save_seconds)
-        world = cls(plan, cluster, Trainer(cluster, training))
+        speeds = replace(cluster.kubelets.speeds)
+        world = cls(plan, cluster, Trainer(cluster, training), speeds)
         cluster.kubelets.rejects = partial(world.fault_of_the_node, "rejects")
         cluster.kubelets.cannot_start = partial(world.fault_of_the_node, "cannot start")
         cluster.server.store.listen(world.note_node)

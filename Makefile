@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 TYPED := $(wildcard operator tools images/trainer tests bench charts/*/files/*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test simulate trainer-check lint format manifests images kind kind-down e2e recovery bench up down
+.PHONY: help demo test simulate mutants trainer-check lint format manifests images kind kind-down e2e recovery bench up down
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ recovery: ## Write what the last `make e2e` measured into docs/recovery.md
 
 simulate: ## The operator in simulated clusters, through faults (SEEDS=1000; SEED=n tells the story of one)
 	PYTHONPATH=operator:tools:. $(PYTHON) -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) $(ARGS)
+
+mutants: ## Show that the simulation finds faults put into the operator (NAME=one of tests/simulation/mutants)
+	PYTHONPATH=operator:tools:. $(PYTHON) -m tests.simulation.mutation $(NAME) $(ARGS)
 
 bench: ## Measure against the floor and an Indexed Job
 	$(PYTHON) -m bench $(ARGS)

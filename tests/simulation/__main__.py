@@ -16,7 +16,8 @@ def main(words: Sequence[str] | None = None) -> int:
     arguments = _arguments(words)
     if arguments.seed is not None:
         return _replay(arguments.seed, shrink=arguments.shrink)
-    return _many(range(arguments.first, arguments.first + arguments.seeds), arguments.processes)
+    seeds = range(arguments.first, arguments.first + arguments.seeds)
+    return _many(seeds, arguments.processes, until_failure=arguments.until_failure)
 
 
 def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
@@ -25,6 +26,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--first", type=int, default=0, help="the first of them")
     parser.add_argument("--seed", type=int, help="run this one alone, and tell its story")
     parser.add_argument("--no-shrink", dest="shrink", action="store_false")
+    parser.add_argument("--until-failure", action="store_true", help="stop at the first that fails")
     parser.add_argument("--processes", type=_positive, default=os.cpu_count() or 1)
     return parser.parse_args(words)
 
@@ -66,12 +68,14 @@ def _course(job: JobPlan) -> str:
     return f"{job.steps} steps" if job.steps else f"{job.epochs} epochs"
 
 
-def _many(seeds: Iterable[int], processes: int) -> int:
+def _many(seeds: Iterable[int], processes: int, *, until_failure: bool) -> int:
     began, total = time.monotonic(), Total()
     for verdict in verdicts(seeds, processes):
         total.add(verdict)
         if verdict.violations:
             print(f"seed {verdict.seed}: {verdict.first[:300]}", flush=True)
+            if until_failure:
+                break
         if total.seeds % 500 == 0:
             took = time.monotonic() - began
             so_far = f"{total.seeds} seeds, {total.failed} failed, {took:.0f} s"

@@ -47,25 +47,28 @@ def delete_a_pod(world: World, dice: Random) -> str | None:
     pod = any_of(dice, world.pods(lambda _: True))
     if pod is None:
         return None
-    grace = dice.choice((0, 1, 2, 30))
+    grace = dice.choice((0, 1, 2, 30, 3600))
     world.cluster.delete_pod(pod, grace=grace)
     return f"{_named(pod)}, {pod.phase}, grace {grace} s"
 
 
 def evict(world: World, dice: Random) -> str | None:
-    """By the kubelet, whose node is short of something."""
+    """By the kubelet: its node is short of something, or the pod is over its own limit."""
     pod = any_of(dice, world.pods(_runs))
     if pod is None:
         return None
-    world.cluster.kubelets.fail(pod.raw, reason="Evicted", message="low on disk")
-    return _named(pod)
+    message = dice.choice(("low on disk", "low on disk", 'Usage of EmptyDir volume "scratch"'))
+    world.cluster.kubelets.fail(pod.raw, reason="Evicted", message=message)
+    return f"{_named(pod)}: {message}"
 
 
 def slow_kubelets(world: World, dice: Random) -> str:
     """Containers take long to start or to end for a while."""
     speeds, seconds = world.cluster.kubelets.speeds, dice.choice(_LONG)
     which = dice.choice(("start", "stop"))
-    usual, takes = getattr(speeds, which), dice.choice((3.0, 20.0, 100.0))
+    usual, takes = getattr(world.usual_speeds, which), dice.choice((3.0, 20.0, 100.0))
+    if which == "stop" and takes == 100.0:
+        takes = 10_000.0  # nothing but SIGKILL ends it
 
     def undo() -> None:
         setattr(speeds, which, usual)
@@ -113,6 +116,39 @@ def remove_a_node(world: World, dice: Random) -> str | None:
     seconds = dice.choice(_LONG)
     world.later(seconds, lambda: world.add_node_again(node))
     return f"{node}, back after {seconds:g} s"
+
+
+def replace_a_node(world: World, dice: Random) -> str | None:
+    """Its machine dies for good, its object stays, and a machine of another name comes."""
+    pod = any_of(dice, world.pods(lambda pod: bool(pod.node)))
+    if pod is None or not world.cluster.nodes.alive(pod.node):
+        return None
+    world.cluster.nodes.fall_silent(pod.node)
+    number = len(world.cluster.server.all(NODES)) + len(world.removed)
+    fresh, seconds = f"node-{number}-new", dice.choice(_LONG)
+    world.removed.append(fresh)
+    world.later(seconds, lambda: world.add_node_again(fresh))
+    return f"{pod.node} by {fresh}, after {seconds:g} s"
+
+
+_STUCK = (
+    ("rejects", "OutOfcpu"),
+    ("rejects", "UnexpectedAdmissionError"),
+    ("cannot start", "ContainerCreating"),
+    ("cannot start", "ImagePullBackOff"),
+)
+
+
+def spoil_a_node(world: World, dice: Random) -> str | None:
+    """It is ready, and yet no new pod comes to run on it. Repaired at the latest some time after the
+    last fault."""
+    node = _any_node(world, dice)
+    if node is None or node in world.bad_nodes:
+        return None
+    world.bad_nodes[node] = kind, reason = dice.choice(_STUCK)
+    seconds = dice.choice((8.0, 90.0, 1000.0))
+    world.later(seconds, lambda: world.heal_node(node))
+    return f"{node} {kind}: {reason}, for {seconds:g} s"
 
 
 def flap_a_node(world: World, dice: Random) -> str | None:
@@ -164,6 +200,15 @@ def stop_a_controller(world: World, dice: Random) -> str:
     return f"{type(controller).__name__}, for {seconds:g} s"
 
 
+def hang_a_gang(world: World, dice: Random) -> str | None:
+    """Its workers run, and do and say nothing more. Only a job that has a limit for it ends that."""
+    story = any_of(dice, [job for job in world.living if job.now.spec.get("hang")])
+    if story is None or not story.now.attempt:
+        return None
+    world.trainer.hung.add((story.uid, story.now.attempt))
+    return f"{story.name}, attempt {story.now.attempt}"
+
+
 def doubt_a_checkpoint(world: World, dice: Random) -> str | None:
     """Some rank finds it damaged, often the one that it was restored from."""
     found = [
@@ -195,6 +240,9 @@ MACHINES = {
     "a node falls silent": Act(2.0, silence_a_node),
     "a node comes back": Act(2.0, return_a_node),
     "a node is removed": Act(0.7, remove_a_node),
+    "a node is replaced": Act(0.7, replace_a_node),
+    "a node lets no pod run": Act(1.0, spoil_a_node),
+    "a gang hangs": Act(1.0, hang_a_gang),
     "a node flaps": Act(1.0, flap_a_node),
     "a node is drained": Act(1.0, drain_a_node),
     "a controller stands still": Act(0.7, stop_a_controller),

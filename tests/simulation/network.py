@@ -1,10 +1,12 @@
 """The faults of requests, answers and watches, and the refusals of the API server."""
 
+from functools import partial
 from random import Random
 
 from tests.kit.api_server import faults
 from tests.kit.api_server.faults import Fault
 from tests.kit.api_server.requests import Request
+from tests.kit.api_server.watches import Watch
 from tests.simulation.acts import Act, any_of
 from tests.simulation.world import World
 
@@ -26,17 +28,23 @@ _VERBS = ("create", "update", "patch", "delete", "get", "list", "watch")
 _SECONDS = (1.0, 5.0, 20.0, 60.0)
 
 
-def _no_lease(request: Request) -> bool:
+def _may_fail(request: Request) -> bool:
     return request.audited != "leases"
+
+
+def _may_get_a_404(request: Request) -> bool:
+    """A watch that is answered so is of a kind that is not served, and ends the process."""
+    return _may_fail(request) and request.verb != "watch"
 
 
 def fail_requests(world: World, dice: Random) -> str:
     """The next few of one verb, in one way."""
     fault, verb, times = dice.choice(_FAULTS), dice.choice(_VERBS), dice.randint(1, 5)
-    if fault.refusal is not None and fault.refusal.code == 404 and verb == "watch":
-        fault = faults.broken()
-    world.cluster.server.strike(fault, verb=verb, times=times, where=_no_lease)
-    return f"{times} × {verb}: {fault.kind} {fault.refusal or ''}".rstrip()
+    if fault.refusal is not None and fault.refusal.code == 404:
+        verb = ""  # a proxy answers so to whatever is asked
+    where = _may_fail if verb else _may_get_a_404
+    world.cluster.server.strike(fault, verb=verb, times=times, where=where)
+    return f"{times} × {verb or 'any verb'}: {fault.kind} {fault.refusal or ''}".rstrip()
 
 
 def refuse_effects(world: World, dice: Random) -> str:
@@ -79,7 +87,12 @@ def lose_a_watch(world: World, dice: Random) -> str | None:
     watch = any_of(dice, [watch for watch in world.cluster.server.watches if not watch.over])
     if watch is None:
         return None
-    how = dice.choice(("held", "held", "ended", "expired", "broken", "compacted"))
+    how = dice.choice(("held", "held", "ended", "expired", "broken", "compacted", "outdated"))
+    if how == "outdated":
+        seconds = dice.choice(_SECONDS)
+        watch.hold()
+        world.later(seconds, partial(_outdate, world, watch))
+        return f"{watch.resource.plural} held for {seconds:g} s and compacted"
     if how == "held":
         seconds = dice.choice(_SECONDS)
         watch.hold()
@@ -91,6 +104,14 @@ def lose_a_watch(world: World, dice: Random) -> str | None:
     else:
         {"ended": watch.end, "expired": watch.expire, "broken": watch.break_off}[how]()
     return f"{watch.resource.plural} {how}"
+
+
+def _outdate(world: World, watch: Watch) -> None:
+    """The client never gets what it has missed, and must list again."""
+    if not watch.over:
+        world.cluster.server.compact()
+        watch.drop()
+        watch.release()
 
 
 def break_all_watches(world: World, dice: Random) -> str:

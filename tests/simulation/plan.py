@@ -52,12 +52,15 @@ class Plan:
     nodes: int
     replicas: int
     epoch_seconds: float
+    save_seconds: float
     jobs: tuple[JobPlan, ...]
     events: tuple[Event, ...]
     sidecars: bool
     """True if a webhook adds a container to each pod, as a mesh does."""
     storm: float
     """Seconds after which nothing new goes wrong, and every fault is taken back."""
+    pauses: bool = False
+    """True if users suspend all jobs at the end of the storm, for a while."""
 
     def without_events(self, dropped: set[int]) -> "Plan":
         kept = tuple(event for index, event in enumerate(self.events) if index not in dropped)
@@ -78,10 +81,12 @@ def plan_of(seed: int, acts: Mapping[str, float]) -> Plan:
         nodes=dice.choice((largest, largest + 1, all_ranks, all_ranks + 2)),
         replicas=dice.choice((1, 2, 2)),
         epoch_seconds=dice.choice((0.5, 2.0, 5.0)),
+        save_seconds=dice.choice((0.0, 0.5, 3.0)),
         jobs=jobs,
         events=tuple(_events(dice, acts, storm)),
         sidecars=dice.random() < 0.1,
         storm=storm,
+        pauses=dice.random() < 0.2,
     )
 
 

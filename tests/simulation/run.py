@@ -8,6 +8,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -16,7 +17,7 @@ from structlog.testing import capture_logs
 from tests.kit import virtual_time
 from tests.kit.recorder.report import describe, report
 from tests.kit.virtual_time import Deadlock, Livelock
-from tests.simulation import verdict
+from tests.simulation import history, verdict
 from tests.simulation.acts import Act, perform
 from tests.simulation.machines import MACHINES
 from tests.simulation.network import NETWORK
@@ -28,6 +29,9 @@ from tests.simulation.world import World
 
 ACTS: dict[str, Act] = {**USERS, **MACHINES, **NETWORK, **OPERATORS}
 _SETTLED_SECONDS = 10.0
+BAD_NODE_SECONDS = 300.0
+"""From the end of the faults until a node that lets no pod run is repaired: long enough for the operator
+to give such a gang's nodes back."""
 
 
 @dataclass
@@ -120,24 +124,33 @@ async def _calm(world: World) -> None:
         world.return_node(node)
     for node in list(world.removed):
         world.add_node_again(node)
-    for story in world.living:
-        story.resume()
+    for node in list(world.bad_nodes):
+        world.later(BAD_NODE_SECONDS, partial(world.heal_node, node))
     world.delete_orphans()
+    for story in world.living if world.plan.pauses else ():
+        story.patch(suspend=True)
     await asyncio.sleep(60.0)
     if not world.replicas:
         cluster.replica()
     await cluster.until(lambda: cluster.leader, "an operator to lead")
     await asyncio.sleep(_SETTLED_SECONDS)
+    world.violations += verdict.held_while_suspended(world)
+    for story in world.living:
+        story.resume()
+    await asyncio.sleep(_SETTLED_SECONDS)
 
 
 async def _judge(world: World, outcome: Outcome, log: list[Line]) -> None:
     until = world.seconds + verdict.time_to_end(world)
-    while world.seconds < until and not verdict.all_have_ended(world):  # noqa: ASYNC110 - no event
+    while world.seconds < until and not verdict.all_have_ended(world):
+        world.violations += verdict.overdue(world)
         await asyncio.sleep(1.0)
     await asyncio.sleep(_SETTLED_SECONDS)
     written = await world.cluster.writes_in(verdict.QUIET_SECONDS)
     outcome.violations += [
         *_breaches(world),
+        *history.violations(world),
+        *dict.fromkeys(world.violations),
         *verdict.unfinished(world),
         *verdict.wrong_ends(world),
         *verdict.too_many_requests(world),

@@ -59,6 +59,7 @@ def small_plan(*events: Event, job: JobPlan | None = None) -> Plan:
         nodes=2,
         replicas=1,
         epoch_seconds=3.0,
+        save_seconds=0.0,
         jobs=(job or JobPlan(name="job-0", ranks=2, epochs=10),),
         events=events,
         sidecars=False,

@@ -4,15 +4,18 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextvars import Context
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from random import Random
 from typing import Any
 
 from tests.kit.api_server.answers import Refused
 from tests.kit.api_server.requests import Request
-from tests.kit.api_server.resources import JOBS, PODS, SERVICES, Key, Target
+from tests.kit.api_server.resources import JOBS, NODES, PODS, SERVICES, Key, Target
+from tests.kit.api_server.store import Commit
 from tests.kit.cluster import Cluster, JobStory
 from tests.kit.cluster.jobs import USER, manifest
+from tests.kit.cluster.kubelets import Speeds
 from tests.kit.cluster.replica import Replica
 from tests.kit.cluster.workers import Trainer, Training
 from tests.kit.recorder.history import Job, Pod
@@ -39,11 +42,22 @@ class World:
     plan: Plan
     cluster: Cluster
     trainer: Trainer
+    usual_speeds: Speeds
+    """Those of the kubelets, to which they return from whatever made them slow."""
     jobs: list[JobStory] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
+    """Found while the world runs."""
     undo: list[Callable[[], object]] = field(default_factory=list)
     happened: Counter[str] = field(default_factory=Counter)
     lines: list[tuple[float, str]] = field(default_factory=list)
     silent: list[str] = field(default_factory=list)
+    clocks_differ: bool = False
+    bad_nodes: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Ready nodes on which no worker comes to run: `rejects` or `cannot start`, and the reason."""
+    waits_since: dict[tuple[str, int], float] = field(default_factory=dict)
+    """Since when an attempt waits for a node that it avoids."""
+    unready_since: dict[str, float] = field(default_factory=dict)
+    """When each node was first not ready, or gone."""
     removed: list[str] = field(default_factory=list)
     _tasks: set["asyncio.Task[Any]"] = field(default_factory=set)
 
@@ -55,8 +69,12 @@ class World:
         cluster.kubelets.confirms_after = dice.choice((0.0, 1.5))
         if plan.sidecars:
             cluster.server.admission.append(_add_a_sidecar)
-        trainer = Trainer(cluster, Training(epoch_seconds=plan.epoch_seconds))
-        world = cls(plan, cluster, trainer)
+        training = Training(plan.epoch_seconds, save_seconds=plan.save_seconds)
+        speeds = replace(cluster.kubelets.speeds)
+        world = cls(plan, cluster, Trainer(cluster, training), speeds)
+        cluster.kubelets.rejects = partial(world.fault_of_the_node, "rejects")
+        cluster.kubelets.cannot_start = partial(world.fault_of_the_node, "cannot start")
+        cluster.server.store.listen(world.note_node)
         world.set_clocks(Random(f"clocks of {plan.seed}"))
         return world
 
@@ -67,6 +85,7 @@ class World:
         if dice.random() >= _CHANCE_OF_SKEW:
             return
         cluster.skew_of_replica = lambda: dice.choice(_SKEWS)
+        self.clocks_differ = True
 
         def undo() -> None:
             cluster.skew_of_replica = lambda: 0.0
@@ -137,6 +156,26 @@ class World:
                 if not found["metadata"].get("ownerReferences"):
                     key = Key(resource, self.cluster.namespace, found["metadata"]["name"])
                     server.delete(key, agent=USER, gracePeriodSeconds=0)
+
+    def fault_of_the_node(self, kind: str, pod: Json) -> str:
+        found, reason = self.bad_nodes.get(pod["spec"].get("nodeName", ""), ("", ""))
+        return reason if found == kind else ""
+
+    def heal_node(self, node: str) -> None:
+        if self.bad_nodes.pop(node, None) is not None and self.cluster.nodes.alive(node):
+            self.cluster.kubelets.look_around(node)
+
+    def note_node(self, commit: Commit) -> None:
+        if commit.key.resource is not NODES:
+            return
+        conditions = (commit.now.object.get("status") or {}).get("conditions") or []
+        ready = any((each["type"], each["status"]) == ("Ready", "True") for each in conditions)
+        if commit.change == "DELETED" or (conditions and not ready):
+            self.unready_since.setdefault(commit.key.name, self.cluster.server.seconds)
+
+    def is_ready(self, node: str) -> bool:
+        found = self.cluster.server.get(NODES, node) or {"spec": {}}
+        return self.cluster.nodes.alive(node) and not found["spec"].get("unschedulable")
 
     def lost(self, node: str) -> None:
         self.silent.append(node)

@@ -95,8 +95,8 @@ def _last_grace(observed: Observed) -> int | None:
 
 def _ranks_to_create(observed: Observed) -> tuple[int, ...]:
     """A rank whose worker has run is not made again in its attempt: its pod may have gone since the
-    decision, and the next pass ends the attempt."""
-    if not _may_create(observed) or observed.missed_pods:
+    decision, and the next pass ends the attempt. So it does when a rank has failed."""
+    if not _may_create(observed) or observed.missed_pods or observed.gang.failed:
         return ()
     return tuple(rank for rank in observed.gang.missing_ranks if rank not in observed.gang.vanished)
 

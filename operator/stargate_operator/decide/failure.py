@@ -58,6 +58,8 @@ def _failed(observed: Observed) -> tuple[Pod, ...]:
 def _settling(observed: Observed, failed: tuple[Pod, ...]) -> Plan | None:
     if not failed or any(explains_itself(cause_of(pod)) for pod in failed):
         return None
+    if observed.missed_pods:
+        return None  # the counts in a status that says "wait" would hide that pods are missing
     until = (observed.notes.failed_since or observed.now) + SETTLING
     if observed.now >= until:
         return None

@@ -18,7 +18,8 @@ def node_loss(observed: Observed) -> Plan | None:
     lost = observed.lost_nodes
     if not lost or not observed.resolved or observed.ended:
         return None
-    pods = [pod for pod in observed.gang.live_pods if pod.node in lost]
+    done = observed.gang.succeeded_ranks  # such a pod may outlive its worker
+    pods = [pod for pod in observed.gang.live_pods if pod.node in lost and pod.rank not in done]
     if not pods:
         return None
     first = min(pods, key=lambda pod: (lost[pod.node].since, pod.rank))

@@ -33,6 +33,8 @@ class AttemptPods:
     succeeded: dict[str, Pod] = field(default_factory=dict)
     succeeded_ranks: set[int] = field(default_factory=set)
     vanished: dict[int, Pod] = field(default_factory=dict)
+    ran: set[str] = field(default_factory=set)
+    """UIDs of pods whose worker has run: the kubelet's last word on an evicted pod need not say so."""
     seen: set[int] = field(default_factory=set)
     unschedulable: dict[str, Pod] = field(default_factory=dict)
     waiting: dict[str, Pod] = field(default_factory=dict)
@@ -50,6 +52,8 @@ class AttemptPods:
             pod = msgspec.structs.replace(pod, phase=SUCCEEDED, pod_phase=pod_phase)
         self.ranks[pod.rank] = pod
         self.seen.add(pod.rank)
+        if pod.has_run:
+            self.ran.add(pod.uid)
         self._count(pod, 1)
         self.last_scheduled_at = max(self.last_scheduled_at, pod.scheduled_at or 0.0)
         self.last_started_at = max(self.last_started_at, pod.started_at or 0.0)
@@ -64,13 +68,14 @@ class AttemptPods:
 
     def vanish(self, pod: Pod) -> None:
         """Its object was deleted."""
-        if pod.has_run and pod.rank not in self.succeeded_ranks:
+        if pod.uid in self.ran and pod.rank not in self.succeeded_ranks:
             self.vanished[pod.rank] = pod
 
     def remember(self, other: "AttemptPods") -> None:
         """Takes over what is known of ranks whose pods are gone."""
         self.succeeded_ranks |= other.succeeded_ranks
         self.vanished |= other.vanished
+        self.ran |= other.ran
         self.seen |= other.seen
 
     def _count(self, pod: Pod, sign: int) -> None:

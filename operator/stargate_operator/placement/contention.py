@@ -137,7 +137,7 @@ def _state_of(observed: Observed) -> _GangState:
         key=observed.job.key,
         hardware=_hardware(observed.job),
         phase=observed.phase,
-        partly=observed.starting and gang.partly_scheduled,
+        partly=observed.starting and not observed.ended and gang.partly_scheduled,
         short=gang.short_of_nodes,
         whole=observed.phase in _HOLDING and gang.all_scheduled and gang.alive > 0,
         holding=gang.alive + len(observed.previous_pods.alive),

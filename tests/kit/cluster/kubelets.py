@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from contextvars import Context
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from tests.kit.api_server.resources import PODS
@@ -49,19 +50,26 @@ class Kubelets:
         self.code_at_stop = code_at_stop
         self._loop = asyncio.get_running_loop()
         self._stopping: dict[str, asyncio.TimerHandle] = {}
+        self._unsaid: dict[str, list[Callable[[], None]]] = {}
+        """By node: what its kubelet will say when it is heard again."""
         self.confirms_after = 0.0
         """Seconds from the end of a container until the kubelet says that its pod has ended, too."""
         self.cannot_start: Callable[[Json], str] = lambda _: ""
         """The waiting reason of a container that cannot start, such as ImagePullBackOff, or ""."""
         self.unkillable: Callable[[Json], bool] = lambda _: False
         """True for a pod whose processes do not end, as on a storage server that hangs."""
+        self.rejects: Callable[[Json], str] = lambda _: ""
+        """The reason why a kubelet does not admit a pod that was bound to its node, or ""."""
         server.store.listen(self._told)
-        nodes.on_return.append(self._look_around)
+        nodes.on_return.append(self.look_around)
 
     def exit(
         self, pod: Json, code: int, *, reason: str = "", message: str = "", late: float = 0.0
     ) -> None:
         """A pod's worker has ended, `late` seconds ago."""
+        if not self._heard(pod):
+            self._later_say(pod, lambda: self.exit(pod, code, reason=reason, message=message))
+            return
         current = self._current(pod)
         if current is None or not _worker_runs(current):
             return
@@ -69,7 +77,8 @@ class Kubelets:
 
     def fail(self, pod: Json, **status: Any) -> None:
         """The kubelet itself fails the pod, for example when it evicts or rejects it."""
-        self._say(pod, {"phase": "Failed", **status})
+        if self._heard(pod):
+            self._say(pod, {"phase": "Failed", **status})
 
     def _told(self, commit: Commit) -> None:
         if commit.key.resource is not PODS or commit.change == "DELETED":
@@ -87,8 +96,11 @@ class Kubelets:
         elif not was_on_it and pod["status"]["phase"] == "Pending":
             self._later(self.speeds.start(), lambda: self.start(pod))
 
-    def _look_around(self, node: str) -> None:
-        """Handle the changes that the kubelet missed while its node was silent."""
+    def look_around(self, node: str) -> None:
+        """Handle the changes that the kubelet missed while its node was silent, and try again to start
+        what could not start."""
+        for say in self._unsaid.pop(node, ()):
+            say()
         for pod in self._server.all(PODS):
             if pod["spec"].get("nodeName") == node:
                 self._look(pod, None)
@@ -100,6 +112,9 @@ class Kubelets:
             return None
         if _grace(current) is not None:
             return None
+        rejected = self.rejects(current)
+        if rejected:
+            return self.fail(current, reason=rejected, message="the node does not admit the pod")
         waiting = self.cannot_start(current)
         if waiting:
             container = _container(current, {"waiting": {"reason": waiting, "message": waiting}})
@@ -144,7 +159,8 @@ class Kubelets:
         if not _worker_runs(pod):
             ended = pod["status"]["containerStatuses"][0]["state"]["terminated"]
             code, reason, message = ended["exitCode"], ended["reason"], ended["message"]
-            return self._end(pod, code, reason, message, 0.0)
+            late = self._server.seconds - datetime.fromisoformat(ended["finishedAt"]).timestamp()
+            return self._end(pod, code, reason, message, late)
         return self._end(pod, code, "Error" if code else "Completed", "", 0.0)
 
     def _remove(self, pod: Json) -> None:
@@ -170,9 +186,18 @@ class Kubelets:
         )
 
     def _confirm(self, pod: Json, phase: str) -> None:
+        if not self._heard(pod):
+            return self._later_say(pod, lambda: self._confirm(pod, phase))
         current = self._current(pod)
         if current is not None and current["status"]["phase"] not in _OVER:
             self._say(current, {"phase": phase})
+        return None
+
+    def _heard(self, pod: Json) -> bool:
+        return self._nodes.alive(pod["spec"].get("nodeName", ""))
+
+    def _later_say(self, pod: Json, say: Callable[[], None]) -> None:
+        self._unsaid.setdefault(pod["spec"].get("nodeName", ""), []).append(say)
 
     def _say(self, pod: Json, status: Json) -> None:
         self._server.patch(pod_key(pod), {"status": status}, agent=_AGENT, subresource="status")

@@ -135,6 +135,8 @@ class Training:
     `after_epoch` is called after each epoch, for example to break a rank."""
 
     epoch_seconds: float = 10.0
+    save_seconds: float = 0.0
+    """How long a checkpoint is Writing before it is Complete. At 0 that is not told."""
     after_epoch: Callable[[Worker, int], None] | None = None
 
 
@@ -165,7 +167,8 @@ class Course:
 
 
 class Trainer:
-    """Trains each gang of the cluster to its end, and saves at the job's interval."""
+    """Trains each gang of the cluster to its end, and saves at the job's interval. It deletes
+    the checkpoints that the operator says, and notes each promise that an operator breaks."""
 
     def __init__(self, cluster: Cluster, training: Training) -> None:
         self._cluster = cluster
@@ -173,7 +176,17 @@ class Trainer:
         self._begun: set[frozenset[str]] = set()
         self.acknowledged: list[tuple[str, Position]] = []
         """The job's UID and the position of each acknowledged checkpoint."""
+        self.broken_promises: list[str] = []
+        self._heard: dict[tuple[str, int], list[float]] = {}
+        self.hung: set[tuple[str, int]] = set()
+        """The UID and the attempt of each gang that stands still for ever and says nothing."""
+        self._deleted: set[tuple[str, str]] = set()
+        """By job: the simulated UIDs of two jobs of one name give them one folder."""
         cluster.server.store.listen(lambda commit: self._look(commit.key.resource is PODS))
+
+    def heard_until(self, uid: str, attempt: int, moment: float) -> float | None:
+        """When an operator last took a report of this attempt, before `moment`."""
+        return max((at for at in self._heard.get((uid, attempt), ()) if at <= moment), default=None)
 
     def _look(self, pods: bool) -> None:
         if pods:
@@ -201,8 +214,13 @@ class Trainer:
         """Synchronous training: the loss of one rank stops all ranks."""
         workers = [Worker(self._cluster, pod) for pod in pods]
         course = Course(pods[0].env)
+        restored = pods[0].env["STARGATE_RESUME_URI"]
+        if (uid, restored) in self._deleted:
+            self.broken_promises.append(f"{pods[0].name} resumes from {restored}, which is deleted")
         for position in course.positions():
             await asyncio.sleep(self._training.epoch_seconds)
+            if (uid, pods[0].attempt) in self.hung:
+                return None
             if len(self._left_of(pods)) != len(pods) or not await self._told(
                 uid, workers, course, position
             ):
@@ -219,15 +237,48 @@ class Trainer:
         """Let each rank report. Returns False if a checkpoint was refused for good."""
         epoch, step = position.epoch, position.epoch if position.step is None else position.step
         for worker in workers[1:]:
-            await worker.report(step=step)
+            self._hear(worker, await worker.report(step=step))
         if not course.saves_at(position):
             total = {"totalSteps": course.total_steps} if course.total_steps else {}
-            await workers[0].report(epoch=epoch, step=step, **total)
+            self._hear(workers[0], await workers[0].report(epoch=epoch, step=step, **total))
             return True
-        if (await workers[0].insists(epoch, step=position.step)).status != 200:
+        if self._training.save_seconds:
+            writing = await workers[0].saves(epoch, "Writing", step=position.step)
+            self._hear(workers[0], writing)
+            await asyncio.sleep(self._training.save_seconds)
+            if not self._left_of([workers[0].pod]):
+                return False
+        answer = await workers[0].insists(epoch, step=position.step)
+        self._hear(workers[0], answer)
+        if answer.status != 200:
             return False
+        uri = workers[0].checkpoint(epoch, step=position.step)["uri"]
+        if not self._was_written(uid, uri):
+            self.broken_promises.append(f"{uri} was acknowledged and is in no status")
         self.acknowledged.append((uid, position))
         return True
+
+    def _hear(self, worker: Worker, answer: Answer) -> None:
+        if answer.status != 200:
+            return
+        uid, said = worker.pod.owner, answer.body.get("delete") or ()
+        heard = self._heard.setdefault((uid, worker.pod.attempt), [])
+        heard.append(self._cluster.server.seconds)
+        job = self._cluster.recorder.state.job(uid)
+        for saved in job.checkpoints if job else ():
+            if saved["uri"] in said and saved["state"] == "Complete":
+                self.broken_promises.append(
+                    f"{saved['uri']} is to be deleted, and the status has it"
+                )
+        self._deleted.update((uid, uri) for uri in said)
+
+    def _was_written(self, uid: str, uri: str) -> bool:
+        return any(
+            saved["uri"] == uri
+            for write in reversed(self._cluster.recorder.writes)
+            if write.job and write.uid == uid
+            for saved in write.job.checkpoints
+        )
 
     async def _give_up(self, pods: list[Pod]) -> None:
         """The other ranks notice after some seconds that a peer is lost, and exit."""

@@ -34,6 +34,8 @@ ORPHAN_SECONDS = 60.0
 UNSEEN_SECONDS = 2.0
 """How long an operator may act before it sees that a job is gone."""
 SPEECHLESS_SECONDS = 10.0
+IN_WRITING_SECONDS = 0.05
+"""How long a status may be on its way: what is shown meanwhile is not in it."""
 IN_FLIGHT_SECONDS = 30.0
 """How long a create may be on its way: the client repeats one that was not answered."""
 
@@ -222,6 +224,15 @@ class OneChildOfEachRank(Check):
             rank = (pod.owner, pod.attempt, pod.rank)
             if self.ran.get(rank, pod.uid) != pod.uid:
                 yield self.breach(write, f"{pod.name} is made again, and the first one has run")
+        elif pod and pod.owner and write.verb == "DELETED":
+            self._forget_untold(pod, step.state)
+
+    def _forget_untold(self, gone: Pod, state: State) -> None:
+        """With more pods left than the status counts, the status does not show that one is missing."""
+        job = state.job(gone.owner)
+        left = sum(pod.attempt == gone.attempt for pod in state.pods_of(gone.owner))
+        if job and job.attempt == gone.attempt and left >= job.workers.get("created", 0):
+            self.ran.pop((gone.owner, gone.attempt, gone.rank), None)
 
     def _note(self, job: Job, state: State) -> None:
         pods = [pod for pod in state.pods_of(job.uid) if pod.attempt == job.attempt]
@@ -538,13 +549,17 @@ class SuccessSticks(Check):
     """
 
     invariant = 7
-    shown: set[tuple[str, int, int]] = field(default_factory=set)
+    shown: dict[tuple[str, int, int], float] = field(default_factory=dict)
+    """Since when. A success that is shown while the status is being written comes too late for it."""
 
     def see(self, step: Step) -> Iterator[Breach]:
         write, pod, job = step.write, step.write.pod, step.write.job
         if pod and pod.owner and pod.rank_phase == "Succeeded":
             shown = (pod.owner, pod.attempt, pod.rank)
-            (self.shown.discard if write.verb == "DELETED" else self.shown.add)(shown)
+            if write.verb == "DELETED":
+                self.shown.pop(shown, None)
+            else:
+                self.shown.setdefault(shown, step.at)
         before = step.was.job if step.was else None
         if job and before and job.attempt > before.attempt:
             current = before.attempts[-1] if before.attempts else {}
@@ -553,7 +568,8 @@ class SuccessSticks(Check):
                 number, rank = int(ended["number"]), ended.get("rank")
                 if number != before.attempt or rank is None:
                     continue
-                if int(rank) in told or (job.uid, number, int(rank)) in self.shown:
+                since = self.shown.get((job.uid, number, int(rank)), step.at)
+                if int(rank) in told or step.at - since > IN_WRITING_SECONDS:
                     what = f"attempt {number} ended by rank {rank}, which had succeeded"
                     yield self.breach(write, what)
 

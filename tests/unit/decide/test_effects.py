@@ -36,6 +36,12 @@ def test_a_deleted_rank_waits_for_its_old_pod() -> None:
     assert effects(observed(job().starting(), pods)).create == ()
 
 
+def test_nothing_is_created_beside_a_failed_rank() -> None:
+    """The next pass ends the attempt, and a create that is on its way then cannot be taken back."""
+    pods = without(starting_gang(4, pod(1).failed()), 2)
+    assert effects(observed(job().starting(), pods)).create == ()
+
+
 def test_ranks_under_creation_are_not_created_twice() -> None:
     assert effects(observed(job().starting(), creating=[0, 1])).create == (2, 3)
 

@@ -5,7 +5,7 @@ import pytest
 from stargate_operator.decide.plan import Plan
 from stargate_operator.model.pod import FAILED
 from stargate_types.position import Position
-from stargate_types.status import Cause, Checkpoints, Phase
+from stargate_types.status import Cause, Checkpoints, Phase, Workers
 from tests.kit.builders import (
     NOW,
     GivenPod,
@@ -78,6 +78,14 @@ def test_an_uncertain_exit_waits_a_second(
     if not acts:
         assert plan.ending is None
         assert plan.wake_at == at((first_seen or 0) + 1)
+
+
+def test_failure_beside_missed_pods_does_not_settle() -> None:
+    """A status written meanwhile would count the pods that are left, and one be made again."""
+    counted = Workers(desired=4, created=4)
+    given = job().starting().having(workers=counted)
+    plan = planned(given, without(starting_gang(4, pod(1).failed()), 2))
+    assert plan.next_attempt
 
 
 def test_a_settling_failure_is_not_shown_as_running() -> None:

@@ -41,6 +41,12 @@ def test_lost_node_ends_attempt_and_is_named() -> None:
     assert plan.next_attempt
 
 
+def test_loss_of_a_succeeded_rank_ends_no_attempt() -> None:
+    """Its pod still runs when the node goes: its kubelet confirms the end a second later."""
+    done = pod(2).succeeded().but(pod_phase="Running")
+    assert not planned(job(nodes=4).running(), gang(4, done), node_health=LOST).next_attempt
+
+
 def test_several_lost_ranks_are_named_in_one_message() -> None:
     plan = planned(
         job(nodes=4).running(), gang(4), node_health=unready("node-1", "node-2", "node-3")

@@ -7,7 +7,7 @@ import pytest
 
 from stargate_operator.model.gang import Gang, PreviousPods
 from stargate_operator.model.gang_index import GangIndex, observe_gang
-from stargate_operator.model.pod import Pod
+from stargate_operator.model.pod import FAILED, Pod
 from tests.kit.builders import NAMESPACE, pod
 
 SIZE = 4
@@ -128,3 +128,15 @@ def test_rank_whose_worker_ran_vanishes_with_its_pod() -> None:
 
     gang = gang_of(index)
     assert (gang.absent_ranks, gang.vanished, gang.seen) == ((0, 1), {0: ran}, 2)
+
+
+def test_evicted_pod_whose_worker_ran_vanishes() -> None:
+    """The kubelet may fail a pod without a word about its container."""
+    ran = pod(0).running()
+    evicted = ran.but(phase=FAILED, status_reason="Evicted", terminated=None)
+    index = GangIndex([ran, pod(1)], world_size=2)
+
+    index.take(ran, evicted)
+    index.take(evicted, None)
+
+    assert gang_of(index).vanished == {0: evicted}

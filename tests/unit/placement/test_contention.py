@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable
 
+import pytest
+
 from stargate_operator.decide.observed import Observed
 from stargate_operator.model.blueprint import Place
 from stargate_operator.model.pod import Pod
 from stargate_operator.placement.contention import GangContention
+from stargate_types.status import Cause, Phase
 from tests.kit.builders import (
     NOW,
     GivenJob,
@@ -62,6 +65,16 @@ def test_a_finished_gang_holds_nothing() -> None:
     contention.note(seen(OLDER.succeeded(), [pod(rank).succeeded() for rank in range(4)]))
     found = contention.seen_by(YOUNGER)
     assert (found.whole, found.alone) == (None, True)
+
+
+@pytest.mark.parametrize("over", [Phase.FAILED, Phase.SUSPENDED])
+def test_attempt_that_is_over_wants_no_nodes(over: Phase) -> None:
+    """Its failed pods are kept for their logs, and they name nodes."""
+    starting = OLDER.starting()
+    ended = starting.status.attempts[-1].model_copy(update={"end": NOW, "cause": Cause.EXIT})
+    contention = GangContention()
+    contention.note(seen(starting.having(phase=over, attempts=[ended]), [pod(0).failed()]))
+    assert contention.seen_by(YOUNGER).older is None
 
 
 def test_gangs_on_other_hardware_do_not_contend() -> None:

@@ -56,9 +56,13 @@ class Racks:
         self.api.patch(f"{_NODES}/{node}", {"spec": {"taints": [taint]}})
 
     def says(self, node: str, ready: str) -> None:
-        """Set the condition Ready: `True`, `False`, or `Unknown` if the kubelet is silent."""
+        """Set the condition Ready: `True`, `False`, or `Unknown` if the kubelet is silent. The taint
+        that keeps pods off comes with it: these control planes have no controller for it."""
         condition = {"type": "Ready", "status": ready, "reason": "Test", "message": ""}
         self.api.patch(f"{_NODES}/{node}/status", {"status": {"conditions": [condition]}})
+        kind = {"Unknown": "unreachable", "False": "not-ready"}.get(ready)
+        taint = {"key": f"node.kubernetes.io/{kind}", "effect": "NoSchedule"}
+        self.api.patch(f"{_NODES}/{node}", {"spec": {"taints": [taint] if kind else None}})
 
     def remove(self, node: str) -> None:
         """Delete the object, as a cloud does when the machine is gone."""

@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, Literal
 
+from tests.kit.kubelet_environment import expanded
+
 Json = dict[str, Any]
 Verb = Literal["FOUND", "ADDED", "MODIFIED", "DELETED"]
 """FOUND means that the object existed when the recorder started."""
@@ -136,8 +138,8 @@ class Pod(_Object):
 
     @cached_property
     def env(self) -> dict[str, str]:
-        entries = self.raw["spec"]["containers"][0].get("env") or []
-        return {each["name"]: each.get("value", "") for each in entries}
+        """As the worker's process sees it."""
+        return expanded(self.raw["spec"]["containers"][0].get("env") or [])
 
 
 class Job(_Object):
